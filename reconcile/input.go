@@ -1,0 +1,76 @@
+package reconcile
+
+// Stamp is a moment on one node's monotonic clock, in nanoseconds and strictly increasing within the node. Stamps order
+// events against polls; they never leave the node.
+type Stamp int64
+
+// Moment is when an input is evaluated: the wall clock for what is written, the stamp for what is compared.
+type Moment struct {
+	Wall  int64 // Unix ms
+	Stamp Stamp
+}
+
+// Input is an Event or a Look.
+type Input interface{ isInput() }
+
+// EventKind is what a webhook tells of.
+type EventKind int
+
+// The kinds of events that concern a room. Track stands for all that only mention a participant.
+const (
+	Started EventKind = iota + 1
+	Finished
+	Joined
+	Left
+	Aborted
+	Track
+)
+
+// Event is one verified webhook.
+type Event struct {
+	ID          string
+	Kind        EventKind
+	CreatedAt   int64 // Unix seconds, as LiveKit sends it
+	Expires     int64 // Unix ms: when the delivery's token expires; 0 for never
+	Room        RoomInfo
+	Participant Participant // for Joined, Left, Aborted, Track
+}
+
+func (Event) isInput() {}
+
+// Look is one successful look at LiveKit: ListRooms and ListParticipants of this room. A failed call is no look.
+type Look struct {
+	Began        Stamp     // before the first of its calls, on this node
+	Listed       *RoomInfo // as ListRooms has it; nil when it does not
+	Participants []Participant
+	// Waiting counts participants that ListParticipants shows as not ACTIVE; they are not present but keep a room alive.
+	Waiting int
+	// Cycle is the sync's id; 0 for a poll that an event asked for.
+	Cycle     uint64
+	Scheduled bool    // the cycle counts towards the breaker's three
+	Cause     Cause   // Sync or Cleanup
+	Permit    *Permit // in round 2: lets absences be removed
+	// Named are the sids that this look may remove without a permit, because an event named them.
+	Named []string
+	// Verify asks to compare Redis with the record even when nothing changes.
+	Verify bool
+}
+
+func (Look) isInput() {}
+
+// Permit is a leader's leave to remove what stayed absent.
+type Permit struct {
+	Leader Token
+	Cycle  uint64 // a room that took no first look in this cycle removes nothing
+	Streak int    // least number of scheduled cycles in a row for which the absence stood; 0 or 1: this one suffices
+}
+
+// Cause is why a commit happened, as the change feed names it.
+type Cause string
+
+// The causes of CONTRACT.md.
+const (
+	ByWebhook Cause = "webhook"
+	BySync    Cause = "sync"
+	ByCleanup Cause = "cleanup"
+)

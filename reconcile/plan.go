@@ -1,0 +1,130 @@
+package reconcile
+
+// ChangeType is the type of a change feed entry.
+type ChangeType string
+
+// The change feed's types.
+const (
+	ParticipantJoined  ChangeType = "participant_joined"
+	ParticipantLeft    ChangeType = "participant_left"
+	ParticipantUpdated ChangeType = "participant_updated"
+	RoomStarted        ChangeType = "room_started"
+	RoomUpdated        ChangeType = "room_updated"
+	RoomFinished       ChangeType = "room_finished"
+	RoomSnapshot       ChangeType = "room_snapshot"
+)
+
+// Change is one difference that readers of the public keys see.
+type Change struct {
+	Type   ChangeType
+	Member *Member // nil for the room's own changes
+	SID    string  // the participant's, or the room's
+}
+
+// Reason is a kind of drift that a poll repaired.
+type Reason string
+
+// The reasons for drift. A ghost is a participant whose room is gone; a missed leave one whose room goes on.
+const (
+	MissedJoin    Reason = "missed join"
+	MissedLeave   Reason = "missed leave"
+	Ghost         Reason = "ghost"
+	StaleMetadata Reason = "stale metadata"
+	UnseenRoom    Reason = "unseen room"
+	UnseenFinish  Reason = "unseen finish"
+	LostWrite     Reason = "lost write"
+	ForeignChange Reason = "foreign change"
+)
+
+// PublicOp is what a commit does to the two public keys.
+type PublicOp int
+
+// What a commit does to the public keys.
+const (
+	Keep   PublicOp = iota // leave them
+	Write                  // set both
+	Remove                 // delete both
+)
+
+// Commit is one room's write, whole or refused. A Commit whose Version equals Expect changes nothing: it checks that
+// claim and version still stand.
+type Commit struct {
+	Room            string
+	Claim           Claim
+	Leader          Token  // zero, unless it removes on a leader's permit
+	Expect, Version uint64 // the stored version it was computed from, and its own
+	Instance        Instance
+	ConfirmedAt     int64 // Unix ms
+	Bury            []Tombstone
+	Exhume          []string // sids whose tombstone goes
+	Prune           bool     // drop tombstones past their time, by Redis' clock
+	Public          PublicOp
+	State           *State   // with Write
+	Changes         []Change // for the change feed; empty when the keys stay
+	Prev            uint64   // version of the last commit that appended
+	Cause           Cause
+	Time            int64 // Unix ms
+	Verify          bool  // also compare the public keys with what the record wrote
+}
+
+// Receipt is what a commit that was not refused reports.
+type Receipt struct {
+	Altered bool     // with Verify: the public keys are not what the record wrote
+	Pruned  []string // sids of the tombstones that went
+}
+
+// Refusal is why Redis refused a commit or a claim. It is an error.
+type Refusal int
+
+// The refusals, as the scripts return them.
+const (
+	StaleOwner  Refusal = iota + 1 // a newer claim stands
+	Split                          // the same claim stands for another incarnation
+	Conflict                       // another version stands than the one computed from, or the record is gone
+	StaleLeader                    // a newer leader acted on the room
+)
+
+func (r Refusal) Error() string {
+	switch r {
+	case StaleOwner:
+		return "STALE_OWNER: a newer owner has claimed the room"
+	case Split:
+		return "SPLIT: another incarnation holds the same claim"
+	case Conflict:
+		return "CONFLICT: the record is not the one that this was computed from"
+	case StaleLeader:
+		return "STALE_LEADER: a newer leader has acted on the room"
+	}
+	return "unknown refusal"
+}
+
+// Ask is a poll that an event asks for.
+type Ask struct {
+	Why   string
+	Named []string // sids that the poll may remove
+}
+
+// Tally is what a look found, for the leader's sums.
+type Tally struct {
+	Rooms, Participants               int // live in the record before the look
+	MissingRooms, MissingParticipants int // absent in this look, not removed by it
+	AgreedRooms, AgreedParticipants   int // of those, absent in three scheduled cycles
+	Cleaned                           int // rooms removed
+	Drift                             map[Reason]int
+}
+
+// Plan is what Step decided. Nothing has happened until the shell committed Commit and called Adopt.
+type Plan struct {
+	Commit Commit
+	// Changed says that Commit writes; otherwise it only checks.
+	Changed bool
+	// Expired says that the event's token ran out more than a minute ago: refuse it, commit nothing.
+	Expired bool
+	Ask     *Ask  // a poll to take
+	Again   bool  // take another look, LookGap after this one
+	Tally   Tally // of a look
+
+	touched []string
+	doubts  map[finding]doubt
+	looked  bool
+}

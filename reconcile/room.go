@@ -1,0 +1,54 @@
+package reconcile
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// LookGap is how far apart two looks must be at the least to count as two.
+const LookGap = Stamp(500 * time.Millisecond)
+
+// AgreeCycles is how many scheduled cycles must agree on an absence that the breaker holds.
+const AgreeCycles = 3
+
+// memory is what a room holds between inputs and Redis does not. It dies with the claim.
+type memory struct {
+	touched map[string]Stamp // sid, or "" for the room itself → its latest event
+	doubts  map[finding]doubt
+}
+
+// Room is a room as its owner holds it: the record, and what is remembered between looks.
+type Room struct {
+	Record
+	// Stored is the version in Redis. It is lower than Version only after Redis lost what this owner wrote.
+	Stored uint64
+	// Snapshot says that the next commit of the public keys begins the change feed anew.
+	Snapshot bool
+	memory   memory
+}
+
+// findingKind is what a look doubts.
+type findingKind int
+
+const (
+	absent    findingKind = iota + 1 // a stored sid (or, with sid "", the room) that LiveKit does not show
+	revived                          // a sid that LiveKit shows and the record refuses
+	reordered                        // a room sid that LiveKit lists and the record holds for older or finished
+)
+
+type finding struct {
+	kind findingKind
+	sid  string
+}
+
+// doubt is a finding that waits for a second look.
+type doubt struct {
+	since  Stamp  // when the first of the agreeing looks began
+	cycle  uint64 // the last cycle whose first look agreed
+	streak int    // scheduled cycles in a row that agreed
+}
+
+func byJoin(a, b *Member) int {
+	return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), strings.Compare(a.Identity, b.Identity), strings.Compare(a.SID, b.SID))
+}
