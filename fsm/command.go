@@ -1,0 +1,151 @@
+package fsm
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// MaxReportBytes bounds a report's JSON. It is one of the replicated rules: nodes with different bounds would
+// disagree, so changing it takes a new version of the command.
+const MaxReportBytes = 256 << 10
+
+// Command is one entry of the log. The types of this file are all there are.
+type Command interface {
+	// op names the command in the log.
+	op() string
+	// apply changes s, which it owns, but nothing that s refers to; a refusal means that it changed nothing.
+	apply(s *State, index uint64) Refusal
+}
+
+// Found sets the generation, once in the life of the raft data.
+type Found struct {
+	Generation uint64 `json:"generation"`
+}
+
+// ClaimLeadership makes its entry's index the leader's token.
+type ClaimLeadership struct {
+	ID string `json:"id"`
+}
+
+// Join adds a member, or replaces the one of that id; the entry's index is its incarnation and the new epoch.
+type Join struct {
+	ID          string `json:"id"`
+	RaftAddr    string `json:"raftAddr,omitempty"`
+	ActorAddr   string `json:"actorAddr,omitempty"`
+	HTTPAddr    string `json:"httpAddr,omitempty"`
+	Version     string `json:"version,omitempty"`
+	HashVersion int    `json:"hashVersion"`
+	Voter       bool   `json:"voter"`
+}
+
+// Leave removes that incarnation only: a late Leave does not hit the process that has joined since.
+type Leave struct {
+	ID          string `json:"id"`
+	Incarnation uint64 `json:"incarnation"`
+}
+
+// SetService switches the schedule of sync and cleanup.
+type SetService struct {
+	Running bool `json:"running"`
+}
+
+// RecordReport keeps the last report of its kind, unless its token is not the newest leader's.
+type RecordReport struct {
+	Kind  Kind            `json:"kind"`
+	Token Token           `json:"token"`
+	JSON  json.RawMessage `json:"json"`
+}
+
+// Apply gives the state after cmd, committed at index. Refused or not, the index counts as applied.
+func (s State) Apply(index uint64, cmd Command) (State, Result) {
+	if index <= s.Applied {
+		return s, Result{Index: index, Token: s.Token(), Refused: OutOfOrder}
+	}
+	s.Applied = index
+	refused := cmd.apply(&s, index)
+	return s, Result{Index: index, Token: s.Token(), Refused: refused}
+}
+
+func (Found) op() string { return "found" }
+
+func (c Found) apply(s *State, _ uint64) Refusal {
+	switch {
+	case c.Generation == 0:
+		return Invalid
+	case s.Generation != 0:
+		return AlreadyFounded
+	}
+	s.Generation = c.Generation
+	return ""
+}
+
+func (ClaimLeadership) op() string { return "claim" }
+
+func (c ClaimLeadership) apply(s *State, index uint64) Refusal {
+	if c.ID == "" {
+		return Invalid
+	}
+	s.Leader = Claim{ID: c.ID, Index: index}
+	return ""
+}
+
+func (Join) op() string { return "join" }
+
+func (c Join) apply(s *State, index uint64) Refusal {
+	switch {
+	case c.ID == "" || c.HashVersion < 1:
+		return Invalid
+	case s.Generation == 0:
+		return NotFounded
+	}
+	m := Member{ID: c.ID, Incarnation: index, RaftAddr: c.RaftAddr, ActorAddr: c.ActorAddr, HTTPAddr: c.HTTPAddr,
+		Version: c.Version, HashVersion: c.HashVersion, Voter: c.Voter}
+	members := slices.Clone(s.View.Members)
+	if i, ok := s.View.find(c.ID); ok {
+		members[i] = m
+	} else {
+		members = slices.Insert(members, i, m)
+	}
+	s.View = newView(index, members)
+	return ""
+}
+
+func (Leave) op() string { return "leave" }
+
+func (c Leave) apply(s *State, index uint64) Refusal {
+	i, ok := s.View.find(c.ID)
+	if !ok || s.View.Members[i].Incarnation != c.Incarnation {
+		return NotMember
+	}
+	s.View = newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1))
+	return ""
+}
+
+func (SetService) op() string { return "service" }
+
+func (c SetService) apply(s *State, _ uint64) Refusal {
+	s.Stopped = !c.Running
+	return ""
+}
+
+func (RecordReport) op() string { return "report" }
+
+func (c RecordReport) apply(s *State, index uint64) Refusal {
+	known := c.Kind == KindSync || c.Kind == KindCleanup || c.Kind == KindBreaker
+	switch {
+	case !known || len(c.JSON) == 0:
+		return Invalid
+	case len(c.JSON) > MaxReportBytes:
+		return TooLarge
+	case c.Token != s.Token():
+		return StaleToken
+	}
+	reports := maps.Clone(s.Reports)
+	if reports == nil {
+		reports = map[Kind]Report{}
+	}
+	reports[c.Kind] = Report{Token: c.Token, Index: index, JSON: c.JSON}
+	s.Reports = reports
+	return ""
+}

@@ -1,0 +1,45 @@
+package fsm
+
+import "math/bits"
+
+// HashVersion is the newest ownership hash that this build knows; a Join carries it.
+const HashVersion = 1
+
+// Owner is the member that owns the room in this view: the one with the highest weight for it, so that a member
+// that comes takes only rooms for itself and one that goes leaves the others' rooms where they are. It depends on
+// ids, not on incarnations. False means: no members, or a hash that this build does not know.
+func Owner(v View, room string) (Member, bool) {
+	if v.HashVersion != 1 || len(v.Members) == 0 {
+		return Member{}, false
+	}
+	name := hash(room)
+	best, most := 0, uint64(0)
+	for i, m := range v.Members {
+		// Members are sorted by id: of equal weights the lower id wins.
+		if w := weight(name, m.ID); i == 0 || w > most {
+			best, most = i, w
+		}
+	}
+	return v.Members[best], true
+}
+
+// weight is version 1 of the hash, for ever: two builds that differ here would both own a room.
+func weight(name uint64, id string) uint64 {
+	return mix(name ^ bits.RotateLeft64(mix(hash(id)), 32))
+}
+
+// hash is 64-bit FNV-1a, written out because hash/fnv wants bytes.
+func hash(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// mix is the finalizer of splitmix64: FNV alone leaves the weights of similar ids alike.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
