@@ -123,6 +123,8 @@ type Plan struct {
 	Ask     *Ask  // a poll to take
 	Again   bool  // take another look, LookGap after this one
 	Tally   Tally // of a look
+	// Changes are the differences to the record, also where Commit.Changes replaces them by a snapshot.
+	Changes []Change
 
 	touched []string
 	doubts  map[finding]doubt

@@ -1,0 +1,305 @@
+package reconcile
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// confirmEvery is how often a successful look is written to a record that it leaves unchanged, in ms.
+const confirmEvery = int64(5 * time.Minute / time.Millisecond)
+
+// looking is a draft that a look is merged into.
+type looking struct {
+	*draft
+	look   Look
+	seen   map[string]*Participant // by sid; the newest of each identity
+	doubts map[finding]doubt       // those that remain
+	stored []*Member               // the roster before the look
+	tally  Tally
+	gone   bool // neither list has the room, and no event has touched it
+}
+
+func stepLook(room *Room, look Look, now Moment) Plan {
+	l := &looking{draft: newDraft(room, now), look: look, seen: newestOf(look.Participants), doubts: map[finding]doubt{}}
+	l.stored = l.roster
+	if l.open {
+		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
+	}
+	l.mergeRoom()
+	l.mergePresent()
+	l.mergeAbsent()
+	l.settleRoom()
+	return l.conclude()
+}
+
+// newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity.
+func newestOf(list []Participant) map[string]*Participant {
+	newest := map[string]*Participant{}
+	for i := range list {
+		p := &list[i]
+		if o := newest[p.Identity]; o == nil || o.JoinedAt < p.JoinedAt {
+			newest[p.Identity] = p
+		}
+	}
+	seen := make(map[string]*Participant, len(newest))
+	for _, p := range newest {
+		seen[p.SID] = p
+	}
+	return seen
+}
+
+// touchedSince tells whether an event touched the sid ("" is the room) since the look began.
+func (l *looking) touchedSince(sid string) bool {
+	return l.room.memory.touched[sid] >= l.look.Began
+}
+
+// agreed tells whether the look before found the same, long enough ago to be another look.
+func (l *looking) agreed(f finding) bool {
+	prior, ok := l.room.memory.doubts[f]
+	return ok && l.look.Began-prior.since >= LookGap
+}
+
+// permitted tells whether an absence may be removed: by name, or by a permit of the cycle that found it first.
+func (l *looking) permitted(f finding) bool {
+	if f.sid != "" && slices.Contains(l.look.Named, f.sid) {
+		return true
+	}
+	prior, permit := l.room.memory.doubts[f], l.look.Permit
+	return permit != nil && prior.cycle == permit.Cycle && prior.streak >= permit.Streak
+}
+
+// note keeps a finding for the next look.
+func (l *looking) note(f finding) {
+	next, ok := l.room.memory.doubts[f]
+	if !ok {
+		next.since = l.look.Began
+	}
+	if c := l.look.Cycle; c != 0 && next.cycle != c && l.look.Permit == nil {
+		next.cycle = c
+		if l.look.Scheduled {
+			next.streak++
+		}
+	}
+	l.doubts[f] = next
+}
+
+// mergeRoom merges what ListRooms says of the room itself.
+func (l *looking) mergeRoom() {
+	if l.touchedSince("") {
+		return
+	}
+	info := l.look.Listed
+	if info == nil {
+		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0
+		return
+	}
+	contrary := finding{reordered, info.SID}
+	switch o := l.order(*info); {
+	case o == newer && l.instance.SID != "":
+		l.succeed(*info)
+	case o == newer:
+		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
+	case o == same && l.instance.FinishedAt == 0:
+	case o == unordered:
+		return
+	case !l.agreed(contrary):
+		l.note(contrary)
+		return
+	default:
+		l.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
+	}
+	l.describeListed(*info)
+}
+
+func (l *looking) describeListed(info RoomInfo) {
+	if !l.open {
+		l.start(info)
+		l.drifted(UnseenRoom)
+		return
+	}
+	if l.describe(info) {
+		l.log(RoomUpdated, nil, info.SID)
+		l.drifted(StaleMetadata)
+	}
+}
+
+// succeed begins a newer instance. Whoever of the old roster the look shows, or an event touched since, goes along.
+func (l *looking) succeed(info RoomInfo) {
+	var along []*Member
+	for _, m := range slices.Clone(l.roster) {
+		if l.seen[m.SID] != nil || l.touchedSince(m.SID) {
+			along = append(along, m)
+			l.drop(m)
+		} else {
+			l.drifted(MissedLeave)
+		}
+	}
+	if l.open {
+		l.drifted(UnseenFinish)
+	}
+	l.renew(info)
+	l.start(info)
+	l.drifted(UnseenRoom)
+	for _, m := range along {
+		l.put(m, ParticipantJoined)
+	}
+}
+
+// mergePresent merges those whom LiveKit shows.
+func (l *looking) mergePresent() {
+	for _, sid := range slices.Sorted(maps.Keys(l.seen)) {
+		p := l.seen[sid]
+		if l.touchedSince(sid) {
+			continue
+		}
+		if m := l.find(sid); m != nil {
+			if n := NewMember(*p); n.Version >= m.Version && !n.Equal(m) {
+				l.put(n, ParticipantUpdated)
+				l.drifted(StaleMetadata)
+			}
+			continue
+		}
+		if l.refusal(p) != "" && !l.overrule(p) {
+			continue
+		}
+		l.enrol(p)
+	}
+}
+
+// overrule lets in someone whom two looks agree on, against tombstone, finish mark and join order.
+func (l *looking) overrule(p *Participant) bool {
+	f := finding{revived, p.SID}
+	if !l.agreed(f) {
+		l.note(f)
+		return false
+	}
+	l.unearth(p.SID)
+	if l.beforeFinish(p) {
+		l.instance.FinishedAt = 0
+	}
+	return true
+}
+
+func (l *looking) enrol(p *Participant) {
+	if !l.open {
+		info := RoomInfo{SID: l.instance.SID, CreatedMs: l.instance.CreatedMs}
+		if info.CreatedMs == 0 {
+			info.CreatedMs = p.JoinedAt // ListRooms does not have the room: the best that is known
+		}
+		if l.look.Listed != nil {
+			info = *l.look.Listed
+		}
+		l.start(info)
+		l.drifted(UnseenRoom)
+	}
+	for range l.others(p) {
+		l.drifted(MissedLeave)
+	}
+	l.admit(p)
+	l.drifted(MissedJoin)
+}
+
+// mergeAbsent doubts, or removes, those whom LiveKit does not show.
+func (l *looking) mergeAbsent() {
+	for _, m := range l.stored {
+		if l.seen[m.SID] != nil || l.touchedSince(m.SID) || l.find(m.SID) == nil {
+			continue
+		}
+		f := finding{absent, m.SID}
+		if !l.agreed(f) || !l.permitted(f) {
+			l.note(f)
+			continue
+		}
+		l.end(m, true)
+		if l.gone {
+			l.drifted(Ghost)
+		} else {
+			l.drifted(MissedLeave)
+		}
+	}
+}
+
+// settleRoom doubts, or removes, a room that LiveKit does not show.
+func (l *looking) settleRoom() {
+	if !l.open || !l.gone || l.anyTouched() {
+		return
+	}
+	f := finding{absent, ""}
+	finished := l.instance.FinishedAt != 0 // then LiveKit said so itself, and silence only confirms it
+	if !l.agreed(f) || len(l.roster) > 0 || !finished && !l.permitted(f) {
+		l.note(f)
+		return
+	}
+	l.finish()
+	l.drifted(UnseenFinish)
+	l.tally.Cleaned = 1
+}
+
+func (l *looking) anyTouched() bool {
+	for _, at := range l.room.memory.touched {
+		if at >= l.look.Began {
+			return true
+		}
+	}
+	return false
+}
+
+// conclude turns the merged draft into a plan, with the tally and the doubts that remain.
+func (l *looking) conclude() Plan {
+	cause := l.look.Cause
+	if cause == "" {
+		cause = BySync
+	}
+	if l.room.Altered {
+		l.drifted(ForeignChange)
+	}
+	if l.room.Stored < l.room.Version {
+		l.drifted(LostWrite)
+	}
+	p := l.plan(cause)
+	if l.open && (p.Changed || l.now.Wall-l.room.ConfirmedAt >= confirmEvery) {
+		p.Commit.ConfirmedAt, p.Changed = l.now.Wall, true
+		p.Commit.Version = l.room.Stored
+		p.number(l.room)
+	}
+	if l.look.Permit != nil {
+		p.Commit.Leader = l.look.Permit.Leader
+	}
+	p.Commit.Verify = l.look.Verify
+	l.tally.Drift = l.drift
+	l.count()
+	p.Tally, p.doubts, p.looked, p.Again, p.touched = l.tally, l.doubts, true, l.undecided(), nil
+	return p
+}
+
+func (l *looking) count() {
+	for f, d := range l.doubts {
+		if f.kind != absent {
+			continue
+		}
+		missing, agreed := &l.tally.MissingParticipants, &l.tally.AgreedParticipants
+		if f.sid == "" {
+			missing, agreed = &l.tally.MissingRooms, &l.tally.AgreedRooms
+		}
+		*missing++
+		if d.streak >= AgreeCycles {
+			*agreed++
+		}
+	}
+}
+
+// undecided tells whether another look could settle a doubt without a permit.
+func (l *looking) undecided() bool {
+	for f := range l.doubts {
+		switch {
+		case f.kind != absent:
+			return true
+		case f.sid == "" && l.instance.FinishedAt != 0:
+			return true
+		case slices.Contains(l.look.Named, f.sid):
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"maps"
+	"time"
+)
+
+// touchMemory is how long a touched sid is remembered; no look takes longer.
+const touchMemory = Stamp(2 * time.Minute)
+
+// Step decides what an input makes of a room. It changes nothing: commit the plan, then Adopt it.
+func Step(room *Room, in Input, now Moment) Plan {
+	switch in := in.(type) {
+	case Event:
+		return stepEvent(room, in, now)
+	case Look:
+		return stepLook(room, in, now)
+	}
+	return Plan{}
+}
+
+// Load is the room after a claim returned stored. Held is what the owner knew before, or nil; where Redis has lost what
+// was held, the held record stands, the next commit writes all of it, and lost is true: ask for a poll. What was
+// remembered between looks is gone, since a poll dies with its claim.
+func Load(held *Room, stored Record) (room *Room, lost bool) {
+	room = &Room{Record: stored, Stored: stored.Version}
+	room.Snapshot = stored.Appended == 0 || stored.Altered
+	if held == nil || held.Version <= stored.Version {
+		return room, stored.Altered
+	}
+	room.Record = held.Record
+	room.Claim, room.Altered, room.Snapshot = stored.Claim, true, true
+	if held.Leader.Compare(stored.Leader) < 0 {
+		room.Leader = stored.Leader
+	}
+	return room, true
+}
+
+// Adopt makes the room what a committed plan decided.
+func (r *Room) Adopt(p Plan, got Receipt) {
+	c := p.Commit
+	if p.Changed {
+		r.Version, r.Stored, r.Instance, r.ConfirmedAt = c.Version, c.Version, c.Instance, c.ConfirmedAt
+		r.rebury(c)
+	}
+	if c.Leader.Compare(r.Leader) > 0 {
+		r.Leader = c.Leader
+	}
+	if c.Public != Keep {
+		r.State, r.Altered, r.Snapshot = c.State, false, false
+	}
+	if len(c.Changes) > 0 {
+		r.Appended = c.Version
+	}
+	for _, sid := range got.Pruned {
+		delete(r.Tombstones, sid)
+	}
+	if got.Altered {
+		r.Altered = true
+	}
+	r.Remember(p)
+}
+
+func (r *Room) rebury(c Commit) {
+	for _, sid := range c.Exhume {
+		delete(r.Tombstones, sid)
+	}
+	for _, t := range c.Bury {
+		if r.Tombstones == nil {
+			r.Tombstones = map[string]Tombstone{}
+		}
+		r.Tombstones[t.SID] = t
+	}
+}
+
+// Remember keeps what a plan learned for the next look, without its commit. A dry run does no more than this.
+func (r *Room) Remember(p Plan) {
+	if p.looked {
+		r.memory.doubts = nil
+		if len(p.doubts) > 0 {
+			r.memory.doubts = p.doubts
+		}
+	}
+}
+
+// Touch notes which participants an event concerns, so that a poll under way leaves them alone and no absence that
+// was doubted before counts on. Call it when the event is evaluated, whether or not its commit succeeds.
+func (r *Room) Touch(p Plan, at Stamp) {
+	if len(p.touched) == 0 {
+		return
+	}
+	if r.memory.touched == nil {
+		r.memory.touched = map[string]Stamp{}
+	}
+	maps.DeleteFunc(r.memory.touched, func(_ string, t Stamp) bool { return at-t > touchMemory })
+	for _, sid := range p.touched {
+		r.memory.touched[sid] = at
+		maps.DeleteFunc(r.memory.doubts, func(f finding, _ doubt) bool {
+			return f.sid == sid || f.kind == absent && f.sid == "" || sid == "" && f.kind == reordered
+		})
+	}
+}
+
+// Doubtful tells whether a look found something that the next one may settle.
+func (r *Room) Doubtful() bool { return len(r.memory.doubts) > 0 }
