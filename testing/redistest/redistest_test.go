@@ -1,0 +1,64 @@
+package redistest_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/redistest"
+)
+
+func TestRestartKeepsOrLosesData(t *testing.T) {
+	s, ctx := redistest.Start(t), t.Context()
+	c := s.Client()
+	set := func(v string) {
+		t.Helper()
+		if err := c.Set(ctx, "k", v, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("stop")
+	s.Stop()
+	if s.Pid() != 0 {
+		t.Error("a stopped server has a pid")
+	}
+	s.Restart(true)
+	if got := c.Get(ctx, "k").Val(); got != "stop" {
+		t.Errorf("after stop and restart: %q", got)
+	}
+	set("kill")
+	s.Kill()
+	s.Restart(true)
+	if got := c.Get(ctx, "k").Val(); got != "kill" {
+		t.Errorf("after kill and restart: %q", got)
+	}
+	s.Restart(false)
+	if err := c.Get(ctx, "k").Err(); err != redis.Nil {
+		t.Errorf("after a restart without data: %v", err)
+	}
+	set("flush")
+	s.Flush()
+	if n := c.DBSize(ctx).Val(); n != 0 {
+		t.Errorf("after flush: %d keys", n)
+	}
+}
+
+func TestPauseHangsUntilResume(t *testing.T) {
+	s := redistest.Start(t)
+	s.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, ContextTimeoutEnabled: true})
+	defer func() { _ = c.Close() }()
+	if err := c.Ping(ctx).Err(); err == nil {
+		t.Error("a paused server answered")
+	}
+	s.Resume()
+	if err := s.Client().Ping(t.Context()).Err(); err != nil {
+		t.Errorf("a resumed server does not answer: %v", err)
+	}
+	s.Pause()
+	s.Stop() // also a paused server ends
+}
