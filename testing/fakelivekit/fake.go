@@ -1,0 +1,174 @@
+// Package fakelivekit is a livekit-server without media, in memory, for tests. It promises to answer the RoomService and to send
+// webhooks as livekit-server v1.13.5 does (a suite in testing/livekittest runs the same tests on both), to lie only when a test
+// orders a fault, to take the same decisions for the same seed and calls, and to keep no goroutine for a room that has nothing to send.
+//
+// All its waiting uses plain time, so with InProcess transports it runs in a testing/synctest bubble.
+package fakelivekit
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// TurnPassword is the secret that every room event and ListRooms carry. Nothing of ours may store, log or show it.
+const TurnPassword = "TURN-SECRET-MUST-NOT-LEAK"
+
+// Options configure a Fake. The zero value is a server that sends no webhooks.
+type Options struct {
+	// APIKey and APISecret sign webhooks and check API tokens. Default: DefaultKey and DefaultSecret.
+	APIKey, APISecret string
+	// URLs receive every webhook, each from a queue of its own.
+	URLs []string
+	// Transport carries the webhooks. Default: real HTTP. InProcess makes one without sockets.
+	Transport http.RoundTripper
+	// Second is how long one of LiveKit's seconds lasts, default time.Second. It scales back-off, age limit, Retry-After,
+	// KillTimeout, AbortTimeout, ClientTimeout and room timeouts, so that a test can run them fast; time stamps stay true.
+	Second time.Duration
+	// KillTimeout is how long a killed client is still listed, in LiveKit's seconds. Default 19.
+	KillTimeout int
+	// AbortTimeout is how long a client that never becomes active is listed as JOINED, in LiveKit's seconds. Default 60.
+	AbortTimeout int
+	// EmptyTimeout and DepartureTimeout close empty rooms, in LiveKit's seconds. Default 300 and 20.
+	EmptyTimeout, DepartureTimeout uint32
+	// ClientTimeout bounds one webhook attempt, in LiveKit's seconds; newer senders have 10. Default 0: none.
+	ClientTimeout int
+	// Seed fixes all ids. Two fakes with one seed give the same ids, so tell them apart where they share a Redis.
+	Seed uint64
+}
+
+// The key and secret of a Fake and of livekittest's servers.
+const (
+	DefaultKey    = "devkey"
+	DefaultSecret = "a-secret-for-tests-of-40-characters-long"
+)
+
+// Fake is the server. Its methods may be called from many goroutines. Each returns once the state has changed and the
+// webhooks stand in their queues; it does not wait for their delivery.
+type Fake struct {
+	opts Options
+	api  http.Handler
+	mail *sender
+	done chan struct{}
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	world   world
+	emitted int
+	down    bool
+	closed  bool
+	fate    func(Event) Fate
+	fault   func(Call) APIFault
+	held    []letter
+}
+
+// New returns a running Fake. Close ends it.
+func New(opts Options) *Fake {
+	opts = opts.withDefaults()
+	f := &Fake{
+		opts:  opts,
+		mail:  newSender(opts),
+		done:  make(chan struct{}),
+		rng:   rand.New(rand.NewPCG(opts.Seed, 0x6c69766b6974)),
+		world: world{},
+	}
+	f.api = newAPI(f)
+	return f
+}
+
+func (o Options) withDefaults() Options {
+	if o.APIKey == "" {
+		o.APIKey, o.APISecret = DefaultKey, DefaultSecret
+	}
+	if o.Second == 0 {
+		o.Second = time.Second
+	}
+	if o.KillTimeout == 0 {
+		o.KillTimeout = 19
+	}
+	if o.AbortTimeout == 0 {
+		o.AbortTimeout = 60
+	}
+	if o.EmptyTimeout == 0 {
+		o.EmptyTimeout = 300
+	}
+	if o.DepartureTimeout == 0 {
+		o.DepartureTimeout = 20
+	}
+	return o
+}
+
+// seconds turns LiveKit's seconds into real time.
+func (o Options) seconds(n int) time.Duration { return time.Duration(n) * o.Second }
+
+// Close stops the server, loses what it has not sent, ends hanging API calls and waits until no goroutine of it is left.
+func (f *Fake) Close() {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return
+	}
+	f.closed, f.down = true, true
+	f.world.stopTimers()
+	close(f.done)
+	f.mu.Unlock()
+	f.mail.reset()
+	f.mail.client.CloseIdleConnections()
+}
+
+// Crash is a SIGKILL: the API refuses connections, queued webhooks are lost, the one in flight is cut.
+func (f *Fake) Crash() {
+	f.mu.Lock()
+	f.down, f.held = true, nil
+	f.world.stopTimers()
+	f.mu.Unlock()
+	f.mail.reset()
+}
+
+// Shutdown is a SIGTERM: everyone leaves, the rooms finish, and after the grace whatever has not been sent is lost.
+func (f *Fake) Shutdown(grace time.Duration) {
+	f.mu.Lock()
+	for _, name := range f.world.names() {
+		f.finish(f.world[name], reasonShutdown)
+	}
+	f.mu.Unlock()
+	f.mail.waitIdle(grace)
+	f.Crash()
+}
+
+// Start brings a crashed or shut down server back. With keep it used a Redis store: the rooms that it had are listed with their
+// sids, their participants are phantoms, and the next touch of such a room sends room_started again. Without, it is empty.
+func (f *Fake) Start(keep bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	f.down = false
+	if !keep {
+		f.world = world{}
+		return
+	}
+	for _, r := range f.world {
+		r.orphaned = true
+		for _, p := range r.people {
+			p.phantom = true
+		}
+	}
+}
+
+// Stats says what became of the webhooks so far.
+func (f *Fake) Stats() Stats { return f.mail.snapshot() }
+
+// ServeHTTP answers the RoomService as the real server does, under /twirp/livekit.RoomService/.
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	down := f.down
+	f.mu.Unlock()
+	if down {
+		refuse(w)
+		return
+	}
+	f.api.ServeHTTP(w, r)
+}
