@@ -1,0 +1,33 @@
+package actors
+
+import "github.com/rollcallhq/rollcall/reconcile"
+
+// breakerFloor is the number of removals that the breaker always lets through.
+const breakerFloor = 10
+
+// verdict is what the breaker says of a cycle's absences.
+type verdict struct {
+	held   *Held
+	permit bool
+	streak int      // for the permit: least number of agreeing scheduled cycles
+	rooms  []string // for the permit
+}
+
+// judge decides which absences of round 1 may be removed. More than half and more than ten, of rooms or of participants,
+// are held until three scheduled cycles agree, or force.
+func judge(f Findings, force bool, heldBefore int) verdict {
+	t := f.Tally
+	trips := exceeds(t.MissingRooms, t.Rooms) || exceeds(t.MissingParticipants, t.Participants)
+	if !trips || force {
+		return verdict{permit: len(f.Missing) > 0, rooms: f.Missing}
+	}
+	v := verdict{streak: reconcile.AgreeCycles, permit: len(f.Agreed) > 0, rooms: f.Agreed}
+	waiting := Held{Rooms: t.MissingRooms - t.AgreedRooms, Participants: t.MissingParticipants - t.AgreedParticipants,
+		Cycles: heldBefore + 1}
+	if waiting.Rooms+waiting.Participants > 0 {
+		v.held = &waiting
+	}
+	return v
+}
+
+func exceeds(missing, of int) bool { return missing > breakerFloor && 2*missing > of }

@@ -1,0 +1,151 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// HostConfig is what a Host needs. All ports must be set.
+type HostConfig struct {
+	Store     Store
+	Rooms     Rooms
+	Ownership Ownership
+	Clock     Clock
+	Observer  Observer
+	Log       *slog.Logger
+	// Rest is how long a finished room's actor stays without messages; default 2 min.
+	Rest time.Duration
+	// Polls bounds the polls that events asked for and that are under way; default 1000.
+	Polls int
+}
+
+// Host runs the rooms that this node owns. It is an Owner.
+type Host struct {
+	env     *env
+	livekit Rooms
+	system  *actor.ActorSystem
+	rooms   *actor.PID // the supervisor
+	poller  *poller
+	surveys surveys
+	life    context.Context
+	end     context.CancelFunc
+	ticks   sync.WaitGroup
+}
+
+var _ Owner = (*Host)(nil)
+
+// NewHost starts the supervisor. Stop ends it.
+func NewHost(c HostConfig) (*Host, error) {
+	if c.Rest == 0 {
+		c.Rest = 2 * time.Minute
+	}
+	if c.Polls == 0 {
+		c.Polls = 1000
+	}
+	h := &Host{livekit: c.Rooms}
+	h.life, h.end = context.WithCancel(context.Background())
+	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(quiet{c.Log.Handler()})
+	}))
+	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms}, slots: make(chan struct{}, c.Polls)}
+	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
+		poll: h.poller.start, tell: h.tell}
+	props := actor.PropsFromProducer(func() actor.Actor {
+		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{}}
+	}, actor.WithSupervisor(backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}))
+	rooms, err := h.system.Root.SpawnNamed(props, "rooms")
+	if err != nil {
+		h.end()
+		return nil, fmt.Errorf("start the rooms supervisor: %w", err)
+	}
+	h.rooms = rooms
+	h.ticks.Go(func() { h.tick(c.Rest / 4) })
+	return h, nil
+}
+
+// quiet lets only warnings and errors of the actor library through.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
+}
+
+func (h *Host) tell(msg any) { h.system.Root.Send(h.rooms, msg) }
+
+func (h *Host) tick(every time.Duration) {
+	for sleep(h.life, every) == nil {
+		h.tell(passivate{})
+	}
+}
+
+// ask sends one room a message and waits for its answer, until ctx ends.
+func (h *Host) ask(ctx context.Context, room string, build func(call) message) (answer, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(lookTimeout)
+	}
+	reply := make(chan answer, 1)
+	h.tell(&toRoom{name: room, msg: build(call{deadline: deadline, reply: reply})})
+	timeout := time.NewTimer(time.Until(deadline))
+	defer timeout.Stop()
+	select {
+	case a := <-reply:
+		return a, a.err
+	case <-ctx.Done():
+		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	case <-timeout.C:
+		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, context.DeadlineExceeded)
+	}
+}
+
+// Deliver gives a room of this node a webhook.
+func (h *Host) Deliver(ctx context.Context, e reconcile.Event) error {
+	_, err := h.ask(ctx, e.Room.Name, func(c call) message { return &deliver{c, e} })
+	return err
+}
+
+func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dry bool) (looked, error) {
+	a, err := h.ask(ctx, room, func(c call) message { return &observe{c, look, dry} })
+	return a.look, err
+}
+
+// Names are the rooms that have an actor.
+func (h *Host) Names(ctx context.Context) ([]string, error) {
+	reply := make(chan []string, 1)
+	h.tell(&census{reply})
+	select {
+	case names := <-reply:
+		return names, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-h.life.Done():
+		return nil, ErrClosing
+	}
+}
+
+// Stop lets every room finish its mail, refuses what comes after, and ends the polls. It returns early, with an error,
+// when ctx ends first.
+func (h *Host) Stop(ctx context.Context) error {
+	done := make(chan struct{})
+	h.tell(&drain{done})
+	err := error(nil)
+	select {
+	case <-done:
+	case <-h.life.Done():
+	case <-ctx.Done():
+		err = fmt.Errorf("stop the rooms: %w", ctx.Err())
+	}
+	h.end()
+	h.ticks.Wait()
+	h.poller.wg.Wait()
+	h.system.Root.Stop(h.rooms)
+	h.system.Shutdown()
+	return err
+}

@@ -1,0 +1,86 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// call is what every message to a room carries: until when its sender waits, and where the answer goes.
+type call struct {
+	deadline time.Time
+	reply    chan<- answer // buffered: the room never waits for its caller
+}
+
+type answer struct {
+	look looked
+	idle bool // of a tend: there is nothing to do for the room
+	err  error
+}
+
+func (c *call) message() *call { return c }
+
+// message is a message to one room.
+type message interface{ message() *call }
+
+func (c *call) expired(now time.Time) bool { return now.After(c.deadline) }
+
+func (c *call) context(parent context.Context) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(parent, c.deadline)
+}
+
+func (c *call) answer(a answer) {
+	select {
+	case c.reply <- a:
+	default: // answered before, by the recovery of a crash
+	}
+}
+
+// deliver brings a webhook.
+type deliver struct {
+	call
+	event reconcile.Event
+}
+
+// observe brings a look at LiveKit.
+type observe struct {
+	call
+	look reconcile.Look
+	dry  bool // evaluate and remember, commit nothing
+}
+
+// looked is what a look came to.
+type looked struct {
+	tally   reconcile.Tally
+	changes []reconcile.Change
+	again   bool
+}
+
+// tend asks, for the cleanup, what a room of the index needs.
+type tend struct {
+	call
+	leader reconcile.Token
+	stale  time.Duration // not confirmed for this long: look at LiveKit
+	dry    bool
+}
+
+// polled ends the poll that events asked for.
+type polled struct{ call }
+
+// toRoom is a message on its way through the supervisor.
+type toRoom struct {
+	name string
+	msg  message
+}
+
+// What rooms and the host tell the supervisor.
+type (
+	resting struct { // whether the room may be passivated when idle
+		name string
+		rest bool
+	}
+	passivate struct{}                        // a tick: stop what has rested long enough
+	census    struct{ reply chan<- []string } // the rooms that have an actor
+	drain     struct{ done chan<- struct{} }  // stop all rooms; no more messages
+)

@@ -1,0 +1,158 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+const (
+	// lookPause is how far apart two looks of one poll are: more than LiveKit's API lags behind its webhooks.
+	lookPause = time.Second
+	// settle is how long a poll waits for the event's own race with the API (13 ms measured) to be over.
+	settle = 50 * time.Millisecond
+	// pollTries bounds the failed looks of a poll; after that the next sync looks in any case.
+	pollTries = 3
+	// lookTimeout bounds one look, budget included. It must stay below reconcile's memory of touched participants.
+	lookTimeout = 30 * time.Second
+)
+
+// poller takes the polls that events ask for, each of at most two looks.
+type poller struct {
+	host  *Host
+	lists *lister
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// start begins a poll of the room, unless too many are under way.
+func (p *poller) start(room string) bool {
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return false
+	}
+	p.wg.Go(func() {
+		defer func() { <-p.slots }()
+		p.run(p.host.life, room)
+	})
+	return true
+}
+
+// run looks until a look is not undecided, two have been taken, or LiveKit did not answer pollTries times.
+func (p *poller) run(ctx context.Context, room string) {
+	pause, looks := settle, 0
+	for failed := 0; failed < pollTries && looks < 2; {
+		if sleep(ctx, pause) != nil {
+			return
+		}
+		again, err := p.look(ctx, room)
+		p.host.env.observer.Polled(err == nil)
+		if err != nil {
+			p.host.env.log.Debug("poll failed", "room", room, "error", err)
+			failed++
+			pause = lookPause << failed
+			continue
+		}
+		if looks++; !again {
+			break
+		}
+		pause = lookPause
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	_, _ = p.host.ask(ctx, room, func(c call) message { return &polled{c} })
+}
+
+func (p *poller) look(ctx context.Context, room string) (again bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync}
+	if look.Listed, err = p.lists.listed(ctx, room); err != nil {
+		return false, err
+	}
+	if look.Participants, look.Waiting, err = p.host.livekit.Participants(ctx, room); err != nil {
+		return false, err
+	}
+	got, err := p.host.observe(ctx, room, look, false)
+	return got.again, err
+}
+
+// lister gathers ListRooms by name: those that ask while a call is under way share the next one.
+type lister struct {
+	rooms   Rooms
+	mu      sync.Mutex
+	waiting *listing
+	busy    bool
+}
+
+// listing is one call and those who wait for it.
+type listing struct {
+	names []string
+	done  chan struct{}
+	infos map[string]reconcile.RoomInfo
+	err   error
+}
+
+func (l *lister) listed(ctx context.Context, name string) (*reconcile.RoomInfo, error) {
+	mine := l.join(ctx, name)
+	select {
+	case <-mine.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if mine.err != nil {
+		return nil, mine.err
+	}
+	if info, ok := mine.infos[name]; ok {
+		return &info, nil
+	}
+	return nil, nil
+}
+
+func (l *lister) join(ctx context.Context, name string) *listing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == nil {
+		l.waiting = &listing{done: make(chan struct{})}
+	}
+	mine := l.waiting
+	mine.names = append(mine.names, name)
+	if !l.busy {
+		l.busy = true
+		go l.work(context.WithoutCancel(ctx))
+	}
+	return mine
+}
+
+// work makes calls until nobody waits.
+func (l *lister) work(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		next := l.waiting
+		l.waiting = nil
+		l.busy = next != nil
+		l.mu.Unlock()
+		if next == nil {
+			return
+		}
+		call, cancel := context.WithTimeout(ctx, lookTimeout)
+		next.infos, next.err = l.rooms.Listed(call, next.names)
+		cancel()
+		close(next.done)
+	}
+}
+
+// sleep waits, or returns the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,80 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// What a caller learns when a room did not do its work. Each leaves Redis as it was, but ErrUnavailable: there the
+// outcome may be unknown, and the room finds out before it goes on.
+var (
+	ErrFenced      = errors.New("a newer owner or leader has taken over")
+	ErrNotOwner    = errors.New("this node does not own the room")
+	ErrExpired     = errors.New("the delivery's token has expired")
+	ErrUnavailable = errors.New("the room's record cannot be committed now")
+	ErrBusy        = errors.New("too many messages are waiting")
+	ErrClosing     = errors.New("the node is shutting down")
+)
+
+// Store keeps the rooms' records. Each call is one script: it happens whole or is refused with a reconcile.Refusal; any
+// other error leaves the outcome unknown.
+type Store interface {
+	// Claim writes the claim and returns the record that stands.
+	Claim(ctx context.Context, room string, claim reconcile.Claim) (reconcile.Record, error)
+	Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error)
+	// Delist takes a room without public keys out of the index.
+	Delist(ctx context.Context, room string, claim reconcile.Claim, leader reconcile.Token) error
+}
+
+// Index lists rooms with public keys.
+type Index interface {
+	// Rooms gives a page of names in a stable order; an empty next ends it.
+	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
+}
+
+// Rooms is LiveKit. An error is no look; an empty answer without an error is an absence.
+type Rooms interface {
+	ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error)
+	// Listed is ListRooms by name; rooms that LiveKit does not list are missing from the answer.
+	Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error)
+	// Participants are the ACTIVE ones of a room, and the number of others.
+	Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error)
+}
+
+// Ownership says who owns a room in the view at hand.
+type Ownership interface {
+	// Owner names the node that owns the room.
+	Owner(room string) (node string, err error)
+	// Claim is this node's claim on the room, or ErrNotOwner. The epoch is that of the view at hand.
+	Claim(room string) (reconcile.Claim, error)
+	// Leader is the newest leader's token that this node knows of.
+	Leader() reconcile.Token
+}
+
+// Observer is told what happens, for metrics. Its methods must not block.
+type Observer interface {
+	Committed(cause reconcile.Cause, wrote bool, took time.Duration)
+	Refused(err error)
+	Polled(ok bool)
+	Crashed()
+	Rooms(actors int)
+}
+
+// Clock stamps moments: the wall for what is written, a strictly increasing stamp for what is compared.
+type Clock interface {
+	Now() reconcile.Moment
+}
+
+// Owner is a node as seen by those who send it work: this one, or another through internal/remote.
+type Owner interface {
+	// Deliver returns nil once the event is committed, or covered by something newer.
+	Deliver(ctx context.Context, e reconcile.Event) error
+	Survey(ctx context.Context, b Batch) (Findings, error)
+	// Tend is the cleanup's look at rooms of the index.
+	Tend(ctx context.Context, t Tending) (Tended, error)
+	// Names are the rooms that have an actor.
+	Names(ctx context.Context) ([]string, error)
+}

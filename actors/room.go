@@ -1,0 +1,244 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// attempts bounds how often one message is evaluated anew: a conflict means that a script of ours landed late, and
+// alteration that Redis was changed under us; neither lasts.
+const attempts = 4
+
+// room is the actor of one room. All its fields belong to its mailbox.
+type room struct {
+	name      string
+	env       *env
+	life      context.Context // ends with the host
+	held      *reconcile.Room // nil until the first claim
+	claimed   bool            // held is what Redis has, as far as this owner knows
+	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
+	rests     bool            // as last told to the supervisor
+	poll      pollState
+}
+
+// env is what all rooms of a host share.
+type env struct {
+	store    Store
+	own      Ownership
+	clock    Clock
+	observer Observer
+	log      *slog.Logger
+	poll     func(room string) bool // starts a poll; false when too many are under way
+	tell     func(msg any)          // to the supervisor
+}
+
+// Receive handles one message. A crash answers its caller before the supervisor restarts the room.
+func (r *room) Receive(c actor.Context) {
+	if _, crashed := c.Message().(*actor.Restarting); crashed {
+		r.env.tell(&resting{name: r.name, rest: true}) // what the new one assumes, too
+	}
+	msg, ok := c.Message().(message)
+	if !ok {
+		return
+	}
+	call := msg.message()
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.env.observer.Crashed()
+			r.env.log.Error("a room crashed and restarts from Redis; please report this with the stack",
+				"room", r.name, "cause", cause, "stack", string(debug.Stack()))
+			call.answer(answer{err: fmt.Errorf("%w: the room crashed", ErrUnavailable)})
+			panic(cause)
+		}
+	}()
+	if call.expired(time.Now()) {
+		call.answer(answer{err: context.DeadlineExceeded})
+		return
+	}
+	ctx, cancel := call.context(r.life)
+	defer cancel()
+	call.answer(r.handle(ctx, msg))
+	r.report()
+}
+
+func (r *room) handle(ctx context.Context, msg message) answer {
+	switch m := msg.(type) {
+	case *deliver:
+		return r.deliver(ctx, m)
+	case *observe:
+		return r.observe(ctx, m)
+	case *tend:
+		return r.tend(ctx, m)
+	case *polled:
+		r.pollEnded()
+	}
+	return answer{}
+}
+
+func (r *room) deliver(ctx context.Context, m *deliver) answer {
+	plan, err := r.evaluate(ctx, m.event)
+	if err != nil {
+		return answer{err: err}
+	}
+	r.ask(plan.Ask)
+	return answer{}
+}
+
+func (r *room) observe(ctx context.Context, m *observe) answer {
+	if m.look.Permit != nil {
+		if m.look.Permit.Leader.Compare(r.env.own.Leader()) < 0 {
+			return answer{err: fmt.Errorf("%w: the permit is of an older leader", ErrFenced)}
+		}
+	}
+	if err := r.load(ctx); err != nil {
+		return answer{err: err}
+	}
+	if m.look.Began < r.claimedAt {
+		return answer{err: fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)}
+	}
+	if m.look.Cycle == 0 {
+		m.look.Named = r.poll.names()
+	}
+	if m.dry {
+		plan := reconcile.Step(r.held, m.look, r.env.clock.Now())
+		r.held.Remember(plan)
+		return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}}
+	}
+	plan, err := r.evaluate(ctx, m.look)
+	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
+}
+
+// evaluate steps the room by one input and commits, until a script has confirmed the result.
+func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan, error) {
+	err := error(nil)
+	for range attempts {
+		if err = r.load(ctx); err != nil {
+			return reconcile.Plan{}, err
+		}
+		now := r.env.clock.Now()
+		if look, ok := in.(reconcile.Look); ok && look.Began < r.claimedAt {
+			return reconcile.Plan{}, fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)
+		}
+		plan := reconcile.Step(r.held, in, now)
+		if plan.Expired {
+			return plan, ErrExpired
+		}
+		r.held.Touch(plan, now.Stamp)
+		receipt, failed := r.commit(ctx, plan.Commit, plan.Changed)
+		if failed == nil {
+			r.held.Adopt(plan, receipt)
+			if !receipt.Altered {
+				return plan, nil
+			}
+			err = fmt.Errorf("%w: someone else keeps changing the room's keys", ErrUnavailable)
+			continue
+		}
+		if err = r.refused(failed); err != nil {
+			return reconcile.Plan{}, err
+		}
+		err = fmt.Errorf("%w: %w", ErrUnavailable, failed)
+	}
+	return reconcile.Plan{}, err
+}
+
+func (r *room) commit(ctx context.Context, c reconcile.Commit, writes bool) (reconcile.Receipt, error) {
+	began := time.Now()
+	receipt, err := r.env.store.Commit(ctx, c)
+	if err != nil {
+		r.env.observer.Refused(err)
+		return receipt, err
+	}
+	r.env.observer.Committed(c.Cause, writes, time.Since(began))
+	return receipt, nil
+}
+
+// refused decides what a failed commit means: nil is to claim again and evaluate anew.
+func (r *room) refused(err error) error {
+	r.claimed = false
+	switch {
+	case errors.Is(err, reconcile.Conflict):
+		return nil
+	case errors.Is(err, reconcile.StaleLeader):
+		r.claimed = true // the record stands; only this leader's time is over
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	case errors.Is(err, reconcile.StaleOwner), errors.Is(err, reconcile.Split):
+		r.held = nil // another owner may have written: nothing that was held counts
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// load makes sure that the room is this node's and that held is what Redis has: claim before read, always.
+func (r *room) load(ctx context.Context) error {
+	claim, err := r.env.own.Claim(r.name)
+	if err != nil {
+		r.claimed, r.held = false, nil
+		return err
+	}
+	if r.claimed && r.held.Claim.Generation == claim.Generation && r.held.Claim.Incarnation == claim.Incarnation {
+		return nil // a view that leaves us the room needs no new claim
+	}
+	stored, err := r.env.store.Claim(ctx, r.name, claim)
+	if err != nil {
+		r.env.observer.Refused(err)
+		if failed := r.refused(err); failed != nil {
+			return failed
+		}
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	lost := false
+	r.held, lost = reconcile.Load(r.held, stored)
+	r.claimed, r.claimedAt = true, r.env.clock.Now().Stamp
+	if lost {
+		r.env.log.Warn("Redis does not have what this node wrote; the room is written again", "room", r.name)
+		r.ask(&reconcile.Ask{Why: "lost data"})
+	}
+	return nil
+}
+
+// tend answers the cleanup: an orphan of the index is delisted, a stale room wants a look.
+func (r *room) tend(ctx context.Context, m *tend) answer {
+	if m.leader.Compare(r.env.own.Leader()) < 0 {
+		return answer{err: fmt.Errorf("%w: the cleanup is of an older leader", ErrFenced)}
+	}
+	if err := r.load(ctx); err != nil {
+		return answer{err: err}
+	}
+	age := time.Duration(r.env.clock.Now().Wall-r.held.ConfirmedAt) * time.Millisecond
+	switch {
+	case r.held.State == nil && !r.held.Altered:
+		if !m.dry {
+			if err := r.env.store.Delist(ctx, r.name, r.held.Claim, m.leader); err != nil {
+				return answer{err: r.delistFailed(err)}
+			}
+		}
+		return answer{look: looked{tally: reconcile.Tally{Cleaned: 1}}}
+	case age < m.stale:
+		return answer{idle: true}
+	}
+	return answer{}
+}
+
+func (r *room) delistFailed(err error) error {
+	if failed := r.refused(err); failed != nil {
+		return failed
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// report tells the supervisor when the room begins or ends to be idle for good.
+func (r *room) report() {
+	rest := r.held == nil || r.held.State == nil && !r.held.Altered && !r.held.Doubtful() && !r.poll.running
+	if rest != r.rests {
+		r.rests = rest
+		r.env.tell(&resting{name: r.name, rest: rest})
+	}
+}

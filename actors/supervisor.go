@@ -1,0 +1,131 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// bufferLimit bounds the messages that wait for a room to stop before it starts anew.
+const bufferLimit = 1000
+
+// supervisor is the actor "rooms": only it sends to rooms, and only it stops them, so that no mail falls behind a stop.
+type supervisor struct {
+	env     *env
+	life    context.Context
+	rest    time.Duration // how long a finished room stays without messages
+	rooms   map[string]*entry
+	names   map[string]string // pid id → room
+	drained chan<- struct{}   // not nil: the host is stopping
+}
+
+type entry struct {
+	pid     *actor.PID
+	rests   bool
+	used    time.Time
+	closing bool
+	buffer  []message // what came while closing
+}
+
+// Receive is the supervisor's mailbox.
+func (s *supervisor) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *toRoom:
+		s.forward(c, m)
+	case *resting:
+		if e := s.rooms[m.name]; e != nil {
+			e.rests = m.rest
+		}
+	case passivate:
+		s.passivate(c)
+	case *census:
+		s.census(m)
+	case *actor.Terminated:
+		s.terminated(c, m.Who)
+	case *drain:
+		s.drain(c, m)
+	}
+}
+
+func (s *supervisor) forward(c actor.Context, m *toRoom) {
+	e := s.rooms[m.name]
+	switch {
+	case s.drained != nil:
+		m.msg.message().answer(answer{err: ErrClosing})
+		return
+	case e == nil:
+		e = s.spawn(c, m.name)
+	case e.closing && len(e.buffer) >= bufferLimit:
+		m.msg.message().answer(answer{err: ErrBusy})
+		return
+	case e.closing:
+		e.buffer = append(e.buffer, m.msg)
+		return
+	}
+	e.used = time.Now()
+	c.Send(e.pid, m.msg)
+}
+
+func (s *supervisor) spawn(c actor.Context, name string) *entry {
+	props := actor.PropsFromProducer(func() actor.Actor {
+		return &room{name: name, env: s.env, life: s.life, rests: true}
+	})
+	e := &entry{pid: c.Spawn(props), rests: true}
+	s.rooms[name], s.names[e.pid.Id] = e, name
+	s.env.observer.Rooms(len(s.rooms))
+	return e
+}
+
+func (s *supervisor) passivate(c actor.Context) {
+	for _, e := range s.rooms {
+		if e.rests && !e.closing && time.Since(e.used) >= s.rest {
+			e.closing = true
+			c.Poison(e.pid)
+		}
+	}
+}
+
+func (s *supervisor) census(m *census) {
+	names := make([]string, 0, len(s.rooms))
+	for name := range s.rooms {
+		names = append(names, name)
+	}
+	m.reply <- names
+}
+
+// terminated forgets a room, or starts it anew for the mail that came while it stopped.
+func (s *supervisor) terminated(c actor.Context, who *actor.PID) {
+	name, ok := s.names[who.Id]
+	if !ok {
+		return
+	}
+	e := s.rooms[name]
+	delete(s.rooms, name)
+	delete(s.names, who.Id)
+	s.env.observer.Rooms(len(s.rooms))
+	for _, msg := range e.buffer {
+		s.forward(c, &toRoom{name: name, msg: msg})
+	}
+	if s.drained != nil && len(s.rooms) == 0 {
+		close(s.drained)
+	}
+}
+
+// drain stops all rooms behind their mail.
+func (s *supervisor) drain(c actor.Context, m *drain) {
+	if s.drained != nil {
+		return
+	}
+	s.drained = m.done
+	if len(s.rooms) == 0 {
+		close(m.done)
+		return
+	}
+	for _, e := range s.rooms {
+		if !e.closing {
+			e.closing = true
+			c.Poison(e.pid)
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// Options are how a cycle is run.
+type Options struct {
+	Scheduled bool // by the leader's task: it counts for the breaker
+	DryRun    bool // change no key, list what would change
+	Force     bool // let held removals go
+}
+
+// plain cycles may be shared by those who ask for one at the same time.
+func (o Options) plain() bool { return !o.DryRun && !o.Force }
+
+// SweepConfig is what the leader's work needs.
+type SweepConfig struct {
+	Rooms  Rooms
+	Index  Index
+	Router *Router
+	// Owners are the nodes of the view.
+	Owners func() []Owner
+	Clock  Clock
+	Log    *slog.Logger
+	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it.
+	StaleAfter time.Duration
+	// Housekeeping runs with each cleanup: what a store wants done now and then.
+	Housekeeping func(ctx context.Context) error
+}
+
+// Sweep is the leader's work. At most one cycle, sync or cleanup, runs at a time.
+type Sweep struct {
+	SweepConfig
+	turn   chan struct{} // holds one token while no cycle runs
+	mu     sync.Mutex
+	flight *flight // the plain sync that is running, or waits for its turn
+	cycle  uint64  // the last cycle's id
+	held   int     // scheduled cycles in a row that the breaker held
+}
+
+// flight is a sync that others may join.
+type flight struct {
+	done   chan struct{}
+	report Report
+	err    error
+}
+
+// NewSweep makes the leader's desk; it does nothing until called.
+func NewSweep(c SweepConfig) *Sweep {
+	s := &Sweep{SweepConfig: c, turn: make(chan struct{}, 1)}
+	s.turn <- struct{}{}
+	return s
+}
+
+// Sync runs one cycle over all rooms under the leader's token. A plain one joins a plain one that is under way; others
+// wait for their turn. An error means that there was no cycle; rooms that could not be examined are in the report.
+func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
+	if !o.plain() {
+		return s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
+	}
+	s.mu.Lock()
+	if f := s.flight; f != nil {
+		s.mu.Unlock()
+		return f.wait(ctx)
+	}
+	f := &flight{done: make(chan struct{})}
+	s.flight = f
+	s.mu.Unlock()
+	f.report, f.err = s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
+	s.mu.Lock()
+	s.flight = nil
+	s.mu.Unlock()
+	close(f.done)
+	return f.report, f.err
+}
+
+func (f *flight) wait(ctx context.Context) (Report, error) {
+	select {
+	case <-f.done:
+		return f.report, f.err
+	case <-ctx.Done():
+		return Report{}, fmt.Errorf("wait for the running sync: %w", ctx.Err())
+	}
+}
+
+// FullSync is a new sync cycle, then a cleanup, with nothing in between.
+func (s *Sweep) FullSync(ctx context.Context, leader reconcile.Token, o Options) (synced, cleaned Report, err error) {
+	_, err = s.exclusive(ctx, func() (Report, error) {
+		if synced, err = s.sync(ctx, leader, o); err != nil {
+			return Report{}, err
+		}
+		cleaned, err = s.cleanup(ctx, leader, o)
+		return Report{}, err
+	})
+	return synced, cleaned, err
+}
+
+// exclusive runs a cycle when no other runs.
+func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (Report, error) {
+	select {
+	case <-s.turn:
+	case <-ctx.Done():
+		return Report{}, fmt.Errorf("wait for the running cycle: %w", ctx.Err())
+	}
+	defer func() { s.turn <- struct{}{} }()
+	return run()
+}
+
+func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
+	start := time.Now()
+	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
+	targets, err := s.targets(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return r, err
+		}
+		r.Errors, r.Error = max(1, len(targets)), err.Error()
+	} else {
+		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, o, &r)
+	}
+	r.DurationMs = time.Since(start).Milliseconds()
+	return r, ctx.Err()
+}
+
+// batch begins a cycle.
+func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) Batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cycle = max(s.cycle+1, uint64(s.Clock.Now().Wall))
+	return Batch{Leader: leader, Cycle: s.cycle, Scheduled: o.Scheduled, Dry: o.DryRun, Cause: cause}
+}
+
+// targets is the union of what LiveKit lists, what the index holds and what has an actor. On an error it is what is
+// known without LiveKit.
+func (s *Sweep) targets(ctx context.Context) ([]Target, error) {
+	known := map[string]*reconcile.RoomInfo{}
+	if err := s.indexed(ctx, known); err != nil {
+		return nil, err
+	}
+	for _, owner := range s.Owners() {
+		names, err := owner.Names(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("ask a node for its rooms: %w", err)
+		}
+		for _, name := range names {
+			known[name] = nil
+		}
+	}
+	call, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	listed, err := s.Rooms.ListRooms(call)
+	for _, info := range listed {
+		known[info.Name] = &info
+	}
+	targets := make([]Target, 0, len(known))
+	for name, info := range known {
+		targets = append(targets, Target{Name: name, Listed: info})
+	}
+	if err != nil {
+		return targets, fmt.Errorf("LiveKit does not list its rooms: %w", err)
+	}
+	return targets, nil
+}
+
+// indexed adds the rooms of the index.
+func (s *Sweep) indexed(ctx context.Context, known map[string]*reconcile.RoomInfo) error {
+	for cursor := ""; ; {
+		names, next, err := s.Index.Rooms(ctx, cursor, 1000, "")
+		if err != nil {
+			return fmt.Errorf("read the index of rooms: %w", err)
+		}
+		for _, name := range names {
+			known[name] = nil
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences.
+func (s *Sweep) rounds(ctx context.Context, b Batch, targets []Target, o Options, r *Report) {
+	first := s.survey(ctx, b, targets)
+	looked := time.Now()
+	r.absorb(first, false)
+	v := judge(first, o.Force, s.held)
+	r.Held = v.held
+	if o.Scheduled {
+		s.held = 0
+		if v.held != nil {
+			s.held = v.held.Cycles
+		}
+	}
+	if v.held != nil && !o.DryRun {
+		s.Log.Error("removals held: LiveKit shows much less than a moment ago. They go after three cycles that agree, or at once with `rollcall sync --force`",
+			"rooms", v.held.Rooms, "participants", v.held.Participants, "cycles", v.held.Cycles)
+	}
+	if v.permit && sleep(ctx, lookPause-time.Since(looked)) == nil {
+		b.Permit = &reconcile.Permit{Leader: b.Leader, Cycle: b.Cycle, Streak: v.streak}
+		b.Rooms = nil
+		second := s.survey(ctx, b, named(v.rooms))
+		r.absorb(second, true)
+		first.add(Findings{Differences: second.Differences})
+	}
+	for _, d := range first.Differences {
+		r.Differences = append(r.Differences, d...)
+	}
+}
+
+func named(rooms []string) []Target {
+	targets := make([]Target, len(rooms))
+	for i, name := range rooms {
+		targets[i].Name = name
+	}
+	return targets
+}
+
+// survey sends each owner its part and sums the findings.
+func (s *Sweep) survey(ctx context.Context, b Batch, targets []Target) Findings {
+	shares, lost := s.Router.split(targets)
+	sum, mu, owners := Findings{}, sync.Mutex{}, sync.WaitGroup{}
+	if lost > 0 {
+		sum = failed(lost, fmt.Errorf("%d rooms have no owner that can be reached", lost))
+	}
+	for _, part := range shares {
+		owners.Go(func() {
+			mine := b
+			mine.Rooms = part.targets
+			f, err := part.owner.Survey(ctx, mine)
+			if err != nil {
+				f.add(failed(len(part.targets)-f.Examined, err))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(f)
+		})
+	}
+	owners.Wait()
+	return sum
+}
