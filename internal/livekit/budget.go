@@ -1,0 +1,128 @@
+package livekit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Bounds of the pause after LiveKit said that there are too many requests.
+const (
+	firstPause = time.Second
+	maxPause   = 30 * time.Second
+	// maxRetryAfter bounds what a Retry-After is believed.
+	maxRetryAfter = time.Minute
+)
+
+// budget lets a bounded number of requests run at once, at a bounded rate, and slows down when LiveKit says so.
+type budget struct {
+	slots   chan struct{}
+	limiter *rate.Limiter
+	full    rate.Limit
+
+	mu      sync.Mutex
+	until   time.Time // no request before
+	strikes int       // pauses in a row
+}
+
+// newBudget takes the rate in requests a second; 0 is without limit.
+func newBudget(concurrency int, perSecond float64) *budget {
+	full, burst := rate.Inf, 1
+	if perSecond > 0 {
+		full, burst = rate.Limit(perSecond), max(1, int(perSecond))
+	}
+	return &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(full, burst), full: full}
+}
+
+// acquire waits for a slot and then for a turn, at most as long as ctx lasts. Without an error release must follow.
+func (b *budget) acquire(ctx context.Context) error {
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := b.turn(ctx); err != nil {
+		b.release()
+		return err
+	}
+	return nil
+}
+
+func (b *budget) release() { <-b.slots }
+
+func (b *budget) turn(ctx context.Context) error {
+	r := b.limiter.Reserve()
+	if err := sleep(ctx, r.Delay()); err != nil {
+		r.Cancel()
+		return err
+	}
+	for {
+		b.mu.Lock()
+		left := time.Until(b.until)
+		b.mu.Unlock()
+		if left <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, left); err != nil {
+			return err
+		}
+	}
+}
+
+// limited pauses everyone, for as long as LiveKit asked or twice as long as the last time, and halves the rate, down to an
+// eighth. begun says that this is the first refusal of the pause: requests in flight are refused together.
+func (b *budget) limited(retryAfter time.Duration) (pause time.Duration, begun bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if begun = !now.Before(b.until); begun {
+		b.strikes++
+		if b.full != rate.Inf {
+			b.limiter.SetLimit(max(b.limiter.Limit()/2, b.full/8))
+		}
+	}
+	pause = min(retryAfter, maxRetryAfter)
+	if pause <= 0 {
+		pause = min(firstPause<<min(b.strikes-1, 10), maxPause)
+	}
+	if end := now.Add(pause); end.After(b.until) {
+		b.until = end
+	}
+	return pause, begun
+}
+
+// served takes back the slowing, a hundredth of the full rate for each request that LiveKit answered.
+func (b *budget) served() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.strikes == 0 && b.limiter.Limit() >= b.full || time.Now().Before(b.until) {
+		return
+	}
+	b.strikes = 0
+	if limit := b.limiter.Limit(); limit < b.full {
+		b.limiter.SetLimit(min(limit+b.full/100, b.full))
+	}
+}
+
+// sleep fails at once if ctx ends before d has passed.
+func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if d <= 0 {
+		return nil
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < d {
+		return context.DeadlineExceeded
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

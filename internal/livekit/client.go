@@ -1,0 +1,157 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/livekit/protocol/auth"
+	"github.com/livekit/protocol/livekit"
+	"github.com/twitchtv/twirp"
+)
+
+// The defaults of Options.
+const (
+	DefaultConcurrency = 16
+	DefaultTimeout     = 5 * time.Second
+)
+
+// tokenLife is how long a request's token is valid; LiveKit's clock may differ from ours.
+const tokenLife = 10 * time.Minute
+
+// Options say how LiveKit is asked.
+type Options struct {
+	Host        string        // anything that HostURL takes
+	Key, Secret string        // the API key and its secret
+	Concurrency int           // requests at once; default DefaultConcurrency
+	Rate        float64       // requests a second, with bursts of a second's worth; 0: as many as there are
+	Timeout     time.Duration // of one request, its waiting for a turn not counted; default DefaultTimeout
+	Log         *slog.Logger  // default: none
+	// Observe is called after each request, from many goroutines.
+	Observe func(Request)
+	// Transport carries the requests. Default: HTTP with kept connections.
+	Transport http.RoundTripper
+}
+
+// Request is one request to LiveKit, for metrics.
+type Request struct {
+	Method  string // ListRooms or ListParticipants
+	Outcome Outcome
+	Waited  time.Duration // for a slot and a turn in the budget
+	Took    time.Duration // on the way; 0 if its turn never came
+}
+
+// Client asks LiveKit's RoomService. It may be used from many goroutines.
+type Client struct {
+	opts   Options
+	rooms  livekit.RoomService
+	budget *budget
+}
+
+// New checks the options; it asks nothing.
+func New(opts Options) (*Client, error) {
+	host, err := HostURL(opts.Host)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Key == "" || opts.Secret == "" {
+		return nil, errors.New("the LiveKit API key or its secret is empty")
+	}
+	if opts.Concurrency < 0 || opts.Timeout < 0 || !(opts.Rate >= 0) {
+		return nil, errors.New("concurrency, rate and timeout of LiveKit's API cannot be negative")
+	}
+	opts.Host = host
+	if opts.Concurrency == 0 {
+		opts.Concurrency = DefaultConcurrency
+	}
+	if opts.Timeout == 0 {
+		opts.Timeout = DefaultTimeout
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Transport == nil {
+		opts.Transport = newTransport(opts.Concurrency)
+	}
+	// Redirects are not followed: the generated client sees to that.
+	client := &http.Client{Transport: guard{opts.Transport}}
+	return &Client{
+		opts:   opts,
+		rooms:  livekit.NewRoomServiceProtobufClient(host, client),
+		budget: newBudget(opts.Concurrency, opts.Rate),
+	}, nil
+}
+
+// Close closes the connections that are idle.
+func (c *Client) Close() {
+	if t, ok := c.opts.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// method is one of the generated client's methods.
+type method[In, Out any] func(context.Context, In) (Out, error)
+
+// ask sends one request under the budget, with a token that grants no more than it needs.
+func ask[In, Out any](ctx context.Context, c *Client, name string, grant auth.VideoGrant, send method[In, Out], in In) (Out, error) {
+	r := Request{Method: name}
+	start := time.Now()
+	err := c.budget.acquire(ctx)
+	r.Waited = time.Since(start)
+	var out Out
+	if err != nil {
+		err = fmt.Errorf("waiting for a turn: %w", err)
+	} else {
+		defer c.budget.release()
+		out, err = exchange(ctx, c, grant, send, in)
+		r.Took = time.Since(start) - r.Waited
+	}
+	r.Outcome = outcome(err)
+	if c.opts.Observe != nil {
+		c.opts.Observe(r)
+	}
+	if err != nil {
+		var none Out
+		return none, fmt.Errorf("ask LiveKit at %s by %s: %w", c.opts.Host, name, err)
+	}
+	return out, nil
+}
+
+func exchange[In, Out any](ctx context.Context, c *Client, grant auth.VideoGrant, send method[In, Out], in In) (out Out, err error) {
+	token, err := auth.NewAccessToken(c.opts.Key, c.opts.Secret).SetVideoGrant(&grant).SetValidFor(tokenLife).ToJWT()
+	if err != nil {
+		return out, fmt.Errorf("sign the request: %w", err)
+	}
+	header := http.Header{"Authorization": {"Bearer " + token}}
+	asking, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	asking, err = twirp.WithHTTPRequestHeaders(asking, header)
+	if err != nil {
+		return out, fmt.Errorf("prepare the request: %w", err)
+	}
+	out, err = send(asking, in)
+	switch {
+	case err == nil:
+		c.budget.served()
+		return out, nil
+	case ctx.Err() != nil:
+		return out, context.Cause(ctx)
+	case asking.Err() != nil:
+		return out, fmt.Errorf("no answer within %s: %w", c.opts.Timeout, context.DeadlineExceeded)
+	}
+	if err = explain(err); errors.Is(err, ErrLimited) {
+		c.slowDown(err)
+	}
+	return out, err
+}
+
+func (c *Client) slowDown(err error) {
+	var over tooMany
+	errors.As(err, &over)
+	if pause, begun := c.budget.limited(over.after); begun {
+		c.opts.Log.Warn("LiveKit's request limit is reached: pausing and slowing down", "pause", pause)
+	}
+}

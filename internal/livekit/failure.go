@@ -1,0 +1,84 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/twitchtv/twirp"
+)
+
+var (
+	// ErrLimited is a request that LiveKit refused because there are too many. The client slows down by itself.
+	ErrLimited = errors.New("LiveKit's request limit is reached")
+	// ErrRefused is a request that LiveKit refused for its key or grants.
+	ErrRefused = errors.New("LiveKit refuses the API key (compare key and secret with LiveKit's, and the clocks)")
+)
+
+// Outcome is how a request ended, one of few words, for metrics.
+type Outcome string
+
+// The outcomes. Unavailable is LiveKit's own word, or a proxy's that cannot reach it.
+const (
+	OK          Outcome = "ok"
+	Limited     Outcome = "limited"
+	Refused     Outcome = "refused"
+	TimedOut    Outcome = "timeout"
+	Canceled    Outcome = "canceled"
+	Unavailable Outcome = "unavailable"
+	Failed      Outcome = "error"
+)
+
+func outcome(err error) Outcome {
+	switch {
+	case err == nil:
+		return OK
+	case errors.Is(err, ErrLimited):
+		return Limited
+	case errors.Is(err, ErrRefused):
+		return Refused
+	case errors.Is(err, context.Canceled):
+		return Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return TimedOut
+	case codeOf(err) == twirp.Unavailable:
+		return Unavailable
+	}
+	return Failed
+}
+
+// codeOf is the twirp code that err carries, or NoError.
+func codeOf(err error) twirp.ErrorCode {
+	var answer twirp.Error
+	if !errors.As(err, &answer) {
+		return twirp.NoError
+	}
+	return answer.Code()
+}
+
+// explain gives an error of the twirp client the words that help, and keeps its cause.
+func explain(err error) error {
+	var over tooMany
+	var transport *url.Error
+	code := codeOf(err)
+	switch {
+	case errors.As(err, &over), code == twirp.ResourceExhausted:
+		return fmt.Errorf("%w: %w", ErrLimited, brief{err})
+	case errors.As(err, &transport):
+		// What is around it only repeats the URL.
+		return brief{transport.Err}
+	case code == twirp.Unauthenticated, code == twirp.PermissionDenied:
+		return fmt.Errorf("%w: %w", ErrRefused, brief{err})
+	case code == twirp.BadRoute:
+		return fmt.Errorf("there is no RoomService at this address: %w", brief{err})
+	}
+	return brief{err}
+}
+
+// brief cuts what an error says, because a server chooses the words.
+type brief struct{ error }
+
+func (b brief) Error() string { return fmt.Sprintf("%.300s", b.error.Error()) }
+
+func (b brief) Unwrap() error { return b.error }

@@ -1,0 +1,75 @@
+package livekit
+
+import (
+	"maps"
+
+	"github.com/livekit/protocol/livekit"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// maxSeconds is the latest Unix time that is believed, in the year 5138. Milliseconds taken for seconds are beyond it.
+const maxSeconds = 100_000_000_000
+
+// roomFault says why r cannot be used, or "".
+func roomFault(r *livekit.Room) string {
+	switch {
+	case r.GetName() == "":
+		return "a room without a name"
+	case r.GetSid() == "":
+		return "a room without a sid"
+	case !plausible(r.GetCreationTime(), r.GetCreationTimeMs()):
+		return "a room whose creation time is no time"
+	}
+	return ""
+}
+
+// participantFault says why p cannot be used, or "".
+func participantFault(p *livekit.ParticipantInfo) string {
+	switch {
+	case p.GetSid() == "":
+		return "a participant without a sid"
+	case p.GetIdentity() == "":
+		return "a participant without an identity"
+	case !plausible(p.GetJoinedAt(), p.GetJoinedAtMs()):
+		return "a participant whose join time is no time"
+	}
+	return ""
+}
+
+func plausible(seconds, ms int64) bool {
+	return seconds >= 0 && seconds <= maxSeconds && ms >= 0 && ms <= maxSeconds*1000
+}
+
+// millis prefers the milliseconds, which older servers do not send.
+func millis(seconds, ms int64) int64 {
+	if ms == 0 {
+		return seconds * 1000
+	}
+	return ms
+}
+
+// roomInfo takes what is wanted of a room and nothing else: a room also carries turnPassword.
+func roomInfo(r *livekit.Room) reconcile.RoomInfo {
+	return reconcile.RoomInfo{
+		Name:            r.GetName(),
+		SID:             r.GetSid(),
+		CreatedMs:       millis(r.GetCreationTime(), r.GetCreationTimeMs()),
+		MaxParticipants: r.GetMaxParticipants(),
+		Metadata:        r.GetMetadata(),
+	}
+}
+
+func participant(p *livekit.ParticipantInfo) reconcile.Participant {
+	return reconcile.Participant{
+		Identity:   p.GetIdentity(),
+		JoinedAt:   millis(p.GetJoinedAt(), p.GetJoinedAtMs()),
+		Metadata:   p.GetMetadata(),
+		SID:        p.GetSid(),
+		Name:       p.GetName(),
+		Attributes: maps.Clone(p.GetAttributes()),
+		Kind:       p.GetKind().String(),
+		Hidden:     p.GetPermission().GetHidden(),
+		Version:    p.GetVersion(),
+	}
+}

@@ -1,0 +1,111 @@
+package livekit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+var (
+	// ErrUnauthorized is a missing, forged, foreign or expired token, or a body other than the one signed.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrClock comes with ErrUnauthorized when only the time was wrong: many of them mean that a clock is off.
+	ErrClock = errors.New("outside the token's time (if this goes on, compare the clocks here and of LiveKit)")
+
+	errUnknownKey = errors.New("unknown API key")
+)
+
+const (
+	// leeway is how far clocks may differ; LiveKit's own verifier allows the same.
+	leeway = time.Minute
+	// maxToken bounds what is decoded before a signature is checked, in bytes.
+	maxToken = 64 << 10
+)
+
+// keyring holds API secrets by API key.
+type keyring map[string][]byte
+
+// newKeyring refuses an empty secret, because anyone can sign with it.
+func newKeyring(keys map[string]string) (keyring, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("no LiveKit API key is configured")
+	}
+	ring := make(keyring, len(keys))
+	for key, secret := range keys {
+		if key == "" || secret == "" {
+			return nil, fmt.Errorf("the LiveKit API key %q: neither key nor secret may be empty", key)
+		}
+		ring[key] = []byte(secret)
+	}
+	return ring, nil
+}
+
+// claims are those parts of LiveKit's tokens that are used here.
+type claims struct {
+	jwt.RegisteredClaims
+	SHA256 string `json:"sha256"`
+	Video  struct {
+		RoomList  bool   `json:"roomList"`
+		RoomAdmin bool   `json:"roomAdmin"`
+		Room      string `json:"room"`
+	} `json:"video"`
+}
+
+// read verifies the token of an Authorization header, with or without "Bearer ". livekit/protocol/auth would not do: its
+// verifier reads the clock itself and takes a token without exp.
+func (k keyring) read(authorization string, now time.Time) (*claims, error) {
+	raw := strings.TrimSpace(authorization)
+	if scheme, rest, ok := strings.Cut(raw, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		raw = strings.TrimSpace(rest)
+	}
+	switch {
+	case raw == "":
+		return nil, unauthorized("no token in the Authorization header")
+	case len(raw) > maxToken:
+		return nil, unauthorized("the token is too long")
+	}
+	var c claims
+	_, err := jwt.ParseWithClaims(raw, &c, k.secret,
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithExpirationRequired(),
+		jwt.WithLeeway(leeway),
+		jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(func() time.Time { return now }))
+	if err != nil {
+		return nil, refusal(err, &c)
+	}
+	// A float beyond int64 wraps around in the library.
+	if s := c.ExpiresAt.Unix(); s <= 0 || s > maxSeconds {
+		return nil, unauthorized("the token's expiry is no time")
+	}
+	return &c, nil
+}
+
+func (k keyring) secret(t *jwt.Token) (any, error) {
+	if c, ok := t.Claims.(*claims); ok {
+		if secret, ok := k[c.Issuer]; ok {
+			return secret, nil
+		}
+	}
+	return nil, errUnknownKey
+}
+
+// refusal words the library's error without any part of the token other than the name of its key.
+func refusal(err error, c *claims) error {
+	switch {
+	case errors.Is(err, errUnknownKey):
+		return unauthorized(fmt.Sprintf("the token is signed with the unknown API key %.64q", c.Issuer))
+	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet):
+		return fmt.Errorf("%w: %w", ErrUnauthorized, ErrClock)
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return unauthorized("the token has no expiry")
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return unauthorized("the token's signature is not made by HS256 with the secret of its API key")
+	}
+	return unauthorized("the token is malformed")
+}
+
+func unauthorized(why string) error { return fmt.Errorf("%w: %s", ErrUnauthorized, why) }

@@ -1,0 +1,99 @@
+package livekit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	// maxAnswer bounds a list from LiveKit, in bytes: some 150,000 rooms.
+	maxAnswer = 64 << 20
+	// maxRefusal bounds how much of an error's body is read, in bytes.
+	maxRefusal = 16 << 10
+)
+
+// tooMany is a 429. after is what Retry-After asks for, or 0.
+type tooMany struct{ after time.Duration }
+
+func (tooMany) Error() string { return "429 Too Many Requests" }
+
+// newTransport keeps one warm connection for each request that may run at once. The pings end an HTTP/2 connection whose path
+// has died, which would otherwise time out every request for minutes.
+func newTransport(concurrency int) *http.Transport {
+	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		ForceAttemptHTTP2:   true,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+		MaxIdleConns:        concurrency,
+		MaxIdleConnsPerHost: concurrency,
+		IdleConnTimeout:     90 * time.Second,
+		// The bound on an answer's size must hold for what is decoded.
+		DisableCompression: true,
+	}
+}
+
+// guard lets a 200 through only if it is surely LiveKit's whole answer. An empty body is a valid protobuf of an empty list: a
+// captive portal's or a broken proxy's 200 must not read as "nobody is there".
+type guard struct{ base http.RoundTripper }
+
+func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := g.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		if err := checkAnswer(resp); err != nil {
+			_ = resp.Body.Close()
+			return nil, err
+		}
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	case http.StatusTooManyRequests:
+		_ = resp.Body.Close()
+		return nil, tooMany{after: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	default:
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxRefusal), resp.Body}
+	}
+	return resp, nil
+}
+
+func checkAnswer(resp *http.Response) error {
+	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || kind != "application/protobuf" {
+		return fmt.Errorf("the answer is of type %.64q, not application/protobuf: something else than LiveKit answers there",
+			resp.Header.Get("Content-Type"))
+	}
+	if resp.Header.Get("Content-Encoding") != "" {
+		return errors.New("the answer is encoded, although no encoding was asked for")
+	}
+	if resp.ContentLength > maxAnswer {
+		return fmt.Errorf("the answer has %d bytes, more than the %d that are read", resp.ContentLength, maxAnswer)
+	}
+	// Such a body ends with the connection, so a cut one looks like a whole one.
+	if resp.ContentLength < 0 && resp.ProtoMajor < 2 && len(resp.TransferEncoding) == 0 {
+		return errors.New("the answer does not say how long it is")
+	}
+	return nil
+}
+
+// retryAfter reads seconds or a date; anything else is 0.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}

@@ -1,0 +1,52 @@
+package livekit
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// MaxBody is the largest webhook body that is taken, in bytes. LiveKit's metadata limits allow about 6.7 MB.
+const MaxBody = 8 << 20
+
+// ErrMalformed is a body that is signed, but is no webhook that LiveKit sends.
+var ErrMalformed = errors.New("malformed webhook")
+
+// Verifier verifies webhooks.
+type Verifier struct{ keys keyring }
+
+// NewVerifier takes the accepted API keys with their secrets, none of them empty; several while a key rotates.
+func NewVerifier(keys map[string]string) (*Verifier, error) {
+	ring, err := newKeyring(keys)
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{keys: ring}, nil
+}
+
+// Verify checks a webhook's raw body against the token in its Authorization header and reads it. known is false for a genuine
+// event that concerns no room (egress, ingress) or that is not known: it has no effect. Errors are ErrUnauthorized (also
+// ErrClock, if it is only late or early) or ErrMalformed. The body is neither parsed before it is verified nor kept.
+func (v *Verifier) Verify(body []byte, authorization string, now time.Time) (event reconcile.Event, known bool, err error) {
+	c, err := v.keys.read(authorization, now)
+	if err != nil {
+		return reconcile.Event{}, false, err
+	}
+	sum := sha256.Sum256(body)
+	if subtle.ConstantTimeCompare([]byte(c.SHA256), []byte(base64.StdEncoding.EncodeToString(sum[:]))) != 1 {
+		return reconcile.Event{}, false, unauthorized("the body is not the one that was signed")
+	}
+	event, known, err = readEvent(body)
+	if err != nil || !known {
+		return reconcile.Event{}, false, err
+	}
+	event.Expires = c.ExpiresAt.UnixMilli()
+	return event, true, nil
+}
+
+func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
