@@ -107,7 +107,7 @@ func (f *Fake) Publish(name, identity, track string) string {
 	sid := ""
 	f.with(name, identity, func(r *room, p *person) bool {
 		sid = f.newID("TR_AM", 12)
-		info := &livekit.TrackInfo{Sid: sid, Name: track, Source: livekit.TrackSource_MICROPHONE, MimeType: "audio/opus", Stream: "camera"}
+		info := audioTrack(sid, track)
 		p.info.Tracks = append(p.info.Tracks, info)
 		p.info.IsPublisher = true
 		p.info.Version++
@@ -115,6 +115,17 @@ func (f *Fake) Publish(name, identity, track string) string {
 		return true
 	})
 	return sid
+}
+
+func audioTrack(sid, name string) *livekit.TrackInfo {
+	return &livekit.TrackInfo{
+		Sid: sid, Name: name, Source: livekit.TrackSource_MICROPHONE, MimeType: "audio/opus", Mid: "1", Stream: "camera",
+		Codecs: []*livekit.SimulcastCodecInfo{{
+			MimeType: "audio/opus", Mid: "1", Cid: sid, VideoLayerMode: livekit.VideoLayer_ONE_SPATIAL_LAYER_PER_STREAM,
+		}},
+		Version:           &livekit.TimedVersion{UnixMicro: time.Now().UnixMicro()},
+		BackupCodecPolicy: livekit.BackupCodecPolicy_SIMULCAST,
+	}
 }
 
 // Unpublish takes all of a participant's tracks away (track_unpublished for each).

@@ -1,6 +1,7 @@
 package fakelivekit
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
@@ -18,7 +19,7 @@ const (
 	reasonNoJoin    = livekit.DisconnectReason_JOIN_FAILURE
 )
 
-// CreateRoom makes a room (room_started), or changes what the request sets of one that exists. It returns nil while the server is down.
+// CreateRoom makes a room (room_started), or returns the one of that name unchanged. It returns nil while the server is down.
 func (f *Fake) CreateRoom(req *livekit.CreateRoomRequest) *livekit.Room {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,25 +83,11 @@ func (f *Fake) SetRoomMetadata(name, metadata string) bool {
 	return true
 }
 
-// host finds or makes the room and applies what the request sets.
+// host finds the room as it is, or makes it as the request says.
 func (f *Fake) host(req *livekit.CreateRoomRequest) *room {
-	r, made := f.world[req.Name], false
+	r := f.world[req.Name]
 	if r == nil {
-		r, made = f.makeRoom(req.Name), true
-	}
-	if req.EmptyTimeout > 0 {
-		r.info.EmptyTimeout = req.EmptyTimeout
-	}
-	if req.DepartureTimeout > 0 {
-		r.info.DepartureTimeout = req.DepartureTimeout
-	}
-	if req.MaxParticipants > 0 {
-		r.info.MaxParticipants = req.MaxParticipants
-	}
-	if req.Metadata != "" {
-		r.info.Metadata = req.Metadata
-	}
-	if made {
+		r = f.makeRoom(req)
 		f.emitRoom(webhook.EventRoomStarted, r)
 		f.awaitClose(r)
 	}
@@ -108,13 +95,14 @@ func (f *Fake) host(req *livekit.CreateRoomRequest) *room {
 	return r
 }
 
-func (f *Fake) makeRoom(name string) *room {
+func (f *Fake) makeRoom(req *livekit.CreateRoomRequest) *room {
 	now := time.Now()
 	r := &room{counted: now, people: map[string]*person{}, info: &livekit.Room{
-		Sid: f.newID("RM_", 12), Name: name, EmptyTimeout: f.opts.EmptyTimeout, DepartureTimeout: f.opts.DepartureTimeout,
+		Sid: f.newID("RM_", 12), Name: req.Name, Metadata: req.Metadata, MaxParticipants: req.MaxParticipants,
+		EmptyTimeout: cmp.Or(req.EmptyTimeout, f.opts.EmptyTimeout), DepartureTimeout: cmp.Or(req.DepartureTimeout, f.opts.DepartureTimeout),
 		CreationTime: now.Unix(), CreationTimeMs: now.UnixMilli(), TurnPassword: TurnPassword, EnabledCodecs: codecs(),
 	}}
-	f.world[name] = r
+	f.world[req.Name] = r
 	return r
 }
 

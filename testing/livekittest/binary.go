@@ -1,0 +1,112 @@
+// Package livekittest runs the real thing: a livekit-server on loopback and real participants in it, for tests and for `make dev`.
+// It promises that whatever it started is gone after Close (or the test), and that many test processes may use it at once.
+package livekittest
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// Version is the livekit-server that testing/livekitserver pins.
+	Version = "v1.13.5"
+	// BinEnv names the variable that holds the path of a ready livekit-server, which is then used as it is.
+	BinEnv = "LIVEKIT_SERVER_BIN"
+
+	module        = "github.com/rollcallhq/rollcall"
+	serverPackage = "github.com/livekit/livekit-server/cmd/server"
+)
+
+// Binary returns the path of a livekit-server: $LIVEKIT_SERVER_BIN, or the one in the user's cache directory, which it builds
+// when it is missing (about 2 minutes, once). A line goes to progress before a build starts. Needs the go tool on the PATH.
+func Binary(ctx context.Context, progress io.Writer) (string, error) {
+	if bin := os.Getenv(BinEnv); bin != "" {
+		if _, err := os.Stat(bin); err != nil {
+			return "", fmt.Errorf("%s names no livekit-server: %w", BinEnv, err)
+		}
+		return bin, nil
+	}
+	return cached("livekit-server-"+Version, func(target string) error {
+		if _, err := os.Stat(target); err == nil {
+			return nil
+		}
+		fmt.Fprintf(progress, "building livekit-server %s into %s (about 2 minutes, once)\n", Version, filepath.Dir(target))
+		root, err := repository(ctx)
+		if err != nil {
+			return err
+		}
+		fresh := target + ".new"
+		if err := goBuild(ctx, filepath.Join(root, "testing", "livekitserver"), fresh, serverPackage); err != nil {
+			return err
+		}
+		return os.Rename(fresh, target)
+	})
+}
+
+// participantBinary builds the client program. The go tool sees itself whether there is anything to do; the first time may
+// take a minute, whatever short deadline the caller has for its participant.
+func participantBinary(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
+	defer cancel()
+	root, err := repository(ctx)
+	if err != nil {
+		return "", err
+	}
+	return cached(fmt.Sprintf("participant-%08x", crc32.ChecksumIEEE([]byte(root))), func(target string) error {
+		return goBuild(ctx, root, target, "./testing/livekittest/participant")
+	})
+}
+
+// cached runs ensure under a lock that holds across processes, so that parallel test packages do not build twice.
+func cached(name string, ensure func(target string) error) (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache directory (set XDG_CACHE_HOME or HOME): %w", err)
+	}
+	dir := filepath.Join(base, "rollcall")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the cache directory: %w", err)
+	}
+	target := filepath.Join(dir, name)
+	lock, err := os.OpenFile(target+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return "", fmt.Errorf("open the build lock: %w", err)
+	}
+	defer lock.Close() // releases the lock too
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("take the build lock %s: %w", lock.Name(), err)
+	}
+	if err := ensure(target); err != nil {
+		return "", fmt.Errorf("build %s: %w", name, err)
+	}
+	return target, nil
+}
+
+func goBuild(ctx context.Context, dir, target, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", target, pkg)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, out)
+	}
+	return nil
+}
+
+// repository finds the work tree from wherever in it a test or command runs.
+func repository(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("find the root of %s (run from within its work tree): %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
