@@ -1,0 +1,67 @@
+# make help lists the targets. CI runs the same ones as people do.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO         ?= go
+BIN        := bin
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@2026.2.2
+PACKAGES   ?= ./...
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/rollcall
+	@echo "building $(BIN)/rollcall"
+	@$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
+
+# A make target of its own, so that the 2 minutes are spent once.
+$(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
+	@echo "building a real livekit-server from its Go module (once; 2 to 4 minutes with empty caches)"
+	@mkdir -p $(BIN)
+	@cd testing/livekitserver && $(GO) build -trimpath -ldflags "-s -w" -o ../../$(BIN)/livekit-server github.com/livekit/livekit-server/cmd/server & \
+	pid=$$!; start=$$SECONDS; \
+	while kill -0 $$pid 2>/dev/null; do sleep 5; kill -0 $$pid 2>/dev/null && echo "  … still building livekit-server, $$((SECONDS-start)) s"; done; \
+	wait $$pid
+
+.PHONY: livekit
+livekit: $(BIN)/livekit-server ## Build bin/livekit-server, the real one, for dev and tests
+
+.PHONY: dev
+dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who come and go
+	@if [ -z "$${LIVEKIT_HOST:-}" ]; then $(MAKE) --no-print-directory livekit; fi
+	@$(MAKE) --no-print-directory build
+	@exec $(BIN)/rollcall dev $${LIVEKIT_HOST:---livekit-server $(BIN)/livekit-server} $(ARGS)
+
+.PHONY: deps
+deps: ## Install what the tests need (redis-server)
+	@testing/install-deps.sh
+
+.PHONY: test
+test: deps livekit ## Run unit, property and end-to-end tests with the race detector
+	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -race -timeout 20m $(PACKAGES)
+
+.PHONY: lint
+lint: ## Check formatting, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run 'make format':"; echo "$$unformatted"; exit 1; fi
+	@$(GO) vet ./...
+	@$(GO) run $(STATICCHECK) ./...
+
+.PHONY: format
+format: ## Format the Go files
+	@gofmt -w $$(git ls-files '*.go')
+
+.PHONY: bench
+bench: ## Run the benchmarks of testing/bench
+	@$(GO) test -run '^$$' -bench . -benchmem ./testing/bench/...
+
+.PHONY: docs
+docs: ## Write docs/configuration.md from the flags
+	@$(GO) run ./cmd/rollcall gen-docs
+
+.PHONY: check
+check: lint test ## What CI runs: lint and test
