@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/livekit/protocol/livekit"
+
 	"github.com/rollcallhq/rollcall/testing/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/fixtures"
 )
@@ -35,6 +37,20 @@ func testShapes(t *testing.T, deliveries []fakelivekit.Delivery) {
 			}
 		}
 	}
+}
+
+// TestFakeAbort checks what would take a real server a minute and a broken network.
+func TestFakeAbort(t *testing.T) {
+	t.Parallel()
+	tg, hook := newTarget(t)
+	fake := fakelivekit.New(fakelivekit.Options{URLs: []string{hook}})
+	t.Cleanup(fake.Close)
+	fake.CreateRoom(&livekit.CreateRoomRequest{Name: "abort", Metadata: "m"})
+	fake.Connect("abort", who{Identity: "ghost", Name: "Ghost"})
+	fake.Abort("abort", "ghost")
+	got := tg.await(t, "abort", "participant_connection_aborted", 1)
+	wantNames(t, got, "room_started", "participant_connection_aborted")
+	testShapes(t, got)
 }
 
 // sibling is an event with the same fields, of which more were captured.

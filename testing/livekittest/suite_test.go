@@ -222,14 +222,15 @@ func answerByRoom(d fakelivekit.Delivery) fakelivekit.Answer {
 	return fakelivekit.Answer{}
 }
 
-// testAttempts checks when the first attempts for a room's room_started came, in the target's seconds since the first one.
+// testAttempts checks when the first attempts for a room's room_started came, in the target's seconds since the first one. It is lenient:
+// the machine may be busy, and the fake's exact schedule is tested in virtual time.
 func testAttempts(t *testing.T, tg *target, room string, want ...int) {
 	t.Helper()
 	tg.create(t, &livekit.CreateRoomRequest{Name: room})
 	got := tg.await(t, room, "room_started", len(want))
 	for i, d := range got[:len(want)] {
 		due := time.Duration(want[i]) * tg.second
-		if after := d.At.Sub(got[0].At); after < due-tg.second/10 || after > due+tg.second*8/10 {
+		if after := d.At.Sub(got[0].At); after < due-tg.second/2 || after > due+3*tg.second {
 			t.Errorf("attempt %d came after %v, want %v", i+1, after, due)
 		}
 		if string(d.Body) != string(got[0].Body) || d.Token != got[0].Token {

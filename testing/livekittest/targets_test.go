@@ -27,12 +27,16 @@ type target struct {
 	kill    func(t *testing.T, room string, who livekittest.Who) // joins someone and makes the client vanish
 }
 
-func TestFake(t *testing.T) { suite(t, fakeTarget) }
+func TestFake(t *testing.T) {
+	t.Parallel()
+	suite(t, fakeTarget)
+}
 
 func TestReal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real livekit-server")
 	}
+	t.Parallel()
 	suite(t, realTarget)
 }
 
@@ -45,7 +49,7 @@ func newTarget(t *testing.T) (tg *target, hook string) {
 
 func fakeTarget(t *testing.T) *target {
 	tg, hook := newTarget(t)
-	tg.second = 200 * time.Millisecond
+	tg.second = 300 * time.Millisecond
 	fake := fakelivekit.New(fakelivekit.Options{URLs: []string{hook}, Second: tg.second})
 	t.Cleanup(fake.Close)
 	server := httptest.NewServer(fake)
