@@ -1,0 +1,136 @@
+// Package client talks to a rollcall node over HTTP.
+//
+// Its promise: each method is one request (Rooms: one for each page), its
+// context bounds it, and a node that refuses makes an *Error with the node's
+// own words. It never shows the token, and needs nothing else of rollcall.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds an answer that is read, in bytes.
+const maxAnswer = 64 << 20
+
+// ErrNotRollcall says that what answered does not speak as a rollcall node
+// does: most likely the address is another server's.
+var ErrNotRollcall = errors.New("the answer is not a rollcall node's")
+
+// Error is a node's refusal.
+type Error struct {
+	// Status is the HTTP status, 400 or more.
+	Status int
+	// Message is the node's "error", or empty if it gave none.
+	Message string
+	// RetryAfter is how long the node asks to wait, 0 if it does not say.
+	RetryAfter time.Duration
+}
+
+// Error is the refusal in one line.
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status))
+	}
+	return fmt.Sprintf("HTTP %d: %s", e.Status, e.Message)
+}
+
+// Client asks one node. It is safe for concurrent use.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// Option changes a Client that New makes.
+type Option func(*Client)
+
+// WithToken sends a bearer token: the admin token, or a LiveKit access token.
+func WithToken(token string) Option { return func(c *Client) { c.token = token } }
+
+// WithHTTPClient sends requests by h and not by http.DefaultClient.
+func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
+
+// New makes a client for the node at addr: an http or https URL, or host:port,
+// for which http is meant.
+func New(addr string, opts ...Option) (*Client, error) {
+	full := addr
+	if !strings.Contains(addr, "://") {
+		full = "http://" + addr
+	}
+	u, err := url.Parse(full)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the node's address is not a URL such as http://127.0.0.1:8080")
+	}
+	c := &Client{base: strings.TrimRight(u.String(), "/"), http: http.DefaultClient}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c, nil
+}
+
+// Base is the node's URL, without a trailing slash.
+func (c *Client) Base() string { return c.base }
+
+// do sends one request and reads its answer into out. path is escaped already.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return fmt.Errorf("make the request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err // a *url.Error, which names method and URL
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return refusal(resp, data)
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotRollcall, err)
+	}
+	return nil
+}
+
+func refusal(resp *http.Response, data []byte) error {
+	e := &Error{Status: resp.StatusCode}
+	var body struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(data, &body) == nil {
+		e.Message = body.Error
+	}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return e
+}

@@ -1,0 +1,124 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func serve(t *testing.T, h http.HandlerFunc) *Client {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	c, err := New(srv.URL+"/", WithToken("tok"), WithHTTPClient(srv.Client()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestNewAddresses(t *testing.T) {
+	for in, want := range map[string]string{
+		"localhost:8080": "http://localhost:8080", "https://h/base/": "https://h/base", "http://[::1]:8080": "http://[::1]:8080",
+	} {
+		if c, err := New(in); err != nil || c.Base() != want {
+			t.Errorf("%q: %v, %v", in, c, err)
+		}
+	}
+	for _, in := range []string{"", "redis://x", "http://", "http://user:hunter2@h", "http://h?x=hunter2", "http://h:port"} {
+		if _, err := New(in); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// TestRoomNames sends odd names and reads them where a server finds them.
+func TestRoomNames(t *testing.T) {
+	for _, name := range []string{"room-123", "", ".", "..", "a/b", `a\b`, "a b", "a\x00b", "a\nb", "{x}*?#%&+;=", "ü", "\xff", "../api/x", "name"} {
+		var path, query string
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			path, query = r.URL.Path, r.URL.RawQuery
+			if r.Header.Get("Authorization") != "Bearer tok" {
+				t.Error("no token was sent")
+			}
+			_, _ = w.Write([]byte(`{"roomName":"x"}`))
+		})
+		if _, err := c.Room(t.Context(), name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		got, ok := strings.CutPrefix(path, "/api/rooms/")
+		if !ok && path == "/api/rooms" {
+			values, err := url.ParseQuery(query)
+			if err != nil || !values.Has("name") {
+				t.Errorf("%q: query %q, %v", name, query, err)
+			}
+			got = values.Get("name")
+		}
+		if got != name {
+			t.Errorf("%q arrived as %q (%s?%s)", name, got, path, query)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "4")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"error":"no leader"}`))
+	})
+	_, err := c.Sync(t.Context(), ActionOptions{})
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Status != 503 || refused.RetryAfter != 4*time.Second || err.Error() != "HTTP 503: no leader" {
+		t.Errorf("%v", err)
+	}
+	for _, err := range c.Rooms(t.Context(), RoomsQuery{}) {
+		if !errors.As(err, &refused) {
+			t.Errorf("rooms: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.StopService(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	c = serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
+	if _, err := c.Cleanup(t.Context(), ActionOptions{}); !errors.Is(err, ErrNotRollcall) {
+		t.Errorf("not JSON: %v", err)
+	}
+}
+
+// TestRoomsStops holds that no page is asked for that nobody wants.
+func TestRoomsStops(t *testing.T) {
+	pages := 0
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		pages++
+		_, _ = w.Write([]byte(`{"rooms":[{"roomName":"a"},{"roomName":"b"}],"nextCursor":"` + strings.Repeat("c", pages) + `"}`))
+	})
+	var names []string
+	for room, err := range c.Rooms(t.Context(), RoomsQuery{PageSize: 2}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names = append(names, room.RoomName); len(names) == 3 {
+			break
+		}
+	}
+	if pages != 2 || len(names) != 3 {
+		t.Errorf("%d pages, %q", pages, names)
+	}
+}
+
+func TestStatusReadsBothIntervals(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30.000Z","syncInterval":30000,"cleanupInterval":"5m0s"}`))
+	})
+	s, err := c.Status(t.Context())
+	if err != nil || time.Duration(s.SyncInterval) != 30*time.Second || time.Duration(s.CleanupInterval) != 5*time.Minute {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

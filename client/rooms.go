@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const roomsPath = "/api/rooms"
+
+// RoomSummary is one room of a list. Times are Unix milliseconds.
+type RoomSummary struct {
+	RoomName         string `json:"roomName"`
+	ParticipantCount int    `json:"participantCount"`
+	CreatedAt        int64  `json:"createdAt"`
+	LastUpdated      int64  `json:"lastUpdated"`
+}
+
+// Participant is one participant of a room. JoinedAt is in Unix milliseconds.
+type Participant struct {
+	Identity   string            `json:"identity"`
+	JoinedAt   int64             `json:"joinedAt"`
+	Metadata   string            `json:"metadata"`
+	SID        string            `json:"sid"`
+	Name       string            `json:"name"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	// Kind is LiveKit's kind of participant, such as "STANDARD" or "SIP".
+	Kind    string `json:"kind"`
+	Hidden  bool   `json:"hidden"`
+	Version uint32 `json:"version"`
+}
+
+// Room is one room's state. Times are Unix milliseconds.
+type Room struct {
+	RoomName        string        `json:"roomName"`
+	SID             string        `json:"sid"`
+	IsActive        bool          `json:"isActive"`
+	CreatedAt       int64         `json:"createdAt"`
+	LastUpdated     int64         `json:"lastUpdated"`
+	MaxParticipants int           `json:"maxParticipants"`
+	Metadata        string        `json:"metadata"`
+	Version         uint64        `json:"version"`
+	Participants    []Participant `json:"participants"`
+}
+
+// RoomsQuery chooses rooms of the list.
+type RoomsQuery struct {
+	// Search keeps rooms whose name holds it; empty keeps all.
+	Search string
+	// PageSize is how many rooms one request brings; 0 leaves it to the node.
+	PageSize int
+}
+
+// Rooms lists rooms, page by page as they are asked for. An error is the last
+// thing that it yields. Rooms that come or go meanwhile may be missed or seen
+// twice.
+func (c *Client) Rooms(ctx context.Context, q RoomsQuery) iter.Seq2[RoomSummary, error] {
+	return func(yield func(RoomSummary, error) bool) {
+		cursor := ""
+		for {
+			page, err := c.page(ctx, q, cursor)
+			if err != nil {
+				yield(RoomSummary{}, err)
+				return
+			}
+			for _, room := range page.Rooms {
+				if !yield(room, nil) {
+					return
+				}
+			}
+			if page.NextCursor == "" {
+				return
+			}
+			if page.NextCursor == cursor {
+				yield(RoomSummary{}, fmt.Errorf("%w: its list of rooms does not advance", ErrNotRollcall))
+				return
+			}
+			cursor = page.NextCursor
+		}
+	}
+}
+
+type roomsPage struct {
+	Rooms      []RoomSummary `json:"rooms"`
+	NextCursor string        `json:"nextCursor"`
+}
+
+func (c *Client) page(ctx context.Context, q RoomsQuery, cursor string) (roomsPage, error) {
+	params := url.Values{}
+	if q.Search != "" {
+		params.Set("search", q.Search)
+	}
+	if q.PageSize > 0 {
+		params.Set("limit", strconv.Itoa(q.PageSize))
+	}
+	if cursor != "" {
+		params.Set("cursor", cursor)
+	}
+	path := roomsPath
+	if len(params) > 0 {
+		path += "?" + params.Encode()
+	}
+	var page roomsPage
+	if err := c.do(ctx, http.MethodGet, path, nil, &page); err != nil {
+		return roomsPage{}, err
+	}
+	return page, nil
+}
+
+// Room returns one room's state; an *Error with status 404 says that no room of
+// that name is live. Any text may be a name.
+func (c *Client) Room(ctx context.Context, name string) (Room, error) {
+	var room Room
+	if err := c.do(ctx, http.MethodGet, roomPath(name), nil, &room); err != nil {
+		return Room{}, err
+	}
+	return room, nil
+}
+
+// roomPath is the path of a room's state: a query carries the names that a path
+// does not, because proxies and routers clean, split or refuse it.
+func roomPath(name string) string {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\;%`) ||
+		!utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return roomsPath + "?" + url.Values{"name": {name}}.Encode()
+	}
+	return roomsPath + "/" + url.PathEscape(name)
+}

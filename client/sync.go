@@ -1,0 +1,189 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const syncPath = "/api/sync-rooms"
+
+// Result counts what a sync cycle did, in rooms.
+type Result struct {
+	Synced  int `json:"synced"`  // examined
+	Errors  int `json:"errors"`  // could not be examined
+	Cleaned int `json:"cleaned"` // removed
+}
+
+// Held is what the breaker keeps from being removed.
+type Held struct {
+	Rooms        int `json:"rooms"`
+	Participants int `json:"participants"`
+	// Cycles is how many scheduled cycles have agreed so far.
+	Cycles int `json:"cycles"`
+}
+
+// Report is what a node says of its cluster's last sync or cleanup.
+type Report struct {
+	StartedAt  time.Time `json:"startedAt"`
+	DurationMs int64     `json:"durationMs"`
+	// Scheduled is false for a run that an operator asked for.
+	Scheduled bool   `json:"scheduled"`
+	Result    Result `json:"result"`
+	// Changed is how many rooms' keys were changed.
+	Changed int `json:"changed"`
+	// Drift counts repairs by reason, such as "missed join".
+	Drift map[string]int `json:"drift,omitempty"`
+	Held  *Held          `json:"held,omitempty"`
+}
+
+// Interval is a duration that JSON carries as milliseconds. A Go duration such
+// as "30s" is read too.
+type Interval time.Duration
+
+// MarshalJSON writes milliseconds.
+func (i Interval) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, time.Duration(i).Milliseconds(), 10), nil
+}
+
+// UnmarshalJSON reads milliseconds or a Go duration.
+func (i *Interval) UnmarshalJSON(data []byte) error {
+	var ms int64
+	if json.Unmarshal(data, &ms) == nil {
+		*i = Interval(time.Duration(ms) * time.Millisecond)
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return fmt.Errorf("an interval is neither milliseconds nor a duration: %w", err)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("an interval is no duration: %w", err)
+	}
+	*i = Interval(d)
+	return nil
+}
+
+// Status is the answer to GET /api/sync-rooms. Beside the first two fields,
+// any may be absent (zero or nil).
+type Status struct {
+	// SyncServiceRunning is the cluster's switch of the schedule.
+	SyncServiceRunning bool       `json:"syncServiceRunning"`
+	Timestamp          time.Time  `json:"timestamp"` // by the node's clock
+	Node               string     `json:"node,omitempty"`
+	Leader             string     `json:"leader,omitempty"`
+	Term               uint64     `json:"term,omitempty"`
+	SyncInterval       Interval   `json:"syncInterval,omitempty"`
+	CleanupInterval    Interval   `json:"cleanupInterval,omitempty"`
+	NextSync           *time.Time `json:"nextSync,omitempty"`
+	NextCleanup        *time.Time `json:"nextCleanup,omitempty"`
+	LastSync           *Report    `json:"lastSync,omitempty"`
+	LastCleanup        *Report    `json:"lastCleanup,omitempty"`
+}
+
+// ActionOptions change what an action does.
+type ActionOptions struct {
+	// DryRun changes no key: the answer lists what would change.
+	DryRun bool
+	// Force lets removals go that the breaker holds.
+	Force bool
+}
+
+// WouldChange is one change that a dry run did not make.
+type WouldChange struct {
+	Room     string `json:"room"`
+	Change   string `json:"change"`
+	Identity string `json:"identity,omitempty"`
+	SID      string `json:"sid,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// SyncAnswer is the answer to Sync.
+type SyncAnswer struct {
+	Action      string        `json:"action"`
+	Result      Result        `json:"result"`
+	Timestamp   time.Time     `json:"timestamp"`
+	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+}
+
+// CleanupAnswer is the answer to Cleanup; Cleaned counts rooms.
+type CleanupAnswer struct {
+	Action      string        `json:"action"`
+	Cleaned     int           `json:"cleaned"`
+	Timestamp   time.Time     `json:"timestamp"`
+	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+}
+
+// FullSyncAnswer is the answer to FullSync; Cleanup counts rooms.
+type FullSyncAnswer struct {
+	Action      string        `json:"action"`
+	Sync        Result        `json:"sync"`
+	Cleanup     int           `json:"cleanup"`
+	Timestamp   time.Time     `json:"timestamp"`
+	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+}
+
+// ServiceAnswer is the answer to StartService and StopService.
+type ServiceAnswer struct {
+	Action    string    `json:"action"`
+	Running   bool      `json:"running"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+type action struct {
+	Action string `json:"action"`
+	DryRun bool   `json:"dryRun,omitempty"`
+	Force  bool   `json:"force,omitempty"`
+}
+
+// Status asks how the sync stands; any node knows.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	if err := c.do(ctx, http.MethodGet, syncPath, nil, &s); err != nil {
+		return Status{}, err
+	}
+	if s.Timestamp.IsZero() {
+		return Status{}, ErrNotRollcall
+	}
+	return s, nil
+}
+
+// Sync compares every room with LiveKit and returns when that is done. A plain
+// one joins a cycle that is running.
+func (c *Client) Sync(ctx context.Context, o ActionOptions) (SyncAnswer, error) {
+	return act[SyncAnswer](ctx, c, "sync", o)
+}
+
+// Cleanup removes what syncs leave behind, and returns when that is done.
+func (c *Client) Cleanup(ctx context.Context, o ActionOptions) (CleanupAnswer, error) {
+	return act[CleanupAnswer](ctx, c, "cleanup", o)
+}
+
+// FullSync is a new sync cycle, then a cleanup.
+func (c *Client) FullSync(ctx context.Context, o ActionOptions) (FullSyncAnswer, error) {
+	return act[FullSyncAnswer](ctx, c, "full-sync", o)
+}
+
+// StartService switches the cluster's schedule on, durably.
+func (c *Client) StartService(ctx context.Context) (ServiceAnswer, error) {
+	return act[ServiceAnswer](ctx, c, "start-service", ActionOptions{})
+}
+
+// StopService switches the cluster's schedule off, durably: a running cycle
+// ends, webhooks and asked-for actions go on.
+func (c *Client) StopService(ctx context.Context) (ServiceAnswer, error) {
+	return act[ServiceAnswer](ctx, c, "stop-service", ActionOptions{})
+}
+
+func act[A any](ctx context.Context, c *Client, name string, o ActionOptions) (A, error) {
+	var answer, none A
+	in := action{Action: name, DryRun: o.DryRun, Force: o.Force}
+	if err := c.do(ctx, http.MethodPost, syncPath, in, &answer); err != nil {
+		return none, err
+	}
+	return answer, nil
+}
