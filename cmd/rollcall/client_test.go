@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+const testToken = "tok3n-for-tests"
+
+// node answers as a rollcall node does, from a table of canned answers.
+type node struct {
+	*httptest.Server
+	requests []string
+}
+
+// newNode answers each "METHOD /path?query body" of answers, and 404 otherwise.
+func newNode(t *testing.T, answers map[string]string) *node {
+	t.Helper()
+	n := &node{}
+	n.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		request := strings.TrimSpace(r.Method + " " + r.URL.RequestURI() + " " + string(body))
+		n.requests = append(n.requests, request)
+		w.Header().Set("Content-Type", "application/json")
+		if r.Header.Get("Authorization") != "Bearer "+testToken {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"error":"Unauthorized"}`)
+			return
+		}
+		answer, ok := answers[request]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error":"room not found"}`)
+			return
+		}
+		fmt.Fprint(w, answer)
+	}))
+	t.Cleanup(n.Close)
+	return n
+}
+
+func (n *node) command(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return command(t, deps{}, []string{"ROLLCALL_ADDR=" + n.URL, "ROLLCALL_TOKEN=" + testToken}, args...)
+}
+
+const (
+	statusAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n2","leader":"n1","term":3,
+		"syncInterval":30000,"cleanupInterval":300000,"nextSync":"2026-11-23T10:44:48Z","nextCleanup":"2026-11-23T10:46:30Z",
+		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":340,"scheduled":true,"result":{"synced":120,"errors":2,"cleaned":1},
+		"changed":3,"drift":{"stale metadata":1,"missed join":2},"held":{"rooms":12,"participants":1,"cycles":1}},
+		"lastCleanup":{"startedAt":"2026-11-23T10:41:30Z","durationMs":1200,"scheduled":false,"result":{"synced":0,"errors":0,"cleaned":0},"changed":0}}`
+	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
+	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
+	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,
+		"maxParticipants":2,"metadata":"\u001b[31mred","version":7,"participants":[
+		{"identity":"user1","joinedAt":1795399866511,"metadata":"","sid":"PA_x","name":"User 1","kind":"STANDARD","hidden":false,"version":2},
+		{"identity":"","joinedAt":1795399866512,"metadata":"","sid":"PA_y","name":"","kind":"AGENT","hidden":true,"version":1}]}`
+)
+
+// TestClientCommands holds the requests and the output of every client command.
+func TestClientCommands(t *testing.T) {
+	post := func(body string) string { return "POST /api/sync-rooms " + body }
+	rooms := `{"rooms":[{"roomName":"a","participantCount":2,"createdAt":1795399866205,"lastUpdated":1795399866530},{"roomName":"ab\u0000","participantCount":0,"createdAt":0,"lastUpdated":0}]`
+	tests := []struct {
+		request, answer string
+		args            []string
+	}{
+		{"GET /api/sync-rooms", statusAnswer, []string{"status"}},
+		{"GET /api/sync-rooms", statusAnswer, []string{"status", "--json"}},
+		{"GET /api/sync-rooms", stoppedAnswer, []string{"status"}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":1,"errors":0,"cleaned":0},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync"}},
+		{post(`{"action":"sync","dryRun":true}`), `{"action":"sync","result":{"synced":4,"errors":0,"cleaned":0},` + wouldChange + `}`, []string{"sync", "--dry-run"}},
+		{post(`{"action":"sync","dryRun":true}`), `{"action":"sync","result":{"synced":4,"errors":0,"cleaned":0}}`, []string{"sync", "--dry-run"}},
+		{post(`{"action":"sync","force":true}`), `{"action":"sync","result":{"synced":9,"errors":2,"cleaned":3}}`, []string{"sync", "--force"}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":9,"errors":1,"cleaned":3},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync", "--json"}},
+		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":2}`, []string{"cleanup"}},
+		{post(`{"action":"cleanup","dryRun":true,"force":true}`), `{"action":"cleanup","cleaned":0,` + wouldChange + `}`, []string{"cleanup", "--dry-run", "--force"}},
+		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":5,"errors":0,"cleaned":1},"cleanup":1}`, []string{"full-sync"}},
+		{post(`{"action":"start-service"}`), `{"action":"start-service","running":true}`, []string{"start"}},
+		{post(`{"action":"stop-service"}`), `{"action":"stop-service","running":false}`, []string{"stop"}},
+		{post(`{"action":"stop-service"}`), `{"action":"stop-service","running":false,"timestamp":"2026-11-23T10:44:30Z"}`, []string{"stop", "--json"}},
+		{"GET /api/rooms?limit=101", rooms + `}`, []string{"rooms"}},
+		{"GET /api/rooms?limit=101&search=b", rooms + `}`, []string{"rooms", "--search=b", "--json"}},
+		{"GET /api/rooms?limit=2", rooms + `,"nextCursor":"x"}`, []string{"rooms", "--limit=1"}},
+		{"GET /api/rooms?limit=500&search=ab", rooms + `}`, []string{"rooms", "--prefix=ab"}},
+		{"GET /api/rooms?limit=500", `{"rooms":[]}`, []string{"rooms", "--all"}},
+		{"GET /api/rooms/room-123", roomAnswer, []string{"room", "room-123"}},
+		{"GET /api/rooms/room-123", roomAnswer, []string{"room", "room-123", "--json"}},
+		{"GET /api/rooms/a%20b%3F%23", roomAnswer, []string{"room", "a b?#", "--json"}},
+		{"GET /api/rooms?name=a%2Fb", `{"roomName":"a/b","participants":[]}`, []string{"room", "a/b"}},
+		{"", "", []string{"room", "gone\nroom"}},
+	}
+	var b strings.Builder
+	for _, tt := range tests {
+		n := newNode(t, map[string]string{tt.request: tt.answer})
+		o := n.command(t, tt.args...)
+		if tt.request != "" && (len(n.requests) != 1 || n.requests[0] != tt.request) {
+			t.Errorf("%q asked %q, want %q", tt.args, n.requests, tt.request)
+		}
+		fmt.Fprintf(&b, "$ rollcall %q -> %d\n%s%s\n", tt.args, o.code, o.out, o.errOut)
+		if strings.Contains(strings.Join(tt.args, " "), "--json") && !json.Valid([]byte(o.out)) {
+			t.Errorf("%q prints no JSON: %s", tt.args, o.out)
+		}
+		if strings.ContainsAny(o.out+o.errOut, "\x00\x1b") {
+			t.Errorf("%q lets control characters out", tt.args)
+		}
+	}
+	golden(t, "client-commands.golden", b.String())
+}
+
+func TestRoomsFollowsPages(t *testing.T) {
+	room := func(name string) string { return fmt.Sprintf(`{"rooms":[{"roomName":%q}]`, name) }
+	n := newNode(t, map[string]string{
+		"GET /api/rooms?limit=500":            room("r1") + `,"nextCursor":"c 1"}`,
+		"GET /api/rooms?cursor=c+1&limit=500": room("r2") + `,"nextCursor":"c2"}`,
+		"GET /api/rooms?cursor=c2&limit=500":  room("r3") + `}`,
+	})
+	if o := n.command(t, "rooms", "--all"); o.code != exitDone || !strings.HasSuffix(o.out, "\n3 rooms\n") {
+		t.Errorf("%+v", o)
+	}
+	n = newNode(t, map[string]string{
+		"GET /api/rooms?limit=500":          room("r1") + `,"nextCursor":"c"}`,
+		"GET /api/rooms?cursor=c&limit=500": room("r2") + `,"nextCursor":"c"}`,
+	})
+	if o := n.command(t, "rooms", "--all"); o.code != exitFailed || len(n.requests) != 2 {
+		t.Errorf("a list that goes round: %+v", o)
+	}
+}
+
+// TestRefusals holds what each refusal tells the operator to do.
+func TestRefusals(t *testing.T) {
+	tests := []struct {
+		status       int
+		header, body string
+		token        string
+		want         string
+	}{
+		{401, "", `{"error":"Unauthorized"}`, "", "URL wants a token: give --token or ROLLCALL_TOKEN"},
+		{401, "", `{"error":"Unauthorized"}`, testToken, "URL does not accept this token: check --token (ROLLCALL_TOKEN)"},
+		{403, "", `{"error":"Forbidden"}`, testToken, "URL knows this token, but it may not do that: use the admin token"},
+		{503, "3", `{"error":"no leader"}`, testToken, "URL cannot do that now (it says: no leader): try again in 3s"},
+		{503, "", ``, testToken, "URL cannot do that now (it says: nothing more): try again in a few seconds"},
+		{404, "", `404 page not found`, testToken, "URL does not know that request (it says: nothing more): check --addr"},
+		{400, "", `Client sent an HTTP request to an HTTPS server.`, testToken, "URL does not understand the request"},
+		{500, "", `{"error":"a\u001b[31m"}`, testToken, `URL refused (HTTP 500; it says: "a\x1b[31m"): the node's log`},
+		{200, "", `<html>`, testToken, "URL answers, but not as a rollcall node does: check --addr"},
+		{200, "", `{}`, testToken, "URL answers, but not as a rollcall node does: check --addr"},
+	}
+	for _, tt := range tests {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if tt.header != "" {
+				w.Header().Set("Retry-After", tt.header)
+			}
+			w.WriteHeader(tt.status)
+			fmt.Fprint(w, tt.body)
+		}))
+		o := command(t, deps{}, nil, "status", "--addr", srv.URL, "--token", tt.token)
+		want := "rollcall: " + strings.ReplaceAll(tt.want, "URL", srv.URL)
+		if o.code != exitFailed || o.out != "" || !strings.HasPrefix(o.errOut, want) || strings.Count(o.errOut, "\n") != 1 {
+			t.Errorf("HTTP %d: exit %d\n got %s\nwant %s", tt.status, o.code, o.errOut, want)
+		}
+		if strings.Contains(o.errOut, testToken) {
+			t.Errorf("the token is shown: %s", o.errOut)
+		}
+		srv.Close()
+	}
+}
+
+func TestNetworkErrors(t *testing.T) {
+	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer hang.Close()
+	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	tlsServer.StartTLS()
+	defer tlsServer.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	tests := []struct{ addr, timeout, want string }{
+		{hang.URL, "50ms", "no answer from " + hang.URL + " within 50ms"},
+		{tlsServer.URL, "10s", "the certificate of " + tlsServer.URL + " is not trusted here"},
+		{strings.Replace(plain.URL, "http:", "https:", 1), "10s", strings.Replace(plain.URL, "http:", "https:", 1) + " speaks plain HTTP"},
+	}
+	for _, tt := range tests {
+		o := command(t, deps{}, nil, "status", "--addr", tt.addr, "--timeout", tt.timeout)
+		if o.code != exitFailed || !strings.HasPrefix(o.errOut, "rollcall: "+tt.want) {
+			t.Errorf("%s: %+v, want %s", tt.addr, o, tt.want)
+		}
+	}
+}
+
+func TestUnknownHost(t *testing.T) {
+	err := &net.DNSError{Err: "no such host", Name: "host.invalid", IsNotFound: true}
+	if got := explain(err, "http://host.invalid", clientFlags{}, context.Background()); got.Error() != "no host host.invalid is known: check --addr (ROLLCALL_ADDR)" {
+		t.Error(got)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errOut strings.Builder
+	err := runWith(ctx, deps{}, []string{"sync", "--addr=127.0.0.1:1"}, nil, &out, &errOut)
+	if report(&errOut, err) != exitFailed || !strings.HasPrefix(errOut.String(), "rollcall: interrupted") {
+		t.Error(errOut.String())
+	}
+}
+
+func TestTokenFallsBackToAdminToken(t *testing.T) {
+	n := newNode(t, map[string]string{"GET /api/sync-rooms": stoppedAnswer})
+	for _, tt := range []struct {
+		environ []string
+		args    []string
+		code    int
+	}{
+		{[]string{"ROLLCALL_ADMIN_TOKEN=" + testToken}, nil, exitDone},
+		{[]string{"ROLLCALL_ADMIN_TOKEN=wrong", "ROLLCALL_TOKEN=" + testToken}, nil, exitDone},
+		{[]string{"ROLLCALL_TOKEN=wrong"}, []string{"--token", testToken}, exitDone},
+		{[]string{"ROLLCALL_TOKEN=wrong", "ROLLCALL_ADMIN_TOKEN=" + testToken}, nil, exitFailed},
+		{[]string{"ROLLCALL_TOKEN=line\n"}, nil, exitUsage},
+		{[]string{"ROLLCALL_TIMEOUT=5"}, nil, exitUsage},
+	} {
+		o := command(t, deps{}, append(tt.environ, "ROLLCALL_ADDR="+n.URL), append([]string{"status"}, tt.args...)...)
+		if o.code != tt.code {
+			t.Errorf("%q %q: %+v, want exit %d", tt.environ, tt.args, o, tt.code)
+		}
+	}
+}
+
+func TestStatusWithoutLeader(t *testing.T) {
+	text := statusText(client.Status{SyncServiceRunning: true, Timestamp: time.Unix(1, 0)})
+	if !strings.Contains(text, "Leader        NONE: ") {
+		t.Error(text)
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+const (
+	defaultAddr = "http://127.0.0.1:8080"
+	// readTimeout bounds commands that only look.
+	readTimeout = 30 * time.Second
+	// cycleTimeout bounds commands that wait for a whole cycle: LiveKit Cloud's
+	// budget stretches one over some thousand rooms to minutes.
+	cycleTimeout = 10 * time.Minute
+)
+
+// clientFlags are the flags of every client command.
+type clientFlags struct {
+	addr, token string
+	timeout     time.Duration
+	json        bool
+}
+
+// ask is the body of a client command: it asks the node and prints.
+type ask func(ctx context.Context, c *client.Client, asJSON bool) error
+
+func (a *app) clientCommands() []*cobra.Command {
+	return []*cobra.Command{
+		a.statusCommand(), a.syncCommand(), a.cleanupCommand(), a.fullSyncCommand(),
+		a.startCommand(), a.stopCommand(), a.roomsCommand(), a.roomCommand(),
+	}
+}
+
+// asking completes cmd to a client command.
+func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []string) ask) *cobra.Command {
+	f := &clientFlags{}
+	cmd.GroupID = groupClient
+	flags := cmd.Flags()
+	flags.StringVar(&f.addr, "addr", defaultAddr, "`URL` of a node (ROLLCALL_ADDR)")
+	flags.StringVar(&f.token, "token", "", "the admin token or a LiveKit access token (ROLLCALL_TOKEN, ROLLCALL_ADMIN_TOKEN)")
+	flags.DurationVar(&f.timeout, "timeout", timeout, "how long to wait (ROLLCALL_TIMEOUT)")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.fromEnvironment(cmd, a.environ); err != nil {
+			return err
+		}
+		c, err := client.New(f.addr, client.WithToken(f.token))
+		if err != nil {
+			return &usageError{lines: []string{fmt.Sprintf("--addr, %s: %v", envName("addr"), err)}}
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+		defer cancel()
+		if err := do(args)(ctx, c, f.json); err != nil {
+			return explain(err, c.Base(), *f, cmd.Context())
+		}
+		return nil
+	}
+	return cmd
+}
+
+// fromEnvironment fills in what the command line left out.
+func (f *clientFlags) fromEnvironment(cmd *cobra.Command, environ []string) error {
+	vars := readEnv(environ)
+	take := func(flag string, names ...string) error {
+		if cmd.Flags().Changed(flag) {
+			return nil
+		}
+		for _, name := range names {
+			if v, ok := vars[name]; ok {
+				if err := cmd.Flags().Set(flag, v); err != nil {
+					return &usageError{lines: []string{fmt.Sprintf("--%s, %s: %q will not do: give a duration such as 30s", flag, name, v)}}
+				}
+				return nil
+			}
+		}
+		return nil
+	}
+	for _, err := range []error{
+		take("addr", envName("addr")),
+		take("token", envName("token"), envName("admin-token")),
+		take("timeout", envName("timeout")),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if f.timeout <= 0 {
+		return &usageError{lines: []string{fmt.Sprintf("--timeout, %s: %s will not do: give a duration above 0, such as 30s", envName("timeout"), f.timeout)}}
+	}
+	if hasControlOrSpace(f.token) {
+		return &usageError{lines: []string{fmt.Sprintf("--token, %s: the value (not shown) holds a space or line end: give it without", envName("token"))}}
+	}
+	return nil
+}

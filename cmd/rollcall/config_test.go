@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+)
+
+// baseEnv is the least that serve needs.
+func baseEnv(more ...string) []string {
+	return append([]string{"LIVEKIT_HOST=lk.example.org", "LIVEKIT_API_KEY=APIkey", "LIVEKIT_API_SECRET=s3cr3t-lk"}, more...)
+}
+
+func loadArgs(t *testing.T, why purpose, environ []string, args ...string) (Loaded, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	addSettingFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return load(flags, environ, why)
+}
+
+func mustLoad(t *testing.T, environ []string, args ...string) Loaded {
+	t.Helper()
+	l, err := loadArgs(t, forServe, environ, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	got := mustLoad(t, baseEnv()).Config
+	want := Config{
+		HTTPAddr: ":8080", RaftAddr: "127.0.0.1:7000", ActorAddr: "127.0.0.1:7001",
+		DataDir: "./rollcall-data", BootstrapExpect: 1,
+		DeadAfter: 10 * time.Minute, DrainDelay: time.Second,
+		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute,
+		LiveKit: LiveKitConfig{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",
+			Keys: map[string]Secret{}, Concurrency: 16},
+		Redis: RedisTarget{Mode: RedisEmbedded}, CountKinds: []string{"STANDARD", "SIP"},
+		ChangeFeed: true, ChangeFeedMax: 100000, LogLevel: slog.LevelInfo, LogFormat: "text",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := writeFile(t, "r.yaml", "sync-interval: 11s\nlivekit-host: file.example.org\njoin: [a:7000, b:7000]\nlivekit-rate: 2.5\nchange-feed: false\n")
+	tests := []struct {
+		name    string
+		env     []string
+		args    []string
+		setting string
+		value   string
+		source  string
+	}{
+		{"default", nil, nil, "sync-interval", "30s", "default"},
+		{"file over default", nil, []string{"--config", file}, "sync-interval", "11s", "file " + file},
+		{"file by variable", []string{"ROLLCALL_CONFIG=" + file}, nil, "livekit-rate", "2.5", "file " + file},
+		{"bool from file", []string{"ROLLCALL_CONFIG=" + file}, nil, "change-feed", "false", "file " + file},
+		{"env over file", []string{"ROLLCALL_SYNC_INTERVAL=12s"}, []string{"--config", file}, "sync-interval", "12s", "env ROLLCALL_SYNC_INTERVAL"},
+		{"flag over env", []string{"ROLLCALL_SYNC_INTERVAL=12s"}, []string{"--config", file, "--sync-interval=13s"}, "sync-interval", "13s", "flag"},
+		{"flag that repeats the default", []string{"ROLLCALL_SYNC_INTERVAL=12s"}, []string{"--sync-interval=30s"}, "sync-interval", "30s", "flag"},
+		{"bare name over file", nil, []string{"--config", file}, "livekit-host", "https://lk.example.org", "env LIVEKIT_HOST"},
+		{"ROLLCALL_ name over bare name", []string{"ROLLCALL_LIVEKIT_HOST=other"}, nil, "livekit-host", "https://other", "env ROLLCALL_LIVEKIT_HOST"},
+		{"empty variable is unset", []string{"ROLLCALL_SYNC_INTERVAL="}, []string{"--config", file}, "sync-interval", "11s", "file " + file},
+		{"empty flag is a value", []string{"REDIS_URL=redis://r"}, []string{"--redis-url="}, "redis-url", "embedded", "flag"},
+		{"repeated flag", []string{"ROLLCALL_REDIS_URL=redis://r"}, []string{"--join=a:1,b:2", "--join=c:3", "--raft-addr=127.0.0.1:7000", "--actor-addr=127.0.0.1:7001"}, "join", "a:1,b:2,c:3", "flag"},
+		{"bare bool flag", nil, []string{"--metrics-public"}, "metrics-public", "true", "flag"},
+		{"cloud rate", []string{"ROLLCALL_LIVEKIT_HOST=wss://p.livekit.cloud"}, nil, "livekit-rate", "15", "default"},
+		{"own cloud rate", []string{"ROLLCALL_LIVEKIT_HOST=wss://p.livekit.cloud"}, []string{"--livekit-rate=50"}, "livekit-rate", "50", "flag"},
+		{"hash tags on a cluster", []string{"REDIS_URL=redis+cluster://r"}, nil, "redis-hash-tags", "true", "default"},
+		{"hash tags elsewhere", []string{"REDIS_URL=redis://r"}, nil, "redis-hash-tags", "false", "default"},
+		{"hash tags by hand", []string{"REDIS_URL=redis://r"}, []string{"--redis-hash-tags=true"}, "redis-hash-tags", "true", "flag"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			args := tt.args
+			if strings.Contains(fmt.Sprint(args, tt.env), file) {
+				// The file's join needs what a cluster needs.
+				args = append(args, "--redis-url=redis://r", "--raft-addr=127.0.0.1:7000", "--actor-addr=127.0.0.1:7001")
+			}
+			l := mustLoad(t, baseEnv(tt.env...), args...)
+			for _, s := range show(l) {
+				if s.Name == tt.setting && (s.Value != tt.value || s.Source != tt.source) {
+					t.Errorf("%s = %q from %q, want %q from %q", s.Name, s.Value, s.Source, tt.value, tt.source)
+				}
+			}
+		})
+	}
+}
+
+// TestEverySettingFromEverySource holds that no setting is forgotten anywhere.
+func TestEverySettingFromEverySource(t *testing.T) {
+	for _, s := range settings() {
+		for _, name := range s.env {
+			// What the value is matters not: its source is known either way.
+			l, _ := loadArgs(t, forServe, []string{name + "=x"})
+			if got := l.Sources[s.name]; got != "env "+name {
+				t.Errorf("%s from %s has source %q", s.name, name, got)
+			}
+		}
+		file := writeFile(t, "r.yaml", s.name+": 'x'\n")
+		if l, _ := loadArgs(t, forServe, nil, "--config", file); l.Sources[s.name] != "file "+file {
+			t.Errorf("%s from file has source %q", s.name, l.Sources[s.name])
+		}
+		if l, _ := loadArgs(t, forServe, nil, "--"+s.name+"=x"); l.Sources[s.name] != "flag" {
+			t.Errorf("%s from flag has source %q", s.name, l.Sources[s.name])
+		}
+	}
+}
+
+func TestAloneOrNot(t *testing.T) {
+	redis := "REDIS_URL=redis://r"
+	tests := []struct {
+		name string
+		args []string
+		raft string // "" when refused
+	}{
+		{"alone", nil, "127.0.0.1:7000"},
+		{"alone, own port", []string{"--raft-addr=:7100"}, "127.0.0.1:7100"},
+		{"alone, off loopback", []string{"--raft-addr=10.0.0.1:7000"}, ""},
+		{"alone, off loopback, insecure", []string{"--raft-addr=10.0.0.1:7000", "--insecure"}, "10.0.0.1:7000"},
+		{"cluster on loopback", []string{"--bootstrap-expect=3", "--raft-addr=127.0.0.1:7000", "--actor-addr=localhost:7001"}, "127.0.0.1:7000"},
+		{"cluster, everywhere", []string{"--bootstrap-expect=3"}, ""},
+		{"cluster, insecure, no advertise", []string{"--bootstrap-expect=3", "--insecure"}, ""},
+		{"cluster, insecure", []string{"--bootstrap-expect=3", "--insecure", "--raft-advertise=n1:7000", "--actor-advertise=n1:7001"}, ":7000"},
+		{"joining", []string{"--join=n1:7000"}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := loadArgs(t, forServe, baseEnv(redis), tt.args...)
+			if (err == nil) != (tt.raft != "") {
+				t.Fatalf("error %v", err)
+			}
+			if err == nil && l.Config.RaftAddr != tt.raft {
+				t.Errorf("raft on %s, want %s", l.Config.RaftAddr, tt.raft)
+			}
+		})
+	}
+}
+
+func TestDevNeedsNoLiveKit(t *testing.T) {
+	if _, err := loadArgs(t, forDev, nil); err != nil {
+		t.Error(err)
+	}
+	_, err := loadArgs(t, forDev, []string{"LIVEKIT_HOST=x"})
+	var usage *usageError
+	if !errors.As(err, &usage) || len(usage.lines) != 2 {
+		t.Errorf("half a LiveKit: %v", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	l := mustLoad(t, baseEnv("ROLLCALL_LIVEKIT_HOST=127.0.0.1:7880", "ROLLCALL_ADMIN_TOKEN=short", "ROLLCALL_SYNC_INTERVALL=1s",
+		"ROLLCALL_PORT=tcp://10.0.0.1:80", "ROLLCALL_SERVICE_HOST=10.0.0.1", "ROLLCALL_ADDR=x", "ROLLCALL_TOKEN=y"))
+	if len(l.Warnings) != 3 || !strings.Contains(strings.Join(l.Warnings, "\n"), "did you mean ROLLCALL_SYNC_INTERVAL?") {
+		t.Errorf("warnings: %q", l.Warnings)
+	}
+}
+
+func TestServeGetsTheConfig(t *testing.T) {
+	var got Config
+	d := deps{Serve: func(_ context.Context, c Config, _, _ io.Writer) error {
+		got = c
+		return errors.New("redis is gone")
+	}}
+	o := command(t, d, baseEnv(), "serve", "--node-id", "n7")
+	if got.NodeID != "n7" || o.code != exitFailed || o.errOut != "rollcall: redis is gone\n" {
+		t.Errorf("%+v, config %v", o, got)
+	}
+	called := false
+	d.Serve = func(context.Context, Config, io.Writer, io.Writer) error { called = true; return nil }
+	if o := command(t, d, nil, "serve"); o.code != exitUsage || called {
+		t.Errorf("a wrong configuration: %+v, started %v", o, called)
+	}
+	if o := command(t, d, baseEnv(), "serve"); o.code != exitDone || !called {
+		t.Errorf("a right configuration: %+v, started %v", o, called)
+	}
+}
+
+func TestNodeID(t *testing.T) {
+	c := Config{DataDir: filepath.Join(t.TempDir(), "data")}
+	for _, host := range []string{"box.example.org", "renamed"} {
+		if id, err := nodeID(c, host); id != "box" || err != nil {
+			t.Errorf("on host %s: %q, %v", host, id, err)
+		}
+	}
+	c.NodeID = "n2"
+	if _, err := nodeID(c, "box"); err == nil || !strings.Contains(err.Error(), "--node-id, ROLLCALL_NODE_ID") {
+		t.Errorf("another name for the data: %v", err)
+	}
+	if _, err := nodeID(Config{DataDir: t.TempDir()}, "(none)"); err == nil {
+		t.Error("a host name that will not do was taken")
+	}
+}

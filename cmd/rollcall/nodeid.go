@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// nodeIDFile holds a node's name in its data directory: raft's log there knows
+// the node by that name, so it must not follow a changed host name (a container
+// gets a new one each time).
+const nodeIDFile = "node-id"
+
+// nodeID returns the node's name for good: the configured one, the one that the
+// data directory remembers, or host's first label. The first start writes it
+// down. A configured name that differs from the remembered one is an error.
+func nodeID(c Config, host string) (string, error) {
+	path := filepath.Join(c.DataDir, nodeIDFile)
+	kept, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		return agree(c, strings.TrimSpace(string(kept)), path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("--data-dir, %s: read the node's name: %w", envName("data-dir"), err)
+	}
+	id := c.NodeID
+	if id == "" {
+		id, _, _ = strings.Cut(host, ".")
+	}
+	if !goodNodeID(id) {
+		return "", fmt.Errorf("--node-id, %s: missing, and the host name %q will not do: give a name such as n1", envName("node-id"), host)
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return "", fmt.Errorf("--data-dir, %s: give a directory that can be written: %w", envName("data-dir"), err)
+	}
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("--data-dir, %s: write the node's name: %w", envName("data-dir"), err)
+	}
+	return id, nil
+}
+
+func agree(c Config, kept, path string) (string, error) {
+	if !goodNodeID(kept) {
+		return "", fmt.Errorf("%s holds no node name: write the node's name into it, or start with an empty --data-dir", path)
+	}
+	if c.NodeID != "" && c.NodeID != kept {
+		return "", fmt.Errorf("--node-id, %s: %q, but the data in %s belongs to %q: give that name, or another --data-dir", envName("node-id"), c.NodeID, c.DataDir, kept)
+	}
+	return kept, nil
+}

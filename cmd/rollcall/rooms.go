@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+// roomsOptions choose what `rollcall rooms` lists.
+type roomsOptions struct {
+	prefix, search string
+	limit          int
+	all            bool
+}
+
+// roomList is what `rollcall rooms --json` prints.
+type roomList struct {
+	Rooms []client.RoomSummary `json:"rooms"`
+	// More says that the limit cut the list.
+	More bool `json:"more"`
+}
+
+func (a *app) roomsCommand() *cobra.Command {
+	var o roomsOptions
+	cmd := &cobra.Command{
+		Use:   "rooms",
+		Short: "List the live rooms",
+		Args:  noArgs,
+	}
+	cmd.Flags().StringVar(&o.search, "search", "", "only rooms whose name holds this `text`")
+	cmd.Flags().StringVar(&o.prefix, "prefix", "", "only rooms whose name begins with this `text`")
+	cmd.Flags().IntVar(&o.limit, "limit", 100, "how many rooms to list")
+	cmd.Flags().BoolVar(&o.all, "all", false, "list every room")
+	cmd.MarkFlagsMutuallyExclusive("search", "prefix")
+	cmd.MarkFlagsMutuallyExclusive("limit", "all")
+	return a.asking(cmd, readTimeout, func([]string) ask {
+		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			if o.limit < 1 {
+				return &usageError{lines: []string{"--limit: give a number above 0, or --all"}}
+			}
+			list, err := listRooms(ctx, c, o)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.stdout, list)
+			}
+			return a.printRooms(list)
+		}
+	})
+}
+
+func listRooms(ctx context.Context, c *client.Client, o roomsOptions) (roomList, error) {
+	q := client.RoomsQuery{Search: o.search + o.prefix, PageSize: min(o.limit+1, 500)}
+	if o.all || o.prefix != "" {
+		q.PageSize = 500
+	}
+	list := roomList{Rooms: []client.RoomSummary{}}
+	for room, err := range c.Rooms(ctx, q) {
+		if err != nil {
+			return roomList{}, err
+		}
+		if !strings.HasPrefix(room.RoomName, o.prefix) {
+			continue
+		}
+		if !o.all && len(list.Rooms) == o.limit {
+			list.More = true
+			break
+		}
+		list.Rooms = append(list.Rooms, room)
+	}
+	return list, nil
+}
+
+func (a *app) printRooms(list roomList) error {
+	if len(list.Rooms) == 0 {
+		_, err := fmt.Fprintln(a.stdout, "No rooms.")
+		return err
+	}
+	rows := [][]string{{"ROOM", "PARTICIPANTS", "CREATED", "UPDATED"}}
+	for _, r := range list.Rooms {
+		rows = append(rows, []string{safe(r.RoomName), fmt.Sprint(r.ParticipantCount), clock(r.CreatedAt), clock(r.LastUpdated)})
+	}
+	if err := table(a.stdout, rows); err != nil {
+		return err
+	}
+	end := count(len(list.Rooms), "room")
+	if list.More {
+		end += ", and more: give --all or --limit"
+	}
+	_, err := fmt.Fprintf(a.stdout, "\n%s\n", end)
+	return err
+}
+
+func (a *app) roomCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "room NAME",
+		Short: "Show one room and who is in it",
+		Args:  exactName,
+	}
+	return a.asking(cmd, readTimeout, func(args []string) ask {
+		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			room, err := c.Room(ctx, args[0])
+			var refused *client.Error
+			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && refused.Message != "" {
+				return &explained{line: fmt.Sprintf("no live room is named %q: rollcall rooms lists them", args[0]), cause: err}
+			}
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.stdout, room)
+			}
+			return a.printRoom(room)
+		}
+	})
+}
+
+func (a *app) printRoom(r client.Room) error {
+	if err := table(a.stdout, [][]string{
+		{"Room", safe(r.RoomName)},
+		{"SID", orDash(r.SID)},
+		{"Created", clock(r.CreatedAt)},
+		{"Updated", clock(r.LastUpdated)},
+		{"Limit", limitText(r.MaxParticipants)},
+		{"Metadata", orDash(clip(r.Metadata, 200))},
+		{"Participants", fmt.Sprint(len(r.Participants))},
+	}); err != nil || len(r.Participants) == 0 {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	rows := [][]string{{"IDENTITY", "NAME", "KIND", "JOINED", "SID"}}
+	for _, p := range r.Participants {
+		kind := p.Kind
+		if p.Hidden {
+			kind += " (hidden)"
+		}
+		rows = append(rows, []string{safe(p.Identity), orDash(p.Name), orDash(kind), clock(p.JoinedAt), orDash(p.SID)})
+	}
+	return table(a.stdout, rows)
+}
+
+func limitText(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
+}

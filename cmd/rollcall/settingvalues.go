@@ -1,0 +1,246 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+
+	lk "github.com/rollcallhq/rollcall/internal/livekit"
+)
+
+// cloudRate is the requests per second that LiveKit Cloud's budget of about
+// 1,000 a minute leaves.
+const cloudRate = 15
+
+// setLiveKitHost makes the base URL of LiveKit's API of a host or a URL.
+func setLiveKitHost(c *Config, s string) error {
+	const right = "give a host such as project.livekit.cloud or livekit.local:7880 (https is meant), or a URL such as wss://project.livekit.cloud or http://127.0.0.1:7880"
+	c.LiveKit.Host = ""
+	if s == "" {
+		return nil
+	}
+	base, err := lk.HostURL(s)
+	if err != nil {
+		return fmt.Errorf("%w; %s", err, right)
+	}
+	u, err := url.Parse(base)
+	if err != nil || !goodHost(u.Hostname()) || (u.Port() != "" && !goodPort(u.Port(), 1)) {
+		return errors.New("the LiveKit host (not shown) has a malformed name or port; " + right)
+	}
+	c.LiveKit.Host = base
+	return nil
+}
+
+// isCloud says whether the base URL is one of LiveKit Cloud's.
+func isCloud(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && strings.HasSuffix(strings.ToLower(u.Hostname()), ".livekit.cloud")
+}
+
+// setLiveKitKeys reads "key: secret" pairs between commas or line ends.
+func setLiveKitKeys(c *Config, s string) error {
+	keys := map[string]Secret{}
+	pairs := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '\n' })
+	for n, pair := range pairs {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		key, secret, ok := strings.Cut(pair, ":")
+		key, secret = strings.TrimSpace(key), strings.TrimSpace(secret)
+		if !ok || key == "" || secret == "" {
+			return fmt.Errorf(`pair %d (not shown) is not "key: secret": give pairs such as "key: secret, key2: secret2"`, n+1)
+		}
+		if _, twice := keys[key]; twice {
+			return fmt.Errorf("the key of pair %d stands there twice: give each key once, as key: secret", n+1)
+		}
+		keys[key] = Secret(secret)
+	}
+	c.LiveKit.Keys = keys
+	return nil
+}
+
+func showLiveKitKeys(c *Config) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(c.LiveKit.Keys)) {
+		pairs = append(pairs, key+": "+redacted)
+	}
+	return strings.Join(pairs, ", ")
+}
+
+// participantKinds are LiveKit's names for kinds, in its own order.
+func participantKinds() []string {
+	kinds := slices.Collect(maps.Keys(livekit.ParticipantInfo_Kind_value))
+	slices.SortFunc(kinds, func(a, b string) int {
+		return int(livekit.ParticipantInfo_Kind_value[a] - livekit.ParticipantInfo_Kind_value[b])
+	})
+	return kinds
+}
+
+func setCountKinds(c *Config, s string) error {
+	var kinds []string
+	for _, kind := range splitList(s) {
+		kind = strings.ToUpper(kind)
+		if !slices.Contains(participantKinds(), kind) {
+			return fmt.Errorf("%q is not a kind of participant: give some of %s, separated by commas", kind, strings.Join(participantKinds(), ", "))
+		}
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return errors.New("empty: give at least one kind, such as STANDARD,SIP")
+	}
+	c.CountKinds = kinds
+	return nil
+}
+
+func setRedisURL(c *Config, s string) error {
+	target, err := ParseRedisURL(s)
+	if err != nil {
+		return err
+	}
+	c.Redis = target
+	return nil
+}
+
+// setHashTags leaves auto as false: validate, which knows the target, decides.
+func setHashTags(c *Config, s string) error {
+	if s == "auto" {
+		c.RedisHashTags = false
+		return nil
+	}
+	v, err := strconv.ParseBool(s)
+	if err != nil {
+		return fmt.Errorf("%q is not one of the choices: give auto, true or false", s)
+	}
+	c.RedisHashTags = v
+	return nil
+}
+
+func setNodeID(c *Config, s string) error {
+	if s != "" && !goodNodeID(s) {
+		return fmt.Errorf("%q is not a node name: give 1 to 64 letters, digits, dots, dashes or underscores, such as n1", s)
+	}
+	c.NodeID = s
+	return nil
+}
+
+func goodNodeID(s string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(s)
+}
+
+func setJoin(c *Config, s string) error {
+	c.Join = nil
+	for _, addr := range splitList(s) {
+		if err := checkDialAddr(addr); err != nil {
+			return err
+		}
+		c.Join = append(c.Join, addr)
+	}
+	return nil
+}
+
+func setLogLevel(c *Config, s string) error {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if levelName(level) == s {
+			c.LogLevel = level
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of the choices: give debug, info, warn or error", s)
+}
+
+func levelName(l slog.Level) string { return strings.ToLower(l.String()) }
+
+// checkListenAddr accepts host:port, where the host may be empty and the port 0.
+func checkListenAddr(s, example string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || !goodPort(port, 0) || (host != "" && !goodHost(host)) {
+		return fmt.Errorf("%q is not host:port: give one such as %s or 127.0.0.1%s", s, example, example)
+	}
+	return nil
+}
+
+// checkDialAddr accepts host:port that another machine can dial.
+func checkDialAddr(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || !goodPort(port, 1) || !goodHost(host) || unspecified(host) {
+		return fmt.Errorf("%q is not an address that others can dial: give host:port, such as n1.example.org:7000", s)
+	}
+	return nil
+}
+
+// goodHost accepts an IP address (with a zone) or what may be a DNS name.
+func goodHost(host string) bool {
+	if ip, _, _ := strings.Cut(host, "%"); net.ParseIP(ip) != nil {
+		return true
+	}
+	return regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`).MatchString(host)
+}
+
+func goodPort(port string, least int) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && int(n) >= least
+}
+
+// unspecified says that a host of a listen address means every interface.
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || (ip != nil && ip.IsUnspecified())
+}
+
+// loopback says that only this machine reaches a host.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
+}
+
+// splitList splits at commas and drops what is empty.
+func splitList(s string) []string {
+	var items []string
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func joinList(items []string) string { return strings.Join(items, ",") }
+
+// joinOr lists choices as people do: a, b or c.
+func joinOr(items []string) string {
+	if len(items) < 2 {
+		return strings.Join(items, "")
+	}
+	last := len(items) - 1
+	return strings.Join(items[:last], ", ") + " or " + items[last]
+}
+
+func showBool(v bool) string { return strconv.FormatBool(v) }
+
+// brief is a duration without the zero units that Duration.String carries.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func isControlOrSpace(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xa0 || r == 0xfeff }
+
+func hasControlOrSpace(s string) bool { return strings.ContainsFunc(s, isControlOrSpace) }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show whether the sync runs, who leads, and what the last runs did",
+		Args:  noArgs,
+	}
+	return a.asking(cmd, readTimeout, func([]string) ask {
+		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			s, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.stdout, s)
+			}
+			_, err = io.WriteString(a.stdout, statusText(s))
+			return err
+		}
+	})
+}
+
+// statusText is a status for people. All ages are by the answering node's clock.
+func statusText(s client.Status) string {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	if s.SyncServiceRunning {
+		line("Service", "running")
+	} else {
+		line("Service", "STOPPED: nothing is synced by itself; webhooks are still served. Start it: rollcall start")
+	}
+	line("Leader", "%s", leaderText(s))
+	line("Node", "%s", orDash(s.Node))
+	runText(line, "Last sync", s.LastSync, s.Timestamp)
+	nextText(line, "Next sync", s.NextSync, s.SyncInterval, s)
+	runText(line, "Last cleanup", s.LastCleanup, s.Timestamp)
+	nextText(line, "Next cleanup", s.NextCleanup, s.CleanupInterval, s)
+	b.WriteString(heldText(s))
+	return b.String()
+}
+
+func leaderText(s client.Status) string {
+	if s.Leader == "" {
+		return "NONE: no sync runs until one is elected; if that takes longer than seconds, most nodes are down or out of reach"
+	}
+	text := safe(s.Leader)
+	if s.Term > 0 {
+		text += fmt.Sprintf(", term %d", s.Term)
+	}
+	return text
+}
+
+type lineFunc func(label, format string, args ...any)
+
+func runText(line lineFunc, label string, r *client.Report, now time.Time) {
+	if r == nil {
+		line(label, "none yet")
+		return
+	}
+	why := "asked for"
+	if r.Scheduled {
+		why = "scheduled"
+	}
+	line(label, "%s ago, %s, took %s", span(max(now.Sub(r.StartedAt), 0)), why, span(time.Duration(r.DurationMs)*time.Millisecond))
+	line("", "%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, errorsText(r.Result.Errors))
+	if len(r.Drift) > 0 {
+		var parts []string
+		for _, reason := range sortedKeys(r.Drift) {
+			parts = append(parts, fmt.Sprintf("%d %s", r.Drift[reason], safe(reason)))
+		}
+		line("", "repaired: %s", strings.Join(parts, ", "))
+	}
+}
+
+func examined(rooms int) string { return count(rooms, "room") + " examined" }
+
+func errorsText(n int) string {
+	if n == 0 {
+		return ", no errors"
+	}
+	return fmt.Sprintf(", %s: see the nodes' logs", strings.ToUpper(count(n, "error")))
+}
+
+func nextText(line lineFunc, label string, next *time.Time, every client.Interval, s client.Status) {
+	if !s.SyncServiceRunning {
+		line(label, "none while the service is stopped")
+		return
+	}
+	text := "not known"
+	if next != nil {
+		text = "due now"
+		if wait := next.Sub(s.Timestamp); wait > 0 {
+			text = "in " + span(wait)
+		}
+	}
+	if every > 0 {
+		text += ", every " + brief(time.Duration(every))
+	}
+	line(label, "%s", text)
+}
+
+// heldText says what the breaker holds, and what to do.
+func heldText(s client.Status) string {
+	var b strings.Builder
+	for _, r := range []struct {
+		report        *client.Report
+		what, command string
+	}{{s.LastSync, "sync", "rollcall sync --force"}, {s.LastCleanup, "cleanup", "rollcall cleanup --force"}} {
+		if r.report == nil || r.report.Held == nil {
+			continue
+		}
+		h := *r.report.Held
+		if h.Rooms == 0 && h.Participants == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\nHELD by the %s: LiveKit no longer lists %s and %s. That is more than half, so nothing was removed.\n",
+			r.what, count(h.Rooms, "room"), count(h.Participants, "participant"))
+		fmt.Fprintf(&b, "  LiveKit is failing or empty by mistake?  Repair it and do nothing here: nothing is lost.\n")
+		fmt.Fprintf(&b, "  They are really gone?                    Let them go: %s (look first: add --dry-run)\n", r.command)
+		if s.SyncServiceRunning {
+			fmt.Fprintf(&b, "  You do nothing?                          They go after 3 scheduled cycles that agree; %d so far.\n", h.Cycles)
+		}
+	}
+	return b.String()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return safe(s)
+}

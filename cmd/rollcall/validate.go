@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+)
+
+// validate checks what no single value can show by itself, and settles what
+// depends on other values. texts are the settings' texts before parsing.
+func validate(c *Config, texts map[string]string, why purpose, report func(name, problem string)) {
+	validateLiveKit(c, why, report)
+	validateRedis(c, texts["redis-hash-tags"], report)
+	if c.StaleAfter <= c.SyncInterval {
+		report("stale-after", fmt.Sprintf("%s is not more than --sync-interval (%s): give more, such as 30m", brief(c.StaleAfter), brief(c.SyncInterval)))
+	}
+	checkTLS(c, report)
+	validatePeerAddr(c, "raft", &c.RaftAddr, c.RaftAdvertise, report)
+	validatePeerAddr(c, "actor", &c.ActorAddr, c.ActorAdvertise, report)
+	validatePorts(c, report)
+}
+
+func validateLiveKit(c *Config, why purpose, report func(name, problem string)) {
+	l := &c.LiveKit
+	none := l.Host == "" && l.APIKey == "" && l.APISecret == ""
+	if why != forDev || !none {
+		if l.Host == "" {
+			report("livekit-host", "missing: give LiveKit's host or URL, such as project.livekit.cloud or http://127.0.0.1:7880")
+		}
+		if l.APIKey == "" {
+			report("livekit-api-key", "missing: give the API key of the LiveKit project, such as APIabc123")
+		}
+		if l.APISecret == "" {
+			report("livekit-api-secret", "missing: give the secret that belongs to the API key")
+		}
+	}
+	if other, ok := l.Keys[l.APIKey]; ok && other != l.APISecret {
+		report("livekit-keys", "gives the API key another secret than --livekit-api-secret: give the key in one place, or the same secret")
+	}
+	if l.Rate == 0 && isCloud(l.Host) {
+		l.Rate = cloudRate
+	}
+}
+
+func validateRedis(c *Config, hashTags string, report func(name, problem string)) {
+	if c.Redis.Mode == RedisEmbedded && !c.alone() {
+		report("redis-url", "missing: nodes of a cluster need one Redis that all reach, and the embedded one is a single node's; "+redisForms)
+	}
+	cluster := c.Redis.Mode == RedisCluster
+	if hashTags == "auto" {
+		c.RedisHashTags = cluster
+	} else if cluster && !c.RedisHashTags {
+		report("redis-hash-tags", "false does not work on Redis Cluster, where a room's keys must share a slot: give auto or true")
+	}
+}
+
+// validatePeerAddr keeps talk between nodes private: off loopback only with TLS
+// or by the operator's word. A node that is alone and names no interface gets
+// loopback, so that a single node runs as it is.
+func validatePeerAddr(c *Config, which string, addr *string, advertised string, report func(name, problem string)) {
+	host, port, err := net.SplitHostPort(*addr)
+	if err != nil {
+		return // told when it was parsed
+	}
+	if host == "" && c.alone() {
+		*addr = net.JoinHostPort("127.0.0.1", port)
+		return
+	}
+	name := which + "-addr"
+	if !loopback(host) && !c.PeerTLS.Enabled() && !c.Insecure {
+		report(name, fmt.Sprintf("%q is reachable from other machines without TLS: give --tls-ca, --tls-cert and --tls-key, or a loopback address such as 127.0.0.1:%s, or --insecure on a network that nobody else reaches", *addr, port))
+	}
+	if unspecified(host) && advertised == "" {
+		report(which+"-advertise", fmt.Sprintf("missing: --%s %s is every interface, so other nodes cannot know which to dial; give host:port, such as n1.example.org:%s", name, *addr, port))
+	}
+}
+
+// validatePorts finds listeners that would take each other's port.
+func validatePorts(c *Config, report func(name, problem string)) {
+	listeners := []struct{ name, addr string }{
+		{"http-addr", c.HTTPAddr}, {"raft-addr", c.RaftAddr}, {"actor-addr", c.ActorAddr},
+	}
+	for i, a := range listeners {
+		for _, b := range listeners[:i] {
+			if samePort(a.addr, b.addr) {
+				report(a.name, fmt.Sprintf("%q takes the port of --%s (%q): give another port", a.addr, b.name, b.addr))
+				break
+			}
+		}
+	}
+}
+
+func samePort(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || unspecified(hostA) || unspecified(hostB)
+}
+
+// warnings are about what is allowed and probably not meant.
+func warnings(c *Config, texts map[string]string) []string {
+	var lines []string
+	if host := texts["livekit-host"]; host != "" && !strings.Contains(host, "://") {
+		name, _, err := net.SplitHostPort(host)
+		if err != nil {
+			name = host
+		}
+		if loopback(name) {
+			lines = append(lines, fmt.Sprintf("LIVEKIT_HOST %q means %s; a LiveKit on this machine mostly speaks plain HTTP: then give http://%s", host, c.LiveKit.Host, host))
+		}
+	}
+	if n := len(c.AdminToken); n > 0 && n < 16 {
+		lines = append(lines, "ROLLCALL_ADMIN_TOKEN is shorter than 16 characters: it can be guessed; `openssl rand -hex 24` makes a good one")
+	}
+	return lines
+}
