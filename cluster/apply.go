@@ -1,0 +1,74 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+// Apply commits a command, through this node as the leader, and waits until it is applied here. An fsm.Refusal
+// comes as the error, with the Result; ErrNotLeader and ErrNoLeader mean that nothing was committed,
+// ErrOutcomeUnknown that it may have been. Without a deadline in ctx it waits 5 s.
+func (n *Node) Apply(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
+	data, err := fsm.Encode(cmd)
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, applyTimeout)
+		defer cancel()
+	}
+	if err := ctx.Err(); err != nil {
+		return fsm.Result{}, err
+	}
+	// Raft's futures know no contexts.
+	done := make(chan applied, 1)
+	deadline, _ := ctx.Deadline()
+	go func() { done <- n.propose(data, time.Until(deadline)) }()
+	select {
+	case a := <-done:
+		return a.result, a.err
+	case <-ctx.Done():
+		return fsm.Result{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
+	}
+}
+
+type applied struct {
+	result fsm.Result
+	err    error
+}
+
+func (n *Node) propose(data []byte, enqueue time.Duration) applied {
+	future := n.raft.Apply(data, max(enqueue, time.Millisecond))
+	if err := future.Error(); err != nil {
+		return applied{err: n.raftError(err)}
+	}
+	switch answer := future.Response().(type) {
+	case fsm.Result:
+		return applied{result: answer, err: answer.Err()}
+	case error:
+		return applied{err: answer}
+	default:
+		return applied{err: fmt.Errorf("%w: the fsm answered with %T", ErrOutcomeUnknown, answer)}
+	}
+}
+
+// raftError gives raft's errors the meaning that they have for a caller.
+func (n *Node) raftError(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader):
+		return n.noTerm()
+	case errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
+		return fmt.Errorf("%w: %w", ErrNoLeader, err)
+	case errors.Is(err, raft.ErrRaftShutdown):
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	// Also raft.ErrLeadershipLost: the entry may be in the next leader's log.
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+}

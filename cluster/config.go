@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+// The timings of raft. A leader that is killed is replaced within 1.3 s by these.
+const (
+	heartbeatTimeout = 500 * time.Millisecond
+	electionTimeout  = 500 * time.Millisecond
+	leaseTimeout     = 250 * time.Millisecond
+	commitTimeout    = 20 * time.Millisecond
+	transportTimeout = time.Second
+)
+
+const (
+	// lockTimeout bounds the wait for a data directory that another process holds.
+	lockTimeout = 2 * time.Second
+	// applyTimeout bounds a command whose caller set no deadline, and each attempt to establish a term.
+	applyTimeout = 5 * time.Second
+	// firstRetry and lastRetry bound the back-off between those attempts.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
+	// A report may be large, so the log is compacted more often than raft's defaults would.
+	snapshotThreshold = 1024
+	trailingLogs      = 512
+	keptSnapshots     = 2
+	maxNodeID         = 128
+)
+
+// Config is what a node is told. NodeID and Generation are required; RaftAddr too, unless DataDir is empty.
+type Config struct {
+	// NodeID names this node for ever: its data directory belongs to it.
+	NodeID string
+	// DataDir holds the raft log and snapshots, in its folder raft. Empty keeps them in memory: for tests and for
+	// `rollcall dev` only, since a voter of a real cluster that forgets its votes can elect a second leader.
+	DataDir string
+	// RaftAddr is host:port to listen on; port 0 takes a free one. Without a host, and without RaftAdvertise,
+	// it listens on 127.0.0.1. Empty, together with DataDir, means no network at all.
+	RaftAddr string
+	// RaftAdvertise is host:port for other nodes; by default what the node listens on.
+	RaftAdvertise string
+	// ActorAddr and HTTPAddr are host:port for other nodes, carried in the node's join entry.
+	ActorAddr, HTTPAddr string
+	// Version is the build's, carried in the join entry.
+	Version string
+	// BootstrapExpect is 1; anything else is ErrMultiNode, and so is a Join.
+	BootstrapExpect int
+	Join            []string
+	// Insecure allows a raft address that other machines can reach, without TLS.
+	Insecure bool
+	// Generation gives the generation of a new cluster: above every one that was ever used with this Redis. It is
+	// called by the leader, once in the cluster's life, and again with a back-off while it fails.
+	Generation func(ctx context.Context) (uint64, error)
+	// Tasks run on the leader, while it leads.
+	Tasks []Task
+	// Logger is slog.Default() when nil.
+	Logger *slog.Logger
+}
+
+// Validate says what is wrong with c, by the names of the flags.
+func (c Config) Validate() error {
+	switch {
+	case c.NodeID == "":
+		return errors.New("--node-id is empty: give this node a name that it keeps")
+	case len(c.NodeID) > maxNodeID || !utf8.ValidString(c.NodeID) || strings.ContainsFunc(c.NodeID, unicode.IsControl):
+		return fmt.Errorf("--node-id %q: use up to %d bytes of printable text", c.NodeID, maxNodeID)
+	case c.BootstrapExpect != 1:
+		return fmt.Errorf("--bootstrap-expect %d: %w", c.BootstrapExpect, ErrMultiNode)
+	case len(c.Join) > 0:
+		return fmt.Errorf("--join %s: %w", strings.Join(c.Join, ","), ErrMultiNode)
+	case c.DataDir != "" && c.RaftAddr == "":
+		return errors.New("--raft-addr is empty: give host:port, such as 127.0.0.1:7000")
+	case c.Generation == nil:
+		return errors.New("cluster: Config.Generation is nil")
+	}
+	seen := map[string]bool{}
+	for _, t := range c.Tasks {
+		if err := t.validate(); err != nil {
+			return err
+		}
+		if seen[t.Name] {
+			return fmt.Errorf("cluster: two tasks are called %q", t.Name)
+		}
+		seen[t.Name] = true
+	}
+	return nil
+}
+
+// join is this process's entry in the view.
+func (n *Node) join() fsm.Join {
+	return fsm.Join{ID: n.cfg.NodeID, RaftAddr: n.raftAddr, ActorAddr: n.cfg.ActorAddr, HTTPAddr: n.cfg.HTTPAddr,
+		Version: n.cfg.Version, HashVersion: fsm.HashVersion, Voter: true}
+}

@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestValidate(t *testing.T) {
+	run := func(context.Context, Term) error { return nil }
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"as it is", func(*Config) {}, ""},
+		{"in memory without a network", func(c *Config) { c.DataDir, c.RaftAddr = "", "" }, ""},
+		{"no id", func(c *Config) { c.NodeID = "" }, "--node-id"},
+		{"control character", func(c *Config) { c.NodeID = "n\n1" }, "--node-id"},
+		{"not UTF-8", func(c *Config) { c.NodeID = "n\xff" }, "--node-id"},
+		{"long id", func(c *Config) { c.NodeID = strings.Repeat("n", 129) }, "--node-id"},
+		{"no raft address", func(c *Config) { c.RaftAddr = "" }, "--raft-addr"},
+		{"no generation", func(c *Config) { c.Generation = nil }, "Generation"},
+		{"task without a name", func(c *Config) { c.Tasks = []Task{{Every: 1, Run: run}} }, "no name"},
+		{"task without an interval", func(c *Config) { c.Tasks = []Task{{Name: "a", Run: run}} }, "Every"},
+		{"task with too much jitter", func(c *Config) { c.Tasks = []Task{{Name: "a", Every: 1, Jitter: 1, Run: run}} }, "Jitter"},
+		{"task that does nothing", func(c *Config) { c.Tasks = []Task{{Name: "a", Every: 1}} }, "no Run"},
+		{"task twice", func(c *Config) { c.Tasks = []Task{{Name: "a", Every: 1, Run: run}, {Name: "a", Every: 1, Run: run}} }, "two tasks"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := config(t.TempDir())
+			tt.change(&cfg)
+			err := cfg.Validate()
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSeveralNodesAreRefused(t *testing.T) {
+	three, joining := config(t.TempDir()), config(t.TempDir())
+	three.BootstrapExpect = 3
+	joining.Join = []string{"10.0.0.1:7000"}
+	for flag, cfg := range map[string]Config{"--bootstrap-expect 3": three, "--join 10.0.0.1:7000": joining} {
+		if err := refused(t, cfg); !errors.Is(err, ErrMultiNode) || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
+func TestListenAddr(t *testing.T) {
+	tests := []struct {
+		addr, advertise string
+		insecure        bool
+		want, err       string
+	}{
+		{addr: ":7000", want: "127.0.0.1:7000"},
+		{addr: ":0", want: "127.0.0.1:0"},
+		{addr: "[::1]:7000", want: "[::1]:7000"},
+		{addr: "localhost:7000", want: "localhost:7000"},
+		{addr: "10.0.0.1:7000", err: "--insecure"},
+		{addr: "10.0.0.1:7000", insecure: true, want: "10.0.0.1:7000"},
+		{addr: ":7000", advertise: "node-1:7000", err: "--insecure"},
+		{addr: ":7000", advertise: "node-1:7000", insecure: true, want: ":7000"},
+		{addr: "0.0.0.0:7000", insecure: true, err: "--raft-advertise"},
+		{addr: "7000", err: "--raft-addr"},
+		{addr: ":7000", advertise: "node-1", err: "--raft-advertise"},
+	}
+	for _, tt := range tests {
+		got, err := listenAddr(Config{RaftAddr: tt.addr, RaftAdvertise: tt.advertise, Insecure: tt.insecure})
+		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%+v: got %q, %v", tt, got, err)
+		}
+	}
+}
+
+func TestAdvertisedNameIsKept(t *testing.T) {
+	t.Parallel()
+	cfg := config(t.TempDir())
+	cfg.RaftAdvertise = "node-1.example:7000"
+	n := openReady(t, cfg)
+	if s := n.Status(); s.RaftAddr != "node-1.example:7000" || s.Members[0].RaftAddr != "node-1.example:7000" {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestRaftLogGoesToSlog(t *testing.T) {
+	var out bytes.Buffer
+	l := raftLogger(slog.New(slog.NewTextHandler(&out, nil)))
+	l.Named("net").Warn("took long", "peer", hclog.Fmt("%s/%d", "n2", 7), "took", time.Second)
+	l.Error("went wrong")
+	l.Info("ordinary")
+	want := []string{`level=INFO msg="took long" component=raft.net peer=n2/7 took=1s`, `level=ERROR msg="went wrong" component=raft`}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("got:\n%s", out.String())
+	}
+	for i := range want {
+		if !strings.HasSuffix(lines[i], want[i]) {
+			t.Errorf("got %s, want %s", lines[i], want[i])
+		}
+	}
+}

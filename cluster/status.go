@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+// pollReady is how often WaitReady looks at what has no notice of its own: who leads.
+const pollReady = 20 * time.Millisecond
+
+// Status is this node's word on itself and the cluster.
+type Status struct {
+	// ID and Incarnation are this node's; the latter is 0 until its join is committed.
+	ID          string
+	Incarnation uint64
+	// RaftAddr is what the node advertises; with port 0 in the configuration, this has the port it got.
+	RaftAddr string
+	// Leader is the leader's id, empty without one.
+	Leader string
+	// Established tells that this node leads and its term's work runs.
+	Established bool
+	// Term is raft's, Token the newest leader's known here.
+	Term  uint64
+	Token fsm.Token
+	// RaftState is Follower, Candidate, Leader or Shutdown.
+	RaftState string
+	// SinceContact is how long ago the leader was heard of: 0 on the leader, negative when never.
+	SinceContact time.Duration
+	Generation   uint64
+	// Epoch and Members are the view's.
+	Epoch   uint64
+	Members []fsm.Member
+	// ServiceRunning is the service switch.
+	ServiceRunning bool
+}
+
+// Status is a moment's picture; its parts are read one after another.
+func (n *Node) Status() Status {
+	state := n.State()
+	_, leader := n.raft.LeaderWithID()
+	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), RaftAddr: n.raftAddr, Leader: string(leader),
+		Term: n.raft.CurrentTerm(), Token: state.Token(), RaftState: n.raft.State().String(), SinceContact: n.sinceContact(),
+		Generation: state.Generation, Epoch: state.View.Epoch, Members: state.View.Members, ServiceRunning: state.Running()}
+	n.mu.Lock()
+	s.Established = n.current != nil
+	n.mu.Unlock()
+	return s
+}
+
+func (n *Node) sinceContact() time.Duration {
+	last := n.raft.LastContact()
+	switch {
+	case n.raft.State() == raft.Leader:
+		return 0
+	case last.IsZero():
+		return -1
+	}
+	return time.Since(last)
+}
+
+// State is a copy of what the cluster has agreed on, as far as this node knows; after a start, nothing newer than
+// the last snapshot until there is a leader.
+func (n *Node) State() fsm.State { return n.fsm.State().Clone() }
+
+// Changed is closed at the next change of State: take it, then read State, then wait.
+func (n *Node) Changed() <-chan struct{} { return n.fsm.Changed() }
+
+// Ready is nil while there is a leader and this process, by its own state, is in the view. The error says what
+// is missing.
+func (n *Node) Ready() error {
+	if err := n.fsm.Err(); err != nil {
+		return fmt.Errorf("the raft log cannot be applied: %w", err)
+	}
+	if _, leader := n.raft.LeaderWithID(); leader == "" {
+		return ErrNoLeader
+	}
+	if n.member(n.fsm.State().View) {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.waiting != nil {
+		return n.waiting
+	}
+	return ErrNotJoined
+}
+
+// WaitReady returns nil once the node is Ready; when ctx ends first, what was missing.
+func (n *Node) WaitReady(ctx context.Context) error {
+	tick := time.NewTicker(pollReady)
+	defer tick.Stop()
+	for {
+		err := n.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("node %q is not ready: %w: %w", n.cfg.NodeID, err, ctx.Err())
+		}
+	}
+}
+
+// Owner tells who owns the room in the view that this node sees, the view's epoch, and whether the owner is this
+// very process. It is ErrNoOwner when the view has no members.
+func (n *Node) Owner(room string) (member fsm.Member, epoch uint64, self bool, err error) {
+	view := n.fsm.State().View
+	member, ok := fsm.Owner(view, room)
+	if !ok {
+		return fsm.Member{}, view.Epoch, false, ErrNoOwner
+	}
+	self = member.ID == n.cfg.NodeID && member.Incarnation == n.incarnation.Load()
+	return member, view.Epoch, self, nil
+}

@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+const (
+	nodeIDKey = "rollcall.node-id"
+	// termKey is where hashicorp/raft keeps its current term.
+	termKey = "CurrentTerm"
+)
+
+// storage is what raft keeps.
+type storage struct {
+	logs   raft.LogStore
+	stable raft.StableStore
+	snaps  raft.SnapshotStore
+	close  func() error
+}
+
+// openStorage opens the data directory for this node alone, and leaves nothing open when it fails.
+func openStorage(cfg Config, log hclog.Logger) (*storage, error) {
+	if cfg.DataDir == "" {
+		mem := raft.NewInmemStore()
+		return &storage{logs: mem, stable: mem, snaps: raft.NewInmemSnapshotStore(), close: func() error { return nil }}, nil
+	}
+	dir := filepath.Join(cfg.DataDir, "raft")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+	bolt, err := raftboltdb.New(raftboltdb.Options{
+		Path: filepath.Join(dir, "raft.db"), BoltOptions: &bbolt.Options{Timeout: lockTimeout}})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrDataDirLocked)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--data-dir: opening %s: %w", dir, err)
+	}
+	s := &storage{logs: bolt, stable: bolt, close: bolt.Close}
+	if err := s.open(dir, cfg.NodeID, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err), bolt.Close())
+	}
+	return s, nil
+}
+
+// open does what may only be done under bolt's lock.
+func (s *storage) open(dir, nodeID string, log hclog.Logger) error {
+	if err := removeUnfinished(filepath.Join(dir, "snapshots")); err != nil {
+		return err
+	}
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, log.Named("snapshot"))
+	if err != nil {
+		return err
+	}
+	s.snaps = snaps
+	if err := s.identify(nodeID); err != nil {
+		return err
+	}
+	return s.checkSnapshot()
+}
+
+// removeUnfinished removes the snapshots that a killed process began: nothing else ever would.
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".tmp" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// identify binds the directory to its first node. The id is written before anything else, so a directory that has
+// state but no id is not ours.
+func (s *storage) identify(nodeID string) error {
+	owner, err := s.stable.Get([]byte(nodeIDKey))
+	if err == nil && len(owner) > 0 {
+		if string(owner) != nodeID {
+			return fmt.Errorf("%w: it is of %q, this node is %q", ErrOtherNode, owner, nodeID)
+		}
+		return nil
+	}
+	if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return fmt.Errorf("reading the node id: %w", err)
+	}
+	used, err := raft.HasExistingState(s.logs, s.stable, s.snaps)
+	if err != nil {
+		return err
+	}
+	if used {
+		return fmt.Errorf("%w: it holds raft data of some other program", ErrOtherNode)
+	}
+	return s.stable.Set([]byte(nodeIDKey), []byte(nodeID))
+}
+
+// checkSnapshot reads the newest snapshot. Raft itself would fall back to an older one without a word, and lose what
+// only the newer holds.
+func (s *storage) checkSnapshot() error {
+	list, err := s.snaps.List()
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	_, r, err := s.snaps.Open(list[0].ID)
+	if err != nil {
+		return fmt.Errorf("opening snapshot %s: %w", list[0].ID, err)
+	}
+	defer r.Close()
+	if _, err := fsm.ReadSnapshot(r); err != nil {
+		return fmt.Errorf("snapshot %s: %w", list[0].ID, err)
+	}
+	return nil
+}
+
+// bootstrap makes a fresh store that of a one-node cluster, and leaves any other alone.
+func (s *storage) bootstrap(conf *raft.Config, transport raft.Transport) error {
+	last, err := s.logs.LastIndex()
+	if err != nil {
+		return fmt.Errorf("reading the log: %w", err)
+	}
+	snaps, err := s.snaps.List()
+	if err != nil {
+		return fmt.Errorf("listing snapshots: %w", err)
+	}
+	if last > 0 || len(snaps) > 0 {
+		return nil
+	}
+	// A process killed within its bootstrap leaves a term and nothing else. Raft would neither bootstrap that again
+	// nor ever elect; and as nobody has voted yet, the term may go.
+	if err := s.stable.SetUint64([]byte(termKey), 0); err != nil {
+		return fmt.Errorf("writing the term: %w", err)
+	}
+	self := raft.Server{Suffrage: raft.Voter, ID: conf.LocalID, Address: transport.LocalAddr()}
+	return raft.BootstrapCluster(conf, s.logs, s.stable, s.snaps, transport, raft.Configuration{Servers: []raft.Server{self}})
+}

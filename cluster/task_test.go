@@ -1,0 +1,185 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+// diary notes when a task's runs began, since the first.
+type diary struct{ starts []time.Time }
+
+func (d *diary) run(takes time.Duration) func(context.Context, Term) error {
+	return func(context.Context, Term) error {
+		d.starts = append(d.starts, time.Now())
+		<-time.After(takes)
+		return nil
+	}
+}
+
+// seconds gives the starts from begun on.
+func (d *diary) seconds(begun time.Time) []int {
+	var out []int
+	for _, s := range d.starts {
+		out = append(out, int(s.Sub(begun)/time.Second))
+	}
+	return out
+}
+
+// serveFor runs one task's schedule in virtual time.
+func serveFor(t *testing.T, d time.Duration, r *runner) {
+	t.Helper()
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	r.serve(ctx, Term{Number: 3})
+	if _, ok := r.planned(); ok {
+		t.Error("a schedule is left after the term")
+	}
+}
+
+func equal(t *testing.T, got []int, want ...int) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("runs at %v s, want %v", got, want)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("runs at %v s, want %v", got, want)
+		}
+	}
+}
+
+func TestSchedule(t *testing.T) {
+	tests := []struct {
+		name   string
+		atOnce bool
+		takes  time.Duration
+		want   []int
+	}{
+		{"at once", true, 0, []int{0, 30, 60, 90}},
+		{"after an interval", false, 0, []int{30, 60, 90}},
+		{"from start to start", true, 10 * time.Second, []int{0, 30, 60, 90}},
+		{"a slow run", true, 40 * time.Second, []int{0, 40, 80}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var d diary
+				begun := time.Now()
+				serveFor(t, 100*time.Second, &runner{source: fsm.New(),
+					task: Task{Every: 30 * time.Second, AtOnce: tt.atOnce, Run: d.run(tt.takes)}})
+				equal(t, d.seconds(begun), tt.want...)
+			})
+		})
+	}
+}
+
+func TestJitterStaysInItsBounds(t *testing.T) {
+	task := Task{Every: 10 * time.Second, Jitter: 0.1}
+	distinct := map[time.Duration]bool{}
+	for range 1000 {
+		d := task.interval()
+		distinct[d] = true
+		if d < 9*time.Second || d > 11*time.Second {
+			t.Fatalf("an interval of %v", d)
+		}
+	}
+	if len(distinct) < 500 {
+		t.Errorf("only %d different intervals", len(distinct))
+	}
+}
+
+func TestFailingTaskGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		runs := 0
+		serveFor(t, 35*time.Second, &runner{source: fsm.New(), log: slog.New(slog.NewTextHandler(&log, nil)).With("task", "sweep"),
+			task: Task{Every: 10 * time.Second, AtOnce: true, Run: func(context.Context, Term) error {
+				switch runs++; runs {
+				case 1:
+					return errors.New("no luck")
+				case 2:
+					panic("no mercy")
+				}
+				return nil
+			}}})
+		if runs != 4 {
+			t.Errorf("%d runs", runs)
+		}
+		for _, want := range []string{"no luck", "no mercy", "task=sweep", "task_test.go"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, log.String())
+			}
+		}
+	})
+}
+
+func TestTheSwitchRestartsTheSchedule(t *testing.T) {
+	var syncs, cleanups diary
+	inBubble(t, func(t *testing.T, n *Node) {
+		synctest.Wait()
+		begun := n.tasks[0].next.Add(-30 * time.Second)
+		toSecond := func(s int) {
+			t.Helper()
+			<-time.After(time.Until(begun.Add(time.Duration(s) * time.Second)))
+			synctest.Wait()
+		}
+		if next := n.NextRuns(); !next["sync"].Equal(begun.Add(30*time.Second)) || !next["cleanup"].Equal(begun.Add(50*time.Second)) {
+			t.Errorf("begun %v, next runs %v", begun, next)
+		}
+		toSecond(35)
+		apply(t, n, fsm.SetService{Running: false})
+		toSecond(100)
+		if next := n.NextRuns(); len(next) != 0 {
+			t.Errorf("next runs while it is off: %v", next)
+		}
+		apply(t, n, fsm.SetService{Running: true})
+		toSecond(155)
+		apply(t, n, fsm.SetService{Running: true}) // no change
+		toSecond(165)
+		equal(t, syncs.seconds(begun), 0, 30, 100, 130, 160)
+		equal(t, cleanups.seconds(begun), 150)
+	},
+		Task{Name: "sync", Every: 30 * time.Second, AtOnce: true, Enabled: fsm.State.Running, Run: syncs.run(0)},
+		Task{Name: "cleanup", Every: 50 * time.Second, Enabled: fsm.State.Running, Run: cleanups.run(0)})
+}
+
+func TestTaskRunsOnARealNode(t *testing.T) {
+	t.Parallel()
+	var runs atomic.Int32
+	var wrong atomic.Bool
+	cfg := config(t.TempDir())
+	var n *Node
+	opened := make(chan struct{})
+	cfg.Tasks = []Task{{Name: "sync", Every: 10 * time.Millisecond, Jitter: 0.2, AtOnce: true, Run: func(ctx context.Context, term Term) error {
+		<-opened
+		runs.Add(1)
+		report := fsm.RecordReport{Kind: fsm.KindSync, Token: term.Token, JSON: []byte(`{"ok":true}`)}
+		if _, err := n.Apply(ctx, report); err != nil && ctx.Err() == nil {
+			wrong.Store(true)
+		}
+		return nil
+	}}}
+	n = openReady(t, cfg)
+	close(opened)
+	eventually(t, "five runs", func() bool { return runs.Load() >= 5 })
+	shut(t, n)
+	after := runs.Load()
+	if wrong.Load() || string(n.State().Reports[fsm.KindSync].JSON) != `{"ok":true}` {
+		t.Error("the term's report was not recorded")
+	}
+	if runs.Load() != after || len(n.NextRuns()) != 0 {
+		t.Error("it runs on after Close")
+	}
+}
