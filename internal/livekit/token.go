@@ -108,4 +108,4 @@ func refusal(err error, c *claims) error {
 	return unauthorized("the token is malformed")
 }
 
-func unauthorized(why string) error { return fmt.Errorf("%w: %s", ErrUnauthorized, why) }
+func unauthorized(why string) error { return fmt.Errorf("%w: %w", ErrUnauthorized, errors.New(why)) }

@@ -49,4 +49,4 @@ func (v *Verifier) Verify(body []byte, authorization string, now time.Time) (eve
 	return event, true, nil
 }
 
-func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
+func malformed(why string) error { return fmt.Errorf("%w: %w", ErrMalformed, errors.New(why)) }

@@ -1,0 +1,162 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+)
+
+// bubbleClient calls handler without sockets, so that time can be virtual.
+func bubbleClient(t *testing.T, handler http.HandlerFunc, change func(*Options)) *Client {
+	return clientOf(t, "livekit.test", func(o *Options) {
+		o.Transport = fakelivekit.InProcess(handler)
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		var waited time.Duration
+		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			calls.Add(1)
+			answer(w, &livekit.ListRoomsResponse{})
+		}, func(o *Options) {
+			o.Rate = 10
+			o.Observe = func(r Request) { waited += r.Waited }
+		})
+		start := time.Now()
+		for range 40 {
+			if _, err := client.ListRooms(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start).Round(time.Millisecond); took != 3*time.Second || waited.Round(time.Millisecond) != took {
+			t.Errorf("40 requests at 10/s and a burst of 10 took %s, %s of it waiting", took, waited)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		before, now := calls.Load(), time.Now()
+		if _, err := client.ListRooms(ctx); !errors.Is(err, context.DeadlineExceeded) || calls.Load() != before || time.Now() != now {
+			t.Errorf("a deadline before its turn: %v", err)
+		}
+	})
+}
+
+func TestConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, most atomic.Int32
+		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			<-time.After(time.Second)
+			running.Add(-1)
+			answer(w, &livekit.ListParticipantsResponse{})
+		}, func(o *Options) { o.Concurrency = 3 })
+		start := time.Now()
+		var group sync.WaitGroup
+		for range 30 {
+			group.Go(func() {
+				if _, err := client.Participants(t.Context(), "r"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := client.Participants(ctx, "late"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("no free slot within the deadline: %v", err)
+		}
+		group.Wait()
+		if took := time.Since(start); took != 10*time.Second || most.Load() != 3 {
+			t.Errorf("30 requests, 3 at once, took %s, %d at once", took, most.Load())
+		}
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asks []time.Time
+		answers := []string{"7", "", "", "rubbish", "99999999999999999999", "-1", "86400", "ok"}
+		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			i := min(len(asks), len(answers)-1)
+			asks = append(asks, time.Now())
+			if answers[i] == "ok" {
+				answer(w, &livekit.ListRoomsResponse{})
+				return
+			}
+			w.Header().Set("Retry-After", answers[i])
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, nil)
+		for range answers[1:] {
+			if _, err := client.ListRooms(t.Context()); !errors.Is(err, ErrLimited) {
+				t.Fatalf("a 429 became %v", err)
+			}
+		}
+		if _, err := client.ListRooms(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []int{7, 2, 4, 8, 16, 30, 60} {
+			if pause := asks[i+1].Sub(asks[i]); pause != time.Duration(want)*time.Second {
+				t.Errorf("pause %d was %s, not %d s", i+1, pause, want)
+			}
+		}
+	})
+}
+
+// TestSlowing sees the rate fall once for requests that are refused together, and rise again.
+func TestSlowing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(16, 100)
+		for range 5 {
+			b.limited(0)
+		}
+		if b.limiter.Limit() != 50 || b.strikes != 1 {
+			t.Errorf("after one refusal of five requests: %v/s, %d strikes", b.limiter.Limit(), b.strikes)
+		}
+		b.served() // began before the refusal
+		if b.limiter.Limit() != 50 || b.strikes != 1 {
+			t.Errorf("served during the pause: %v/s, %d strikes", b.limiter.Limit(), b.strikes)
+		}
+		for range 6 {
+			<-time.After(maxPause)
+			b.limited(0)
+		}
+		if b.limiter.Limit() != 12.5 {
+			t.Errorf("lowest rate %v/s", b.limiter.Limit())
+		}
+		<-time.After(maxPause)
+		for range 200 {
+			b.served()
+		}
+		if b.limiter.Limit() != 100 || b.strikes != 0 {
+			t.Errorf("recovered to %v/s, %d strikes", b.limiter.Limit(), b.strikes)
+		}
+	})
+}
+
+func TestRetryAfterHeader(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"": 0, "0": 0, "3": 3 * time.Second, "100000": time.Minute, "1.5": 0, "x": 0,
+		now.Add(9 * time.Second).Format(http.TimeFormat):  9 * time.Second,
+		now.Add(-9 * time.Second).Format(http.TimeFormat): 0,
+	} {
+		if got := retryAfter(value, now); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
+	}
+}
