@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+)
+
+const (
+	discoverEvery = 10 * time.Minute
+	// discoverPace is the pause between two batches of the background scan, which looks at 100 keys each.
+	discoverPace = 20 * time.Millisecond
+	policyEvery  = time.Hour
+	choreTimeout = 5 * time.Second
+	forgetBatch  = 1000
+)
+
+// startChores begins what every node does in the background, beside rooms and leadership.
+func (n *daemon) startChores() {
+	ctx, end := context.WithCancel(context.Background())
+	n.end = end
+	n.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
+	n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
+}
+
+func (n *daemon) repeat(ctx context.Context, every time.Duration, chore func(context.Context)) {
+	for {
+		chore(ctx)
+		if !pause(ctx, every) {
+			return
+		}
+	}
+}
+
+// discover finds rooms that the index has lost, slowly.
+func (n *daemon) discover(ctx context.Context) {
+	if err := n.store.Discover(ctx, discoverPace); err != nil && ctx.Err() == nil {
+		n.log.Debug("the background scan for rooms ended early; it comes again", "error", err)
+	}
+}
+
+// checkPolicy warns of a Redis that may throw records away.
+func (n *daemon) checkPolicy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
+	defer cancel()
+	policy, err := n.store.MaxmemoryPolicy(ctx)
+	if err == nil && policy != "noeviction" && policy != redisstore.UnknownPolicy {
+		n.log.Warn("Redis may evict rollcall's records when its memory is full: set maxmemory-policy noeviction", "policy", policy)
+	}
+}
+
+// housekeeping is what the store wants done with each cleanup.
+func (n *daemon) housekeeping(ctx context.Context) error {
+	for {
+		dropped, err := n.store.Forget(ctx, forgetBatch)
+		if err != nil || dropped < forgetBatch {
+			return err
+		}
+	}
+}

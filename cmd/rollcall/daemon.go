@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
+	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/httpapi"
+	"github.com/rollcallhq/rollcall/internal/livekit"
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+)
+
+// syncJitter spreads the syncs, so that those of several clusters do not hit one LiveKit in step.
+const syncJitter = 0.1
+
+// daemon is one running rollcall. Its parts stand in the order in which they start; they stop in reverse.
+type daemon struct {
+	config   Config
+	log      *slog.Logger
+	embedded *embedded // nil with a Redis of its own
+	store    *redisstore.Store
+	livekit  *livekit.Client
+	meters   *meters
+	own      *ownership
+	host     *actors.Host
+	admin    *admin
+	http     *httpapi.Server
+	listener net.Listener
+	cluster  *cluster.Node
+	chores   sync.WaitGroup
+	end      context.CancelFunc // of the chores
+	failed   chan error         // what ends the node before its time
+}
+
+// startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
+func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, error) {
+	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1)}
+	for _, start := range []func(context.Context) error{n.listen, n.openRedis, n.openLiveKit, n.openRooms, n.openHTTP, n.openCluster} {
+		if err := start(ctx); err != nil {
+			n.abandon()
+			return nil, err
+		}
+	}
+	n.startChores()
+	go func() {
+		if err := n.http.Serve(n.listener); err != nil {
+			n.failed <- err
+		}
+	}()
+	return n, nil
+}
+
+// listen comes first: a port that is taken should stop the start before anything else happened.
+func (n *daemon) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", n.config.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("--http-addr, %s: %w", envName("http-addr"), err)
+	}
+	n.listener = l
+	return nil
+}
+
+func (n *daemon) openRedis(ctx context.Context) error {
+	target := n.config.Redis
+	if target.Mode == RedisEmbedded {
+		e, err := startEmbedded("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		n.embedded = e
+		target = RedisTarget{Mode: RedisSingle, Addrs: []string{e.server.Addr()}}
+		n.log.Warn("no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
+	}
+	store, err := openStore(ctx, n.config, target, n.log)
+	n.store = store
+	return err
+}
+
+func (n *daemon) openLiveKit(context.Context) (err error) {
+	registry := prometheus.NewRegistry()
+	n.meters = newMeters(registry)
+	l := n.config.LiveKit
+	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
+		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.meters.request})
+	if err != nil {
+		return fmt.Errorf("--livekit-host, LIVEKIT_HOST: %w", err)
+	}
+	return nil
+}
+
+func (n *daemon) openRooms(context.Context) (err error) {
+	clock := actors.NewSystemClock()
+	rooms := livekitRooms{n.livekit}
+	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
+		Observer: n.meters, Log: n.log})
+	if err != nil {
+		return err
+	}
+	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router(), Clock: clock, Log: n.log,
+		Owners:     func() []actors.Owner { return []actors.Owner{n.host} },
+		StaleAfter: n.config.StaleAfter, Housekeeping: n.housekeeping})
+	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
+		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
+	return nil
+}
+
+// router knows one node, this one. Every node of a view that has others is reached through internal/remote.
+func (n *daemon) router() *actors.Router {
+	return actors.NewRouter(n.own, func(string) (actors.Owner, bool) { return n.host, true })
+}
+
+func (n *daemon) openHTTP(context.Context) error {
+	keys := n.config.LiveKit.plain()
+	verifier, err := livekit.NewVerifier(keys)
+	if err != nil {
+		return fmt.Errorf("--livekit-keys, LIVEKIT_KEYS: %w", err)
+	}
+	tokens, err := livekit.NewTokens(keys)
+	if err != nil {
+		return fmt.Errorf("--livekit-keys, LIVEKIT_KEYS: %w", err)
+	}
+	v := buildVersion()
+	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
+		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
+		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
+		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: deliverer{n.router()}, Admin: n.admin,
+			Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: health{n.own, n.store}})
+	return err
+}
+
+// openCluster comes last: its tasks begin at once and need all the rest.
+func (n *daemon) openCluster(ctx context.Context) error {
+	id, dir := n.config.NodeID, n.config.DataDir
+	if dir != "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("--node-id, %s: the host has no name: %w", envName("node-id"), err)
+		}
+		if id, err = nodeID(n.config, host); err != nil {
+			return err
+		}
+	}
+	raftAddr := n.config.RaftAddr
+	if dir == "" {
+		raftAddr = ""
+	}
+	opened, err := cluster.Open(ctx, cluster.Config{NodeID: id, DataDir: dir, RaftAddr: raftAddr,
+		RaftAdvertise: n.config.RaftAdvertise, ActorAddr: n.config.ActorAddr, HTTPAddr: n.listener.Addr().String(),
+		Version: buildVersion().Version, BootstrapExpect: n.config.BootstrapExpect, Join: n.config.Join,
+		Insecure: n.config.Insecure, Generation: n.generation, Tasks: n.tasks(), Logger: n.log})
+	if err != nil {
+		return err
+	}
+	n.cluster = opened
+	n.own.open(opened)
+	return nil
+}
+
+// generation is the new cluster's: above every one that this Redis has seen.
+func (n *daemon) generation(ctx context.Context) (uint64, error) {
+	stored, err := n.store.Generation(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("waiting for Redis to give the generation: %w", err)
+	}
+	return max(stored+1, uint64(time.Now().UnixMilli())), nil
+}
+
+func (n *daemon) tasks() []cluster.Task {
+	run := func(name string, every time.Duration, atOnce bool, cycle cycle) cluster.Task {
+		return cluster.Task{Name: name, Every: every, Jitter: syncJitter, AtOnce: atOnce, Enabled: fsm.State.Running,
+			Run: func(ctx context.Context, term cluster.Term) error {
+				if err := n.own.wait(ctx); err != nil {
+					return err
+				}
+				_, err := cycle(ctx, term, actors.Options{Scheduled: true})
+				return err
+			}}
+	}
+	return []cluster.Task{
+		run(taskSync, n.config.SyncInterval, true, n.admin.runSync),
+		run(taskCleanup, n.config.CleanupInterval, false, n.admin.runCleanup),
+	}
+}
+
+// abandon undoes a start that failed half way.
+func (n *daemon) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	_ = n.close(ctx) // the start's own error tells more
+}
+
+// stopWithin bounds a stop, drain delay not counted.
+const stopWithin = 8 * time.Second
+
+// linger is how long the node stays after its last room, for answers that are still on their way.
+const linger = 500 * time.Millisecond
+
+// stop drains the node: it says so on /readyz while it still serves, takes no more webhooks, answers those that it has,
+// ends the leader's work, leaves the view, lets the rooms finish, and closes what is left.
+func (n *daemon) stop() error {
+	n.http.Drain()
+	n.log.Info("draining", "delay", n.config.DrainDelay)
+	time.Sleep(n.config.DrainDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	err := n.http.Shutdown(ctx)
+	return errors.Join(err, n.close(ctx))
+}
+
+func (n *daemon) close(ctx context.Context) error {
+	var errs []error
+	note := func(err error) { errs = append(errs, err) }
+	if n.end != nil {
+		n.end()
+		n.chores.Wait()
+	}
+	if n.cluster != nil {
+		note(n.cluster.Leave(ctx))
+	}
+	if n.host != nil {
+		note(n.host.Stop(ctx))
+	}
+	if n.cluster != nil {
+		time.Sleep(linger)
+		note(n.cluster.Close(ctx))
+	}
+	if n.livekit != nil {
+		n.livekit.Close()
+	}
+	if n.store != nil {
+		note(n.store.Close())
+	}
+	if n.embedded != nil {
+		n.embedded.stop()
+	}
+	return errors.Join(errs...)
+}

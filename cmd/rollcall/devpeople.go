@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/livekit/protocol/logger"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+)
+
+// devRooms are the rooms that dev's participants visit; the prefix keeps them apart in a LiveKit that is not dev's own.
+var devRooms = [...]string{"dev-lobby", "dev-standup", "dev-support"}
+
+var devNames = [...]string{"ada", "alan", "barbara", "clara", "donald", "edsger", "frances", "grace", "john", "katherine",
+	"leslie", "margaret"}
+
+// people come and go: each visits a room for some seconds, stays away for some, and visits another.
+type people struct {
+	url, key, secret string
+	log              *slog.Logger
+	visits           sync.WaitGroup
+}
+
+// start sends n participants on their way until ctx ends; wait returns when all have left.
+func (p *people) start(ctx context.Context, n int) {
+	lksdk.SetLogger(logger.GetDiscardLogger()) // the SDK and pion tell of every packet
+	for i := range n {
+		name := devNames[i%len(devNames)]
+		if i >= len(devNames) {
+			name = fmt.Sprintf("%s-%d", name, i/len(devNames)+1)
+		}
+		p.visits.Go(func() { p.live(ctx, name, time.Duration(i)*700*time.Millisecond) })
+	}
+}
+
+func (p *people) wait() { p.visits.Wait() }
+
+func (p *people) live(ctx context.Context, name string, away time.Duration) {
+	for pause(ctx, away) {
+		room := devRooms[rand.IntN(len(devRooms))]
+		if err := p.visit(ctx, room, name); err != nil && ctx.Err() == nil {
+			p.log.Warn("a participant could not join", "room", room, "identity", name, "error", err)
+		}
+		away = time.Second + rand.N(4*time.Second)
+	}
+}
+
+func (p *people) visit(ctx context.Context, room, name string) error {
+	in, err := lksdk.ConnectToRoom(p.url, lksdk.ConnectInfo{APIKey: p.key, APISecret: p.secret, RoomName: room,
+		ParticipantIdentity: name, ParticipantName: name}, &lksdk.RoomCallback{},
+		lksdk.WithLogger(logger.GetDiscardLogger()), lksdk.WithDisableRegionDiscovery())
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	pause(ctx, 4*time.Second+rand.N(8*time.Second))
+	in.Disconnect()
+	return nil
+}
+
+// pause waits and tells whether to go on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

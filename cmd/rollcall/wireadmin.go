@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
+	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/httpapi"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// The names of the leader's tasks.
+const (
+	taskSync    = "sync"
+	taskCleanup = "cleanup"
+)
+
+// admin carries out what operators ask for: on the leader, under its term, and with the report kept for all nodes.
+type admin struct {
+	own    *ownership
+	sweep  *actors.Sweep
+	store  generations
+	meters *meters
+	log    *slog.Logger
+	every  map[string]time.Duration // intervals, by task
+}
+
+// generations is where the cluster's generation is kept against the loss of its raft data.
+type generations interface {
+	RaiseGeneration(ctx context.Context, g uint64) error
+}
+
+// cycle is a sync or a cleanup under a term.
+type cycle func(context.Context, cluster.Term, actors.Options) (actors.Report, error)
+
+// leads runs an action under this node's term. The action goes on when the caller stops waiting.
+func (a *admin) leads(ctx context.Context, action func(context.Context, cluster.Term) error) error {
+	n, ok := a.own.cluster()
+	if !ok {
+		return httpapi.ErrNoLeader
+	}
+	err := n.Lead(ctx, action)
+	if errors.Is(err, cluster.ErrNoLeader) || errors.Is(err, cluster.ErrNotLeader) || errors.Is(err, cluster.ErrTermEnded) {
+		return fmt.Errorf("%w: %w", httpapi.ErrNoLeader, err)
+	}
+	return err
+}
+
+// Sync implements httpapi.Admin.
+func (a *admin) Sync(ctx context.Context, o httpapi.Options) (out httpapi.Outcome, err error) {
+	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
+		r, err := a.runSync(ctx, term, actors.Options{DryRun: o.DryRun, Force: o.Force})
+		out = outcomeOf(r)
+		return err
+	})
+	return out, err
+}
+
+// Cleanup implements httpapi.Admin.
+func (a *admin) Cleanup(ctx context.Context, o httpapi.Options) (out httpapi.Outcome, err error) {
+	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
+		r, err := a.runCleanup(ctx, term, actors.Options{DryRun: o.DryRun, Force: o.Force})
+		out = outcomeOf(r)
+		return err
+	})
+	return out, err
+}
+
+// FullSync implements httpapi.Admin.
+func (a *admin) FullSync(ctx context.Context, o httpapi.Options) (synced, cleaned httpapi.Outcome, err error) {
+	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
+		s, c, err := a.sweep.FullSync(ctx, token(term.Token), actors.Options{DryRun: o.DryRun, Force: o.Force})
+		synced, cleaned = outcomeOf(s), outcomeOf(c)
+		return errors.Join(a.ended(ctx, term, fsm.KindSync, s, err), a.ended(ctx, term, fsm.KindCleanup, c, err))
+	})
+	return synced, cleaned, err
+}
+
+// SetService implements httpapi.Admin.
+func (a *admin) SetService(ctx context.Context, running bool) (bool, error) {
+	err := a.leads(ctx, func(ctx context.Context, _ cluster.Term) error {
+		result, err := a.own.node.Apply(ctx, fsm.SetService{Running: running})
+		return errors.Join(err, result.Err())
+	})
+	return running, err
+}
+
+// runSync runs a sync, and restores in Redis the generation that it may have lost.
+func (a *admin) runSync(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
+	if err := a.store.RaiseGeneration(ctx, term.Token.Generation); err != nil {
+		a.log.Debug("the generation is not in Redis; the next sync tries again", "error", err)
+	}
+	r, err := a.sweep.Sync(ctx, token(term.Token), o)
+	return r, a.ended(ctx, term, fsm.KindSync, r, err)
+}
+
+func (a *admin) runCleanup(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
+	r, err := a.sweep.Cleanup(ctx, token(term.Token), o)
+	return r, a.ended(ctx, term, fsm.KindCleanup, r, err)
+}
+
+// ended counts, logs and keeps what a cycle came to.
+func (a *admin) ended(ctx context.Context, term cluster.Term, kind fsm.Kind, r actors.Report, err error) error {
+	a.meters.cycle(string(kind), r, err)
+	if err != nil {
+		return err
+	}
+	level, args := slog.LevelDebug, []any{"rooms", r.Synced, "changed", r.Changed, "cleaned", r.Cleaned,
+		"errors", r.Errors, "took_ms", r.DurationMs}
+	if r.Changed+r.Cleaned > 0 {
+		level, args = slog.LevelInfo, append(args, "drift", r.Drift)
+	}
+	if r.Errors > 0 {
+		level, args = slog.LevelWarn, append(args, "error", r.Error)
+	}
+	a.log.Log(ctx, level, "the "+string(kind)+" has ended", args...)
+	return a.record(ctx, term, kind, r)
+}
+
+// record replicates a report, so that every node can show it, also after a restart. A dry run leaves none.
+func (a *admin) record(ctx context.Context, term cluster.Term, kind fsm.Kind, r actors.Report) error {
+	if r.DryRun {
+		return nil
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the %s report: %w", kind, err)
+	}
+	result, err := a.own.node.Apply(ctx, fsm.RecordReport{Kind: kind, Token: term.Token, JSON: data})
+	if err = errors.Join(err, result.Err()); err != nil {
+		return fmt.Errorf("keep the %s report: %w", kind, err)
+	}
+	return nil
+}
+
+// Status implements httpapi.Admin.
+func (a *admin) Status(context.Context) (httpapi.Status, error) {
+	n, ok := a.own.cluster()
+	if !ok {
+		return httpapi.Status{}, httpapi.ErrUnavailable
+	}
+	now, state, next := n.Status(), n.State(), n.NextRuns()
+	return httpapi.Status{
+		Running: state.Running(), Node: now.ID, Leader: now.Leader, Term: now.Term,
+		SyncInterval: a.every[taskSync], CleanupInterval: a.every[taskCleanup],
+		NextSync: next[taskSync], NextCleanup: next[taskCleanup],
+		LastSync: lastReport(state, fsm.KindSync), LastCleanup: lastReport(state, fsm.KindCleanup),
+	}, nil
+}
+
+func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
+	var r actors.Report
+	kept, ok := state.Reports[kind]
+	if !ok || json.Unmarshal(kept.JSON, &r) != nil {
+		return nil
+	}
+	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,
+		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r)}
+}
+
+func outcomeOf(r actors.Report) httpapi.Outcome {
+	o := httpapi.Outcome{Result: result(r), Held: held(r)}
+	for _, d := range r.Differences {
+		o.WouldChange = append(o.WouldChange, httpapi.WouldChange{Room: d.Room, Change: d.Change,
+			Identity: d.Identity, SID: d.SID, Reason: reconcile.Reason(d.Reason)})
+	}
+	return o
+}
+
+func result(r actors.Report) httpapi.Result {
+	return httpapi.Result{Synced: r.Synced, Errors: r.Errors, Cleaned: r.Cleaned}
+}
+
+func held(r actors.Report) httpapi.Held {
+	if r.Held == nil {
+		return httpapi.Held{}
+	}
+	return httpapi.Held(*r.Held)
+}

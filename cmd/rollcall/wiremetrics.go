@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/livekit"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// meters are the metrics of rooms, LiveKit's API and the leader's cycles; those of HTTP are httpapi's.
+type meters struct {
+	registry   *prometheus.Registry
+	commits    *prometheus.CounterVec
+	commitTime prometheus.Histogram
+	refusals   *prometheus.CounterVec
+	polls      *prometheus.CounterVec
+	crashes    prometheus.Counter
+	rooms      prometheus.Gauge
+	requests   *prometheus.CounterVec
+	waited     prometheus.Counter
+	cycles     *prometheus.CounterVec
+	cycleTime  *prometheus.HistogramVec
+	drift      *prometheus.CounterVec
+	held       *prometheus.GaugeVec
+	last       *prometheus.GaugeVec
+}
+
+var _ actors.Observer = (*meters)(nil)
+
+func newMeters(r *prometheus.Registry) *meters {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_" + name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollcall_" + name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	m := &meters{registry: r,
+		commits:  counter("commits_total", "Scripts that Redis confirmed, by cause and by whether they wrote or only checked.", "cause", "wrote"),
+		refusals: counter("commit_failures_total", "Scripts that Redis refused, or whose outcome is unknown, by reason.", "reason"),
+		polls:    counter("polls_total", "Looks at LiveKit that an event asked for, by outcome.", "outcome"),
+		crashes:  counter("room_crashes_total", "Rooms that crashed and were restarted.").WithLabelValues(),
+		rooms:    gauge("room_actors", "Rooms that have an actor on this node.").WithLabelValues(),
+		requests: counter("livekit_requests_total", "Requests to LiveKit's API, by method and outcome.", "method", "outcome"),
+		waited:   counter("livekit_budget_wait_seconds_total", "Time that requests to LiveKit waited for their turn.").WithLabelValues(),
+		cycles:   counter("cycles_total", "Syncs and cleanups led by this node, by kind and outcome.", "kind", "outcome"),
+		drift:    counter("drift_total", "Differences between Redis and LiveKit that syncs repaired, by reason.", "reason"),
+		held:     gauge("held_removals", "Removals that the breaker holds back since the last scheduled sync.", "what"),
+		last:     gauge("last_cycle_timestamp_seconds", "When the last cycle led by this node ended without an error.", "kind"),
+	}
+	m.commitTime = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_commit_seconds",
+		Help: "Time from a room's commit to Redis' answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)})
+	m.cycleTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_cycle_seconds",
+		Help: "Duration of syncs and cleanups.", Buckets: prometheus.ExponentialBuckets(0.05, 2, 14)}, []string{"kind"})
+	r.MustRegister(m.commitTime, m.cycleTime, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Committed implements actors.Observer.
+func (m *meters) Committed(cause reconcile.Cause, wrote bool, took time.Duration) {
+	did := "no"
+	if wrote {
+		did = "yes"
+	}
+	m.commits.WithLabelValues(string(cause), did).Inc()
+	m.commitTime.Observe(took.Seconds())
+}
+
+// Refused implements actors.Observer.
+func (m *meters) Refused(err error) { m.refusals.WithLabelValues(reasonOf(err)).Inc() }
+
+func reasonOf(err error) string {
+	for refusal, word := range map[reconcile.Refusal]string{reconcile.StaleOwner: "stale_owner",
+		reconcile.Split: "split", reconcile.Conflict: "conflict", reconcile.StaleLeader: "stale_leader"} {
+		if errors.Is(err, refusal) {
+			return word
+		}
+	}
+	return "unknown_outcome"
+}
+
+// Polled implements actors.Observer.
+func (m *meters) Polled(ok bool) { m.polls.WithLabelValues(okOr(ok)).Inc() }
+
+// Crashed implements actors.Observer.
+func (m *meters) Crashed() { m.crashes.Inc() }
+
+// Rooms implements actors.Observer.
+func (m *meters) Rooms(n int) { m.rooms.Set(float64(n)) }
+
+func (m *meters) request(r livekit.Request) {
+	m.requests.WithLabelValues(r.Method, string(r.Outcome)).Inc()
+	m.waited.Add(r.Waited.Seconds())
+}
+
+// cycle counts a cycle that this node led.
+func (m *meters) cycle(kind string, r actors.Report, err error) {
+	ok := err == nil && r.Errors == 0
+	m.cycles.WithLabelValues(kind, okOr(ok)).Inc()
+	m.cycleTime.WithLabelValues(kind).Observe(float64(r.DurationMs) / 1000)
+	if ok {
+		m.last.WithLabelValues(kind).SetToCurrentTime()
+	}
+	for reason, n := range r.Drift {
+		m.drift.WithLabelValues(string(reason)).Add(float64(n))
+	}
+	if kind == taskSync && r.Scheduled {
+		h := held(r)
+		m.held.WithLabelValues("rooms").Set(float64(h.Rooms))
+		m.held.WithLabelValues("participants").Set(float64(h.Participants))
+	}
+}
+
+func okOr(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "error"
+}

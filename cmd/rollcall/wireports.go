@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/httpapi"
+	"github.com/rollcallhq/rollcall/internal/livekit"
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// webhookVerifier is LiveKit's signature check as the API sees it.
+type webhookVerifier struct{ *livekit.Verifier }
+
+// Verify implements httpapi.Verifier.
+func (v webhookVerifier) Verify(body []byte, authorization string, now time.Time) (reconcile.Event, bool, error) {
+	e, known, err := v.Verifier.Verify(body, authorization, now)
+	switch {
+	case errors.Is(err, livekit.ErrMalformed):
+		err = fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
+	case err != nil:
+		err = fmt.Errorf("%w: %w", httpapi.ErrUnauthorized, err)
+	}
+	return e, known, err
+}
+
+// tokenVerifier reads the grants of LiveKit's access tokens.
+type tokenVerifier struct{ *livekit.Tokens }
+
+// VerifyToken implements httpapi.Tokens.
+func (v tokenVerifier) VerifyToken(token string, now time.Time) (httpapi.Grant, error) {
+	g, err := v.Verify(token, now)
+	return httpapi.Grant(g), err
+}
+
+// deliverer brings webhooks to their rooms.
+type deliverer struct{ router *actors.Router }
+
+// Deliver implements httpapi.Deliverer.
+func (d deliverer) Deliver(ctx context.Context, e reconcile.Event) error {
+	err := d.router.Deliver(ctx, e)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, actors.ErrExpired):
+		return fmt.Errorf("%w: %w", httpapi.ErrExpired, err)
+	case errors.Is(err, actors.ErrBusy):
+		return fmt.Errorf("%w: %w", httpapi.ErrBusy, err)
+	}
+	return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
+}
+
+// reader reads Redis for the API.
+type reader struct{ *redisstore.Store }
+
+// Rooms implements httpapi.Reader.
+func (r reader) Rooms(ctx context.Context, cursor string, limit int, search string) ([]string, string, error) {
+	names, next, err := r.Store.Rooms(ctx, cursor, limit, search)
+	return names, next, readError(err)
+}
+
+// State implements httpapi.Reader.
+func (r reader) State(ctx context.Context, room string) (json.RawMessage, bool, error) {
+	value, ok, err := r.Store.State(ctx, room)
+	return value, ok, readError(err)
+}
+
+// States implements httpapi.Reader.
+func (r reader) States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error) {
+	participants, states, err = r.Store.States(ctx, rooms)
+	return participants, states, readError(err)
+}
+
+// Count implements httpapi.Reader.
+func (r reader) Count(ctx context.Context) (int64, error) {
+	n, err := r.Store.Count(ctx)
+	return n, readError(err)
+}
+
+// Matching implements httpapi.Reader.
+func (r reader) Matching(ctx context.Context) (active, queue int64, err error) {
+	active, queue, err = r.Store.Matching(ctx)
+	return active, queue, readError(err)
+}
+
+func readError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, redisstore.ErrCursor):
+		return fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
+	}
+	return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
+}
+
+// health is whether this node can take webhooks.
+type health struct {
+	own   *ownership
+	store *redisstore.Store
+}
+
+// Ready implements httpapi.Health.
+func (h health) Ready(ctx context.Context) error {
+	n, ok := h.own.cluster()
+	if !ok {
+		return errors.New("the cluster is not open yet")
+	}
+	if err := n.Ready(); err != nil {
+		return err
+	}
+	return h.store.Ping(ctx)
+}
