@@ -1,0 +1,105 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// Commit writes c whole, or refuses it with a reconcile.Refusal: the record, both public keys and the change feed, in one
+// script. A commit whose Version equals Expect writes nothing: it checks that claim and version stand and, with Verify,
+// that the public keys are as they were written.
+func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error) {
+	r, err := s.commitRequest(c)
+	if err != nil {
+		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: %w", c.Room, err)
+	}
+	reply, err := s.batches.do(ctx, r)
+	if err != nil {
+		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: %w", c.Room, err)
+	}
+	if len(reply) < 2 {
+		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
+	}
+	receipt := reconcile.Receipt{Altered: reply[1] == int64(1)}
+	for _, sid := range reply[2:] {
+		receipt.Pruned = append(receipt.Pruned, text(sid))
+	}
+	slices.Sort(receipt.Pruned)
+	return receipt, nil
+}
+
+// commitRequest lays out the arguments as the head of commit.lua says.
+func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
+	if c.Public == reconcile.Write && c.State == nil {
+		return nil, errors.New("it writes the public keys and has no state")
+	}
+	writes := c.Version != c.Expect
+	r := &request{room: c.Room, script: s.scripts.commit,
+		list: writes && c.Public == reconcile.Write, unlist: writes && c.Public == reconcile.Remove}
+	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room))...)
+	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+5*len(c.Changes))
+	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
+	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
+		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
+	var state []byte
+	if r.list {
+		state = c.State.JSON(c.Room)
+		present := c.State.Present(s.kinds)
+		a = append(a, present, state, digest(present), digest(state))
+		r.bytes = len(present) + len(state)
+	} else {
+		a = append(a, "", "", "", "")
+	}
+	a = append(a, signed(s.feedMax), flag(s.keys.tags && s.feedMax > 0),
+		c.Room, unsigned(c.Prev), string(c.Cause), signed(c.Time))
+	if !writes {
+		r.args = append(a, "0", "0", "0")
+		return r, nil
+	}
+	a = append(a, strconv.Itoa(len(c.Bury)))
+	for _, t := range c.Bury {
+		a = append(a, t.SID, signed(t.JoinedAt)+":"+flag(t.Polled)+":"+t.Identity)
+	}
+	a = append(a, strconv.Itoa(len(c.Exhume)))
+	for _, sid := range c.Exhume {
+		a = append(a, sid)
+	}
+	r.args = s.feedArgs(a, c, state)
+	return r, nil
+}
+
+// feedArgs adds the change feed's entries.
+func (s *Store) feedArgs(a []any, c reconcile.Commit, state []byte) []any {
+	if s.feedMax == 0 {
+		return append(a, "0")
+	}
+	a = append(a, strconv.Itoa(len(c.Changes)))
+	for i, change := range c.Changes {
+		identity, data := "", []byte("null")
+		switch {
+		case change.Member != nil:
+			identity, data = change.Member.Identity, change.Member.JSON()
+		case state != nil && change.Type == reconcile.RoomSnapshot:
+			data = state
+		case c.State != nil && change.Type == reconcile.RoomSnapshot:
+			data = c.State.JSON(c.Room)
+		case c.State != nil:
+			data = roomJSON(c.State, c.Room)
+		}
+		a = append(a, strconv.Itoa(i+1), string(change.Type), identity, change.SID, data)
+	}
+	return a
+}
+
+// roomJSON is the state without its participants, as the feed tells of the room itself.
+func roomJSON(s *reconcile.State, room string) []byte {
+	empty := *s
+	empty.Roster = nil
+	return append(bytes.TrimSuffix(empty.JSON(room), []byte(`,"participants":[]}`)), '}')
+}

@@ -1,0 +1,58 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// scanCount is about how many keys Redis looks at for one batch of a scan: a fraction of a millisecond.
+const scanCount = 100
+
+// Discover goes once through all keys, on Redis Cluster of every master, and adds the rooms that have public keys to the
+// index. It is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds what
+// the index lost or never had; entries too many are for cleanup.
+func (s *Store) Discover(ctx context.Context, pace time.Duration) error {
+	c, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return s.discover(ctx, s.client, pace)
+	}
+	return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return s.discover(ctx, node, pace)
+	})
+}
+
+func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Duration) error {
+	timer := time.NewTimer(pace)
+	defer timer.Stop()
+	for cursor := uint64(0); ; {
+		found, next, err := node.Scan(ctx, cursor, everyKey, scanCount).Result()
+		if err != nil {
+			return fmt.Errorf("redis: scan for rooms: %w", err)
+		}
+		seen := map[string]bool{}
+		var rooms []string
+		for _, key := range found {
+			if room, ok := s.keys.room(key); ok && !seen[room] {
+				seen[room] = true
+				rooms = append(rooms, room)
+			}
+		}
+		if len(rooms) > 0 {
+			if err := s.list(ctx, rooms); err != nil {
+				return fmt.Errorf("redis: scan for rooms: %w", err)
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+		timer.Reset(pace)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return fmt.Errorf("redis: scan for rooms: %w", ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,47 @@
+-- Claims a room, then reads it.
+--
+-- KEYS    1 fence, 2 participants, 3 states
+-- ARGV    1 generation, 2 epoch, 3 incarnation
+-- returns {1} stale owner, {2} split, or
+--         {0, the record as field, value, …, type of participants, its value, type of states, its value}
+--
+-- The record is as it was before, without tombstones past their time, which go. A value is null unless its type is string.
+-- A room without public keys keeps its record for another 24 h.
+
+local fence, participants, states = KEYS[1], KEYS[2], KEYS[3]
+local gen, epoch, inc = ARGV[1], ARGV[2], ARGV[3]
+
+local r = stored(fence)
+if r then
+  local by = order(gen, epoch, r[1], r[2])
+  if by < 0 then return {STALE_OWNER} end
+  if by == 0 and inc ~= r[3] then return {SPLIT} end
+else
+  redis.call('DEL', fence)
+end
+
+local now = redis.call('TIME')[1]
+local flat, kept = redis.call('HGETALL', fence), {}
+for i = 1, #flat, 2 do
+  if past(flat[i], flat[i + 1], now) then
+    redis.call('HDEL', fence, flat[i])
+  else
+    kept[#kept + 1] = flat[i]
+    kept[#kept + 1] = flat[i + 1]
+  end
+end
+redis.call('HSET', fence, 'gen', gen, 'epoch', epoch, 'inc', inc)
+redis.call('HSETNX', fence, 'version', '0')
+
+local function read(key)
+  local kind = redis.call('TYPE', key).ok
+  return kind, kind == 'string' and redis.call('GET', key)
+end
+local ptype, pvalue = read(participants)
+local stype, svalue = read(states)
+if ptype == 'none' and stype == 'none' then
+  redis.call('EXPIRE', fence, RECORD_SECONDS)
+else
+  redis.call('PERSIST', fence)
+end
+return {0, kept, ptype, pvalue, stype, svalue}

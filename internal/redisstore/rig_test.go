@@ -1,0 +1,67 @@
+package redisstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/storetest"
+)
+
+// open makes a store on the Redis at addr.
+func open(t testing.TB, addr string, tags bool) *redisstore.Store {
+	t.Helper()
+	o := &redis.UniversalOptions{Addrs: []string{addr}}
+	redisstore.Harden(o)
+	s, err := redisstore.Open(t.Context(), redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: tags, Feed: true,
+		Kinds: reconcile.Kinds{"STANDARD": true, "SIP": true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// onMini runs on miniredis with a clock that stands still until it is advanced.
+func onMini(t *testing.T) storetest.Rig {
+	m := miniredis.RunT(t)
+	now := time.Unix(1795399866, 0)
+	m.SetTime(now)
+	m.ClockTTL(true)
+	client := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	advance := func(d time.Duration) {
+		now = now.Add(d)
+		m.SetTime(now)
+	}
+	return storetest.Rig{Store: open(t, m.Addr(), false), Meddler: storetest.Redis{T: t, Client: client, Clock: advance}}
+}
+
+// onReal runs on a real redis-server that has been emptied.
+func onReal(t *testing.T, s *redistest.Server, tags bool) storetest.Rig {
+	s.Flush()
+	return storetest.Rig{Store: open(t, s.Addr, tags), Meddler: storetest.Redis{T: t, Client: s.Client(), Tags: tags}}
+}
+
+func TestConformance(t *testing.T) {
+	t.Run("miniredis", func(t *testing.T) { storetest.Run(t, onMini) })
+	s := redistest.Start(t)
+	t.Run("redis-server", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) storetest.Rig { return onReal(t, s, false) })
+	})
+	t.Run("redis-server with hash tags", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) storetest.Rig { return onReal(t, s, true) })
+	})
+}
+
+func TestTwin(t *testing.T) {
+	t.Run("miniredis", func(t *testing.T) { storetest.Twin(t, onMini(t)) })
+	s := redistest.Start(t)
+	t.Run("redis-server", func(t *testing.T) { storetest.Twin(t, onReal(t, s, false)) })
+	t.Run("redis-server with hash tags", func(t *testing.T) { storetest.Twin(t, onReal(t, s, true)) })
+}

@@ -1,0 +1,136 @@
+// Package redisstore keeps rooms in Redis. It promises that a plan commits whole or is refused: one script checks the
+// claim, the version and the leader's token and writes the record, both public keys and the change feed. It promises as
+// well that a claim reads what it claimed, that a caller never waits past its context, and that no key but ours is touched.
+//
+// Keys are built in keys.go, the scripts stand in lua/. Claims and commits of different rooms travel in batches; those of
+// one room go one after another. Nothing on the way of a webhook or a sync scans: rooms are found by an index.
+//
+// An error that is a reconcile.Refusal is Redis' answer. With any other error the result of a claim or commit is unknown:
+// it may have happened, or happen within the next Patience. Claim again, which reads what stands.
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// Patience bounds how long a batch waits for Redis. It is below the 5 s that a webhook may take.
+const Patience = 4 * time.Second
+
+// DefaultFeedMax is about how many entries the change feed keeps unless Options say otherwise.
+const DefaultFeedMax = 100_000
+
+// Options are what a Store needs.
+type Options struct {
+	// Client talks to one Redis, to Sentinel or to Redis Cluster, with options that went through Harden. The Store closes it.
+	Client redis.UniversalClient
+	// HashTags puts a room's keys into one slot: rooms:states:{room} with literal braces. Redis Cluster needs it.
+	HashTags bool
+	// Kinds are the participant kinds that count as present.
+	Kinds reconcile.Kinds
+	// Feed turns the change feed on; FeedMax is about how many entries each of its streams keeps, 0 for DefaultFeedMax.
+	Feed    bool
+	FeedMax int64
+	Log     *slog.Logger // nil for slog.Default()
+}
+
+// Store is the Redis adapter. Its methods may be called at once by many.
+type Store struct {
+	client  redis.UniversalClient
+	cluster bool // commands of one pipeline go to several nodes and have no common order
+	keys    keys
+	kinds   reconcile.Kinds
+	feedMax int64 // 0: no feed
+	log     *slog.Logger
+	scripts scripts
+	batches *batcher
+}
+
+// Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused though
+// it went through), deadlines from the context, and waits that end within Patience.
+func Harden(o *redis.UniversalOptions) {
+	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
+	o.DialTimeout, o.DialerRetries = Patience/2, 1
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = Patience, Patience, Patience
+}
+
+// Open makes a Store and checks that Redis answers.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{client: o.Client, keys: keys{tags: o.HashTags}, kinds: o.Kinds, log: o.Log}
+	switch c := o.Client.(type) {
+	case *redis.Client:
+		if c.Options().MaxRetries > 0 || !c.Options().ContextTimeoutEnabled {
+			return nil, errors.New("redis: the client's options did not go through redisstore.Harden")
+		}
+	case *redis.ClusterClient:
+		if !o.HashTags {
+			return nil, errors.New("redis: Redis Cluster needs hash tags (--redis-hash-tags)")
+		}
+		if !c.Options().ContextTimeoutEnabled {
+			return nil, errors.New("redis: the client's options did not go through redisstore.Harden")
+		}
+		s.cluster = true
+	default:
+		return nil, fmt.Errorf("redis: a %T cannot be used: want one Redis, Sentinel or Redis Cluster", o.Client)
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if o.Feed {
+		s.feedMax = o.FeedMax
+		if s.feedMax <= 0 {
+			s.feedMax = DefaultFeedMax
+		}
+	}
+	var err error
+	if s.scripts, err = loadScripts(); err != nil {
+		return nil, err
+	}
+	if err := s.Ping(ctx); err != nil {
+		return nil, err
+	}
+	s.batches = newBatcher(s.send)
+	return s, nil
+}
+
+// Close refuses further claims and commits, waits for those that are under way (Patience at most) and closes the client.
+func (s *Store) Close() error {
+	s.batches.close()
+	if err := s.client.Close(); err != nil {
+		return fmt.Errorf("redis: close: %w", err)
+	}
+	return nil
+}
+
+// Ping tells whether Redis answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: ping: %w", err)
+	}
+	return nil
+}
+
+// UnknownPolicy is what MaxmemoryPolicy gives where Redis does not tell.
+const UnknownPolicy = "unknown"
+
+// MaxmemoryPolicy is Redis' maxmemory-policy; any but noeviction may lose records. Managed Redis often refuses CONFIG:
+// then it is UnknownPolicy, and no error.
+func (s *Store) MaxmemoryPolicy(ctx context.Context) (string, error) {
+	got, err := s.client.ConfigGet(ctx, "maxmemory-policy").Result()
+	var refused redis.Error
+	if err != nil && !errors.As(err, &refused) {
+		return "", fmt.Errorf("redis: maxmemory-policy: %w", err)
+	}
+	if policy := got["maxmemory-policy"]; err == nil && policy != "" {
+		return policy, nil
+	}
+	return UnknownPolicy, nil
+}

@@ -1,0 +1,91 @@
+package memstore
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Key is one of a room's keys.
+type Key string
+
+// A room's keys.
+const (
+	Participants Key = "participants"
+	States       Key = "states"
+	Fence        Key = "fence"
+)
+
+// Get is a public key's value, as another program would read it; false when it is missing or of another type.
+func (s *Store) Get(k Key, name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := *s.room(name).public(k)
+	if v == nil || v.wrong {
+		return "", false
+	}
+	return v.text, true
+}
+
+// Set writes a public key, as another program would.
+func (s *Store) Set(k Key, name, text string) { s.put(k, name, &value{text: text}) }
+
+// WrongType makes a key one of another type, as another program would. A fence of another type is no record.
+func (s *Store) WrongType(k Key, name string) { s.put(k, name, &value{wrong: true}) }
+
+// Delete removes a key, as another program would.
+func (s *Store) Delete(k Key, name string) { s.put(k, name, nil) }
+
+func (s *Store) put(k Key, name string, v *value) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.room(name)
+	s.rooms[name] = r
+	if k == Fence {
+		r.fence = nil
+		return
+	}
+	*r.public(k) = v
+}
+
+func (r *room) public(k Key) **value {
+	if k == Participants {
+		return &r.participants
+	}
+	return &r.states
+}
+
+// Unlist takes a room off the index, as lost data would.
+func (s *Store) Unlist(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.index, name)
+}
+
+// RecordLife is how long a room's record still has, 0 for ever; false when there is none.
+func (s *Store) RecordLife(name string) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.room(name).fence
+	if f == nil {
+		return 0, false
+	}
+	if f.expires == 0 {
+		return 0, true
+	}
+	return time.Duration(f.expires-s.unix()) * time.Second, true
+}
+
+// Records are the rooms whose records are listed for cleanup, and when each expires (Unix s).
+func (s *Store) Records() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.records)
+}
+
+// Feed is the change feed, oldest entry first.
+func (s *Store) Feed() []map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.feed)
+}

@@ -1,0 +1,307 @@
+// Package memstore is Redis as the store port shows it, in memory, for tests. It promises to answer every call as
+// internal/redisstore does on a real Redis (testing/storetest runs the same suite on both), to take its time from the clock
+// it was given, to start no goroutine, and to fail only as a test ordered (Faulty).
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+const (
+	recordLife    = 24 * time.Hour
+	tombstoneLife = 30 * time.Minute
+)
+
+// Options are what a Store needs; the zero value is a Store without a feed that counts STANDARD and SIP by the wall clock.
+type Options struct {
+	Now   func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
+	Kinds reconcile.Kinds  // nil for STANDARD and SIP
+	Feed  bool
+}
+
+// Store is the fake. Its methods may be called at once by many.
+type Store struct {
+	now   func() time.Time
+	kinds reconcile.Kinds
+	feeds bool
+
+	mu         sync.Mutex
+	rooms      map[string]*room
+	index      map[string]bool
+	records    map[string]int64 // room → expiry of its record, Unix s
+	generation uint64
+	feed       []map[string]string
+}
+
+// room is what Redis holds under one room's keys.
+type room struct {
+	fence        *fence
+	participants *value
+	states       *value
+}
+
+// value is a public key. One of a wrong type has no text.
+type value struct {
+	text  string
+	wrong bool
+}
+
+// fence is a stored record.
+type fence struct {
+	rec                  reconcile.Record // without Tombstones, State and Altered
+	buried               map[string]buried
+	participants, states string // the public values as written; states is "" while there are none
+	expires              int64  // Unix s, 0 for never
+}
+
+type buried struct {
+	reconcile.Tombstone
+	at int64 // Unix s
+}
+
+// New makes an empty Store.
+func New(o Options) *Store {
+	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.kinds == nil {
+		s.kinds = reconcile.Kinds{"STANDARD": true, "SIP": true}
+	}
+	s.flush()
+	return s
+}
+
+// Flush loses all data, as FLUSHALL does.
+func (s *Store) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+}
+
+func (s *Store) flush() {
+	s.rooms, s.index, s.records = map[string]*room{}, map[string]bool{}, map[string]int64{}
+	s.generation, s.feed = 0, nil
+}
+
+// Close does nothing.
+func (s *Store) Close() error { return nil }
+
+// Ping tells whether ctx still stands.
+func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
+
+// Claim is redisstore's Claim.
+func (s *Store) Claim(ctx context.Context, name string, c reconcile.Claim) (reconcile.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return reconcile.Record{}, fmt.Errorf("memstore: claim of room %q: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.room(name)
+	if f := r.fence; f != nil {
+		switch by := c.Compare(f.rec.Claim); {
+		case by < 0:
+			return reconcile.Record{}, fmt.Errorf("memstore: claim of room %q: %w", name, reconcile.StaleOwner)
+		case by == 0 && c != f.rec.Claim:
+			return reconcile.Record{}, fmt.Errorf("memstore: claim of room %q: %w", name, reconcile.Split)
+		}
+	} else {
+		r.fence = &fence{rec: reconcile.Record{Room: name}, buried: map[string]buried{}}
+		s.rooms[name] = r
+	}
+	f := r.fence
+	f.rec.Claim = c
+	s.prune(f)
+	f.expires = 0
+	if r.participants == nil && r.states == nil {
+		f.expires = s.unix() + int64(recordLife.Seconds())
+	}
+	return s.read(r), nil
+}
+
+// read is the record as a claim gives it.
+func (s *Store) read(r *room) reconcile.Record {
+	f := r.fence
+	rec := f.rec
+	rec.Tombstones = make(map[string]reconcile.Tombstone, len(f.buried))
+	for sid, b := range f.buried {
+		rec.Tombstones[sid] = b.Tombstone
+	}
+	rec.Altered = altered(r)
+	if r.participants == nil && r.states == nil {
+		return rec
+	}
+	state, err := reconcile.DecodeState([]byte(r.states.string()))
+	if err != nil {
+		state = &reconcile.State{SID: rec.Instance.SID, CreatedAt: rec.Instance.CreatedMs, Version: rec.Version}
+		rec.Altered = true
+	} else if string(state.Present(s.kinds)) != r.participants.string() {
+		rec.Altered = true
+	}
+	rec.State = state
+	return rec
+}
+
+// Commit is redisstore's Commit.
+func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error) {
+	err := ctx.Err()
+	if err == nil && c.Public == reconcile.Write && c.State == nil {
+		err = errors.New("it writes the public keys and has no state")
+	}
+	if err != nil {
+		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.room(c.Room)
+	if why := refuse(r.fence, c.Claim, c.Leader, &c.Expect); why != 0 {
+		// redisstore lists a room before it writes, and lets it stay listed when it has keys, whoever wrote them.
+		if c.Public == reconcile.Write && c.Version != c.Expect && (r.participants != nil || r.states != nil) {
+			s.index[c.Room] = true
+		}
+		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
+	}
+	var receipt reconcile.Receipt
+	if c.Verify {
+		receipt.Altered = altered(r)
+	}
+	if c.Version == c.Expect {
+		return receipt, nil
+	}
+	f := r.fence
+	if c.Leader != (reconcile.Token{}) {
+		f.rec.Leader = c.Leader
+	}
+	f.rec.Version, f.rec.Instance, f.rec.ConfirmedAt = c.Version, c.Instance, c.ConfirmedAt
+	s.public(r, c)
+	s.tombstones(f, c)
+	if c.Prune {
+		receipt.Pruned = s.prune(f)
+	}
+	if s.feeds && len(c.Changes) > 0 {
+		f.rec.Appended = c.Version
+		s.append(c)
+	}
+	f.expires = 0
+	if f.states == "" {
+		f.expires = s.unix() + int64(recordLife.Seconds())
+	}
+	return receipt, nil
+}
+
+func (s *Store) public(r *room, c reconcile.Commit) {
+	switch c.Public {
+	case reconcile.Write:
+		r.fence.participants, r.fence.states = string(c.State.Present(s.kinds)), string(c.State.JSON(c.Room))
+		r.participants, r.states = &value{text: r.fence.participants}, &value{text: r.fence.states}
+		s.index[c.Room] = true
+	case reconcile.Remove:
+		r.fence.participants, r.fence.states = "", ""
+		r.participants, r.states = nil, nil
+		s.leave(c.Room)
+	}
+}
+
+func (s *Store) tombstones(f *fence, c reconcile.Commit) {
+	for _, sid := range c.Exhume {
+		delete(f.buried, sid)
+	}
+	for _, t := range c.Bury {
+		f.buried[t.SID] = buried{t, s.unix()}
+	}
+}
+
+// prune drops tombstones past their time and gives their sids, sorted.
+func (s *Store) prune(f *fence) []string {
+	var gone []string
+	for sid, b := range f.buried {
+		if s.unix()-b.at >= int64(tombstoneLife.Seconds()) {
+			gone = append(gone, sid)
+			delete(f.buried, sid)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+func (s *Store) append(c reconcile.Commit) {
+	for i, change := range c.Changes {
+		identity, data := "", []byte("null")
+		switch {
+		case change.Member != nil:
+			identity, data = change.Member.Identity, change.Member.JSON()
+		case c.State != nil:
+			data = c.State.JSON(c.Room)
+			if change.Type != reconcile.RoomSnapshot {
+				at := bytes.Index(data, []byte(`,"participants":[`))
+				data = append(data[:at:at], '}')
+			}
+		}
+		s.feed = append(s.feed, map[string]string{"room": c.Room, "gen": decimal(c.Claim.Generation), "epoch": decimal(c.Claim.Epoch),
+			"version": decimal(c.Version), "prev": decimal(c.Prev), "n": strconv.Itoa(i + 1), "of": strconv.Itoa(len(c.Changes)),
+			"type": string(change.Type), "identity": identity, "sid": change.SID, "cause": string(c.Cause),
+			"time": strconv.FormatInt(c.Time, 10), "data": string(data)})
+	}
+}
+
+// refuse is the rule of the scripts: the claim, the version, the leader's token.
+func refuse(f *fence, c reconcile.Claim, leader reconcile.Token, expect *uint64) reconcile.Refusal {
+	if f == nil {
+		return reconcile.Conflict
+	}
+	by := c.Compare(f.rec.Claim)
+	switch {
+	case by < 0:
+		return reconcile.StaleOwner
+	case by > 0:
+		return reconcile.Conflict
+	case c != f.rec.Claim:
+		return reconcile.Split
+	case expect != nil && *expect != f.rec.Version:
+		return reconcile.Conflict
+	case leader != (reconcile.Token{}) && leader.Compare(f.rec.Leader) < 0:
+		return reconcile.StaleLeader
+	}
+	return 0
+}
+
+// altered tells that the public keys are not what the record wrote.
+func altered(r *room) bool {
+	if r.fence.states == "" {
+		return r.participants != nil || r.states != nil
+	}
+	return r.participants == nil || r.states == nil || r.participants.wrong || r.states.wrong ||
+		r.participants.text != r.fence.participants || r.states.text != r.fence.states
+}
+
+// room gives what stands under the name; a record past its time has gone.
+func (s *Store) room(name string) *room {
+	r := s.rooms[name]
+	if r == nil {
+		return &room{}
+	}
+	if f := r.fence; f != nil && f.expires != 0 && f.expires <= s.unix() {
+		r.fence = nil
+	}
+	return r
+}
+
+func (s *Store) unix() int64 { return s.now().Unix() }
+
+func (v *value) string() string {
+	if v == nil || v.wrong {
+		return ""
+	}
+	return v.text
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }

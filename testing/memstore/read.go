@@ -1,0 +1,141 @@
+package memstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// Index is redisstore's Index.
+func (s *Store) Index(ctx context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.index)), ctx.Err()
+}
+
+// Rooms is redisstore's Rooms, but for its errors and for searches, which it takes through the whole index at once.
+func (s *Store) Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
+	all, err := s.Index(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if cursor != "" && cursor[0] != '(' {
+		return nil, "", fmt.Errorf("memstore: an invalid cursor %q", cursor)
+	}
+	for i, name := range all {
+		if cursor != "" && name <= cursor[1:] || !strings.Contains(strings.ToLower(name), strings.ToLower(search)) {
+			continue
+		}
+		if names = append(names, name); len(names) == max(limit, 1) && i+1 < len(all) {
+			return names, "(" + name, nil
+		}
+	}
+	return names, "", nil
+}
+
+// State is redisstore's State.
+func (s *Store) State(ctx context.Context, name string) (json.RawMessage, bool, error) {
+	_, states, err := s.States(ctx, []string{name})
+	state, ok := states[name]
+	return state, ok, err
+}
+
+// States is redisstore's States.
+func (s *Store) States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	participants, states = map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for _, name := range rooms {
+		r := s.room(name)
+		if v := r.participants.string(); json.Valid([]byte(v)) {
+			participants[name] = json.RawMessage(v)
+		}
+		if v := r.states.string(); json.Valid([]byte(v)) {
+			states[name] = json.RawMessage(v)
+		}
+	}
+	return participants, states, ctx.Err()
+}
+
+// Matching counts nothing: the application is not here.
+func (s *Store) Matching(ctx context.Context) (active, queue int64, err error) {
+	return 0, 0, ctx.Err()
+}
+
+// Generation is redisstore's Generation.
+func (s *Store) Generation(ctx context.Context) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.generation, ctx.Err()
+}
+
+// RaiseGeneration is redisstore's RaiseGeneration.
+func (s *Store) RaiseGeneration(ctx context.Context, g uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation = max(s.generation, g)
+	return ctx.Err()
+}
+
+// Delist is redisstore's Delist.
+func (s *Store) Delist(ctx context.Context, name string, c reconcile.Claim, leader reconcile.Token) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("memstore: delist room %q: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.room(name)
+	why := refuse(r.fence, c, leader, nil)
+	if why == 0 && (r.participants != nil || r.states != nil) {
+		why = reconcile.Conflict
+	}
+	if why != 0 {
+		return fmt.Errorf("memstore: delist room %q: %w", name, why)
+	}
+	s.leave(name)
+	return nil
+}
+
+// leave takes a room off the index and lists its record.
+func (s *Store) leave(name string) {
+	delete(s.index, name)
+	s.records[name] = s.unix() + int64(recordLife.Seconds())
+}
+
+// Forget is redisstore's Forget.
+func (s *Store) Forget(ctx context.Context, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone, seen := 0, 0
+	for _, name := range slices.Sorted(maps.Keys(s.records)) {
+		if s.records[name] > s.unix() || seen == limit {
+			continue
+		}
+		seen++
+		if f := s.room(name).fence; f != nil && f.expires != 0 {
+			s.records[name] = f.expires + 1
+			continue
+		}
+		delete(s.records, name)
+		gone++
+	}
+	return gone, ctx.Err()
+}
+
+// Discover adds the rooms that have public keys to the index.
+func (s *Store) Discover(ctx context.Context, _ time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, r := range s.rooms {
+		if r.participants != nil || r.states != nil {
+			s.index[name] = true
+		}
+	}
+	return ctx.Err()
+}

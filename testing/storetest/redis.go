@@ -1,0 +1,169 @@
+package storetest
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+// Redis meddles with a Redis through Client. It writes key names out by itself, as RULES.md has them.
+type Redis struct {
+	T      *testing.T
+	Client redis.UniversalClient
+	Tags   bool
+	// Clock advances the server's clock; nil where that cannot be done: then stored times are moved back instead.
+	Clock func(time.Duration)
+}
+
+// Key is the name of a room's key.
+func (r Redis) Key(k memstore.Key, room string) string {
+	if !r.Tags {
+		return "rooms:" + string(k) + ":" + room
+	}
+	switch {
+	case room == "":
+		room = "%"
+	case strings.HasPrefix(room, "}"):
+		room = "%7D" + room[1:]
+	case strings.HasPrefix(room, "%"):
+		room = "%25" + room[1:]
+	}
+	return "rooms:" + string(k) + ":{" + room + "}"
+}
+
+// Get is a string key's value; false when it is missing or of another type.
+func (r Redis) Get(k memstore.Key, room string) (string, bool) {
+	v, err := r.Client.Get(r.T.Context(), r.Key(k, room)).Result()
+	return v, err == nil
+}
+
+// Set writes a key.
+func (r Redis) Set(k memstore.Key, room, text string) {
+	r.T.Helper()
+	r.ok(r.Client.Set(r.T.Context(), r.Key(k, room), text, 0).Err())
+}
+
+// WrongType makes a key a set.
+func (r Redis) WrongType(k memstore.Key, room string) {
+	r.T.Helper()
+	r.Delete(k, room)
+	r.ok(r.Client.SAdd(r.T.Context(), r.Key(k, room), "x").Err())
+}
+
+// Delete removes a key.
+func (r Redis) Delete(k memstore.Key, room string) {
+	r.T.Helper()
+	r.ok(r.Client.Del(r.T.Context(), r.Key(k, room)).Err())
+}
+
+// Unlist takes a room off the index.
+func (r Redis) Unlist(room string) {
+	r.T.Helper()
+	r.ok(r.Client.ZRem(r.T.Context(), "rooms:index", room).Err())
+}
+
+// RecordLife is the TTL of a room's record.
+func (r Redis) RecordLife(room string) (time.Duration, bool) {
+	r.T.Helper()
+	if kind := r.Client.Type(r.T.Context(), r.Key(memstore.Fence, room)).Val(); kind != "hash" {
+		return 0, false
+	}
+	ttl, err := r.Client.PTTL(r.T.Context(), r.Key(memstore.Fence, room)).Result()
+	r.ok(err)
+	return max(ttl, 0), true
+}
+
+// Records is rooms:records.
+func (r Redis) Records() map[string]int64 {
+	r.T.Helper()
+	all, err := r.Client.ZRangeWithScores(r.T.Context(), "rooms:records", 0, -1).Result()
+	r.ok(err)
+	records := map[string]int64{}
+	for _, z := range all {
+		records[z.Member.(string)] = int64(z.Score)
+	}
+	return records
+}
+
+// Feed are a room's entries of the change feed.
+func (r Redis) Feed(room string) []map[string]string {
+	r.T.Helper()
+	stream := "rooms:events"
+	if r.Tags {
+		stream = r.Key("events", room)
+	}
+	entries, err := r.Client.XRange(r.T.Context(), stream, "-", "+").Result()
+	r.ok(err)
+	var own []map[string]string
+	for _, e := range entries {
+		if e.Values["room"] != room {
+			continue
+		}
+		fields := map[string]string{}
+		for k, v := range e.Values {
+			fields[k] = v.(string)
+		}
+		own = append(own, fields)
+	}
+	return own
+}
+
+// Flush removes everything.
+func (r Redis) Flush() {
+	r.T.Helper()
+	r.ok(r.Client.FlushAll(r.T.Context()).Err())
+}
+
+// Advance moves the clock on, or all that our keys hold of time back.
+func (r Redis) Advance(d time.Duration) {
+	r.T.Helper()
+	if r.Clock != nil {
+		r.Clock(d)
+		return
+	}
+	ctx := r.T.Context()
+	fences, err := r.Client.Keys(ctx, "rooms:fence:*").Result() // a test's Redis is small
+	r.ok(err)
+	for _, key := range fences {
+		r.age(ctx, key, d)
+	}
+	for room := range r.Records() {
+		r.ok(r.Client.ZIncrBy(ctx, "rooms:records", -d.Seconds(), room).Err())
+	}
+}
+
+func (r Redis) age(ctx context.Context, key string, d time.Duration) {
+	r.T.Helper()
+	if ttl := r.Client.PTTL(ctx, key).Val(); ttl > d {
+		r.ok(r.Client.PExpire(ctx, key, ttl-d).Err())
+	} else if ttl > 0 {
+		r.ok(r.Client.Del(ctx, key).Err())
+		return
+	}
+	if r.Client.Type(ctx, key).Val() != "hash" {
+		return
+	}
+	fields, err := r.Client.HGetAll(ctx, key).Result()
+	r.ok(err)
+	for field, value := range fields {
+		if strings.HasPrefix(field, "t:") {
+			at, rest, _ := strings.Cut(value, ":")
+			unix, err := strconv.ParseInt(at, 10, 64)
+			r.ok(err)
+			r.ok(r.Client.HSet(ctx, key, field, strconv.FormatInt(unix-int64(d.Seconds()), 10)+":"+rest).Err())
+		}
+	}
+}
+
+func (r Redis) ok(err error) {
+	r.T.Helper()
+	if err != nil {
+		r.T.Fatalf("meddling with Redis: %v", err)
+	}
+}
