@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -53,6 +54,8 @@ func TestTermEndCancelsWorkAndWaitsForIt(t *testing.T) {
 			<-release
 			return ctx.Err()
 		}})
+		letEnd := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(letEnd)
 		notify <- true
 		synctest.Wait()
 		if running.Load() != 1 {
@@ -67,7 +70,7 @@ func TestTermEndCancelsWorkAndWaitsForIt(t *testing.T) {
 		if ended.Load() != 1 || running.Load() != 1 || m.Status().Established {
 			t.Fatalf("cancelled %d, running %d, %+v", ended.Load(), running.Load(), m.Status())
 		}
-		close(release)
+		letEnd()
 		synctest.Wait()
 		if running.Load() != 1 || !m.Status().Established {
 			t.Fatal("the last term's work did not begin")
