@@ -1,0 +1,87 @@
+package redisstore
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func FuzzKeys(f *testing.F) {
+	for _, room := range []string{"", "a", "}", "}}", "%", "%7D", "%25", "%257D", "{a}", "a}b", "{", "*", "\x00", "rooms:states:a", "é", strings.Repeat("}", 256)} {
+		f.Add(room)
+	}
+	f.Fuzz(func(t *testing.T, room string) {
+		for _, k := range []keys{{tags: false}, {tags: true}} {
+			for _, key := range k.public(room) {
+				if got, ok := k.room(key); !ok || got != room {
+					t.Errorf("%+v: %q became %q and that %q, %v", k, room, key, got, ok)
+				}
+			}
+			for _, key := range []string{k.fence(room), k.feed(room), indexKey, recordsKey, generationKey} {
+				if got, ok := k.room(key); ok {
+					t.Errorf("%+v: %q reads as a public key of %q", k, key, got)
+				}
+			}
+		}
+		k := keys{tags: true}
+		want := slot(k.states(room))
+		if tag(k.states(room)) == "" {
+			t.Errorf("%q has an empty tag", k.states(room))
+		}
+		for _, key := range []string{k.participants(room), k.fence(room), k.feed(room)} {
+			if slot(key) != want {
+				t.Errorf("%q and %q are on different slots", key, k.states(room))
+			}
+		}
+	})
+}
+
+func TestNoTwoRoomsShareAKey(t *testing.T) {
+	const letters = "}%7D25{a:"
+	for _, k := range []keys{{tags: false}, {tags: true}} {
+		owner := map[string]string{}
+		for range 20000 {
+			var b strings.Builder
+			for range rand.IntN(6) {
+				b.WriteByte(letters[rand.IntN(len(letters))])
+			}
+			room := b.String()
+			for _, key := range append(k.public(room), k.fence(room)) {
+				if other, taken := owner[key]; taken && other != room {
+					t.Fatalf("%+v: %q belongs to %q and to %q", k, key, room, other)
+				}
+				owner[key] = room
+			}
+		}
+	}
+}
+
+func TestKeysThatNobodyWrites(t *testing.T) {
+	k := keys{tags: true}
+	for _, name := range []string{"", "a", "{", "}", "{}", "{a", "a}", "{}a}", "{%}x", "{%41}"} {
+		if room, ok := k.room(statesPrefix + name); ok {
+			t.Errorf("%q reads as room %q", statesPrefix+name, room)
+		}
+	}
+}
+
+// tag is what Redis Cluster hashes of a key, from its specification: what stands between the first { and the first } after
+// it, unless that is nothing; "" stands for the whole key.
+func tag(key string) string {
+	_, rest, ok := strings.Cut(key, "{")
+	if !ok {
+		return ""
+	}
+	inner, _, ok := strings.Cut(rest, "}")
+	if !ok {
+		return ""
+	}
+	return inner
+}
+
+func slot(key string) string {
+	if inner := tag(key); inner != "" {
+		return inner
+	}
+	return key
+}

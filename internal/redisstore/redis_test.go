@@ -1,0 +1,388 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/redistest"
+)
+
+var own = reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}
+
+// step is a commit of a room with one participant, from one version to the next.
+func step(room string, from uint64) reconcile.Commit {
+	s := &reconcile.State{SID: "RM_1", CreatedAt: 1, Version: from + 1,
+		Roster: []*reconcile.Member{reconcile.NewMember(reconcile.Participant{Identity: "u", SID: "PA_u"})}}
+	return reconcile.Commit{Room: room, Claim: own, Expect: from, Version: from + 1, Public: reconcile.Write, State: s,
+		Changes: []reconcile.Change{{Type: reconcile.RoomSnapshot, SID: "RM_1"}}}
+}
+
+func claimed(t testing.TB, s *redisstore.Store, room string) reconcile.Record {
+	t.Helper()
+	rec, err := s.Claim(t.Context(), room, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+func committed(t testing.TB, s *redisstore.Store, c reconcile.Commit) {
+	t.Helper()
+	if _, err := s.Commit(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestScriptsAreReloaded(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	committed(t, s, step("a", claimed(t, s, "a").Version))
+	for i, lose := range []func(){
+		func() { r.Client().ScriptFlush(t.Context()) },
+		func() { r.Kill(); r.Restart(true) },
+	} {
+		lose()
+		var wg sync.WaitGroup
+		for room := range 20 {
+			wg.Go(func() {
+				if _, err := s.Claim(t.Context(), fmt.Sprint(room), own); err != nil && !isLostConnection(err) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		committed(t, s, step("a", uint64(i)+1))
+		if err := s.RaiseGeneration(t.Context(), uint64(i)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// isLostConnection tells of a pooled connection that ended with the old process: its result is unknown, and retried above.
+func isLostConnection(err error) bool {
+	return errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError))
+}
+
+func TestNothingOfOthersIsTouched(t *testing.T) {
+	r := redistest.Start(t)
+	for _, tags := range []bool{false, true} {
+		r.Flush()
+		ctx, c := t.Context(), r.Client()
+		s := open(t, r.Addr, tags)
+		c.ZAdd(ctx, "matching:active", redis.Z{Member: "m1"}, redis.Z{Member: "m2"})
+		c.Set(ctx, "matching:queue", `["a","b","c"]`, 0)
+		c.Set(ctx, "left_behind:u", "1", time.Hour)
+		c.HSet(ctx, "rooms", "a", "livekit's")
+		c.HSet(ctx, "room_internal", "a", "x")
+		c.HSet(ctx, "room_participants:a", "u", "x")
+		c.Set(ctx, "roomsandmore", "x", 0)
+		c.Set(ctx, "rooms:", "x", 0)
+		c.Set(ctx, "rooms:statesandmore", "x", 0)
+		c.Set(ctx, "a", "x", 0)
+		before := dump(t, c, nil)
+		for _, room := range []string{"a", "", "*", "{a}", "\x00", "matching:active", "u"} {
+			rec := claimed(t, s, room)
+			committed(t, s, step(room, rec.Version))
+			gone := reconcile.Commit{Room: room, Claim: own, Expect: 1, Version: 2, Public: reconcile.Remove}
+			committed(t, s, gone)
+			if err := s.Delist(ctx, room, own, reconcile.Token{}); err != nil {
+				t.Error(err)
+			}
+		}
+		active, queue, err := s.Matching(ctx)
+		if active != 2 || queue != 3 || err != nil {
+			t.Errorf("matching: %d, %d, %v", active, queue, err)
+		}
+		for _, err := range []error{s.Discover(ctx, 0), s.RaiseGeneration(ctx, 5)} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		for key, value := range dump(t, c, before) {
+			if before[key] != value {
+				t.Errorf("%q was changed", key)
+			}
+		}
+		all, err := c.Keys(ctx, "*").Result()
+		for _, key := range all {
+			if _, others := before[key]; !others && !strings.HasPrefix(key, "rooms:") {
+				t.Errorf("a key of ours is called %q (%v)", key, err)
+			}
+		}
+	}
+}
+
+// dump serializes keys: those of only, or all.
+func dump(t *testing.T, c *redis.Client, only map[string]string) map[string]string {
+	t.Helper()
+	keys, err := c.Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dumps := map[string]string{}
+	for _, key := range keys {
+		if _, wanted := only[key]; wanted || only == nil {
+			dumps[key] = c.Dump(t.Context(), key).Val()
+		}
+	}
+	for key := range only {
+		if _, found := dumps[key]; !found {
+			t.Errorf("%q has gone", key)
+		}
+	}
+	return dumps
+}
+
+func TestMatchingByType(t *testing.T) {
+	r := redistest.Start(t)
+	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
+	key := "matching:active"
+	for name, set := range map[string]struct {
+		up   func()
+		want int64
+	}{
+		"absent":     {func() {}, 0},
+		"set":        {func() { c.SAdd(ctx, key, 1, 2) }, 2},
+		"list":       {func() { c.RPush(ctx, key, 1, 1, 1) }, 3},
+		"sorted set": {func() { c.ZAdd(ctx, key, redis.Z{Member: 1}) }, 1},
+		"hash":       {func() { c.HSet(ctx, key, "a", 1, "b", 2) }, 2},
+		"stream":     {func() { c.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []any{"a", 1}}) }, 1},
+		"array":      {func() { c.Set(ctx, key, `[{"a":1},2]`, 0) }, 2},
+		"object":     {func() { c.Set(ctx, key, `{"a":1}`, 0) }, 0},
+		"not JSON":   {func() { c.Set(ctx, key, `[`, 0) }, 0},
+		"null":       {func() { c.Set(ctx, key, `null`, 0) }, 0},
+	} {
+		c.Del(ctx, key)
+		set.up()
+		if active, queue, err := s.Matching(ctx); active != set.want || queue != 0 || err != nil {
+			t.Errorf("%s: %d, %d, %v", name, active, queue, err)
+		}
+	}
+}
+
+func TestHungRedis(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	version := claimed(t, s, "a").Version
+	r.Pause()
+	began := time.Now()
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			c := step(fmt.Sprintf("room %d", i), 0)
+			if i == 0 {
+				c = step("a", version)
+			}
+			if _, err := s.Commit(ctx, c); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a commit to a hung Redis: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("callers waited %v past their contexts", took)
+	}
+	// One that waits longer is answered by the batch's own deadline.
+	if _, err := s.Claim(t.Context(), "b", own); err == nil || !strings.Contains(err.Error(), `claim of room "b"`) {
+		t.Errorf("a claim on a hung Redis: %v", err)
+	}
+	if took := time.Since(began); took > 2*redisstore.Patience+time.Second {
+		t.Errorf("the batch waited %v", took)
+	}
+	r.Resume()
+	// What was stuck may have landed; a claim tells.
+	rec := claimed(t, s, "a")
+	if rec.Version > version+1 {
+		t.Errorf("version %d", rec.Version)
+	}
+	committed(t, s, step("a", rec.Version))
+}
+
+func TestRedisDownAndUp(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	committed(t, s, step("a", claimed(t, s, "a").Version))
+	r.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := s.Commit(ctx, step("a", 1))
+	var refusal reconcile.Refusal
+	if err == nil || errors.As(err, &refusal) {
+		t.Fatalf("a commit without Redis: %v", err)
+	}
+	if err := s.Ping(ctx); err == nil {
+		t.Error("ping without Redis")
+	}
+	r.Restart(true)
+	until(t, func() bool {
+		rec, err := s.Claim(t.Context(), "a", own)
+		return err == nil && rec.Version == 1
+	})
+	r.Restart(false)
+	until(t, func() bool {
+		_, err := s.Commit(t.Context(), step("a", 1))
+		return errors.Is(err, reconcile.Conflict)
+	})
+	if rec := claimed(t, s, "a"); rec.Version != 0 || rec.State != nil {
+		t.Errorf("after all was lost: %+v", rec)
+	}
+}
+
+// until polls: connections that ended with the old process fail once each.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(15 * time.Second); !done(); {
+		select {
+		case <-end:
+			t.Fatal("it did not come to be")
+		case <-tick.C:
+		}
+	}
+}
+
+func TestIndexesAndFeedOfAWrongType(t *testing.T) {
+	r := redistest.Start(t)
+	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
+	for _, key := range []string{"rooms:index", "rooms:records", "rooms:events", "rooms:generation"} {
+		c.SAdd(ctx, key, "foreign")
+	}
+	if names, err := s.Index(ctx); len(names) > 0 || err != nil {
+		t.Errorf("index: %v, %v", names, err)
+	}
+	if g, err := s.Generation(ctx); g != 0 || err != nil {
+		t.Errorf("generation: %v, %v", g, err)
+	}
+	if err := s.RaiseGeneration(ctx, 7); err != nil {
+		t.Error(err)
+	}
+	if n, err := s.Forget(ctx, 1); n != 0 || err != nil {
+		t.Errorf("forget: %d, %v", n, err)
+	}
+	for _, room := range []string{"a", "b"} {
+		committed(t, s, step(room, claimed(t, s, room).Version))
+	}
+	committed(t, s, reconcile.Commit{Room: "a", Claim: own, Expect: 1, Version: 2, Public: reconcile.Remove})
+	names, err := s.Index(ctx)
+	g, _ := s.Generation(ctx)
+	if fmt.Sprint(names, err, g, c.ZCard(ctx, "rooms:records").Val(), c.XLen(ctx, "rooms:events").Val()) != "[b] <nil> 7 1 2" {
+		t.Errorf("afterwards: %v, %v, %d", names, err, g)
+	}
+}
+
+func TestOutOfMemoryWritesNothing(t *testing.T) {
+	r := redistest.Start(t)
+	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
+	committed(t, s, step("a", claimed(t, s, "a").Version))
+	before := dump(t, c, nil)
+	c.ConfigSet(ctx, "maxmemory", "1")
+	if _, err := s.Commit(ctx, step("a", 1)); err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("a write without memory: %v", err)
+	}
+	for key, value := range dump(t, c, before) {
+		if before[key] != value {
+			t.Errorf("%q was changed", key)
+		}
+	}
+	committed(t, s, reconcile.Commit{Room: "a", Claim: own, Expect: 1, Version: 2, Public: reconcile.Remove})
+	c.ConfigSet(ctx, "maxmemory", "0")
+	if rec := claimed(t, s, "a"); rec.Version != 2 || rec.State != nil || rec.Altered {
+		t.Errorf("a removal without memory: %+v", rec)
+	}
+}
+
+func TestFeedIsCappedAndEndsWithItsRoom(t *testing.T) {
+	r := redistest.Start(t)
+	o := &redis.UniversalOptions{Addrs: []string{r.Addr}}
+	redisstore.Harden(o)
+	s, err := redisstore.Open(t.Context(), redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: true, Feed: true, FeedMax: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	claimed(t, s, "a")
+	const commits = 500
+	for v := range uint64(commits) {
+		committed(t, s, step("a", v))
+	}
+	ctx, c, stream := t.Context(), r.Client(), "rooms:events:{a}"
+	if n := c.XLen(ctx, stream).Val(); n < 100 || n > 250 {
+		t.Errorf("%d entries, want about 100", n)
+	}
+	if ttl := c.TTL(ctx, stream).Val(); ttl != -1 {
+		t.Errorf("a live room's feed ends in %v", ttl)
+	}
+	committed(t, s, reconcile.Commit{Room: "a", Claim: own, Expect: commits, Version: commits + 1, Public: reconcile.Remove})
+	if ttl := c.TTL(ctx, stream).Val(); ttl < 23*time.Hour || ttl > 24*time.Hour {
+		t.Errorf("a gone room's feed ends in %v", ttl)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	m := miniredis.RunT(t)
+	m.RequireAuth("hunter2")
+	open := func(o redis.UniversalOptions, harden, tags bool) (*redisstore.Store, error) {
+		o.Addrs = []string{m.Addr()}
+		if harden {
+			redisstore.Harden(&o)
+		}
+		c := redis.NewUniversalClient(&o)
+		t.Cleanup(func() { _ = c.Close() })
+		return redisstore.Open(t.Context(), redisstore.Options{Client: c, HashTags: tags, Log: slog.New(slog.DiscardHandler)})
+	}
+	if _, err := open(redis.UniversalOptions{Password: "hunter2"}, false, false); err == nil {
+		t.Error("a client that retries is accepted")
+	}
+	if _, err := open(redis.UniversalOptions{Password: "hunter2", IsClusterMode: true}, true, false); err == nil {
+		t.Error("a cluster without hash tags is accepted")
+	}
+	_, err := open(redis.UniversalOptions{Password: "hunter3"}, true, false)
+	if err == nil || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("a wrong password: %v", err)
+	}
+	s, err := open(redis.UniversalOptions{Password: "hunter2"}, true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if policy, err := s.MaxmemoryPolicy(t.Context()); err != nil || policy == "" {
+		t.Errorf("policy: %q, %v", policy, err) // miniredis has no CONFIG
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Claim(t.Context(), "a", own); err == nil {
+		t.Error("a closed store claims")
+	}
+}
+
+func TestMaxmemoryPolicy(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	if policy, err := s.MaxmemoryPolicy(t.Context()); policy != "noeviction" || err != nil {
+		t.Errorf("%q, %v", policy, err)
+	}
+	r.Client().Do(t.Context(), "ACL", "SETUSER", "default", "-config")
+	if policy, err := s.MaxmemoryPolicy(t.Context()); policy != redisstore.UnknownPolicy || err != nil {
+		t.Errorf("without leave to ask: %q, %v", policy, err)
+	}
+	r.Stop()
+	if _, err := s.MaxmemoryPolicy(t.Context()); err == nil {
+		t.Error("it has a policy without a Redis")
+	}
+}
