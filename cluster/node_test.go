@@ -106,6 +106,9 @@ func TestFirstStart(t *testing.T) {
 	if err != nil || !self || m != want || epoch != s.Epoch {
 		t.Errorf("owner %+v in %d, self %v, %v", m, epoch, self, err)
 	}
+	if got, want := n.Standing(), (Standing{Generation: 41, Epoch: s.Epoch, Incarnation: s.Incarnation, Token: s.Token}); got != want {
+		t.Errorf("standing %+v, want %+v", got, want)
+	}
 	_, err = n.Apply(t.Context(), fsm.RecordReport{Kind: fsm.KindSync, JSON: json.RawMessage("{}")})
 	if !errors.Is(err, fsm.StaleToken) {
 		t.Errorf("a report without the term's token: %v", err)
