@@ -16,7 +16,11 @@ import (
 // open makes a store on the Redis at addr.
 func open(t testing.TB, addr string, tags bool) *redisstore.Store {
 	t.Helper()
-	o := &redis.UniversalOptions{Addrs: []string{addr}}
+	return openOn(t, &redis.UniversalOptions{Addrs: []string{addr}}, tags)
+}
+
+func openOn(t testing.TB, o *redis.UniversalOptions, tags bool) *redisstore.Store {
+	t.Helper()
 	redisstore.Harden(o)
 	s, err := redisstore.Open(t.Context(), redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: tags, Feed: true,
 		Kinds: reconcile.Kinds{"STANDARD": true, "SIP": true}})
@@ -48,6 +52,13 @@ func onReal(t *testing.T, s *redistest.Server, tags bool) storetest.Rig {
 	return storetest.Rig{Store: open(t, s.Addr, tags), Meddler: storetest.Redis{T: t, Client: s.Client(), Tags: tags}}
 }
 
+// onCluster runs on a Redis Cluster that has been emptied.
+func onCluster(t *testing.T, c *redistest.Cluster) storetest.Rig {
+	hands := storetest.Redis{T: t, Client: c.Client, Tags: true}
+	hands.Flush()
+	return storetest.Rig{Store: openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true), Meddler: hands}
+}
+
 func TestConformance(t *testing.T) {
 	t.Run("miniredis", func(t *testing.T) { storetest.Run(t, onMini) })
 	s := redistest.Start(t)
@@ -56,6 +67,10 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("redis-server with hash tags", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onReal(t, s, true) })
+	})
+	c := redistest.StartCluster(t, 2)
+	t.Run("Redis Cluster", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) storetest.Rig { return onCluster(t, c) })
 	})
 }
 

@@ -62,3 +62,17 @@ func TestPauseHangsUntilResume(t *testing.T) {
 	s.Pause()
 	s.Stop() // also a paused server ends
 }
+
+func TestCluster(t *testing.T) {
+	c := redistest.StartCluster(t, 2)
+	for _, key := range []string{"a", "b", "c", "d", "e"} {
+		if err := c.Client.Set(t.Context(), key, key, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, node := range c.Nodes {
+		if n := node.Client().DBSize(t.Context()).Val(); n == 0 || n == 5 {
+			t.Errorf("%d of 5 keys are on one of two nodes", n)
+		}
+	}
+}

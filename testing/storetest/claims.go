@@ -129,10 +129,10 @@ var claimTests = map[string]func(*testing.T, Rig){
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := r.Claim(ctx, "a", claim(1, 1, 1)); !errors.Is(err, context.Canceled) {
-			t.Errorf("claim: %v", err)
+			t.Errorf("claim gave %v", err)
 		}
 		if _, err := r.Commit(ctx, reconcile.Commit{Room: "a", Version: 1}); !errors.Is(err, context.Canceled) {
-			t.Errorf("commit: %v", err)
+			t.Errorf("commit gave %v", err)
 		}
 		if _, exists := r.RecordLife("a"); exists {
 			t.Error("it wrote all the same")

@@ -60,7 +60,7 @@ var commitTests = map[string]func(*testing.T, Rig){
 			if step.want != 0 {
 				r.refused(t, step.want, led(step.gen, step.index))
 				if err := r.Delist(t.Context(), "a", rec.Claim, reconcile.Token{Generation: step.gen, Index: step.index}); !errors.Is(err, step.want) {
-					t.Errorf("delist by %v: %v", step, err)
+					t.Errorf("delist by %v gave %v", step, err)
 				}
 				continue
 			}

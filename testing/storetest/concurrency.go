@@ -27,7 +27,7 @@ var concurrencyTests = map[string]func(*testing.T, Rig){
 						Participants []reconcile.Participant
 					}
 					if err := json.Unmarshal([]byte(s), &v); err != nil {
-						t.Errorf("state %s: %v", s, err)
+						t.Errorf("state %s gave %v", s, err)
 						return
 					}
 					if want := fmt.Sprintf(`["v%d"]`, v.Version); p != want {
@@ -92,7 +92,7 @@ var concurrencyTests = map[string]func(*testing.T, Rig){
 					if err == nil {
 						wins.Add(1)
 					} else if !errors.Is(err, reconcile.StaleOwner) {
-						t.Errorf("owner %d: %v", owner, err)
+						t.Errorf("owner %d gave %v", owner, err)
 					}
 				}
 			})

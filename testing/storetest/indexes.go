@@ -71,26 +71,26 @@ var indexTests = map[string]func(*testing.T, Rig){
 		rec := r.live(t, "a", "u")
 		delist := func(c reconcile.Claim) error { return r.Delist(t.Context(), "a", c, reconcile.Token{}) }
 		if err := delist(rec.Claim); !errors.Is(err, reconcile.Conflict) {
-			t.Errorf("a live room: %v", err)
+			t.Errorf("a live room gave %v", err)
 		}
 		r.Delete(memstore.States, "a")
 		if err := delist(rec.Claim); !errors.Is(err, reconcile.Conflict) {
-			t.Errorf("a room with one key: %v", err)
+			t.Errorf("a room with one key gave %v", err)
 		}
 		r.Delete(memstore.Participants, "a")
 		r.claim(t, "a", claim(1, 2, 1))
 		if err := delist(rec.Claim); !errors.Is(err, reconcile.StaleOwner) {
-			t.Errorf("a stale owner: %v", err)
+			t.Errorf("a stale owner gave %v", err)
 		}
 		if err := delist(claim(1, 2, 2)); !errors.Is(err, reconcile.Split) {
-			t.Errorf("another incarnation: %v", err)
+			t.Errorf("another incarnation gave %v", err)
 		}
 		if err := delist(claim(1, 3, 2)); !errors.Is(err, reconcile.Conflict) {
-			t.Errorf("one that has not claimed it: %v", err)
+			t.Errorf("one that has not claimed it gave %v", err)
 		}
 		r.indexed(t, "a")
 		if err := delist(claim(1, 2, 1)); err != nil {
-			t.Errorf("its owner: %v", err)
+			t.Errorf("its owner gave %v", err)
 		}
 		r.indexed(t)
 		check(t, "records", len(r.Records()), 1)

@@ -123,7 +123,7 @@ var publicTests = map[string]func(*testing.T, Rig){
 		p, s, err := r.States(t.Context(), append(rooms, "nobody"))
 		check(t, "states", []any{len(p), len(s), err}, []any{449, 449, nil})
 		if !json.Valid(s[rooms[449]]) {
-			t.Errorf("a state that is no JSON: %s", s[rooms[449]])
+			t.Errorf("a state that is no JSON gave %s", s[rooms[449]])
 		}
 		_, found, err := r.State(t.Context(), rooms[3])
 		check(t, "state that is no JSON", []any{found, err}, []any{false, nil})

@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,7 +119,18 @@ func (r Redis) Feed(room string) []map[string]string {
 // Flush removes everything.
 func (r Redis) Flush() {
 	r.T.Helper()
-	r.ok(r.Client.FlushAll(r.T.Context()).Err())
+	r.ok(r.nodes(func(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() }))
+}
+
+// nodes goes to every master of a cluster, or to the one Redis.
+func (r Redis) nodes(do func(context.Context, *redis.Client) error) error {
+	switch c := r.Client.(type) {
+	case *redis.ClusterClient:
+		return c.ForEachMaster(r.T.Context(), do)
+	case *redis.Client:
+		return do(r.T.Context(), c)
+	}
+	return fmt.Errorf("a client of type %T", r.Client)
 }
 
 // Advance moves the clock on, or all that our keys hold of time back.
@@ -128,8 +141,15 @@ func (r Redis) Advance(d time.Duration) {
 		return
 	}
 	ctx := r.T.Context()
-	fences, err := r.Client.Keys(ctx, "rooms:fence:*").Result() // a test's Redis is small
-	r.ok(err)
+	var mu sync.Mutex
+	var fences []string
+	r.ok(r.nodes(func(ctx context.Context, node *redis.Client) error {
+		found, err := node.Keys(ctx, "rooms:fence:*").Result() // a test's Redis is small
+		mu.Lock()
+		defer mu.Unlock()
+		fences = append(fences, found...)
+		return err
+	}))
 	for _, key := range fences {
 		r.age(ctx, key, d)
 	}
