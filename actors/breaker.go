@@ -14,16 +14,18 @@ type verdict struct {
 }
 
 // judge decides which absences of round 1 may be removed. More than half and more than ten, of rooms or of participants,
-// are held until three scheduled cycles agree, or force.
-func judge(f Findings, force bool, heldBefore int) verdict {
+// are held until three scheduled cycles agree, or force. cycles have held in a row before this one.
+func judge(f Findings, o Options, cycles int) verdict {
 	t := f.Tally
 	trips := exceeds(t.MissingRooms, t.Rooms) || exceeds(t.MissingParticipants, t.Participants)
-	if !trips || force {
+	if !trips || o.Force {
 		return verdict{permit: len(f.Missing) > 0, rooms: f.Missing}
 	}
 	v := verdict{streak: reconcile.AgreeCycles, permit: len(f.Agreed) > 0, rooms: f.Agreed}
-	waiting := Held{Rooms: t.MissingRooms - t.AgreedRooms, Participants: t.MissingParticipants - t.AgreedParticipants,
-		Cycles: heldBefore + 1}
+	if o.Scheduled {
+		cycles++
+	}
+	waiting := Held{Rooms: t.MissingRooms - t.AgreedRooms, Participants: t.MissingParticipants - t.AgreedParticipants, Cycles: cycles}
 	if waiting.Rooms+waiting.Participants > 0 {
 		v.held = &waiting
 	}

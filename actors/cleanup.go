@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,23 +38,13 @@ func (t *Tended) add(other Tended) {
 
 // Tend delists orphans and finds the rooms that no look has confirmed.
 func (h *Host) Tend(ctx context.Context, t Tending) (Tended, error) {
-	sum, mu, workers := Tended{}, sync.Mutex{}, sync.WaitGroup{}
-	work := make(chan string)
-	for range min(surveyWorkers, len(t.Rooms)) {
-		workers.Go(func() {
-			for room := range work {
-				one := h.tend(ctx, t, room)
-				mu.Lock()
-				sum.add(one)
-				mu.Unlock()
-			}
-		})
-	}
-	for _, room := range t.Rooms {
-		work <- room
-	}
-	close(work)
-	workers.Wait()
+	sum, mu := Tended{}, sync.Mutex{}
+	each(t.Rooms, func(room string) {
+		one := h.tend(ctx, t, room)
+		mu.Lock()
+		defer mu.Unlock()
+		sum.add(one)
+	})
 	return sum, ctx.Err()
 }
 
@@ -81,7 +72,7 @@ func (s *Sweep) Cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
-	known := map[string]*reconcile.RoomInfo{}
+	known := map[string]bool{}
 	err := s.indexed(ctx, known)
 	if err == nil {
 		err = s.tendAll(ctx, leader, known, o, &r)
@@ -96,19 +87,11 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 	return r, ctx.Err()
 }
 
-func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[string]*reconcile.RoomInfo, o Options, r *Report) error {
-	targets := make([]Target, 0, len(known))
-	for name := range known {
-		targets = append(targets, Target{Name: name})
-	}
-	shares, lost := s.Router.split(targets)
+func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[string]bool, o Options, r *Report) error {
+	shares, lost := s.Router.split(slices.Sorted(maps.Keys(known)))
 	sum := Tended{Errors: lost}
 	for _, part := range shares {
-		rooms := make([]string, len(part.targets))
-		for i, t := range part.targets {
-			rooms[i] = t.Name
-		}
-		one, err := part.owner.Tend(ctx, Tending{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun, Rooms: rooms})
+		one, err := part.owner.Tend(ctx, Tending{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun, Rooms: part.rooms})
 		if err != nil {
 			one.add(Tended{Errors: 1, Err: err.Error()})
 		}
@@ -124,8 +107,7 @@ func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[s
 	}
 	fresh := o
 	fresh.Scheduled = false // only a sync's cycles count for the breaker
-	b := s.batch(leader, fresh, reconcile.ByCleanup)
-	b.Relist = true
-	s.rounds(ctx, b, named(sum.Stale), fresh, r)
+	slices.Sort(sum.Stale)
+	s.rounds(ctx, s.batch(leader, fresh, reconcile.ByCleanup), sum.Stale, fresh, r)
 	return nil
 }

@@ -37,6 +37,7 @@ type Host struct {
 	life    context.Context
 	end     context.CancelFunc
 	ticks   sync.WaitGroup
+	stop    sync.Once
 }
 
 var _ Owner = (*Host)(nil)
@@ -54,7 +55,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{c.Log.Handler()})
 	}))
-	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms}, slots: make(chan struct{}, c.Polls)}
+	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, life: h.life}, slots: make(chan struct{}, c.Polls)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
 		poll: h.poller.start, tell: h.tell}
 	props := actor.PropsFromProducer(func() actor.Actor {
@@ -77,7 +78,12 @@ func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
 }
 
-func (h *Host) tell(msg any) { h.system.Root.Send(h.rooms, msg) }
+// tell sends to the supervisor. After the end there is none, and what nobody takes is not worth a dead letter.
+func (h *Host) tell(msg any) {
+	if h.life.Err() == nil {
+		h.system.Root.Send(h.rooms, msg)
+	}
+}
 
 func (h *Host) tick(every time.Duration) {
 	for sleep(h.life, every) == nil {
@@ -100,6 +106,8 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 		return a, a.err
 	case <-ctx.Done():
 		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	case <-h.life.Done():
+		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ErrClosing)
 	case <-timeout.C:
 		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, context.DeadlineExceeded)
 	}
@@ -108,6 +116,11 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 // Deliver gives a room of this node a webhook.
 func (h *Host) Deliver(ctx context.Context, e reconcile.Event) error {
 	_, err := h.ask(ctx, e.Room.Name, func(c call) message { return &deliver{c, e} })
+	return err
+}
+
+func (h *Host) prepare(ctx context.Context, room string) error {
+	_, err := h.ask(ctx, room, func(c call) message { return &prepare{c} })
 	return err
 }
 
@@ -143,9 +156,11 @@ func (h *Host) Stop(ctx context.Context) error {
 		err = fmt.Errorf("stop the rooms: %w", ctx.Err())
 	}
 	h.end()
-	h.ticks.Wait()
-	h.poller.wg.Wait()
-	h.system.Root.Stop(h.rooms)
-	h.system.Shutdown()
+	h.stop.Do(func() {
+		h.ticks.Wait()
+		h.poller.close()
+		h.system.Root.Stop(h.rooms)
+		h.system.Shutdown()
+	})
 	return err
 }

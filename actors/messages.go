@@ -7,7 +7,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// call is what every message to a room carries: until when its sender waits, and where the answer goes.
+// call is what every message to a room carries: until when its sender waits (zero: it does not), and where the answer goes.
 type call struct {
 	deadline time.Time
 	reply    chan<- answer // buffered: the room never waits for its caller
@@ -24,7 +24,7 @@ func (c *call) message() *call { return c }
 // message is a message to one room.
 type message interface{ message() *call }
 
-func (c *call) expired(now time.Time) bool { return now.After(c.deadline) }
+func (c *call) expired(now time.Time) bool { return !c.deadline.IsZero() && now.After(c.deadline) }
 
 func (c *call) context(parent context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(parent, c.deadline)
@@ -33,7 +33,7 @@ func (c *call) context(parent context.Context) (context.Context, context.CancelF
 func (c *call) answer(a answer) {
 	select {
 	case c.reply <- a:
-	default: // answered before, by the recovery of a crash
+	default: // answered before, by the recovery of a crash, or nobody waits
 	}
 }
 
@@ -42,6 +42,9 @@ type deliver struct {
 	call
 	event reconcile.Event
 }
+
+// prepare claims the room before LiveKit is looked at: a look belongs to the claim under which it began.
+type prepare struct{ call }
 
 // observe brings a look at LiveKit.
 type observe struct {
@@ -65,8 +68,11 @@ type tend struct {
 	dry    bool
 }
 
-// polled ends the poll that events asked for.
-type polled struct{ call }
+// polled ends a poll that events asked for.
+type polled struct {
+	call
+	poll *poll
+}
 
 // toRoom is a message on its way through the supervisor.
 type toRoom struct {

@@ -23,35 +23,42 @@ const (
 type poller struct {
 	host  *Host
 	lists *lister
-	slots chan struct{}
-	wg    sync.WaitGroup
+	slots chan struct{} // each poll that is under way holds one
 }
 
-// start begins a poll of the room, unless too many are under way.
-func (p *poller) start(room string) bool {
+// start begins a poll, unless too many are under way.
+func (p *poller) start(q *poll) bool {
 	select {
 	case p.slots <- struct{}{}:
 	default:
 		return false
 	}
-	p.wg.Go(func() {
+	go func() {
 		defer func() { <-p.slots }()
-		p.run(p.host.life, room)
-	})
+		p.run(p.host.life, q)
+	}()
 	return true
 }
 
+// close waits for the polls to end and lets none begin: it keeps all slots. The host's life must have ended.
+func (p *poller) close() {
+	for range cap(p.slots) {
+		p.slots <- struct{}{}
+	}
+	p.lists.calls.Wait()
+}
+
 // run looks until a look is not undecided, two have been taken, or LiveKit did not answer pollTries times.
-func (p *poller) run(ctx context.Context, room string) {
+func (p *poller) run(ctx context.Context, q *poll) {
 	pause, looks := settle, 0
 	for failed := 0; failed < pollTries && looks < 2; {
 		if sleep(ctx, pause) != nil {
 			return
 		}
-		again, err := p.look(ctx, room)
+		again, err := p.look(ctx, q)
 		p.host.env.observer.Polled(err == nil)
 		if err != nil {
-			p.host.env.log.Debug("poll failed", "room", room, "error", err)
+			p.host.env.log.Debug("poll failed", "room", q.room, "error", err)
 			failed++
 			pause = lookPause << failed
 			continue
@@ -61,28 +68,31 @@ func (p *poller) run(ctx context.Context, room string) {
 		}
 		pause = lookPause
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	_, _ = p.host.ask(ctx, room, func(c call) message { return &polled{c} })
+	p.host.tell(&toRoom{name: q.room, msg: &polled{poll: q}})
 }
 
-func (p *poller) look(ctx context.Context, room string) (again bool, err error) {
+func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync}
-	if look.Listed, err = p.lists.listed(ctx, room); err != nil {
+	if err = p.host.prepare(ctx, q.room); err != nil {
 		return false, err
 	}
-	if look.Participants, look.Waiting, err = p.host.livekit.Participants(ctx, room); err != nil {
+	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
+	if look.Listed, err = p.lists.listed(ctx, q.room); err != nil {
 		return false, err
 	}
-	got, err := p.host.observe(ctx, room, look, false)
+	if look.Participants, look.Waiting, err = p.host.livekit.Participants(ctx, q.room); err != nil {
+		return false, err
+	}
+	got, err := p.host.observe(ctx, q.room, look, false)
 	return got.again, err
 }
 
 // lister gathers ListRooms by name: those that ask while a call is under way share the next one.
 type lister struct {
 	rooms   Rooms
+	life    context.Context // ends with the host
+	calls   sync.WaitGroup
 	mu      sync.Mutex
 	waiting *listing
 	busy    bool
@@ -97,7 +107,7 @@ type listing struct {
 }
 
 func (l *lister) listed(ctx context.Context, name string) (*reconcile.RoomInfo, error) {
-	mine := l.join(ctx, name)
+	mine := l.join(name)
 	select {
 	case <-mine.done:
 	case <-ctx.Done():
@@ -112,7 +122,7 @@ func (l *lister) listed(ctx context.Context, name string) (*reconcile.RoomInfo, 
 	return nil, nil
 }
 
-func (l *lister) join(ctx context.Context, name string) *listing {
+func (l *lister) join(name string) *listing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waiting == nil {
@@ -122,13 +132,13 @@ func (l *lister) join(ctx context.Context, name string) *listing {
 	mine.names = append(mine.names, name)
 	if !l.busy {
 		l.busy = true
-		go l.work(context.WithoutCancel(ctx))
+		l.calls.Go(l.work)
 	}
 	return mine
 }
 
 // work makes calls until nobody waits.
-func (l *lister) work(ctx context.Context) {
+func (l *lister) work() {
 	for {
 		l.mu.Lock()
 		next := l.waiting
@@ -138,7 +148,7 @@ func (l *lister) work(ctx context.Context) {
 		if next == nil {
 			return
 		}
-		call, cancel := context.WithTimeout(ctx, lookTimeout)
+		call, cancel := context.WithTimeout(l.life, lookTimeout)
 		next.infos, next.err = l.rooms.Listed(call, next.names)
 		cancel()
 		close(next.done)

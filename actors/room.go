@@ -17,6 +17,9 @@ import (
 // alteration that Redis was changed under us; neither lasts.
 const attempts = 4
 
+// errClaimedAnew says that a look has died with the claim under which it began.
+var errClaimedAnew = fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)
+
 // room is the actor of one room. All its fields belong to its mailbox.
 type room struct {
 	name      string
@@ -36,8 +39,8 @@ type env struct {
 	clock    Clock
 	observer Observer
 	log      *slog.Logger
-	poll     func(room string) bool // starts a poll; false when too many are under way
-	tell     func(msg any)          // to the supervisor
+	poll     func(*poll) bool // starts a poll; false when too many are under way
+	tell     func(msg any)    // to the supervisor
 }
 
 // Receive handles one message. A crash answers its caller before the supervisor restarts the room.
@@ -60,7 +63,7 @@ func (r *room) Receive(c actor.Context) {
 		}
 	}()
 	if call.expired(time.Now()) {
-		call.answer(answer{err: context.DeadlineExceeded})
+		call.answer(answer{err: fmt.Errorf("%w: %w", ErrUnavailable, context.DeadlineExceeded)})
 		return
 	}
 	ctx, cancel := call.context(r.life)
@@ -73,12 +76,14 @@ func (r *room) handle(ctx context.Context, msg message) answer {
 	switch m := msg.(type) {
 	case *deliver:
 		return r.deliver(ctx, m)
+	case *prepare:
+		return answer{err: r.load(ctx)}
 	case *observe:
 		return r.observe(ctx, m)
 	case *tend:
 		return r.tend(ctx, m)
 	case *polled:
-		r.pollEnded()
+		r.pollEnded(m.poll)
 	}
 	return answer{}
 }
@@ -102,18 +107,30 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 		return answer{err: err}
 	}
 	if m.look.Began < r.claimedAt {
-		return answer{err: fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)}
+		return answer{err: errClaimedAnew}
 	}
-	if m.look.Cycle == 0 {
-		m.look.Named = r.poll.names()
-	}
+	plan, err := reconcile.Plan{}, error(nil)
 	if m.dry {
-		plan := reconcile.Step(r.held, m.look, r.env.clock.Now())
-		r.held.Remember(plan)
-		return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}}
+		plan, err = r.rehearse(ctx, m.look)
+	} else {
+		plan, err = r.evaluate(ctx, m.look)
 	}
-	plan, err := r.evaluate(ctx, m.look)
 	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
+}
+
+// rehearse is what a look would change. Its script only compares, so that alteration by others shows.
+func (r *room) rehearse(ctx context.Context, look reconcile.Look) (reconcile.Plan, error) {
+	check := reconcile.Commit{Room: r.name, Claim: r.held.Claim, Expect: r.held.Stored, Version: r.held.Stored, Verify: true}
+	receipt, err := r.env.store.Commit(ctx, check)
+	if err != nil {
+		return reconcile.Plan{}, r.failed(err, check.Claim)
+	}
+	r.held.Altered = r.held.Altered || receipt.Altered
+	plan := reconcile.Step(r.held, look, r.env.clock.Now())
+	if look.Permit == nil {
+		r.held.Remember(plan) // what a permit would remove goes on being absent
+	}
+	return plan, nil
 }
 
 // evaluate steps the room by one input and commits, until a script has confirmed the result.
@@ -125,7 +142,7 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 		}
 		now := r.env.clock.Now()
 		if look, ok := in.(reconcile.Look); ok && look.Began < r.claimedAt {
-			return reconcile.Plan{}, fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)
+			return reconcile.Plan{}, errClaimedAnew
 		}
 		plan := reconcile.Step(r.held, in, now)
 		if plan.Expired {
@@ -134,6 +151,10 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 		r.held.Touch(plan, now.Stamp)
 		receipt, failed := r.commit(ctx, plan.Commit, plan.Changed)
 		if failed == nil {
+			if receipt.Altered && plan.Commit.Public != reconcile.Keep {
+				receipt.Altered = false // this commit has put the keys right
+				plan.Tally.Drift = foreign(plan.Tally.Drift)
+			}
 			r.held.Adopt(plan, receipt)
 			if !receipt.Altered {
 				return plan, nil
@@ -141,7 +162,7 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 			err = fmt.Errorf("%w: someone else keeps changing the room's keys", ErrUnavailable)
 			continue
 		}
-		if err = r.refused(failed); err != nil {
+		if err = r.refused(failed, plan.Commit.Claim); err != nil {
 			return reconcile.Plan{}, err
 		}
 		err = fmt.Errorf("%w: %w", ErrUnavailable, failed)
@@ -153,27 +174,28 @@ func (r *room) commit(ctx context.Context, c reconcile.Commit, writes bool) (rec
 	began := time.Now()
 	receipt, err := r.env.store.Commit(ctx, c)
 	if err != nil {
-		r.env.observer.Refused(err)
 		return receipt, err
 	}
 	r.env.observer.Committed(c.Cause, writes, time.Since(began))
 	return receipt, nil
 }
 
-// refused decides what a failed commit means: nil is to claim again and evaluate anew.
-func (r *room) refused(err error) error {
+// refused decides what a failure under a claim means: nil is to claim again and evaluate anew.
+func (r *room) refused(err error, under reconcile.Claim) error {
+	r.env.observer.Refused(err)
 	r.claimed = false
 	switch {
-	case errors.Is(err, reconcile.Conflict):
-		return nil
 	case errors.Is(err, reconcile.StaleLeader):
 		r.claimed = true // the record stands; only this leader's time is over
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	case errors.Is(err, reconcile.StaleOwner), errors.Is(err, reconcile.Split):
 		r.held = nil // another owner may have written: nothing that was held counts
+		if now, lost := r.env.own.Claim(r.name); lost == nil && now.Compare(under) > 0 {
+			return nil // and the room has come back since
+		}
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return nil // a conflict, or an unknown outcome
 }
 
 // load makes sure that the room is this node's and that held is what Redis has: claim before read, always.
@@ -188,11 +210,7 @@ func (r *room) load(ctx context.Context) error {
 	}
 	stored, err := r.env.store.Claim(ctx, r.name, claim)
 	if err != nil {
-		r.env.observer.Refused(err)
-		if failed := r.refused(err); failed != nil {
-			return failed
-		}
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return r.failed(err, claim)
 	}
 	lost := false
 	r.held, lost = reconcile.Load(r.held, stored)
@@ -217,7 +235,7 @@ func (r *room) tend(ctx context.Context, m *tend) answer {
 	case r.held.State == nil && !r.held.Altered:
 		if !m.dry {
 			if err := r.env.store.Delist(ctx, r.name, r.held.Claim, m.leader); err != nil {
-				return answer{err: r.delistFailed(err)}
+				return answer{err: r.failed(err, r.held.Claim)}
 			}
 		}
 		return answer{look: looked{tally: reconcile.Tally{Cleaned: 1}}}
@@ -227,16 +245,25 @@ func (r *room) tend(ctx context.Context, m *tend) answer {
 	return answer{}
 }
 
-func (r *room) delistFailed(err error) error {
-	if failed := r.refused(err); failed != nil {
-		return failed
+// failed is what a caller learns of a failure after which the room tries no more.
+func (r *room) failed(err error, under reconcile.Claim) error {
+	if refused := r.refused(err, under); refused != nil {
+		return refused
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+func foreign(drift map[reconcile.Reason]int) map[reconcile.Reason]int {
+	if drift == nil {
+		drift = map[reconcile.Reason]int{}
+	}
+	drift[reconcile.ForeignChange] = 1
+	return drift
+}
+
 // report tells the supervisor when the room begins or ends to be idle for good.
 func (r *room) report() {
-	rest := r.held == nil || r.held.State == nil && !r.held.Altered && !r.held.Doubtful() && !r.poll.running
+	rest := r.held == nil || r.held.State == nil && !r.held.Altered && !r.held.Doubtful() && r.poll.running == nil
 	if rest != r.rests {
 		r.rests = rest
 		r.env.tell(&resting{name: r.name, rest: rest})

@@ -7,16 +7,18 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// pollState is the poll that a room's events asked for: at most one at a time, and those that ask meanwhile share the
-// next.
-type pollState struct {
-	running bool
-	named   map[string]bool // sids that the running poll may remove
-	more    map[string]bool // sids named since it began
-	wanted  bool            // another poll is to follow
+// poll is one poll that a room's events asked for.
+type poll struct {
+	room  string
+	named []string // the sids that it may remove
 }
 
-func (p *pollState) names() []string { return slices.Sorted(maps.Keys(p.named)) }
+// pollState is a room's polls: at most one at a time, and those that ask meanwhile share the next.
+type pollState struct {
+	running *poll
+	named   map[string]bool // for the next one
+	wanted  bool            // another poll is to follow
+}
 
 // ask starts a poll, or lets the running one be followed by another.
 func (r *room) ask(a *reconcile.Ask) {
@@ -25,11 +27,11 @@ func (r *room) ask(a *reconcile.Ask) {
 	}
 	r.env.log.Debug("poll asked for", "room", r.name, "why", a.Why)
 	p := &r.poll
-	if p.more == nil {
-		p.more = map[string]bool{}
+	if p.named == nil {
+		p.named = map[string]bool{}
 	}
 	for _, sid := range a.Named {
-		p.more[sid] = true
+		p.named[sid] = true
 	}
 	p.wanted = true
 	r.startPoll()
@@ -37,16 +39,21 @@ func (r *room) ask(a *reconcile.Ask) {
 
 func (r *room) startPoll() {
 	p := &r.poll
-	if p.running || !p.wanted {
+	if p.running != nil || !p.wanted {
 		return
 	}
-	if !r.env.poll(r.name) {
+	next := &poll{room: r.name, named: slices.Sorted(maps.Keys(p.named))}
+	if !r.env.poll(next) {
 		return // too many are under way; what was named waits for the next one, and the sync comes in any case
 	}
-	p.running, p.wanted, p.named, p.more = true, false, p.more, nil
+	p.running, p.wanted, p.named = next, false, nil
 }
 
-func (r *room) pollEnded() {
-	r.poll.running, r.poll.named = false, nil
+// pollEnded lets the next poll start. A poll from before a crash is not this actor's.
+func (r *room) pollEnded(p *poll) {
+	if r.poll.running != p {
+		return
+	}
+	r.poll.running = nil
 	r.startPoll()
 }

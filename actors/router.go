@@ -58,15 +58,15 @@ func (r *Router) owner(room string) (string, Owner, error) {
 
 // share is what one owner gets of a list of rooms.
 type share struct {
-	owner   Owner
-	targets []Target
+	owner Owner
+	rooms []string
 }
 
 // split sorts rooms by owner; lost are those whose owner cannot be reached.
-func (r *Router) split(targets []Target) (shares map[string]*share, lost int) {
+func (r *Router) split(rooms []string) (shares map[string]*share, lost int) {
 	shares = map[string]*share{}
-	for _, t := range targets {
-		node, owner, err := r.owner(t.Name)
+	for _, room := range rooms {
+		node, owner, err := r.owner(room)
 		if err != nil {
 			lost++
 			continue
@@ -74,7 +74,7 @@ func (r *Router) split(targets []Target) (shares map[string]*share, lost int) {
 		if shares[node] == nil {
 			shares[node] = &share{owner: owner}
 		}
-		shares[node].targets = append(shares[node].targets, t)
+		shares[node].rooms = append(shares[node].rooms, room)
 	}
 	return shares, lost
 }

@@ -23,7 +23,7 @@ type supervisor struct {
 type entry struct {
 	pid     *actor.PID
 	rests   bool
-	used    time.Time
+	used    time.Time // the last webhook: a sync's look does not keep a finished room
 	closing bool
 	buffer  []message // what came while closing
 }
@@ -63,7 +63,9 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 		e.buffer = append(e.buffer, m.msg)
 		return
 	}
-	e.used = time.Now()
+	if _, webhook := m.msg.(*deliver); webhook {
+		e.used = time.Now()
+	}
 	c.Send(e.pid, m.msg)
 }
 
@@ -71,7 +73,7 @@ func (s *supervisor) spawn(c actor.Context, name string) *entry {
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &room{name: name, env: s.env, life: s.life, rests: true}
 	})
-	e := &entry{pid: c.Spawn(props), rests: true}
+	e := &entry{pid: c.Spawn(props), rests: true, used: time.Now()}
 	s.rooms[name], s.names[e.pid.Id] = e, name
 	s.env.observer.Rooms(len(s.rooms))
 	return e

@@ -2,25 +2,18 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	surveyChunk   = 100             // rooms whose listing is taken at once
-	surveyWorkers = 64              // rooms looked at together; the LiveKit client bounds its calls further
-	listingFresh  = 5 * time.Second // how long the leader's ListRooms serves as the first look
+	surveyChunk   = 100 // rooms that share a call of ListRooms
+	surveyWorkers = 64  // rooms looked at together; the LiveKit client bounds its calls further
 )
-
-// Target is a room to survey. Listed is what the leader's ListRooms had of it, or nil.
-type Target struct {
-	Name   string
-	Listed *reconcile.RoomInfo
-}
 
 // Batch is one owner's part of a round.
 type Batch struct {
@@ -29,9 +22,8 @@ type Batch struct {
 	Scheduled bool
 	Cause     reconcile.Cause
 	Dry       bool
-	Relist    bool              // the targets carry no listing: the first look takes its own
 	Permit    *reconcile.Permit // in round 2
-	Rooms     []Target
+	Rooms     []string
 }
 
 // Difference is what a dry run would change.
@@ -132,15 +124,15 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	defer cancel()
 	defer context.AfterFunc(term, cancel)()
 
-	v := &survey{host: h, batch: b}
-	received, own := time.Now(), b.Relist || b.Permit != nil
-	for chunk := range slices.Chunk(b.Rooms, surveyChunk) {
-		v.chunk(ctx, chunk, !own && time.Since(received) < listingFresh)
+	v := &survey{host: h, batch: b, found: map[string]Findings{}}
+	v.round(ctx, b.Rooms)
+	// What contradicts in round 2 waits for the next cycle.
+	if again := v.again; b.Permit == nil && len(again) > 0 && sleep(ctx, lookPause) == nil {
+		v.last = true
+		v.round(ctx, again)
 	}
-	if again := v.takeAgain(); len(again) > 0 && sleep(ctx, lookPause) == nil {
-		for chunk := range slices.Chunk(again, surveyChunk) {
-			v.chunk(ctx, chunk, false)
-		}
+	if term.Err() != nil {
+		return v.total(), fmt.Errorf("%w: a newer leader's survey has begun, or this node stops", ErrFenced)
 	}
 	return v.total(), ctx.Err()
 }
@@ -151,84 +143,82 @@ type survey struct {
 	batch Batch
 	mu    sync.Mutex
 	found map[string]Findings // by room; a second look's tally follows the first's
-	again []Target
+	again []string
+	last  bool // this is the second round of looks
 }
 
-// chunk looks at some rooms; listed says that the leader's listing is fresh enough to be part of the look.
-func (v *survey) chunk(ctx context.Context, targets []Target, listed bool) {
-	began := v.host.env.clock.Now().Stamp
-	if !listed {
-		fresh, err := v.relist(ctx, targets)
-		if err != nil {
-			for _, t := range targets {
-				v.note(t, looked{}, err)
-			}
+func (v *survey) round(ctx context.Context, rooms []string) {
+	for chunk := range slices.Chunk(rooms, surveyChunk) {
+		v.chunk(ctx, chunk)
+	}
+}
+
+// chunk looks at some rooms: it claims them, then lists them together, then asks for the participants of each.
+func (v *survey) chunk(ctx context.Context, rooms []string) {
+	var mu sync.Mutex
+	var ready []string
+	each(rooms, func(room string) {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		if err := v.host.prepare(ctx, room); err != nil {
+			v.note(room, looked{}, err)
 			return
 		}
-		targets = fresh
-	}
-	work := make(chan Target)
-	var workers sync.WaitGroup
-	for range min(surveyWorkers, len(targets)) {
-		workers.Go(func() {
-			for t := range work {
-				got, err := v.look(ctx, t, began)
-				v.note(t, got, err)
-			}
-		})
-	}
-	for _, t := range targets {
-		work <- t
-	}
-	close(work)
-	workers.Wait()
-}
-
-func (v *survey) relist(ctx context.Context, targets []Target) ([]Target, error) {
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t.Name
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	infos, err := v.host.livekit.Listed(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	fresh := make([]Target, len(names))
-	for i, name := range names {
-		fresh[i].Name = name
-		if info, ok := infos[name]; ok {
-			fresh[i].Listed = &info
+		mu.Lock()
+		defer mu.Unlock()
+		ready = append(ready, room)
+	})
+	began := v.host.env.clock.Now().Stamp
+	listed, err := v.list(ctx, ready)
+	each(ready, func(room string) {
+		if err != nil {
+			v.note(room, looked{}, err)
+			return
 		}
-	}
-	return fresh, nil
+		look := reconcile.Look{Began: began}
+		if info, ok := listed[room]; ok {
+			look.Listed = &info
+		}
+		got, err := v.look(ctx, room, look)
+		v.note(room, got, err)
+	})
 }
 
-func (v *survey) look(ctx context.Context, t Target, began reconcile.Stamp) (looked, error) {
+func (v *survey) list(ctx context.Context, rooms []string) (map[string]reconcile.RoomInfo, error) {
+	if len(rooms) == 0 {
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	b := v.batch
-	active, waiting, err := v.host.livekit.Participants(ctx, t.Name)
+	return v.host.livekit.Listed(ctx, rooms)
+}
+
+func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (looked, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	active, waiting, err := v.host.livekit.Participants(ctx, room)
 	if err != nil {
 		return looked{}, err
 	}
-	return v.host.observe(ctx, t.Name, reconcile.Look{Began: began, Listed: t.Listed, Participants: active,
-		Waiting: waiting, Cycle: b.Cycle, Scheduled: b.Scheduled, Cause: b.Cause, Permit: b.Permit, Verify: true}, b.Dry)
+	b := v.batch
+	look.Participants, look.Waiting, look.Verify = active, waiting, true
+	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
+	return v.host.observe(ctx, room, look, b.Dry)
 }
 
 // note keeps what a look at a room came to. A failed second look leaves the first's findings and counts as an error.
-func (v *survey) note(t Target, got looked, err error) {
+func (v *survey) note(room string, got looked, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.found == nil {
-		v.found = map[string]Findings{}
+	before, second := v.found[room]
+	if errors.Is(err, errClaimedAnew) && !v.last && v.batch.Permit == nil {
+		v.again = append(v.again, room)
+		return
 	}
-	before, second := v.found[t.Name]
 	if err != nil {
 		before.Errors = 1
-		before.Err = fmt.Sprintf("room %q: %v", t.Name, err)
-		v.found[t.Name] = before
+		before.Err = fmt.Sprintf("room %q: %v", room, err)
+		v.found[room] = before
 		return
 	}
 	f := Findings{Examined: 1, Tally: got.tally, Errors: before.Errors, Err: before.Err}
@@ -241,29 +231,18 @@ func (v *survey) note(t Target, got looked, err error) {
 		f.Changed = 1
 	}
 	if got.tally.MissingRooms+got.tally.MissingParticipants > 0 {
-		f.Missing = []string{t.Name}
+		f.Missing = []string{room}
 	}
 	if got.tally.AgreedRooms+got.tally.AgreedParticipants > 0 {
-		f.Agreed = []string{t.Name}
+		f.Agreed = []string{room}
 	}
 	if v.batch.Dry {
-		f.Differences = map[string][]Difference{t.Name: differences(t.Name, got.changes)}
+		f.Differences = map[string][]Difference{room: differences(room, got)}
 	}
-	if got.again && !second {
-		v.again = append(v.again, Target{Name: t.Name})
+	if got.again && !v.last {
+		v.again = append(v.again, room)
 	}
-	v.found[t.Name] = f
-}
-
-func (v *survey) takeAgain() []Target {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	again := v.again
-	v.again = nil
-	if v.batch.Permit != nil {
-		return nil // what contradicts in round 2 waits for the next cycle
-	}
-	return again
+	v.found[room] = f
 }
 
 func (v *survey) total() Findings {
@@ -278,9 +257,12 @@ func (v *survey) total() Findings {
 	return sum
 }
 
-func differences(room string, changes []reconcile.Change) []Difference {
+func differences(room string, got looked) []Difference {
 	list := []Difference{}
-	for _, c := range changes {
+	if got.tally.Drift[reconcile.ForeignChange]+got.tally.Drift[reconcile.LostWrite] > 0 {
+		list = append(list, Difference{Room: room, Change: reconcile.RoomSnapshot, Reason: "the keys are not as they were written"})
+	}
+	for _, c := range got.changes {
 		d := Difference{Room: room, Change: c.Type, SID: c.SID, Reason: "LiveKit shows it"}
 		if c.Member != nil {
 			d.Identity = c.Member.Identity
@@ -291,4 +273,22 @@ func differences(room string, changes []reconcile.Change) []Difference {
 		list = append(list, d)
 	}
 	return list
+}
+
+// each does the work for every room, for some at once.
+func each(rooms []string, work func(room string)) {
+	queue := make(chan string)
+	var workers sync.WaitGroup
+	for range min(surveyWorkers, len(rooms)) {
+		workers.Go(func() {
+			for room := range queue {
+				work(room)
+			}
+		})
+	}
+	for _, room := range rooms {
+		queue <- room
+	}
+	close(queue)
+	workers.Wait()
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,13 +42,14 @@ type Sweep struct {
 	SweepConfig
 	turn   chan struct{} // holds one token while no cycle runs
 	mu     sync.Mutex
-	flight *flight // the plain sync that is running, or waits for its turn
+	flight *flight // the newest plain sync that is running, or waits for its turn
 	cycle  uint64  // the last cycle's id
 	held   int     // scheduled cycles in a row that the breaker held
 }
 
 // flight is a sync that others may join.
 type flight struct {
+	leader reconcile.Token
 	done   chan struct{}
 	report Report
 	err    error
@@ -65,20 +68,39 @@ func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 	if !o.plain() {
 		return s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
 	}
-	s.mu.Lock()
-	if f := s.flight; f != nil {
-		s.mu.Unlock()
-		return f.wait(ctx)
+	for {
+		f, mine := s.board(leader)
+		if mine {
+			f.report, f.err = s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
+			s.land(f)
+			return f.report, f.err
+		}
+		r, err := f.wait(ctx)
+		if err == nil || ctx.Err() != nil {
+			return r, err
+		}
+		// Its starter gave up, not we.
 	}
-	f := &flight{done: make(chan struct{})}
-	s.flight = f
-	s.mu.Unlock()
-	f.report, f.err = s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
+}
+
+// board gives the flight to join, or a new one, which is the caller's to fly and land.
+func (s *Sweep) board(leader reconcile.Token) (f *flight, mine bool) {
 	s.mu.Lock()
-	s.flight = nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.flight != nil && s.flight.leader == leader {
+		return s.flight, false
+	}
+	s.flight = &flight{leader: leader, done: make(chan struct{})}
+	return s.flight, true
+}
+
+func (s *Sweep) land(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight == f {
+		s.flight = nil
+	}
 	close(f.done)
-	return f.report, f.err
 }
 
 func (f *flight) wait(ctx context.Context) (Report, error) {
@@ -116,12 +138,12 @@ func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (Repo
 func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
-	targets, err := s.targets(ctx)
+	targets, err := s.targets(ctx, &r)
 	if err != nil {
 		if ctx.Err() != nil {
 			return r, err
 		}
-		r.Errors, r.Error = max(1, len(targets)), err.Error()
+		r.Errors, r.Error = r.Errors+max(1, len(targets)), err.Error()
 	} else {
 		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, o, &r)
 	}
@@ -138,46 +160,42 @@ func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) 
 }
 
 // targets is the union of what LiveKit lists, what the index holds and what has an actor. On an error it is what is
-// known without LiveKit.
-func (s *Sweep) targets(ctx context.Context) ([]Target, error) {
-	known := map[string]*reconcile.RoomInfo{}
+// known without LiveKit. A node that does not answer is an error of the report; the index knows nearly all of its rooms.
+func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, error) {
+	known := map[string]bool{}
 	if err := s.indexed(ctx, known); err != nil {
 		return nil, err
 	}
 	for _, owner := range s.Owners() {
 		names, err := owner.Names(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("ask a node for its rooms: %w", err)
+			r.Errors, r.Error = r.Errors+1, fmt.Sprintf("ask a node for its rooms: %v", err)
 		}
 		for _, name := range names {
-			known[name] = nil
+			known[name] = true
 		}
 	}
 	call, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	listed, err := s.Rooms.ListRooms(call)
-	for _, info := range listed {
-		known[info.Name] = &info
-	}
-	targets := make([]Target, 0, len(known))
-	for name, info := range known {
-		targets = append(targets, Target{Name: name, Listed: info})
-	}
 	if err != nil {
-		return targets, fmt.Errorf("LiveKit does not list its rooms: %w", err)
+		err = fmt.Errorf("LiveKit does not list its rooms: %w", err)
 	}
-	return targets, nil
+	for _, info := range listed {
+		known[info.Name] = true
+	}
+	return slices.Sorted(maps.Keys(known)), err
 }
 
 // indexed adds the rooms of the index.
-func (s *Sweep) indexed(ctx context.Context, known map[string]*reconcile.RoomInfo) error {
+func (s *Sweep) indexed(ctx context.Context, known map[string]bool) error {
 	for cursor := ""; ; {
 		names, next, err := s.Index.Rooms(ctx, cursor, 1000, "")
 		if err != nil {
 			return fmt.Errorf("read the index of rooms: %w", err)
 		}
 		for _, name := range names {
-			known[name] = nil
+			known[name] = true
 		}
 		if cursor = next; cursor == "" {
 			return nil
@@ -186,11 +204,11 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]*reconcile.RoomInf
 }
 
 // rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences.
-func (s *Sweep) rounds(ctx context.Context, b Batch, targets []Target, o Options, r *Report) {
-	first := s.survey(ctx, b, targets)
+func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, r *Report) {
+	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
 	r.absorb(first, false)
-	v := judge(first, o.Force, s.held)
+	v := judge(first, o, s.held)
 	r.Held = v.held
 	if o.Scheduled {
 		s.held = 0
@@ -204,8 +222,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, targets []Target, o Options
 	}
 	if v.permit && sleep(ctx, lookPause-time.Since(looked)) == nil {
 		b.Permit = &reconcile.Permit{Leader: b.Leader, Cycle: b.Cycle, Streak: v.streak}
-		b.Rooms = nil
-		second := s.survey(ctx, b, named(v.rooms))
+		second := s.survey(ctx, b, v.rooms)
 		r.absorb(second, true)
 		first.add(Findings{Differences: second.Differences})
 	}
@@ -214,17 +231,9 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, targets []Target, o Options
 	}
 }
 
-func named(rooms []string) []Target {
-	targets := make([]Target, len(rooms))
-	for i, name := range rooms {
-		targets[i].Name = name
-	}
-	return targets
-}
-
 // survey sends each owner its part and sums the findings.
-func (s *Sweep) survey(ctx context.Context, b Batch, targets []Target) Findings {
-	shares, lost := s.Router.split(targets)
+func (s *Sweep) survey(ctx context.Context, b Batch, rooms []string) Findings {
+	shares, lost := s.Router.split(rooms)
 	sum, mu, owners := Findings{}, sync.Mutex{}, sync.WaitGroup{}
 	if lost > 0 {
 		sum = failed(lost, fmt.Errorf("%d rooms have no owner that can be reached", lost))
@@ -232,10 +241,10 @@ func (s *Sweep) survey(ctx context.Context, b Batch, targets []Target) Findings 
 	for _, part := range shares {
 		owners.Go(func() {
 			mine := b
-			mine.Rooms = part.targets
+			mine.Rooms = part.rooms
 			f, err := part.owner.Survey(ctx, mine)
 			if err != nil {
-				f.add(failed(len(part.targets)-f.Examined, err))
+				f.add(failed(max(0, len(part.rooms)-f.Examined-f.Errors), err))
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -1,0 +1,236 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+func TestARoomKeepsItsOrder(t *testing.T) {
+	bubble(t, func(r *rig) {
+		// Commits take their time, by chance; each room's events are sent without waiting for an answer.
+		dice := rand.New(rand.NewPCG(1, 2))
+		var mu sync.Mutex
+		r.faults.set(func(memstore.Op, string) memstore.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			return memstore.Fault{Delay: time.Duration(dice.IntN(20)) * time.Millisecond}
+		})
+		var sent sync.WaitGroup
+		for n := range 20 {
+			room := fmt.Sprint("r", n)
+			for i := range 30 {
+				for _, e := range []func(string, string) (ev event){r.lk.join, r.lk.leave} {
+					ev := e(room, fmt.Sprint(i))
+					sent.Go(func() {
+						if err := r.deliver(ev); err != nil {
+							t.Error(err)
+						}
+					})
+					synctest.Wait() // it is in the mailbox
+				}
+			}
+		}
+		sent.Wait()
+		got := map[string][]string{}
+		for _, entry := range r.store.Feed() {
+			if entry["type"] != "room_snapshot" {
+				got[entry["room"]] = append(got[entry["room"]], entry["type"]+entry["identity"])
+			}
+		}
+		var want []string
+		for i := range 30 {
+			want = append(want, fmt.Sprint("participant_joined", i), fmt.Sprint("participant_left", i))
+		}
+		for room, order := range got {
+			if !slices.Equal(order, want[1:]) { // the first join is the snapshot
+				t.Fatalf("room %s took them as %v", room, order)
+			}
+		}
+		if len(got) != 20 {
+			t.Errorf("%d rooms", len(got))
+		}
+	})
+}
+
+func TestAStuckRoomHoldsNobody(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.faults.set(func(_ memstore.Op, room string) memstore.Fault { return memstore.Fault{Hang: room == "stuck"} })
+		stuck, e := make(chan error, 1), r.lk.join("stuck", "a")
+		go func() { stuck <- r.deliver(e) }()
+		synctest.Wait()
+		start := time.Now()
+		for i := range 100 {
+			r.must(r.lk.join(fmt.Sprint("free", i), "a"))
+		}
+		if time.Since(start) != 0 {
+			t.Errorf("the others waited %v", time.Since(start))
+		}
+		is(t, <-stuck, actors.ErrUnavailable)
+	})
+}
+
+func TestACrashedRoomComesBack(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		crash := func() { panic("a bug") }
+		r.faults.next(memstore.Commit, memstore.Fault{}, crash)
+		lost := r.lk.join("r", "b")
+		start := time.Now()
+		is(t, r.deliver(lost), actors.ErrUnavailable)
+		if time.Since(start) != 0 {
+			t.Errorf("the caller waited %v for the crash", time.Since(start))
+		}
+		r.must(lost) // waits in the mailbox for the restart
+		if took := time.Since(start); took != 100*time.Millisecond {
+			t.Errorf("the restart took %v", took)
+		}
+		if n := r.faults.count(memstore.Claim); n != 2 {
+			t.Errorf("%d claims: the room did not claim before it read", n)
+		}
+		r.present("r", "a", "b")
+
+		// It goes on crashing: the delay doubles to its limit, and the room is never given up.
+		r.faults.set(func(op memstore.Op, _ string) memstore.Fault {
+			if op == memstore.Claim || op == memstore.Commit {
+				panic("a bug")
+			}
+			return memstore.Fault{}
+		})
+		var at []int64
+		last := time.Now()
+		for range 12 {
+			for {
+				before := r.seen.get(&r.seen.crashed)
+				ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second) // no restart falls on its end
+				is(t, r.router.Deliver(ctx, lost), actors.ErrUnavailable)
+				cancel()
+				if r.seen.get(&r.seen.crashed) > before {
+					break
+				}
+			}
+			at = append(at, time.Since(last).Milliseconds())
+			last = time.Now()
+		}
+		want := []int64{0, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000, 30000}
+		if !slices.Equal(at, want) {
+			t.Fatalf("it crashed again after %v ms, want %v", at, want)
+		}
+		r.faults.set(nil)
+		time.Sleep(30 * time.Second)
+		r.must(r.lk.join("r", "c"))
+		r.present("r", "a", "b", "c")
+	})
+}
+
+func TestMailOfACrashedRoomIsHandledInOrder(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.start("r"))
+		r.faults.next(memstore.Commit, memstore.Fault{Delay: time.Second}, func() { r.faults.next(memstore.Commit, memstore.Fault{}, func() { panic("a bug") }) })
+		var sent sync.WaitGroup
+		failed := make(chan string, 10)
+		for i := range 10 {
+			who := fmt.Sprint(i)
+			e := r.lk.join("r", who)
+			sent.Go(func() {
+				if r.deliver(e) != nil {
+					failed <- who
+				}
+			})
+			synctest.Wait()
+		}
+		sent.Wait()
+		close(failed)
+		if who := <-failed; who != "1" {
+			t.Errorf("%q failed, want 1, at whose commit the room crashed", who)
+		}
+		r.present("r", "0", "2", "3", "4", "5", "6", "7", "8", "9")
+	})
+}
+
+func TestFinishedRoomsRest(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("live", "a"), r.lk.join("done", "a"))
+		r.must(r.lk.finish("done")...)
+		time.Sleep(time.Minute)
+		if got := r.names(); !slices.Equal(got, []string{"done", "live"}) {
+			t.Errorf("after a minute: %v", got)
+		}
+		time.Sleep(90 * time.Second)
+		if got := r.names(); !slices.Equal(got, []string{"live"}) {
+			t.Errorf("after the rest: %v", got)
+		}
+		if n := r.seen.get(&r.seen.rooms); n != 1 {
+			t.Errorf("%d rooms observed", n)
+		}
+		time.Sleep(time.Hour)
+		if got := r.names(); !slices.Equal(got, []string{"live"}) {
+			t.Errorf("after an hour: %v", got)
+		}
+	})
+}
+
+func TestTheSyncKeepsNoFinishedRoomAwake(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("done", "a"))
+		r.must(r.lk.finish("done")...)
+		for range 10 {
+			r.sync(actors.Options{Scheduled: true})
+			time.Sleep(31 * time.Second)
+		}
+		if got := r.names(); len(got) != 0 {
+			t.Errorf("%v still have actors", got)
+		}
+	})
+}
+
+// While a room stops, its mail waits: nothing falls behind the stop.
+func TestMailDuringTheStop(t *testing.T) {
+	const rest = 200 * time.Millisecond
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		r.must(r.lk.finish("r")...)
+		// The room is busy when its rest is over: the stop waits behind a slow commit.
+		time.Sleep(rest - time.Millisecond)
+		r.faults.next(memstore.Commit, memstore.Fault{Delay: 2 * time.Second})
+		var sent sync.WaitGroup
+		var busy, handled int
+		var mu sync.Mutex
+		send := func(e event) {
+			sent.Go(func() {
+				err := r.deliver(e)
+				mu.Lock()
+				defer mu.Unlock()
+				switch err {
+				case nil:
+					handled++
+				case actors.ErrBusy:
+					busy++
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		send(r.lk.start("r"))
+		time.Sleep(time.Second) // beyond the rest
+		for i := range 1010 {
+			send(r.lk.join("r", fmt.Sprintf("%04d", i)))
+			synctest.Wait()
+		}
+		sent.Wait()
+		if handled != 1001 || busy != 10 {
+			t.Errorf("%d handled and %d refused as too many, want 1001 and 10", handled, busy)
+		}
+		if n := r.faults.count(memstore.Claim); n != 2 {
+			t.Errorf("%d claims: the room did not stop in between", n)
+		}
+	}, func(c *actors.HostConfig) { c.Rest = rest })
+}

@@ -1,0 +1,158 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// livekit is a scripted LiveKit: what its API shows, and the webhooks that it would send.
+type livekit struct {
+	mu     sync.Mutex
+	rooms  map[string]*stage
+	sids   int
+	listed int                // calls of Listed
+	looks  map[string][]int64 // when each room's participants were asked for, Unix ms
+	fault  func(room string) (empty bool, err error)
+}
+
+var _ actors.Rooms = (*livekit)(nil)
+
+type stage struct {
+	info   reconcile.RoomInfo
+	people []reconcile.Participant
+}
+
+func newLivekit() *livekit {
+	return &livekit{rooms: map[string]*stage{}, looks: map[string][]int64{}}
+}
+
+func (l *livekit) sid(prefix string) string {
+	l.sids++
+	return fmt.Sprint(prefix, l.sids)
+}
+
+// event needs the lock.
+func (l *livekit) event(kind reconcile.EventKind, s *stage, p reconcile.Participant) reconcile.Event {
+	return reconcile.Event{ID: l.sid("EV_"), Kind: kind, CreatedAt: time.Now().Unix(), Room: s.info, Participant: p}
+}
+
+// start makes a room.
+func (l *livekit) start(room string) reconcile.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := &stage{info: reconcile.RoomInfo{Name: room, SID: l.sid("RM_"), CreatedMs: time.Now().UnixMilli()}}
+	l.rooms[room] = s
+	return l.event(reconcile.Started, s, reconcile.Participant{})
+}
+
+// join brings someone into a room, which is made if needed.
+func (l *livekit) join(room, identity string) reconcile.Event {
+	l.mu.Lock()
+	s := l.rooms[room]
+	l.mu.Unlock()
+	if s == nil {
+		l.start(room)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s = l.rooms[room]
+	p := reconcile.Participant{Identity: identity, SID: l.sid("PA_"), JoinedAt: time.Now().UnixMilli(), Version: 1}
+	s.people = append(s.people, p)
+	return l.event(reconcile.Joined, s, p)
+}
+
+func (l *livekit) leave(room, identity string) reconcile.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.rooms[room]
+	i := slices.IndexFunc(s.people, func(p reconcile.Participant) bool { return p.Identity == identity })
+	p := s.people[i]
+	s.people = slices.Delete(slices.Clone(s.people), i, i+1)
+	return l.event(reconcile.Left, s, p)
+}
+
+// finish ends a room at once: all that LiveKit would send.
+func (l *livekit) finish(room string) (events []reconcile.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.rooms[room]
+	for _, p := range s.people {
+		events = append(events, l.event(reconcile.Left, s, p))
+	}
+	delete(l.rooms, room)
+	return append(events, l.event(reconcile.Finished, s, reconcile.Participant{}))
+}
+
+// order gives the faults of the API from now on; room is "" for lists of rooms.
+func (l *livekit) order(fault func(room string) (empty bool, err error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fault = fault
+}
+
+// answer needs the lock.
+func (l *livekit) answer(ctx context.Context, room string) (empty bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if l.fault != nil {
+		return l.fault(room)
+	}
+	return false, nil
+}
+
+func (l *livekit) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	empty, err := l.answer(ctx, "")
+	if empty || err != nil {
+		return nil, err
+	}
+	var infos []reconcile.RoomInfo
+	for _, name := range slices.Sorted(maps.Keys(l.rooms)) {
+		infos = append(infos, l.rooms[name].info)
+	}
+	return infos, nil
+}
+
+func (l *livekit) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.listed++
+	empty, err := l.answer(ctx, "")
+	if empty || err != nil {
+		return nil, err
+	}
+	infos := map[string]reconcile.RoomInfo{}
+	for _, name := range names {
+		if s := l.rooms[name]; s != nil {
+			infos[name] = s.info
+		}
+	}
+	return infos, nil
+}
+
+func (l *livekit) Participants(ctx context.Context, room string) ([]reconcile.Participant, int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.looks[room] = append(l.looks[room], time.Now().UnixMilli())
+	empty, err := l.answer(ctx, room)
+	if empty || err != nil || l.rooms[room] == nil {
+		return nil, 0, err
+	}
+	return slices.Clone(l.rooms[room].people), 0, nil
+}
+
+// looked is when a room's participants were asked for.
+func (l *livekit) looked(room string) []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.looks[room])
+}

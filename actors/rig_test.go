@@ -1,0 +1,280 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+type event = reconcile.Event
+
+var errReset = errors.New("connection reset")
+
+// rig is one node over a fake store and a scripted LiveKit, in a bubble of virtual time.
+type rig struct {
+	*testing.T
+	store  *memstore.Store
+	faults *faults
+	lk     *livekit
+	own    *ownership
+	seen   *observer
+	host   *actors.Host
+	router *actors.Router
+	sweep  *actors.Sweep
+}
+
+// bubble runs a test with a rig; the configuration may be changed before it starts.
+func bubble(t *testing.T, test func(*rig), change ...func(*actors.HostConfig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, change...)
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if err := r.host.Stop(ctx); err != nil {
+				t.Errorf("stop: %v", err)
+			}
+			time.Sleep(time.Minute) // timers of the actor library run out
+		}()
+		test(r)
+	})
+}
+
+func newRig(t *testing.T, change ...func(*actors.HostConfig)) *rig {
+	r := &rig{T: t, store: memstore.New(memstore.Options{Feed: true}), lk: newLivekit(), own: newOwnership(), seen: &observer{}}
+	r.faults = &faults{}
+	store := &memstore.Faulty{Store: r.store, Order: r.faults.of}
+	clock := actors.NewSystemClock()
+	c := actors.HostConfig{Store: store, Rooms: r.lk, Ownership: r.own, Clock: clock, Observer: r.seen, Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&c)
+	}
+	host, err := actors.NewHost(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.host = host
+	r.router = actors.NewRouter(r.own, func(node string) (actors.Owner, bool) { return host, node == "n1" })
+	r.sweep = actors.NewSweep(actors.SweepConfig{Rooms: r.lk, Index: r.store, Router: r.router, Clock: clock,
+		Owners: func() []actors.Owner { return []actors.Owner{host} }, Log: slog.New(slog.DiscardHandler), StaleAfter: 30 * time.Minute})
+	return r
+}
+
+// deliver brings a webhook as the HTTP endpoint does: for at most 5 s.
+func (r *rig) deliver(e reconcile.Event) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return r.router.Deliver(ctx, e)
+}
+
+func (r *rig) must(events ...reconcile.Event) {
+	r.Helper()
+	for _, e := range events {
+		if err := r.deliver(e); err != nil {
+			r.Fatalf("event %s: %v", e.ID, err)
+		}
+	}
+}
+
+func (r *rig) sync(o actors.Options) actors.Report {
+	r.Helper()
+	report, err := r.sweep.Sync(context.Background(), r.own.Leader(), o)
+	if err != nil {
+		r.Fatalf("sync: %v", err)
+	}
+	return report
+}
+
+// present expects who is in a room; none at all for a room without keys.
+func (r *rig) present(room string, want ...string) {
+	r.Helper()
+	states, ok := r.store.Get(memstore.States, room)
+	participants, both := r.store.Get(memstore.Participants, room)
+	if ok != both {
+		r.Errorf("room %q has one key without the other", room)
+	}
+	var got []string
+	if ok {
+		state, err := reconcile.DecodeState([]byte(states))
+		if err != nil {
+			r.Fatalf("room %q: %v", room, err)
+		}
+		for _, m := range state.Roster {
+			got = append(got, m.Identity)
+		}
+		if list := string(state.Present(reconcile.Kinds{"STANDARD": true, "SIP": true})); list != participants {
+			r.Errorf("room %q: the states say %s, the participants %s", room, list, participants)
+		}
+	}
+	if !slices.Equal(got, want) || ok != (want != nil) {
+		r.Errorf("room %q holds %q (keys: %v), want %q", room, got, ok, want)
+	}
+}
+
+// names are the rooms that have an actor.
+func (r *rig) names() []string {
+	r.Helper()
+	names, err := r.host.Names(context.Background())
+	if err != nil {
+		r.Fatal(err)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func is(t testing.TB, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("the error is %v, want %v", got, want)
+	}
+}
+
+// faults orders the store's faults.
+type faults struct {
+	mu    sync.Mutex
+	rule  func(op memstore.Op, room string) memstore.Fault
+	calls map[memstore.Op]int
+}
+
+func (f *faults) of(op memstore.Op, room string) memstore.Fault {
+	f.mu.Lock()
+	if f.calls == nil {
+		f.calls = map[memstore.Op]int{}
+	}
+	f.calls[op]++
+	rule := f.rule
+	f.mu.Unlock()
+	if rule == nil {
+		return memstore.Fault{}
+	}
+	return rule(op, room)
+}
+
+// set orders faults from now on; nil ends them.
+func (f *faults) set(rule func(op memstore.Op, room string) memstore.Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rule = rule
+}
+
+// next gives the next call of op a fault, and calls do in its place of the order.
+func (f *faults) next(op memstore.Op, fault memstore.Fault, do ...func()) {
+	var once sync.Once
+	f.set(func(o memstore.Op, _ string) (now memstore.Fault) {
+		if o == op {
+			once.Do(func() {
+				now = fault
+				for _, f := range do {
+					f()
+				}
+			})
+		}
+		return now
+	})
+}
+
+func (f *faults) count(op memstore.Op) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[op]
+}
+
+// ownership is a view of one node, n1, unless a test moves the rooms.
+type ownership struct {
+	mu     sync.Mutex
+	owner  string
+	claim  reconcile.Claim
+	leader reconcile.Token
+}
+
+func newOwnership() *ownership {
+	return &ownership{owner: "n1", claim: reconcile.Claim{Generation: 1, Epoch: 5, Incarnation: 4}, leader: reconcile.Token{Generation: 1, Index: 9}}
+}
+
+func (o *ownership) change(f func(*ownership)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f(o)
+}
+
+func (o *ownership) Owner(string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.owner, nil
+}
+
+func (o *ownership) Claim(string) (reconcile.Claim, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.owner != "n1" {
+		return reconcile.Claim{}, actors.ErrNotOwner
+	}
+	return o.claim, nil
+}
+
+func (o *ownership) Leader() reconcile.Token {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.leader
+}
+
+type observer struct {
+	mu                            sync.Mutex
+	commits, refusals             int
+	polls, failed, crashed, rooms int
+}
+
+func (o *observer) note(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f()
+}
+
+func (o *observer) get(n *int) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return *n
+}
+
+func (o *observer) Committed(reconcile.Cause, bool, time.Duration) { o.note(func() { o.commits++ }) }
+func (o *observer) Refused(error)                                  { o.note(func() { o.refusals++ }) }
+func (o *observer) Crashed()                                       { o.note(func() { o.crashed++ }) }
+func (o *observer) Rooms(n int)                                    { o.note(func() { o.rooms = n }) }
+func (o *observer) Polled(ok bool) {
+	o.note(func() {
+		o.polls++
+		if !ok {
+			o.failed++
+		}
+	})
+}
+
+// keys are all public keys of the store, for a comparison byte for byte, with its feed's length.
+func (r *rig) keys(rooms ...string) map[string]string {
+	all := map[string]string{}
+	for _, room := range rooms {
+		for _, k := range []memstore.Key{memstore.Participants, memstore.States} {
+			if v, ok := r.store.Get(k, room); ok {
+				all[string(k)+":"+room] = v
+			}
+		}
+	}
+	return all
+}
+
+func same(t testing.TB, what string, got, want map[string]string) {
+	t.Helper()
+	if !maps.Equal(got, want) {
+		t.Errorf("%s\n%v, want\n%v", what, got, want)
+	}
+}

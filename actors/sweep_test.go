@@ -1,0 +1,606 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+// crowd makes n rooms of one each, known to all.
+func crowd(r *rig, n int) (rooms []string) {
+	for i := range n {
+		room := fmt.Sprint("room", i)
+		r.must(r.lk.join(room, "a"))
+		rooms = append(rooms, room)
+	}
+	return rooms
+}
+
+func drift(t testing.TB, r actors.Report, want map[reconcile.Reason]int) {
+	t.Helper()
+	if fmt.Sprint(r.Drift) != fmt.Sprint(want) {
+		t.Errorf("drift %v, want %v", r.Drift, want)
+	}
+}
+
+func TestTheFirstSyncSeesWhatNoWebhookTold(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.join("r", "a")
+		r.lk.join("r", "b")
+		r.lk.start("empty")
+		report := r.sync(actors.Options{Scheduled: true})
+		r.present("r", "a", "b")
+		r.present("empty", []string{}...)
+		if report.Synced != 2 || report.Errors != 0 || report.Changed != 2 || report.Cleaned != 0 {
+			t.Errorf("%+v", report)
+		}
+		drift(t, report, map[reconcile.Reason]int{reconcile.UnseenRoom: 2, reconcile.MissedJoin: 2})
+		if again := r.sync(actors.Options{}); again.Changed != 0 || len(again.Drift) != 0 || again.Rooms != 2 || again.People != 2 {
+			t.Errorf("a second sync: %+v", again)
+		}
+	})
+}
+
+func TestSilenceRemovesInTwoRounds(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"), r.lk.join("r", "gone"), r.lk.join("over", "a"))
+		r.lk.leave("r", "gone")
+		r.lk.finish("over")
+		r.lk.join("r", "new")
+		start := time.Now()
+		report := r.sync(actors.Options{Scheduled: true})
+		r.present("r", "a", "new")
+		r.present("over")
+		if report.Synced != 2 || report.Cleaned != 1 || report.Errors != 0 || report.Held != nil {
+			t.Errorf("%+v", report)
+		}
+		drift(t, report, map[reconcile.Reason]int{reconcile.MissedJoin: 1, reconcile.MissedLeave: 1, reconcile.Ghost: 1, reconcile.UnseenFinish: 1})
+		if took := time.Since(start); took < time.Second || took > 2*time.Second {
+			t.Errorf("it took %v, want the two looks 1 s apart", took)
+		}
+	})
+}
+
+// What comes back between the rounds stays.
+func TestTheSecondRoundLooksAnew(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"), r.lk.join("s", "a"))
+		r.lk.order(func(string) (bool, error) { return true, nil })
+		time.AfterFunc(500*time.Millisecond, func() { r.lk.order(nil) })
+		if report := r.sync(actors.Options{Scheduled: true}); report.Cleaned != 0 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("r", "a")
+		r.present("s", "a")
+	})
+}
+
+func TestALiveKitThatFailsDeletesNothing(t *testing.T) {
+	for name, fault := range map[string]func(string) (bool, error){
+		"all fail":          func(string) (bool, error) { return false, errReset },
+		"lists fail":        func(room string) (bool, error) { return room == "", map[bool]error{true: errReset}[room == ""] },
+		"participants fail": func(room string) (bool, error) { return true, map[bool]error{true: errReset}[room != ""] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				rooms := crowd(r, 3)
+				before := r.keys(rooms...)
+				r.lk.order(fault)
+				for range 5 {
+					if report := r.sync(actors.Options{Scheduled: true, Force: true}); report.Errors != 3 || report.Synced != 0 || report.Error == "" {
+						t.Errorf("%+v", report)
+					}
+				}
+				same(t, "the keys have changed", r.keys(rooms...), before)
+			})
+		})
+	}
+}
+
+func TestTheBreaker(t *testing.T) {
+	scheduled, manual := actors.Options{Scheduled: true}, actors.Options{}
+	for _, c := range []struct {
+		name    string
+		rooms   int // of them all but one vanish
+		cycles  []actors.Options
+		held    []int // cycles that held, as each report says; 0 is none
+		removed bool
+	}{
+		{"ten are let through", 11, []actors.Options{scheduled}, []int{0}, true},
+		{"eleven are held", 12, []actors.Options{scheduled, scheduled}, []int{1, 2}, false},
+		{"three scheduled cycles agree", 12, []actors.Options{scheduled, scheduled, scheduled}, []int{1, 2, 0}, true},
+		{"a manual sync does not count", 12, []actors.Options{scheduled, manual, manual, manual, scheduled}, []int{1, 1, 1, 1, 2}, false},
+		{"force", 12, []actors.Options{scheduled, {Force: true}}, []int{1, 0}, true},
+		{"a dry run of force", 12, []actors.Options{scheduled, scheduled, {Force: true, DryRun: true}, scheduled}, []int{1, 2, 0, 0}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				rooms := crowd(r, c.rooms)
+				for _, room := range rooms[1:] {
+					r.lk.finish(room)
+				}
+				for i, o := range c.cycles {
+					report, held := r.sync(o), 0
+					if report.Held != nil {
+						held = report.Held.Cycles
+						if report.Held.Rooms != c.rooms-1 || report.Held.Participants != c.rooms-1 {
+							t.Errorf("cycle %d: held %+v", i, report.Held)
+						}
+					}
+					if held != c.held[i] {
+						t.Errorf("cycle %d: held for %d cycles, want %d", i, held, c.held[i])
+					}
+					if i < len(c.cycles)-1 {
+						r.present("room1", "a")
+					}
+					time.Sleep(30 * time.Second)
+				}
+				if r.present("room0", "a"); c.removed {
+					r.present("room1")
+				} else {
+					r.present("room1", "a")
+				}
+			})
+		})
+	}
+}
+
+func TestRecoveryResetsTheBreaker(t *testing.T) {
+	bubble(t, func(r *rig) {
+		rooms := crowd(r, 20)
+		lie := true
+		r.lk.order(func(string) (bool, error) { return lie, nil })
+		for _, now := range []bool{true, true, false, true, true} {
+			lie = now
+			if report := r.sync(actors.Options{Scheduled: true}); (report.Held != nil) != now || report.Cleaned != 0 {
+				t.Errorf("%+v", report)
+			}
+		}
+		for _, room := range rooms {
+			r.present(room, "a")
+		}
+	})
+}
+
+func TestTheUnionOfIndexLiveKitAndActors(t *testing.T) {
+	bubble(t, func(r *rig) {
+		ctx := context.Background()
+		r.lk.join("listed", "a") // only LiveKit knows it
+		gone := r.lk.join("indexed", "a")
+		r.must(gone, r.lk.join("actor", "a"))
+		r.lk.finish("indexed") // only the index has it, once its actor rests
+		if err := r.host.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		fresh := newRig(t, func(c *actors.HostConfig) {
+			c.Store, c.Rooms = &memstore.Faulty{Store: r.store, Order: r.faults.of}, r.lk
+		})
+		r.host, r.router, r.sweep = fresh.host, fresh.router, fresh.sweep
+		r.sweep.Index, r.sweep.Rooms = r.store, r.lk
+		r.must(r.lk.join("actor", "b"))
+		r.store.Unlist("actor") // only its actor knows it
+		r.lk.order(func(room string) (bool, error) { return false, nil })
+		r.lk.finish("actor")
+		report := r.sync(actors.Options{})
+		if report.Synced != 3 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("listed", "a")
+		r.present("indexed")
+		r.present("actor")
+	})
+}
+
+func TestOnlyTheNewestLeaderHasEffects(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		old := r.own.leader
+		newer := reconcile.Token{Generation: 1, Index: old.Index + 1}
+		ctx := context.Background()
+		batch := actors.Batch{Leader: old, Cycle: 1, Rooms: []string{"r"}}
+
+		// A newer leader's batch ends the older one's that is under way.
+		r.lk.finish("r")
+		r.lk.order(func(string) (bool, error) { return false, nil })
+		slow := make(chan error, 1)
+		go func() {
+			b := batch
+			b.Cycle = 2
+			_, err := r.host.Survey(ctx, b)
+			if err == nil {
+				time.Sleep(time.Second)
+				b.Permit = &reconcile.Permit{Leader: old, Cycle: 2}
+				_, err = r.host.Survey(ctx, b)
+			}
+			slow <- err
+		}()
+		time.Sleep(500 * time.Millisecond)
+		if _, err := r.host.Survey(ctx, actors.Batch{Leader: newer, Cycle: 1, Rooms: []string{"r"}}); err != nil {
+			t.Error(err)
+		}
+		is(t, <-slow, actors.ErrFenced)
+		r.present("r", "a")
+
+		// The view knows of a newer one.
+		r.own.change(func(o *ownership) { o.leader = reconcile.Token{Generation: 2} })
+		_, err := r.host.Survey(ctx, actors.Batch{Leader: newer, Cycle: 3, Rooms: []string{"r"}})
+		is(t, err, actors.ErrFenced)
+		r.present("r", "a")
+	})
+}
+
+func TestANewerLeaderCancelsTheBatchUnderWay(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		r.lk.leave("r", "a")
+		r.faults.next(memstore.Commit, memstore.Fault{Hang: true})
+		ctx, old := context.Background(), r.own.leader
+		done := make(chan error, 1)
+		start := time.Now()
+		go func() {
+			_, err := r.host.Survey(ctx, actors.Batch{Leader: old, Cycle: 1, Rooms: []string{"r"}})
+			done <- err
+		}()
+		synctest.Wait()
+		newer := reconcile.Token{Generation: old.Generation, Index: old.Index + 1}
+		go func() { _, _ = r.host.Survey(ctx, actors.Batch{Leader: newer, Cycle: 2, Rooms: []string{"r"}}) }()
+		is(t, <-done, actors.ErrFenced)
+		if time.Since(start) != 0 {
+			t.Errorf("it went on for %v", time.Since(start))
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestAStaleLeadersPermitIsRefusedByTheStore(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"), r.lk.join("r", "b"), r.lk.join("r", "c"))
+		ctx, low := context.Background(), r.own.leader
+		high := reconcile.Token{Generation: low.Generation, Index: low.Index + 5}
+		r.lk.leave("r", "a")
+		if _, err := r.sweep.Sync(ctx, high, actors.Options{}); err != nil { // removes, so its token is stored
+			t.Fatal(err)
+		}
+		r.present("r", "b", "c")
+		// Another node, whose view knows of no newer leader, takes an older leader's sync.
+		if err := r.host.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		fresh := newRig(t, func(c *actors.HostConfig) {
+			c.Store, c.Rooms = &memstore.Faulty{Store: r.store, Order: r.faults.of}, r.lk
+		})
+		r.host = fresh.host
+		fresh.sweep.Index, fresh.sweep.Rooms = r.store, r.lk
+		r.lk.leave("r", "b")
+		report, err := fresh.sweep.Sync(ctx, low, actors.Options{})
+		if err != nil || report.Errors != 1 {
+			t.Errorf("%+v %v", report, err)
+		}
+		r.present("r", "b", "c")
+	})
+}
+
+func TestAPlainSyncJoinsAndOthersQueue(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		r.lk.leave("r", "a") // so that a cycle takes its two rounds
+		var cycles sync.WaitGroup
+		var mu sync.Mutex
+		ends := map[string]time.Duration{}
+		start := time.Now()
+		run := func(name string, o actors.Options) {
+			cycles.Go(func() {
+				report := r.sync(o)
+				mu.Lock()
+				defer mu.Unlock()
+				ends[name] = time.Since(start)
+				if report.Forced != o.Force || report.DryRun != o.DryRun {
+					t.Errorf("%s got another cycle's report: %+v", name, report)
+				}
+			})
+			synctest.Wait()
+		}
+		run("first", actors.Options{Scheduled: true})
+		run("joins", actors.Options{})
+		looks := len(r.lk.looked("r"))
+		run("dry", actors.Options{DryRun: true})
+		run("forced", actors.Options{Force: true})
+		if n := len(r.lk.looked("r")); n != looks {
+			t.Error("a cycle began while another ran")
+		}
+		cycles.Wait()
+		if ends["first"] != ends["joins"] || ends["dry"] < ends["first"] || ends["forced"] < ends["first"] {
+			t.Errorf("they ended after %v", ends)
+		}
+		if n := len(r.lk.looked("r")); n != 4 {
+			t.Errorf("%d looks, want 2 of the first and 1 of each that queued", n)
+		}
+	})
+}
+
+func TestWhoeverJoinsOutlivesTheStarter(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		r.lk.leave("r", "a")
+		ctx, cancel := context.WithCancel(context.Background())
+		started, joined := make(chan error, 1), make(chan actors.Report, 1)
+		go func() {
+			_, err := r.sweep.Sync(ctx, r.own.Leader(), actors.Options{})
+			started <- err
+		}()
+		synctest.Wait()
+		go func() { joined <- r.sync(actors.Options{Scheduled: true}) }()
+		synctest.Wait()
+		cancel()
+		is(t, <-started, context.Canceled)
+		if report := <-joined; report.Synced != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("r", []string{}...)
+	})
+}
+
+func TestADryRunChangesNothing(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"), r.lk.join("r", "gone"), r.lk.join("over", "a"), r.lk.join("altered", "a"))
+		r.lk.leave("r", "gone")
+		r.lk.finish("over")
+		r.lk.join("unseen", "a")
+		r.store.Set(memstore.Participants, "altered", `["someone"]`)
+		rooms := []string{"r", "over", "unseen", "altered"}
+		before, feed := r.keys(rooms...), len(r.store.Feed())
+		report := r.sync(actors.Options{DryRun: true})
+		same(t, "a dry run changed the keys", r.keys(rooms...), before)
+		if n := len(r.store.Feed()); n != feed {
+			t.Errorf("a dry run wrote %d feed entries", n-feed)
+		}
+		var got []string
+		for _, d := range report.Differences {
+			got = append(got, fmt.Sprint(d.Room, " ", d.Change, " ", d.Identity))
+		}
+		slices.Sort(got)
+		want := []string{"altered room_snapshot ", "over participant_left a", "over room_finished ", "r participant_left gone",
+			"unseen participant_joined a", "unseen room_started "}
+		if !slices.Equal(got, want) {
+			t.Errorf("differences %q, want %q", got, want)
+		}
+		if report.Cleaned != 1 || report.Synced != 4 || report.Errors != 0 || report.Drift[reconcile.ForeignChange] != 1 {
+			t.Errorf("%+v", report)
+		}
+		r.sync(actors.Options{})
+		r.present("r", "a")
+		r.present("over")
+		r.present("unseen", "a")
+		r.present("altered", "a")
+	})
+}
+
+func TestFullSync(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.join("r", "a")
+		orphan(r, "orphan")
+		synced, cleaned, err := r.sweep.FullSync(context.Background(), r.own.Leader(), actors.Options{})
+		if err != nil || synced.Synced != 2 || cleaned.Cleaned != 1 || synced.Errors+cleaned.Errors != 0 {
+			t.Errorf("%+v\n%+v\n%v", synced, cleaned, err)
+		}
+		r.present("r", "a")
+		if names, _ := r.store.Index(context.Background()); !slices.Equal(names, []string{"r"}) {
+			t.Errorf("the index holds %q", names)
+		}
+	})
+}
+
+// orphan leaves a room in the index whose keys are gone.
+func orphan(r *rig, room string) {
+	r.must(r.lk.join(room, "a"))
+	r.must(r.lk.finish(room)...)
+	enlist(r, room)
+}
+
+// enlist puts a room without keys into the index: its keys appear, are discovered, and vanish.
+func enlist(r *rig, room string) {
+	r.store.Set(memstore.States, room, "x")
+	if err := r.store.Discover(context.Background(), 0); err != nil {
+		r.Error(err)
+	}
+	r.store.Delete(memstore.States, room)
+}
+
+func TestCleanup(t *testing.T) {
+	bubble(t, func(r *rig) {
+		ctx := context.Background()
+		cleanup := func(o actors.Options) actors.Report {
+			report, err := r.sweep.Cleanup(ctx, r.own.Leader(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return report
+		}
+		kept := 0
+		r.sweep.Housekeeping = func(context.Context) error { kept++; return nil }
+		r.must(r.lk.join("fresh", "a"), r.lk.join("gone", "a"), r.lk.join("still", "a"))
+		r.sync(actors.Options{})
+		orphan(r, "orphan")
+		r.lk.finish("gone")
+
+		dry := cleanup(actors.Options{DryRun: true})
+		if dry.Cleaned != 1 || len(dry.Differences) != 1 || dry.Differences[0].Room != "orphan" || kept != 0 {
+			t.Errorf("dry: %+v", dry)
+		}
+		if report := cleanup(actors.Options{}); report.Cleaned != 1 || report.Errors != 0 || kept != 1 {
+			t.Errorf("%+v", report)
+		}
+		r.present("gone", "a") // it was confirmed a moment ago
+
+		time.Sleep(29 * time.Minute)
+		r.must(r.lk.join("fresh", "b"))
+		cleanup(actors.Options{})
+		r.present("gone", "a")
+		time.Sleep(2 * time.Minute)
+		r.lk.order(func(room string) (bool, error) { return false, errReset }) // an outage confirms nothing
+		if report := cleanup(actors.Options{}); report.Cleaned != 0 || report.Errors != 3 {
+			t.Errorf("%+v", report)
+		}
+		r.lk.order(nil)
+		report := cleanup(actors.Options{})
+		if report.Cleaned != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("gone")
+		r.present("still", "a")
+		r.present("fresh", "a", "b")
+		if last := r.store.Feed()[len(r.store.Feed())-1]; last["cause"] != "cleanup" {
+			t.Errorf("the last cause is %q", last["cause"])
+		}
+	})
+}
+
+func TestCleanupIsUnderTheBreaker(t *testing.T) {
+	bubble(t, func(r *rig) {
+		rooms := crowd(r, 20)
+		for _, room := range rooms {
+			r.lk.finish(room)
+		}
+		for range 4 {
+			time.Sleep(time.Hour)
+			report, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), actors.Options{})
+			if err != nil || report.Cleaned != 0 || report.Held == nil || report.Held.Rooms != 20 || report.Held.Cycles != 0 {
+				t.Errorf("%+v %v", report, err)
+			}
+		}
+		r.present("room0", "a")
+	})
+}
+
+func TestCleanupOfAnOlderLeader(t *testing.T) {
+	bubble(t, func(r *rig) {
+		orphan(r, "orphan")
+		old := r.own.leader
+		r.own.change(func(o *ownership) { o.leader.Index++ })
+		report, err := r.sweep.Cleanup(context.Background(), old, actors.Options{})
+		if err != nil || report.Cleaned != 0 || report.Errors != 1 {
+			t.Errorf("%+v %v", report, err)
+		}
+		if names, _ := r.store.Index(context.Background()); len(names) != 1 {
+			t.Errorf("the index holds %q", names)
+		}
+	})
+}
+
+func TestForeignChanges(t *testing.T) {
+	for name, alter := range map[string]func(*rig){
+		"another value":   func(r *rig) { r.store.Set(memstore.Participants, "r", `["x"]`) },
+		"a missing key":   func(r *rig) { r.store.Delete(memstore.States, "r") },
+		"no keys":         func(r *rig) { r.store.Delete(memstore.States, "r"); r.store.Delete(memstore.Participants, "r") },
+		"a wrong type":    func(r *rig) { r.store.WrongType(memstore.States, "r") },
+		"not our JSON":    func(r *rig) { r.store.Set(memstore.States, "r", `{"participants":"?"}`) },
+		"a changed state": func(r *rig) { r.store.Set(memstore.States, "r", `{"roomName":"r","participants":[]}`) },
+	} {
+		for _, changed := range []bool{false, true} { // the room changes at once, too
+			for _, known := range []bool{false, true} { // to an actor
+				t.Run(fmt.Sprintf("%s, changed %v, known %v", name, changed, known), func(t *testing.T) {
+					bubble(t, func(r *rig) {
+						r.must(r.lk.join("r", "a"), r.lk.join("r", "b"))
+						before := r.keys("r")
+						if !known {
+							if err := r.host.Stop(context.Background()); err != nil {
+								t.Fatal(err)
+							}
+							fresh := newRig(t, func(c *actors.HostConfig) {
+								c.Store, c.Rooms = &memstore.Faulty{Store: r.store, Order: r.faults.of}, r.lk
+							})
+							r.host, r.sweep = fresh.host, fresh.sweep
+							r.sweep.Index, r.sweep.Rooms = r.store, r.lk
+						}
+						alter(r)
+						if changed {
+							r.lk.join("r", "c")
+						}
+						commits := len(r.store.Feed())
+						report := r.sync(actors.Options{Scheduled: true})
+						if report.Drift[reconcile.ForeignChange] != 1 || report.Changed != 1 || report.Errors != 0 {
+							t.Errorf("%+v", report)
+						}
+						if changed {
+							r.present("r", "a", "b", "c")
+						} else {
+							r.present("r", "a", "b")
+							if got := r.keys("r")["participants:r"]; got != before["participants:r"] {
+								t.Errorf("the participants are %s", got)
+							}
+						}
+						if n := len(r.store.Feed()) - commits; n != 1 {
+							t.Errorf("%d feed entries for the repair, want one snapshot", n)
+						}
+						if again := r.sync(actors.Options{}); len(again.Drift) != 0 || again.Changed != 0 {
+							t.Errorf("a second sync finds %v", again.Drift)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestKeysWithoutARecord(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.store.Set(memstore.States, "junk", `{"x":1}`)
+		r.store.WrongType(memstore.Participants, "junk")
+		r.store.Set(memstore.States, "r", `{"participants":[{"identity":"old","sid":"PA_x"}]}`)
+		r.lk.join("r", "a")
+		if err := r.store.Discover(context.Background(), 0); err != nil {
+			t.Fatal(err)
+		}
+		report := r.sync(actors.Options{Scheduled: true})
+		if report.Drift[reconcile.ForeignChange] == 0 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("r", "a")
+		r.present("junk")
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestLostDataIsWrittenAgainByOneSync(t *testing.T) {
+	bubble(t, func(r *rig) {
+		rooms := crowd(r, 150)
+		before := len(r.store.Feed())
+		r.store.Flush()
+		report := r.sync(actors.Options{Scheduled: true})
+		if report.Errors != 0 || report.Synced != 150 || report.Drift[reconcile.LostWrite] < 149 { // one may be a poll's
+			t.Errorf("%+v", report)
+		}
+		for _, room := range rooms {
+			r.present(room, "a")
+		}
+		if n := len(r.store.Feed()); n != before {
+			t.Errorf("%d feed entries, want a snapshot of each room", n)
+		}
+	}, func(c *actors.HostConfig) { c.Polls = 1 })
+}
+
+func TestASyncAwayFromTheIndexHasNoEffect(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		r.lk.leave("r", "a")
+		r.sweep.Index = broken{}
+		if report := r.sync(actors.Options{}); report.Errors != 1 || report.Synced != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("r", "a")
+	})
+}
+
+type broken struct{}
+
+func (broken) Rooms(context.Context, string, int, string) ([]string, string, error) {
+	return nil, "", errReset
+}
