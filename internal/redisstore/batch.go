@@ -24,11 +24,10 @@ type request struct {
 	script script
 	keys   []string
 	args   []any
-	bytes  int // about its size
-	list   bool
+	list   bool // put the room on the index
 	unlist bool // once done, take the room off the index and list its record
 
-	ctx  context.Context // the caller's: one that left before its request was sent is skipped
+	left <-chan struct{} // closed when its caller has left; a request that was not sent by then is skipped
 	done chan answer     // holds one, so that nobody waits for a caller that left
 }
 
@@ -57,7 +56,7 @@ func newBatcher(send func([]*request)) *batcher {
 
 // do sends r and waits for its answer, but not past ctx.
 func (b *batcher) do(ctx context.Context, r *request) ([]any, error) {
-	r.ctx, r.done = ctx, make(chan answer, 1)
+	r.left, r.done = ctx.Done(), make(chan answer, 1)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("not sent: %w", err)
 	}
@@ -99,7 +98,7 @@ func (b *batcher) gather() []*request {
 			kept = append(kept, b.queue[i:]...)
 			break
 		}
-		if r.ctx.Err() != nil {
+		if r.abandoned() {
 			continue
 		}
 		if _, busy := b.busy[r.room]; busy {
@@ -108,11 +107,34 @@ func (b *batcher) gather() []*request {
 		}
 		b.busy[r.room] = struct{}{}
 		batch = append(batch, r)
-		size += r.bytes
+		size += r.size()
 	}
 	clear(b.queue[len(kept):])
 	b.queue = kept
 	return batch
+}
+
+func (r *request) abandoned() bool {
+	select {
+	case <-r.left:
+		return true
+	default:
+		return false
+	}
+}
+
+// size is about how many bytes the request takes.
+func (r *request) size() int {
+	n := 0
+	for _, arg := range r.args {
+		switch v := arg.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	return n
 }
 
 func (b *batcher) fly(batch []*request) {

@@ -52,7 +52,6 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 		state = c.State.JSON(c.Room)
 		present := c.State.Present(s.kinds)
 		a = append(a, present, state, digest(present), digest(state))
-		r.bytes = len(present) + len(state)
 	} else {
 		a = append(a, "", "", "", "")
 	}
@@ -85,7 +84,7 @@ func (s *Store) feedArgs(a []any, c reconcile.Commit, state []byte) []any {
 		switch {
 		case change.Member != nil:
 			identity, data = change.Member.Identity, change.Member.JSON()
-		case state != nil && change.Type == reconcile.RoomSnapshot:
+		case change.Type == reconcile.RoomSnapshot && state != nil:
 			data = state
 		case c.State != nil && change.Type == reconcile.RoomSnapshot:
 			data = c.State.JSON(c.Room)

@@ -1,0 +1,158 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// wire is a sender that takes as long as a test says, and watches the batcher's promises.
+type wire struct {
+	t    *testing.T
+	took time.Duration
+
+	mu     sync.Mutex
+	flying map[string]bool
+	sent   []string // the requests' only argument, in the order of their batches
+	sizes  []int
+	most   int
+	now    int
+}
+
+func (w *wire) send(batch []*request) {
+	w.mu.Lock()
+	w.now++
+	w.most = max(w.most, w.now)
+	w.sizes = append(w.sizes, len(batch))
+	for _, r := range batch {
+		if w.flying[r.room] {
+			w.t.Errorf("room %q is in flight twice", r.room)
+		}
+		w.flying[r.room] = true
+		w.sent = append(w.sent, r.args[0].(string))
+	}
+	w.mu.Unlock()
+	time.Sleep(w.took) // virtual: the sender's time, not the test's
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now--
+	for _, r := range batch {
+		w.flying[r.room] = false
+		r.done <- answer{reply: []any{r.args[0]}}
+	}
+}
+
+func newWire(t *testing.T) (*wire, *batcher) {
+	w := &wire{t: t, took: time.Second, flying: map[string]bool{}}
+	return w, newBatcher(w.send)
+}
+
+func ask(ctx context.Context, b *batcher, room, what string) error {
+	_, err := b.do(ctx, &request{room: room, args: []any{what}})
+	return err
+}
+
+func TestBatchesGatherWhileTwoAreInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newWire(t)
+		var wg sync.WaitGroup
+		for i := range 300 {
+			wg.Go(func() {
+				if err := ask(t.Context(), b, fmt.Sprint(i), "x"); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		b.close()
+		if w.most != 2 || !slices.Equal(w.sizes, []int{1, 1, 128, 128, 42}) {
+			t.Errorf("batches of %v, %d at once", w.sizes, w.most)
+		}
+	})
+}
+
+func TestARoomKeepsItsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newWire(t)
+		var wg sync.WaitGroup
+		var want []string
+		for i := range 10 {
+			want = append(want, fmt.Sprint(i))
+			wg.Go(func() { _ = ask(t.Context(), b, "a", fmt.Sprint(i)) })
+			synctest.Wait()
+		}
+		began := time.Now()
+		if err := ask(t.Context(), b, "b", "b"); err != nil || time.Since(began) != w.took {
+			t.Errorf("another room waited %v: %v", time.Since(began), err)
+		}
+		wg.Wait()
+		got := slices.DeleteFunc(w.sent, func(s string) bool { return s == "b" })
+		if !slices.Equal(got, want) {
+			t.Errorf("sent in the order %v", got)
+		}
+	})
+}
+
+func TestLargeRequestsMakeSmallBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newWire(t)
+		var wg sync.WaitGroup
+		large := string(make([]byte, batchBytes/2))
+		for i := range 6 {
+			wg.Go(func() { _ = ask(t.Context(), b, fmt.Sprint(i), large) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		if !slices.Equal(w.sizes, []int{1, 1, 2, 2}) {
+			t.Errorf("batches of %v", w.sizes)
+		}
+	})
+}
+
+func TestCallersThatLeftAreNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newWire(t)
+		var wg sync.WaitGroup
+		for _, what := range []string{"sent", "left", "waits"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if what == "left" {
+				ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+			}
+			wg.Go(func() {
+				defer cancel()
+				if err := ask(ctx, b, "a", what); errors.Is(err, context.DeadlineExceeded) != (what == "left") {
+					t.Errorf("%s: %v", what, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if !slices.Equal(w.sent, []string{"sent", "waits"}) {
+			t.Errorf("sent: %v", w.sent)
+		}
+	})
+}
+
+func TestCloseAnswersEveryone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, b := newWire(t)
+		results := make(chan error, 2)
+		for range 2 {
+			go func() { results <- ask(t.Context(), b, "a", "x") }()
+			synctest.Wait()
+		}
+		b.close()
+		if first, second := <-results, <-results; !errors.Is(first, errClosed) || second != nil {
+			t.Errorf("queued: %v, in flight: %v", first, second)
+		}
+		if err := ask(t.Context(), b, "a", "x"); !errors.Is(err, errClosed) {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}

@@ -1,0 +1,87 @@
+// Package bench_test measures what docs/benchmarks.md reports, on the machine it runs on.
+package bench_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/redistest"
+)
+
+// BenchmarkCommit measures commits to a real Redis on this machine, each of a room with that many people of whom one
+// changes: one after another, and from 64 rooms at once, which the store batches.
+func BenchmarkCommit(b *testing.B) {
+	r := redistest.Start(b, "--appendonly", "no") // the disk is not what is measured
+	o := &redis.UniversalOptions{Addrs: []string{r.Addr}}
+	redisstore.Harden(o)
+	s, err := redisstore.Open(b.Context(), redisstore.Options{Client: redis.NewUniversalClient(o), Feed: true,
+		Kinds: reconcile.Kinds{"STANDARD": true}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	var rooms atomic.Int64
+	for _, people := range []int{2, 1000} {
+		b.Run(fmt.Sprintf("people=%d/one at a time", people), func(b *testing.B) {
+			room := newRoom(b, s, rooms.Add(1), people)
+			b.ResetTimer()
+			for b.Loop() {
+				room.commit(b, s)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+		})
+		b.Run(fmt.Sprintf("people=%d/64 rooms", people), func(b *testing.B) {
+			b.SetParallelism(32) // times GOMAXPROCS, 2 on the machine of docs/benchmarks.md
+			b.RunParallel(func(pb *testing.PB) {
+				room := newRoom(b, s, rooms.Add(1), people)
+				for pb.Next() {
+					room.commit(b, s)
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+		})
+	}
+}
+
+type room struct {
+	rec    reconcile.Record
+	roster []*reconcile.Member
+}
+
+func newRoom(b *testing.B, s *redisstore.Store, number int64, people int) *room {
+	b.Helper()
+	name := fmt.Sprintf("room-%d", number)
+	rec, err := s.Claim(b.Context(), name, reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &room{rec: rec}
+	for i := range people {
+		r.roster = append(r.roster, person(i, 1))
+	}
+	return r
+}
+
+func person(i int, version uint32) *reconcile.Member {
+	return reconcile.NewMember(reconcile.Participant{Identity: fmt.Sprintf("user-%d", i), SID: fmt.Sprintf("PA_%012d", i),
+		Name: "A User", Metadata: `{"role":"speaker","avatar":"https://example.com/a.png"}`, JoinedAt: 1795399866511, Version: version})
+}
+
+// commit writes the room with one member changed, as an update of metadata does.
+func (r *room) commit(b *testing.B, s *redisstore.Store) {
+	version := r.rec.Version + 1
+	i := int(version) % len(r.roster)
+	r.roster[i] = person(i, uint32(version))
+	c := reconcile.Commit{Room: r.rec.Room, Claim: r.rec.Claim, Expect: r.rec.Version, Version: version, Prev: r.rec.Version,
+		Public: reconcile.Write, State: &reconcile.State{SID: "RM_1", CreatedAt: 1795399866205, Version: version, Roster: r.roster},
+		Changes: []reconcile.Change{{Type: reconcile.ParticipantUpdated, Member: r.roster[i], SID: r.roster[i].SID}}}
+	if _, err := s.Commit(b.Context(), c); err != nil {
+		b.Error(err)
+	}
+	r.rec.Version = version
+}
