@@ -10,9 +10,11 @@ import (
 type draft struct {
 	room     *Room
 	now      Moment
+	polled   bool // the input is a look: those whom it ends are ended by a poll
+	rewrite  bool // the public keys are written whatever changes: they are not what the record says
 	open     bool
 	base     State     // the room's own fields; valid while open
-	roster   []*Member // copied before the first change
+	roster   []*Member // sorted by byJoin; copied before the first change
 	copied   bool
 	instance Instance
 	bury     map[string]Tombstone
@@ -21,10 +23,12 @@ type draft struct {
 	touched  []string
 	ask      *Ask
 	drift    map[Reason]int
+
+	restarted int64
 }
 
 func newDraft(room *Room, now Moment) *draft {
-	d := &draft{room: room, now: now, instance: room.Instance}
+	d := &draft{room: room, now: now, instance: room.Instance, rewrite: room.lost()}
 	if room.State != nil {
 		d.open, d.base, d.roster = true, *room.State, room.State.Roster
 	}
@@ -42,12 +46,16 @@ func (d *draft) drifted(r Reason) {
 	d.drift[r]++
 }
 
-// wants asks for a poll; several reasons of one input become one.
+// wants asks for a poll that may remove the named sids; several reasons of one input become one.
 func (d *draft) wants(why string, named ...string) {
 	if d.ask == nil {
 		d.ask = &Ask{Why: why}
 	}
-	d.ask.Named = append(d.ask.Named, named...)
+	for _, sid := range named {
+		if sid != "" && !slices.Contains(d.ask.Named, sid) {
+			d.ask.Named = append(d.ask.Named, sid)
+		}
+	}
 }
 
 // describe sets the room's own fields and tells whether that changed any.
@@ -83,7 +91,7 @@ func (d *draft) finish() {
 // renew ends the instance at hand with its roster and begins the one of info, which is not open yet.
 func (d *draft) renew(info RoomInfo) {
 	for _, m := range slices.Clone(d.roster) {
-		d.end(m, false)
+		d.end(m)
 	}
 	d.finish()
 	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
@@ -103,35 +111,51 @@ func (d *draft) find(sid string) *Member {
 	return nil
 }
 
-// put adds m, or replaces the member of the same sid.
-func (d *draft) put(m *Member, as ChangeType) {
+// insert adds a member whose sid is not there.
+func (d *draft) insert(m *Member) {
 	d.own()
-	d.roster = slices.DeleteFunc(d.roster, func(o *Member) bool { return o.SID == m.SID })
 	i, _ := slices.BinarySearchFunc(d.roster, m, byJoin)
 	d.roster = slices.Insert(d.roster, i, m)
-	d.log(as, m, m.SID)
+}
+
+func (d *draft) remove(m *Member) {
+	d.own()
+	if i, ok := slices.BinarySearchFunc(d.roster, m, byJoin); ok {
+		d.roster = slices.Delete(d.roster, i, i+1)
+	}
+}
+
+// put adds m as one who joined.
+func (d *draft) put(m *Member) {
+	d.insert(m)
+	d.log(ParticipantJoined, m, m.SID)
+}
+
+// replace brings a member up to date.
+func (d *draft) replace(m, with *Member) {
+	d.remove(m)
+	d.insert(with)
+	d.log(ParticipantUpdated, with, with.SID)
 }
 
 // drop takes a member out of the roster without a tombstone.
 func (d *draft) drop(m *Member) {
-	d.own()
-	d.roster = slices.DeleteFunc(d.roster, func(o *Member) bool { return o.SID == m.SID })
+	d.remove(m)
 	d.log(ParticipantLeft, m, m.SID)
 }
 
 // end takes a member out of the roster and buries its sid.
-func (d *draft) end(m *Member, polled bool) {
+func (d *draft) end(m *Member) {
 	d.drop(m)
-	d.entomb(&m.Participant, polled)
+	d.entomb(&m.Participant)
 }
 
-// admit puts a new participant in, and ends those of its identity that joined before it or at the same moment: one
-// identity is one participant.
-func (d *draft) admit(p *Participant) {
-	for _, o := range d.others(p) {
-		d.end(o, false)
+// admit puts a new participant in and ends the others of its identity: one identity is one participant.
+func (d *draft) admit(p *Participant, others []*Member) {
+	for _, o := range others {
+		d.end(o)
 	}
-	d.put(NewMember(*p), ParticipantJoined)
+	d.put(NewMember(*p))
 }
 
 // others are the members of p's identity under another sid.
@@ -145,11 +169,11 @@ func (d *draft) others(p *Participant) []*Member {
 	return found
 }
 
-func (d *draft) entomb(p *Participant, polled bool) {
+func (d *draft) entomb(p *Participant) {
 	if d.bury == nil {
 		d.bury = map[string]Tombstone{}
 	}
-	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: polled}
+	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled}
 	delete(d.exhume, p.SID)
 }
 
@@ -171,31 +195,45 @@ func (d *draft) tomb(sid string) (Tombstone, bool) {
 	return t, ok && !d.exhume[sid]
 }
 
-// newest is the latest join known of an identity under another sid, present or ended.
-func (d *draft) newest(p *Participant) int64 {
-	latest := int64(0)
-	for _, m := range d.others(p) {
-		latest = max(latest, m.JoinedAt)
-	}
+// ended gives all tombstones that stand.
+func (d *draft) ended(yield func(Tombstone) bool) {
 	for sid, t := range d.room.Tombstones {
-		if t.Identity == p.Identity && sid != p.SID && !d.exhume[sid] {
-			latest = max(latest, t.JoinedAt)
+		if !d.exhume[sid] && !yield(t) {
+			return
 		}
 	}
-	for sid, t := range d.bury {
-		if t.Identity == p.Identity && sid != p.SID {
-			latest = max(latest, t.JoinedAt)
+	for _, t := range d.bury {
+		if !yield(t) {
+			return
 		}
 	}
-	return latest
 }
 
-// refusal is why a participant that is not stored may not come in, or "".
-func (d *draft) refusal(p *Participant) string {
+// lastEnded is the latest join of those of an identity who ended.
+func (d *draft) lastEnded(identity string) int64 {
+	last := int64(0)
+	for t := range d.ended {
+		if t.Identity == identity {
+			last = max(last, t.JoinedAt)
+		}
+	}
+	return last
+}
+
+// latest is the latest join known of an identity: of those present, and of those who ended.
+func latest(others []*Member, ended int64) int64 {
+	for _, o := range others {
+		ended = max(ended, o.JoinedAt)
+	}
+	return ended
+}
+
+// refusal is why a participant that is not stored may not come in, or "". Rival is the latest join of its identity.
+func (d *draft) refusal(p *Participant, rival int64) string {
 	switch _, ended := d.tomb(p.SID); {
 	case ended:
 		return "its sid has ended"
-	case d.newest(p) > p.JoinedAt:
+	case rival > p.JoinedAt:
 		return "a newer one of its identity is known"
 	case d.beforeFinish(p):
 		return "the room finished after it joined"
@@ -204,43 +242,39 @@ func (d *draft) refusal(p *Participant) string {
 }
 
 // beforeFinish compares whole seconds, since that is what the mark has; a tie is not before.
-func (d *draft) beforeFinish(p *Participant) bool {
-	return d.instance.FinishedAt != 0 && p.JoinedAt/1000 < d.instance.FinishedAt
-}
+func (d *draft) beforeFinish(p *Participant) bool { return p.JoinedAt/1000 < d.instance.mark() }
 
 // plan turns the draft into a commit.
 func (d *draft) plan(cause Cause) Plan {
 	r := d.room
 	c := Commit{Room: r.Room, Claim: r.Claim, Expect: r.Stored, Version: r.Stored, Instance: d.instance,
 		ConfirmedAt: r.ConfirmedAt, Cause: cause, Time: d.now.Wall, Prev: r.Appended}
-	lost := r.Stored < r.Version
-	c.Bury, c.Exhume = d.graves(lost), slices.Sorted(maps.Keys(d.exhume))
-	rewrite := r.Altered || lost
+	c.Bury, c.Exhume = d.graves(), slices.Sorted(maps.Keys(d.exhume))
 	switch {
-	case d.open && (len(d.changes) > 0 || rewrite):
+	case d.open && (len(d.changes) > 0 || d.rewrite):
 		c.Public = Write
-	case !d.open && (r.State != nil || rewrite):
+	case !d.open && (r.State != nil || d.rewrite):
 		c.Public = Remove
 	}
-	p := Plan{Ask: d.ask, Changes: d.changes, touched: d.touched}
+	p := Plan{Ask: d.ask, Changes: d.changes, touched: d.touched, restarted: d.restarted}
 	p.Changed = c.Public != Keep || len(c.Bury)+len(c.Exhume) > 0 || d.instance != r.Instance
 	p.Commit = c
 	if c.Public != Keep {
-		d.publish(&p.Commit, rewrite)
+		d.publish(&p.Commit)
 	}
 	p.number(r)
 	return p
 }
 
 // publish fills in what readers of the keys and of the feed get.
-func (d *draft) publish(c *Commit, rewrite bool) {
+func (d *draft) publish(c *Commit) {
 	if c.Public == Write {
 		s := d.base
 		s.Roster, s.LastUpdated = d.roster, d.now.Wall
 		c.State = &s
 	}
 	c.Changes = d.changes
-	if d.room.Snapshot || rewrite {
+	if d.room.Snapshot || d.room.Altered || d.rewrite {
 		c.Changes = []Change{{Type: RoomSnapshot, SID: d.instance.SID}}
 	}
 }
@@ -257,16 +291,12 @@ func (p *Plan) number(r *Room) {
 }
 
 // graves are the tombstones to write: the new ones, and all that are held when Redis lost the record.
-func (d *draft) graves(all bool) []Tombstone {
+func (d *draft) graves() []Tombstone {
 	merged := maps.Clone(d.bury)
-	if all {
-		if merged == nil {
-			merged = map[string]Tombstone{}
-		}
-		for sid, t := range d.room.Tombstones {
-			if _, newer := merged[sid]; !newer && !d.exhume[sid] {
-				merged[sid] = t
-			}
+	if d.room.lost() {
+		merged = map[string]Tombstone{}
+		for t := range d.ended {
+			merged[t.SID] = t
 		}
 	}
 	graves := make([]Tombstone, 0, len(merged))

@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 )
@@ -31,6 +33,14 @@ func (m *Member) JSON() []byte { return m.json }
 
 // Equal tells whether both say the same of the participant.
 func (m *Member) Equal(o *Member) bool { return bytes.Equal(m.json, o.json) }
+
+// says tells whether m already says of the participant what p does, without encoding p.
+func (m *Member) says(p *Participant) bool {
+	kind := cmp.Or(p.Kind, "STANDARD")
+	return m.SID == p.SID && m.Identity == p.Identity && m.JoinedAt == p.JoinedAt && m.Version == p.Version &&
+		m.Metadata == p.Metadata && m.Name == p.Name && m.Kind == kind && m.Hidden == p.Hidden &&
+		maps.Equal(m.Attributes, p.Attributes)
+}
 
 // JSON is the value of rooms:states:{room}.
 func (s *State) JSON(room string) []byte {

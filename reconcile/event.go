@@ -1,6 +1,9 @@
 package reconcile
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // expiryLeeway is how long after its token's end a delivery is still taken; LiveKit's own verifier allows as much.
 const expiryLeeway = int64(time.Minute / time.Millisecond)
@@ -10,11 +13,18 @@ func stepEvent(room *Room, e Event, now Moment) Plan {
 		return Plan{Expired: true}
 	}
 	d := newDraft(room, now)
-	if d.enter(e) {
+	if e.sound() && d.enter(e) {
 		d.apply(e)
 	}
 	return d.plan(ByWebhook)
 }
+
+// sound tells whether a participant's event names one; what names none can neither be stored nor ordered.
+func (e Event) sound() bool {
+	return e.Kind == Started || e.Kind == Finished || e.Participant.named()
+}
+
+func (p *Participant) named() bool { return p.SID != "" && p.Identity != "" }
 
 // order tells how an instance stands to the newest one seen.
 type order int
@@ -50,7 +60,7 @@ func (d *draft) enter(e Event) bool {
 		return true
 	case o == tied:
 		d.wants("two instances of the same age")
-		if !alive {
+		if !alive || d.open { // which one is late cannot be told: nobody present goes for it
 			return false
 		}
 	case o != newer:
@@ -66,57 +76,70 @@ func (d *draft) enter(e Event) bool {
 }
 
 func (d *draft) apply(e Event) {
-	if d.instance.FinishedAt != 0 && e.Kind != Finished {
-		d.wants("an event for a finished room")
+	known := d.room.Instance.SID == d.instance.SID
+	if known && e.Kind != Finished && (d.instance.Finished() || !d.open) {
+		d.wants("an event for a room that has ended", e.Participant.SID)
 	}
 	if d.open && d.base.SID == "" && (e.Kind == Started || e.Kind == Joined) && d.describe(e.Room) {
 		d.log(RoomUpdated, nil, e.Room.SID)
 	}
-	if e.Participant.SID != "" {
-		d.touched = append(d.touched, e.Participant.SID)
-		if t, ended := d.tomb(e.Participant.SID); ended && t.Polled {
-			d.wants("an event for a participant that a poll removed", e.Participant.SID)
-		}
-	}
 	switch e.Kind {
 	case Started:
 		d.started(e)
+		return
 	case Finished:
 		d.finished(e)
+		return
+	}
+	d.touched = append(d.touched, e.Participant.Identity)
+	if t, ended := d.tomb(e.Participant.SID); ended && t.Polled {
+		d.wants("an event for a participant that a poll removed", e.Participant.SID)
+	}
+	switch e.Kind {
 	case Joined:
 		d.joined(e)
 	case Left, Aborted:
-		d.left(e)
+		d.left(&e.Participant)
 	}
 }
 
 func (d *draft) started(e Event) {
 	d.touched = append(d.touched, "")
-	switch {
-	case d.instance.FinishedAt != 0 && e.CreatedAt <= d.instance.FinishedAt:
-		return // refused; the poll is asked for already
-	case d.open:
+	if d.open {
 		d.wants("a repeated room_started")
 	}
-	d.instance.FinishedAt = 0
+	if d.open || e.CreatedAt > e.Room.CreatedMs/1000 {
+		d.restarted = e.CreatedAt
+	}
+	if d.instance.FinishedAt != 0 {
+		if e.CreatedAt <= d.instance.mark() {
+			return // refused; the poll is asked for already
+		}
+		d.instance.revive()
+	}
 	d.start(e.Room)
 }
 
 func (d *draft) finished(e Event) {
 	d.touched = append(d.touched, "")
-	d.instance.FinishedAt = max(d.instance.FinishedAt, e.CreatedAt)
-	var ended []*Member
-	for _, m := range d.roster {
-		if d.beforeFinish(&m.Participant) {
-			ended = append(ended, m)
+	if e.CreatedAt <= d.room.memory.restarted {
+		d.wants("a finish that is not later than a repeated room_started")
+	}
+	repeated := e.CreatedAt <= d.instance.mark()
+	if !repeated {
+		d.instance.FinishedAt = e.CreatedAt
+	}
+	for _, m := range slices.Clone(d.roster) {
+		if !repeated && d.beforeFinish(&m.Participant) {
+			d.end(m)
 		} else {
 			d.wants("a finish that spared a participant", m.SID)
 		}
 	}
-	for _, m := range ended {
-		d.end(m, false)
-	}
-	if len(d.roster) == 0 {
+	switch {
+	case repeated && d.open:
+		d.wants("a repeated room_finished")
+	case len(d.roster) == 0:
 		d.finish()
 	}
 }
@@ -125,38 +148,36 @@ func (d *draft) joined(e Event) {
 	p := &e.Participant
 	if m := d.find(p.SID); m != nil {
 		if p.Version > m.Version {
-			d.put(NewMember(*p), ParticipantUpdated)
+			d.replace(m, NewMember(*p))
 		}
 		return
 	}
-	if why := d.refusal(p); why != "" {
+	others := d.others(p)
+	if why := d.refusal(p, latest(others, d.lastEnded(p.Identity))); why != "" {
 		d.wants("a refused join: "+why, p.SID)
 		return
 	}
-	if d.instance.FinishedAt != 0 {
-		d.wants("a join in a finished room", p.SID)
-	}
-	for _, o := range d.others(p) {
+	for _, o := range others {
 		if o.JoinedAt == p.JoinedAt {
 			d.wants("two participants of one identity and join time", o.SID, p.SID)
 		}
 	}
 	d.start(e.Room)
-	d.admit(p)
+	d.admit(p, others)
 }
 
-func (d *draft) left(e Event) {
-	p := &e.Participant
+func (d *draft) left(p *Participant) {
 	for _, o := range d.others(p) {
 		if o.JoinedAt < p.JoinedAt {
-			d.end(o, false)
+			d.end(o)
 		}
 	}
 	if m := d.find(p.SID); m != nil {
-		d.end(m, false)
-		return
+		d.end(m)
+	} else if _, ended := d.tomb(p.SID); !ended {
+		d.entomb(p)
 	}
-	if _, ended := d.tomb(p.SID); !ended {
-		d.entomb(p, false)
+	if d.instance.Finished() && len(d.roster) == 0 {
+		d.finish() // the last one whom the finish spared
 	}
 }

@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,18 +14,20 @@ const confirmEvery = int64(5 * time.Minute / time.Millisecond)
 // looking is a draft that a look is merged into.
 type looking struct {
 	*draft
-	look   Look
-	seen   map[string]*Participant // by sid; the newest of each identity
-	doubts map[finding]doubt       // those that remain
-	stored []*Member               // the roster before the look
-	tally  Tally
-	gone   bool // neither list has the room, and no event has touched it
+	look    Look
+	seen    map[string]*Participant // by sid; the newest of each identity
+	doubts  map[finding]doubt       // those that remain
+	stored  []*Member               // the roster before the look
+	tally   Tally
+	stale   bool // an event told of the room itself since the look began
+	foreign bool // the look tells of an instance that the record holds for older or finished
+	gone    bool // neither list has the room, and no event has touched it
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
 	l := &looking{draft: newDraft(room, now), look: look, seen: newestOf(look.Participants), doubts: map[finding]doubt{}}
-	l.stored = l.roster
-	if l.open {
+	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
+	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
 	}
 	l.mergeRoom()
@@ -35,10 +39,10 @@ func stepLook(room *Room, look Look, now Moment) Plan {
 
 // newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity.
 func newestOf(list []Participant) map[string]*Participant {
-	newest := map[string]*Participant{}
+	newest := make(map[string]*Participant, len(list))
 	for i := range list {
 		p := &list[i]
-		if o := newest[p.Identity]; o == nil || o.JoinedAt < p.JoinedAt {
+		if o := newest[p.Identity]; p.named() && (o == nil || o.JoinedAt < p.JoinedAt) {
 			newest[p.Identity] = p
 		}
 	}
@@ -49,9 +53,10 @@ func newestOf(list []Participant) map[string]*Participant {
 	return seen
 }
 
-// touchedSince tells whether an event touched the sid ("" is the room) since the look began.
-func (l *looking) touchedSince(sid string) bool {
-	return l.room.memory.touched[sid] >= l.look.Began
+// touchedSince tells whether an event concerned the identity ("" is the room) since the look began.
+func (l *looking) touchedSince(identity string) bool {
+	at, ok := l.room.memory.touched[identity]
+	return ok && at >= l.look.Began
 }
 
 // agreed tells whether the look before found the same, long enough ago to be another look.
@@ -66,7 +71,8 @@ func (l *looking) permitted(f finding) bool {
 		return true
 	}
 	prior, permit := l.room.memory.doubts[f], l.look.Permit
-	return permit != nil && prior.cycle == permit.Cycle && prior.streak >= permit.Streak
+	return permit != nil && permit.Cycle != 0 && prior.cycle == permit.Cycle &&
+		(permit.Streak <= 1 || prior.streak >= permit.Streak)
 }
 
 // note keeps a finding for the next look.
@@ -86,7 +92,7 @@ func (l *looking) note(f finding) {
 
 // mergeRoom merges what ListRooms says of the room itself.
 func (l *looking) mergeRoom() {
-	if l.touchedSince("") {
+	if l.stale {
 		return
 	}
 	info := l.look.Listed
@@ -94,18 +100,19 @@ func (l *looking) mergeRoom() {
 		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0
 		return
 	}
-	contrary := finding{reordered, info.SID}
+	contrary := finding{kind: reordered, sid: info.SID}
 	switch o := l.order(*info); {
 	case o == newer && l.instance.SID != "":
 		l.succeed(*info)
 	case o == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
-	case o == same && l.instance.FinishedAt == 0:
-	case o == unordered:
-		return
+	case o == same && !l.instance.Finished():
 	case !l.agreed(contrary):
 		l.note(contrary)
+		l.foreign = o != same
 		return
+	case o == same:
+		l.instance.revive()
 	default:
 		l.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
 	}
@@ -128,7 +135,7 @@ func (l *looking) describeListed(info RoomInfo) {
 func (l *looking) succeed(info RoomInfo) {
 	var along []*Member
 	for _, m := range slices.Clone(l.roster) {
-		if l.seen[m.SID] != nil || l.touchedSince(m.SID) {
+		if l.seen[m.SID] != nil || l.touchedSince(m.Identity) {
 			along = append(along, m)
 			l.drop(m)
 		} else {
@@ -142,46 +149,76 @@ func (l *looking) succeed(info RoomInfo) {
 	l.start(info)
 	l.drifted(UnseenRoom)
 	for _, m := range along {
-		l.put(m, ParticipantJoined)
+		l.put(m)
 	}
 }
 
-// mergePresent merges those whom LiveKit shows.
+// mergePresent merges those whom LiveKit shows. A look that began before an event of the room itself adds nobody: the
+// event may have ended whom it shows.
 func (l *looking) mergePresent() {
+	members := make(map[string]*Member, len(l.roster))
+	for _, m := range l.roster {
+		members[m.SID] = m
+	}
+	var strangers []*Participant
 	for _, sid := range slices.Sorted(maps.Keys(l.seen)) {
 		p := l.seen[sid]
-		if l.touchedSince(sid) {
-			continue
+		switch m := members[sid]; {
+		case l.touchedSince(p.Identity):
+		case m == nil && !l.stale:
+			strangers = append(strangers, p)
+		case m != nil && p.Version >= m.Version && !m.says(p):
+			l.replace(m, NewMember(*p))
+			l.drifted(StaleMetadata)
 		}
-		if m := l.find(sid); m != nil {
-			if n := NewMember(*p); n.Version >= m.Version && !n.Equal(m) {
-				l.put(n, ParticipantUpdated)
-				l.drifted(StaleMetadata)
-			}
-			continue
-		}
-		if l.refusal(p) != "" && !l.overrule(p) {
-			continue
-		}
-		l.enrol(p)
+	}
+	if len(strangers) > 0 {
+		l.mergeStrangers(strangers)
 	}
 }
 
-// overrule lets in someone whom two looks agree on, against tombstone, finish mark and join order.
+// mergeStrangers lets in those who are not stored. Each is the only one of its identity, so what is known of the
+// others can be gathered beforehand.
+func (l *looking) mergeStrangers(strangers []*Participant) {
+	slices.SortFunc(strangers, func(a, b *Participant) int {
+		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), strings.Compare(a.SID, b.SID))
+	})
+	present, ended := map[string][]*Member{}, map[string]int64{}
+	for _, m := range l.roster {
+		present[m.Identity] = append(present[m.Identity], m)
+	}
+	for t := range l.ended {
+		ended[t.Identity] = max(ended[t.Identity], t.JoinedAt)
+	}
+	for _, p := range strangers {
+		others := present[p.Identity]
+		if !l.doubtful(p, latest(others, ended[p.Identity])) || l.overrule(p) {
+			l.enrol(p, others)
+		}
+	}
+}
+
+// doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such: no event
+// vouches for it.
+func (l *looking) doubtful(p *Participant, rival int64) bool {
+	return l.foreign || l.refusal(p, rival) != "" || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark()
+}
+
+// overrule lets in someone whom two looks agree on, against tombstone, finish mark and order.
 func (l *looking) overrule(p *Participant) bool {
-	f := finding{revived, p.SID}
+	f := finding{revived, p.SID, p.Identity}
 	if !l.agreed(f) {
 		l.note(f)
 		return false
 	}
 	l.unearth(p.SID)
 	if l.beforeFinish(p) {
-		l.instance.FinishedAt = 0
+		l.instance.revive()
 	}
 	return true
 }
 
-func (l *looking) enrol(p *Participant) {
+func (l *looking) enrol(p *Participant, others []*Member) {
 	if !l.open {
 		info := RoomInfo{SID: l.instance.SID, CreatedMs: l.instance.CreatedMs}
 		if info.CreatedMs == 0 {
@@ -193,25 +230,26 @@ func (l *looking) enrol(p *Participant) {
 		l.start(info)
 		l.drifted(UnseenRoom)
 	}
-	for range l.others(p) {
+	for range others {
 		l.drifted(MissedLeave)
 	}
-	l.admit(p)
+	l.admit(p, others)
 	l.drifted(MissedJoin)
 }
 
 // mergeAbsent doubts, or removes, those whom LiveKit does not show.
 func (l *looking) mergeAbsent() {
 	for _, m := range l.stored {
-		if l.seen[m.SID] != nil || l.touchedSince(m.SID) || l.find(m.SID) == nil {
+		_, ended := l.bury[m.SID]
+		if ended || l.seen[m.SID] != nil || l.touchedSince(m.Identity) {
 			continue
 		}
-		f := finding{absent, m.SID}
+		f := finding{absent, m.SID, m.Identity}
 		if !l.agreed(f) || !l.permitted(f) {
 			l.note(f)
 			continue
 		}
-		l.end(m, true)
+		l.end(m)
 		if l.gone {
 			l.drifted(Ghost)
 		} else {
@@ -220,18 +258,20 @@ func (l *looking) mergeAbsent() {
 	}
 }
 
-// settleRoom doubts, or removes, a room that LiveKit does not show.
+// settleRoom doubts, or removes, a room that LiveKit does not show: a live one, or keys that someone else left.
 func (l *looking) settleRoom() {
-	if !l.open || !l.gone || l.anyTouched() {
+	if !l.open && !l.room.Altered || !l.gone || l.anyTouched() {
 		return
 	}
-	f := finding{absent, ""}
-	finished := l.instance.FinishedAt != 0 // then LiveKit said so itself, and silence only confirms it
+	f := finding{kind: absent}
+	finished := l.instance.Finished() // then LiveKit said so itself, and silence only confirms it
 	if !l.agreed(f) || len(l.roster) > 0 || !finished && !l.permitted(f) {
 		l.note(f)
 		return
 	}
 	l.finish()
+	l.rewrite = l.rewrite || l.room.Altered
+	l.instance.FinishedAt = l.instance.mark()
 	l.drifted(UnseenFinish)
 	l.tally.Cleaned = 1
 }
@@ -254,13 +294,13 @@ func (l *looking) conclude() Plan {
 	if l.room.Altered {
 		l.drifted(ForeignChange)
 	}
-	if l.room.Stored < l.room.Version {
+	if l.room.lost() {
 		l.drifted(LostWrite)
 	}
+	l.rewrite = l.rewrite || l.open && l.room.Altered
 	p := l.plan(cause)
 	if l.open && (p.Changed || l.now.Wall-l.room.ConfirmedAt >= confirmEvery) {
-		p.Commit.ConfirmedAt, p.Changed = l.now.Wall, true
-		p.Commit.Version = l.room.Stored
+		p.Commit.ConfirmedAt, p.Commit.Prune, p.Changed = l.now.Wall, true, true
 		p.number(l.room)
 	}
 	if l.look.Permit != nil {
@@ -269,7 +309,8 @@ func (l *looking) conclude() Plan {
 	p.Commit.Verify = l.look.Verify
 	l.tally.Drift = l.drift
 	l.count()
-	p.Tally, p.doubts, p.looked, p.Again, p.touched = l.tally, l.doubts, true, l.undecided(), nil
+	p.Tally, p.doubts, p.looked, p.at, p.touched = l.tally, l.doubts, true, l.look.Began, nil
+	p.Again = l.stale || l.undecided()
 	return p
 }
 
@@ -295,7 +336,7 @@ func (l *looking) undecided() bool {
 		switch {
 		case f.kind != absent:
 			return true
-		case f.sid == "" && l.instance.FinishedAt != 0:
+		case f.sid == "" && l.instance.Finished():
 			return true
 		case slices.Contains(l.look.Named, f.sid):
 			return true

@@ -51,7 +51,7 @@ const (
 type Commit struct {
 	Room            string
 	Claim           Claim
-	Leader          Token  // zero, unless it removes on a leader's permit
+	Leader          Token  // of the permit that the look carried; zero without one
 	Expect, Version uint64 // the stored version it was computed from, and its own
 	Instance        Instance
 	ConfirmedAt     int64 // Unix ms
@@ -84,6 +84,7 @@ const (
 	StaleLeader                    // a newer leader acted on the room
 )
 
+// Error says what stands in Redis instead.
 func (r Refusal) Error() string {
 	switch r {
 	case StaleOwner:
@@ -126,7 +127,9 @@ type Plan struct {
 	// Changes are the differences to the record, also where Commit.Changes replaces them by a snapshot.
 	Changes []Change
 
-	touched []string
-	doubts  map[finding]doubt
-	looked  bool
+	touched   []string
+	restarted int64
+	doubts    map[finding]doubt
+	looked    bool
+	at        Stamp
 }

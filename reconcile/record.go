@@ -28,9 +28,20 @@ func (t Token) Compare(o Token) int {
 type Instance struct {
 	SID       string
 	CreatedMs int64 // LiveKit's creationTimeMs; 0 when only a poll without ListRooms told of the room
-	// FinishedAt is the finish mark: the createdAt of room_finished, in Unix seconds as LiveKit sends it; 0 is none.
+	// FinishedAt is the finish mark: the createdAt of room_finished, in Unix seconds as LiveKit sends it; 0 is none. It
+	// is negative once LiveKit has shown the instance alive again: the mark still dates what came before it, so that a
+	// repeated finish or a late join is known for what it is, but the instance is not finished.
 	FinishedAt int64
 }
+
+// Finished tells whether the instance has ended and nothing spoke for its life since.
+func (i Instance) Finished() bool { return i.FinishedAt > 0 }
+
+// mark is the second of the latest finish, overruled or not.
+func (i Instance) mark() int64 { return max(i.FinishedAt, -i.FinishedAt) }
+
+// revive keeps the mark's time and takes its verdict back.
+func (i *Instance) revive() { i.FinishedAt = -i.mark() }
 
 // Tombstone says that a participant's sid has ended; a late join for it is refused. It lasts 30 min by Redis' clock.
 type Tombstone struct {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 	"time"
 )
@@ -14,8 +15,18 @@ const AgreeCycles = 3
 
 // memory is what a room holds between inputs and Redis does not. It dies with the claim.
 type memory struct {
-	touched map[string]Stamp // sid, or "" for the room itself → its latest event
+	touched map[string]Stamp // identity, or "" for the room itself → its latest event
 	doubts  map[finding]doubt
+	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
+	restarted int64
+}
+
+// forget drops touches that no look still under way can have begun before.
+func (m *memory) forget(at Stamp) {
+	maps.DeleteFunc(m.touched, func(_ string, t Stamp) bool { return at-t > touchMemory })
+	if len(m.touched) == 0 {
+		m.touched = nil
+	}
 }
 
 // Room is a room as its owner holds it: the record, and what is remembered between looks.
@@ -28,6 +39,9 @@ type Room struct {
 	memory   memory
 }
 
+// lost tells whether Redis holds less than what this owner wrote.
+func (r *Room) lost() bool { return r.Stored < r.Version }
+
 // findingKind is what a look doubts.
 type findingKind int
 
@@ -38,8 +52,9 @@ const (
 )
 
 type finding struct {
-	kind findingKind
-	sid  string
+	kind     findingKind
+	sid      string
+	identity string // "" for the room's own
 }
 
 // doubt is a finding that waits for a second look.

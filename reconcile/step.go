@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// touchMemory is how long a touched sid is remembered; no look takes longer.
+// touchMemory is how long a touch is remembered; no look takes longer.
 const touchMemory = Stamp(2 * time.Minute)
 
 // Step decides what an input makes of a room. It changes nothing: commit the plan, then Adopt it.
@@ -75,28 +75,31 @@ func (r *Room) rebury(c Commit) {
 
 // Remember keeps what a plan learned for the next look, without its commit. A dry run does no more than this.
 func (r *Room) Remember(p Plan) {
-	if p.looked {
-		r.memory.doubts = nil
-		if len(p.doubts) > 0 {
-			r.memory.doubts = p.doubts
-		}
+	if !p.looked {
+		return
 	}
+	r.memory.doubts = nil
+	if len(p.doubts) > 0 {
+		r.memory.doubts = p.doubts
+	}
+	r.memory.forget(p.at)
 }
 
-// Touch notes which participants an event concerns, so that a poll under way leaves them alone and no absence that
-// was doubted before counts on. Call it when the event is evaluated, whether or not its commit succeeds.
+// Touch notes whom an event concerns, so that a poll under way leaves them alone and nothing that was doubted before
+// counts on. Call it when the event is evaluated, whether or not its commit succeeds.
 func (r *Room) Touch(p Plan, at Stamp) {
+	r.memory.restarted = max(r.memory.restarted, p.restarted)
 	if len(p.touched) == 0 {
 		return
 	}
+	r.memory.forget(at)
 	if r.memory.touched == nil {
 		r.memory.touched = map[string]Stamp{}
 	}
-	maps.DeleteFunc(r.memory.touched, func(_ string, t Stamp) bool { return at-t > touchMemory })
-	for _, sid := range p.touched {
-		r.memory.touched[sid] = at
+	for _, who := range p.touched {
+		r.memory.touched[who] = at
 		maps.DeleteFunc(r.memory.doubts, func(f finding, _ doubt) bool {
-			return f.sid == sid || f.kind == absent && f.sid == "" || sid == "" && f.kind == reordered
+			return who == "" || f.identity == who || f == finding{kind: absent}
 		})
 	}
 }

@@ -1,0 +1,152 @@
+package reconcile
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestEveryOrderOfSmallHistories delivers every history of up to mostEvents events in every order, with every single event
+// doubled, and asks before any poll: does no one who left come back, is no one who is there removed, and is all that is
+// wrong a matter that a poll was asked for? Then the polls make it right.
+func TestEveryOrderOfSmallHistories(t *testing.T) {
+	runs, wrong := 0, 0
+	for _, step := range []int64{3, 1500} {
+		for _, h := range histories(step, mostEvents) {
+			n := len(h.events)
+			for doubled := -1; doubled < n; doubled++ {
+				orders(n, doubled, func(order []int) bool {
+					runs++
+					if h.check(t, order) {
+						wrong++
+					}
+					return !t.Failed()
+				})
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	t.Logf("%d deliveries; %d left something to an asked poll", runs, wrong)
+}
+
+// check tells whether the events alone left the room wrong, which is a failure only where the rules promise more.
+func (h *history) check(t *testing.T, order []int) (wrong bool) {
+	r, end := h.deliver(t, order), h.end()
+	why := end.differs(r.room)
+	switch {
+	case end.ghosts(r.room) != "":
+		t.Errorf("%s in order %v: %s left and came back", h.name, order, end.ghosts(r.room))
+	case end.missing(r.room) != "":
+		t.Errorf("%s in order %v: %s is there and was removed", h.name, order, end.missing(r.room))
+	case why != "" && len(r.asked) == 0:
+		t.Errorf("%s in order %v: %s, and no poll was asked for", h.name, order, why)
+	}
+	r.settle(end)
+	if still := end.differs(r.room); still != "" {
+		t.Errorf("%s in order %v: %s after the poll that was asked for (before: %q)", h.name, order, still, why)
+	}
+	if drift := r.cycle(7, end.listed, end.people...).Tally.Drift; len(drift) > 0 {
+		t.Errorf("%s in order %v: the sync still finds %v", h.name, order, drift)
+	}
+	h.checkPrompt(t, order)
+	return why != ""
+}
+
+// checkPrompt delivers late, to a shell that polls at once: then nothing may be wrong in the end.
+func (h *history) checkPrompt(t *testing.T, order []int) {
+	r, end := newRig(t), h.end()
+	r.strict = false
+	for _, i := range order {
+		if r.do(h.events[i]).Ask != nil {
+			r.settle(end)
+		}
+	}
+	if why := end.differs(r.room); why != "" {
+		t.Errorf("%s in order %v, polled as asked: %s", h.name, order, why)
+	}
+}
+
+// TestEveryOrderOfKnownTrouble goes further with what LIVEKIT.md calls surprises.
+func TestEveryOrderOfKnownTrouble(t *testing.T) {
+	for _, ops := range [][]string{
+		{"create", "join a", "rejoin a", "delete"},
+		{"create", "join a", "delete", "create", "join a"},
+		{"create", "join a", "delete", "resurrect", "join a"},
+		{"create", "join a", "join b", "restart", "delete"},
+	} {
+		for _, step := range []int64{3, 1500} {
+			h := play(step, ops...)
+			for doubled := -1; doubled < len(h.events); doubled += 1 + 6 - mostEvents {
+				orders(len(h.events), doubled, func(order []int) bool {
+					h.check(t, order)
+					return !t.Failed()
+				})
+			}
+		}
+	}
+}
+
+// TestLateLooks puts one look into every order of small histories: begun after some of the deliveries, taken at any true
+// moment that they allow, and told of after some more. A single look adds nobody who is gone and removes nobody.
+func TestLateLooks(t *testing.T) {
+	runs := 0
+	for _, step := range []int64{3, 1500} {
+		for _, h := range histories(step, mostEvents-1) {
+			n := len(h.events)
+			orders(n, -1, func(order []int) bool {
+				for began := range n + 1 {
+					for told := began; told <= n; told++ {
+						for taken := lastOf(order[:began]) + 1; taken <= n; taken++ {
+							runs++
+							h.checkLook(t, order, began, told, taken)
+						}
+					}
+				}
+				return !t.Failed()
+			})
+		}
+	}
+	t.Logf("%d deliveries", runs)
+}
+
+func lastOf(order []int) int {
+	if len(order) == 0 {
+		return -1
+	}
+	return slices.Max(order)
+}
+
+func (h *history) checkLook(t *testing.T, order []int, began, told, taken int) {
+	r, end := newRig(t), h.end()
+	r.strict = false
+	var look Look
+	again := false
+	for i := range len(order) + 1 {
+		if i == began {
+			look = h.truths[taken].look(r)
+		}
+		if i == told {
+			again = r.do(look).Again
+		}
+		if i < len(order) {
+			r.do(h.events[order[i]])
+		}
+	}
+	asked, why := len(r.asked) > 0 || again, end.differs(r.room)
+	late := taken == len(h.events) && told == len(order) // then the look itself is the truth
+	switch {
+	case end.ghosts(r.room) != "":
+		t.Errorf("%s in order %v, look of %d from %d to %d: %s came back", h.name, order, taken, began, told, why)
+	case end.missing(r.room) != "":
+		t.Errorf("%s in order %v, look of %d from %d to %d: %s", h.name, order, taken, began, told, why)
+	case why != "" && !asked:
+		t.Errorf("%s in order %v, look of %d from %d to %d: %s unasked", h.name, order, taken, began, told, why)
+	case late && why != "" && !again:
+		t.Errorf("%s in order %v, look of %d from %d to %d: %s, settled", h.name, order, taken, began, told, why)
+	}
+	r.cycle(7, end.listed, end.people...)
+	if why := end.differs(r.room); why != "" {
+		t.Errorf("%s in order %v, look of %d from %d to %d: %s after a cycle", h.name, order, taken, began, told, why)
+	}
+}

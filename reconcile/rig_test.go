@@ -1,0 +1,301 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+)
+
+// rig drives one room as the shell does: step, touch, commit, adopt. With each commit it checks what holds of all: the
+// version, the chain of the change feed, and that a naive consumer of the feed has what the keys have.
+type rig struct {
+	t      rapid.TB
+	room   *Room
+	now    Moment
+	asked  []*Ask
+	strict bool // also check that Step is pure: slow
+	feed   consumer
+}
+
+const (
+	second = Stamp(1e9)
+	minute = 60 * second
+	epoch  = int64(1_795_400_000_000) // Unix ms of the rig's second 0
+)
+
+func newRig(t rapid.TB) *rig {
+	r := &rig{t: t, strict: true}
+	r.room, _ = Load(nil, Record{Room: "r", Claim: Claim{1, 1, 1}})
+	r.wait(second)
+	return r
+}
+
+func (r *rig) wait(d Stamp) {
+	r.now.Stamp += d
+	r.now.Wall = epoch + int64(r.now.Stamp/1e6)
+}
+
+// do steps and commits one input.
+func (r *rig) do(in Input) Plan {
+	r.wait(1)
+	p := r.step(in)
+	r.room.Touch(p, r.now.Stamp)
+	if p.Ask != nil {
+		r.asked = append(r.asked, p.Ask)
+	}
+	r.commit(p)
+	return p
+}
+
+func (r *rig) step(in Input) Plan {
+	if !r.strict {
+		return Step(r.room, in, r.now)
+	}
+	before := deepCopy(r.room)
+	p, again := Step(r.room, in, r.now), Step(r.room, in, r.now)
+	if !reflect.DeepEqual(before, r.room) {
+		r.t.Fatalf("Step changed the room it was given by %+v", in)
+	}
+	if !reflect.DeepEqual(p, again) {
+		r.t.Fatalf("two steps of %+v differ:\n%+v\n%+v", in, p, again)
+	}
+	return p
+}
+
+func (r *rig) commit(p Plan) {
+	c := p.Commit
+	if c.Expect != r.room.Stored {
+		r.t.Fatalf("the commit expects version %d, Redis has %d", c.Expect, r.room.Stored)
+	}
+	want := c.Expect
+	if p.Changed {
+		want = max(r.room.Stored, r.room.Version) + 1
+	}
+	if c.Version != want {
+		r.t.Fatalf("the commit's version is %d, want %d (changed: %v)", c.Version, want, p.Changed)
+	}
+	if !p.Changed && (c.Public != Keep || len(c.Changes)+len(c.Bury)+len(c.Exhume) > 0) {
+		r.t.Fatalf("a commit that only checks carries writes: %+v", c)
+	}
+	if (len(c.Changes) > 0) != (c.Public != Keep) {
+		r.t.Fatalf("the keys change without the feed, or the feed without the keys: %+v", c)
+	}
+	r.room.Adopt(p, Receipt{})
+	r.feed.take(r.t, c)
+	r.feed.compare(r.t, r.room)
+}
+
+// consumer folds the change feed as a stranger would who knows only docs/protocol.md.
+type consumer struct {
+	last    uint64
+	begun   bool
+	live    bool
+	present map[string]string // sid → the participant's JSON
+}
+
+func (f *consumer) take(t rapid.TB, c Commit) {
+	if len(c.Changes) == 0 {
+		return
+	}
+	snapshot := c.Changes[0].Type == RoomSnapshot
+	if f.begun && !snapshot && c.Prev != f.last {
+		t.Fatalf("a consumer at version %d gets an entry whose prev is %d", f.last, c.Prev)
+	}
+	if !f.begun && !snapshot {
+		t.Fatal("the feed does not begin with a snapshot")
+	}
+	f.begun, f.last = true, c.Version
+	for _, change := range c.Changes {
+		f.fold(c, change)
+	}
+}
+
+func (f *consumer) fold(c Commit, change Change) {
+	switch change.Type {
+	case RoomSnapshot:
+		f.live, f.present = c.State != nil, map[string]string{}
+		if c.State != nil {
+			for _, m := range c.State.Roster {
+				f.present[m.SID] = string(m.JSON())
+			}
+		}
+	case RoomStarted:
+		f.live, f.present = true, map[string]string{}
+	case RoomFinished:
+		f.live, f.present = false, map[string]string{}
+	case ParticipantJoined, ParticipantUpdated:
+		f.present[change.SID] = string(change.Member.JSON())
+	case ParticipantLeft:
+		delete(f.present, change.SID)
+	}
+}
+
+func (f *consumer) compare(t rapid.TB, r *Room) {
+	if f.live != (r.State != nil) {
+		t.Fatalf("by the feed the room lives: %v; by the keys: %v", f.live, r.State != nil)
+	}
+	have := map[string]string{}
+	if r.State != nil {
+		for _, m := range r.State.Roster {
+			have[m.SID] = string(m.JSON())
+		}
+	}
+	if !maps.Equal(have, f.present) {
+		t.Fatalf("by the feed: %v\nby the keys: %v", f.present, have)
+	}
+}
+
+// deepCopy copies all that a Step could reach and must not change.
+func deepCopy(r *Room) *Room {
+	c := *r
+	c.Tombstones = maps.Clone(r.Tombstones)
+	c.memory.touched, c.memory.doubts = maps.Clone(r.memory.touched), maps.Clone(r.memory.doubts)
+	if r.State != nil {
+		s := *r.State
+		s.Roster = slices.Clone(s.Roster)
+		for i, m := range s.Roster {
+			p := m.Participant
+			p.Attributes = maps.Clone(p.Attributes)
+			s.Roster[i] = &Member{Participant: p, json: slices.Clone(m.json)}
+		}
+		c.State = &s
+	}
+	return &c
+}
+
+// at is a moment of LiveKit's clock: ms after the rig's second 0.
+func at(ms int64) int64 { return epoch + ms }
+
+// life is an instance of the rig's room, made at ms.
+func life(sid string, ms int64) RoomInfo {
+	return RoomInfo{Name: "r", SID: sid, CreatedMs: at(ms), MaxParticipants: 9, Metadata: "of " + sid}
+}
+
+// who is a participant that joined at ms; its identity is the first letter of its sid.
+func who(sid string, ms int64) Participant {
+	return Participant{Identity: sid[:1], SID: sid, JoinedAt: at(ms), Version: 2, Name: "Name " + sid[:1]}
+}
+
+func started(room RoomInfo, ms int64) Event {
+	return Event{Kind: Started, Room: room, CreatedAt: at(ms) / 1000}
+}
+
+func finished(room RoomInfo, ms int64) Event {
+	return Event{Kind: Finished, Room: room, CreatedAt: at(ms) / 1000}
+}
+
+func joined(room RoomInfo, p Participant) Event {
+	return Event{Kind: Joined, Room: room, Participant: p, CreatedAt: p.JoinedAt / 1000}
+}
+
+func left(room RoomInfo, p Participant) Event {
+	p.Version++
+	return Event{Kind: Left, Room: room, Participant: p, CreatedAt: p.JoinedAt/1000 + 1}
+}
+
+func aborted(room RoomInfo, p Participant) Event {
+	e := left(room, p)
+	e.Kind = Aborted
+	return e
+}
+
+// track is an event that carries no more of room and participant than their names.
+func track(room RoomInfo, p Participant) Event {
+	return Event{Kind: Track, Room: RoomInfo{Name: room.Name, SID: room.SID},
+		Participant: Participant{SID: p.SID, Identity: p.Identity}}
+}
+
+// sight is a look that begins now.
+func (r *rig) sight(room *RoomInfo, present ...Participant) Look {
+	r.wait(1)
+	return Look{Began: r.now.Stamp, Listed: room, Participants: present}
+}
+
+// twice takes two looks that see the same, a second apart, and gives the second's plan.
+func (r *rig) twice(room *RoomInfo, present ...Participant) Plan {
+	r.do(r.sight(room, present...))
+	r.wait(second)
+	return r.do(r.sight(room, present...))
+}
+
+// cycle is a sync that sees the same in both rounds and is permitted.
+func (r *rig) cycle(id uint64, room *RoomInfo, present ...Participant) Plan {
+	first := r.sight(room, present...)
+	first.Cycle, first.Scheduled = id, true
+	if r.do(first).Again {
+		r.wait(second)
+		again := r.sight(room, present...)
+		again.Cycle, again.Scheduled = id, true
+		r.do(again)
+	}
+	r.wait(second)
+	last := r.sight(room, present...)
+	last.Cycle, last.Scheduled = id, true
+	last.Permit = &Permit{Leader: Token{1, id}, Cycle: id, Streak: 1}
+	return r.do(last)
+}
+
+// have is the room in short: "sid: sid sid" with the present by join time, or "-" without public keys.
+func (r *rig) have() string {
+	if r.room.State == nil {
+		return "-"
+	}
+	sids := []string{}
+	for _, m := range r.room.State.Roster {
+		sids = append(sids, m.SID)
+	}
+	return strings.TrimSpace(r.room.State.SID + ": " + strings.Join(sids, " "))
+}
+
+func (r *rig) want(have string) {
+	r.t.Helper()
+	if r.have() != have {
+		r.t.Errorf("the room is %q, want %q", r.have(), have)
+	}
+}
+
+// wantAsk checks the poll that a plan asks for; why "" is none.
+func wantAsk(t rapid.TB, p Plan, why string, named ...string) {
+	t.Helper()
+	switch {
+	case why == "" && p.Ask != nil:
+		t.Errorf("asks for a poll: %+v", *p.Ask)
+	case why != "" && p.Ask == nil:
+		t.Errorf("asks for no poll, want one for %q", why)
+	case why != "" && (!strings.Contains(p.Ask.Why, why) || !slices.Equal(p.Ask.Named, named)):
+		t.Errorf("asks for %+v, want %q naming %q", *p.Ask, why, named)
+	}
+}
+
+func mustJSON(t rapid.TB, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func describeInput(in Input) string {
+	switch in := in.(type) {
+	case Event:
+		return fmt.Sprintf("%s(%s %s)", []string{"?", "started", "finished", "joined", "left", "aborted", "track"}[in.Kind],
+			in.Room.SID, in.Participant.SID)
+	case Look:
+		sids := []string{}
+		for _, p := range in.Participants {
+			sids = append(sids, p.SID)
+		}
+		listed := "-"
+		if in.Listed != nil {
+			listed = in.Listed.SID
+		}
+		return fmt.Sprintf("look(%s %v)", listed, sids)
+	}
+	return "?"
+}

@@ -1,0 +1,176 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+)
+
+// twinLook is one look on its way through the twin.
+type twinLook struct {
+	*twin
+	Look
+	seen   []Participant
+	next   []twinDoubt
+	stale  bool // the room was touched since
+	others bool // the look is of an instance that is not the one at hand
+}
+
+func (w *twin) look(in Look) {
+	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, true
+	l := &twinLook{twin: w, Look: in, stale: w.touchedSince("", in.Began)}
+	for _, p := range in.Participants {
+		if p.SID != "" && p.Identity != "" && !slices.ContainsFunc(in.Participants, func(o Participant) bool {
+			return o.Identity == p.Identity && o.JoinedAt > p.JoinedAt
+		}) {
+			l.seen = append(l.seen, p)
+		}
+	}
+	slices.SortFunc(l.seen, func(a, b Participant) int {
+		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.SID, b.SID))
+	})
+	before := slices.Clone(w.people)
+	if in.Listed != nil && !l.stale {
+		l.room(*in.Listed)
+	}
+	l.present()
+	l.absent(before)
+	l.emptyRoom()
+	w.doubts = l.next
+	w.again = l.stale
+	for _, d := range w.doubts {
+		if d.what != "absent" || d.sid == "" && w.over() || slices.Contains(in.Named, d.sid) {
+			w.again = true
+		}
+	}
+}
+
+func (w *twin) touchedSince(identity string, began Stamp) bool {
+	return slices.ContainsFunc(w.touches, func(t twinTouch) bool { return t.identity == identity && t.at >= began })
+}
+
+func (w *twin) doubt(what, sid string) *twinDoubt {
+	for i := range w.doubts {
+		if w.doubts[i].what == what && w.doubts[i].sid == sid {
+			return &w.doubts[i]
+		}
+	}
+	return nil
+}
+
+// agree tells whether this look is the second to find it; if not, the finding waits.
+func (l *twinLook) agree(what, sid, identity string, allowed bool) bool {
+	d := l.doubt(what, sid)
+	if d != nil && l.Began-d.since >= LookGap && allowed {
+		return true
+	}
+	now := twinDoubt{what: what, sid: sid, identity: identity, since: l.Began}
+	if d != nil {
+		now = *d
+	}
+	if l.Cycle != 0 && now.cycle != l.Cycle && l.Permit == nil {
+		now.cycle = l.Cycle
+		if l.Scheduled {
+			now.streak++
+		}
+	}
+	l.next = append(l.next, now)
+	return false
+}
+
+// permit tells whether the leader lets this absence go.
+func (l *twinLook) permit(sid string) bool {
+	d := l.doubt("absent", sid)
+	return d != nil && l.Permit != nil && l.Permit.Cycle != 0 && d.cycle == l.Permit.Cycle &&
+		(l.Permit.Streak < 2 || d.streak >= l.Permit.Streak)
+}
+
+func (l *twinLook) room(info RoomInfo) {
+	w := l.twin
+	switch {
+	case info.SID == w.sid && !w.over():
+	case info.SID == w.sid:
+		if !l.agree("reordered", info.SID, "", true) {
+			return
+		}
+		w.overruled = true
+	case w.sid == "" && info.CreatedMs != 0:
+		w.sid, w.created = info.SID, info.CreatedMs
+	case info.CreatedMs > w.created && w.sid != "":
+		along := []Participant{}
+		for _, p := range w.people {
+			shown := slices.ContainsFunc(l.seen, func(o Participant) bool { return o.SID == p.SID })
+			if shown || w.touchedSince(p.Identity, l.Began) {
+				along = append(along, p)
+			}
+		}
+		w.nextInstance(info)
+		w.people = along
+		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return w.person(g.SID) != nil })
+	default:
+		if !l.agree("reordered", info.SID, "", true) {
+			l.others = true
+			return
+		}
+		w.sid, w.created, w.mark, w.overruled = info.SID, info.CreatedMs, 0, false
+	}
+	w.live, w.fields = true, info
+}
+
+func (l *twinLook) present() {
+	w := l.twin
+	for _, p := range l.seen {
+		if w.touchedSince(p.Identity, l.Began) {
+			continue
+		}
+		if o := w.person(p.SID); o != nil {
+			if p.Version >= o.Version {
+				*o = p
+			}
+			continue
+		}
+		if l.stale {
+			continue
+		}
+		contrary := l.others || w.grave(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark ||
+			w.over() && p.JoinedAt/1000 <= w.mark
+		if contrary && !l.agree("revived", p.SID, p.Identity, true) {
+			continue
+		}
+		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
+		w.overruled = w.overruled || p.JoinedAt/1000 < w.mark
+		if l.Listed != nil {
+			w.open(*l.Listed)
+		} else if w.created != 0 {
+			w.open(RoomInfo{SID: w.sid, CreatedMs: w.created})
+		} else {
+			w.open(RoomInfo{SID: w.sid, CreatedMs: p.JoinedAt})
+		}
+		w.add(p)
+	}
+}
+
+func (l *twinLook) absent(before []Participant) {
+	w := l.twin
+	for _, p := range before {
+		shown := slices.ContainsFunc(l.seen, func(o Participant) bool { return o.SID == p.SID })
+		if shown || w.person(p.SID) == nil || w.touchedSince(p.Identity, l.Began) {
+			continue
+		}
+		if l.agree("absent", p.SID, p.Identity, l.permit(p.SID) || slices.Contains(l.Named, p.SID)) {
+			w.bury(p)
+		}
+	}
+}
+
+func (l *twinLook) emptyRoom() {
+	w := l.twin
+	untouched := !slices.ContainsFunc(w.touches, func(t twinTouch) bool { return t.at >= l.Began })
+	gone := l.Listed == nil && len(l.Participants) == 0 && l.Waiting == 0
+	if !w.live || !gone || !untouched {
+		return
+	}
+	if l.agree("absent", "", "", len(w.people) == 0 && (w.over() || l.permit(""))) {
+		w.close()
+		w.overruled = false
+	}
+}

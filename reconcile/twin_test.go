@@ -1,0 +1,262 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+)
+
+// twin is the protocol once more, written down from its rules as plainly as possible and with no regard for speed,
+// commits or sharing: lists that are searched from end to end.
+type twin struct {
+	sid       string
+	created   int64
+	mark      int64 // second of the latest finish, 0 for none
+	overruled bool  // LiveKit showed life after the mark
+	live      bool
+	fields    RoomInfo
+	people    []Participant
+	graves    []Tombstone
+
+	restarted int64
+	touches   []twinTouch
+	doubts    []twinDoubt
+
+	// Of the latest input:
+	asked  bool
+	named  map[string]bool
+	again  bool
+	polled bool
+}
+
+type twinTouch struct {
+	identity string
+	at       Stamp
+}
+
+type twinDoubt struct {
+	what, sid, identity string
+	since               Stamp
+	cycle               uint64
+	streak              int
+}
+
+func (w *twin) ask(sids ...string) {
+	w.asked = true
+	for _, sid := range sids {
+		if sid != "" {
+			w.named[sid] = true
+		}
+	}
+}
+
+func (w *twin) over() bool { return w.mark != 0 && !w.overruled }
+
+func (w *twin) grave(sid string) *Tombstone {
+	for i := range w.graves {
+		if w.graves[i].SID == sid {
+			return &w.graves[i]
+		}
+	}
+	return nil
+}
+
+func (w *twin) person(sid string) *Participant {
+	for i := range w.people {
+		if w.people[i].SID == sid {
+			return &w.people[i]
+		}
+	}
+	return nil
+}
+
+func (w *twin) bury(p Participant) {
+	w.people = slices.DeleteFunc(w.people, func(o Participant) bool { return o.SID == p.SID })
+	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
+	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled})
+}
+
+func (w *twin) buryAll(which func(Participant) bool) {
+	for _, p := range slices.Clone(w.people) {
+		if which(p) {
+			w.bury(p)
+		}
+	}
+}
+
+func (w *twin) add(p Participant) {
+	w.buryAll(func(o Participant) bool { return o.Identity == p.Identity && o.SID != p.SID })
+	w.people = append(w.people, p)
+}
+
+func (w *twin) open(room RoomInfo) {
+	if !w.live {
+		w.live, w.fields = true, room
+	}
+}
+
+func (w *twin) close() { w.live, w.fields, w.people = false, RoomInfo{}, nil }
+
+func (w *twin) nextInstance(room RoomInfo) {
+	w.buryAll(func(Participant) bool { return true })
+	w.close()
+	w.sid, w.created, w.mark, w.overruled = room.SID, room.CreatedMs, 0, false
+}
+
+// beaten tells whether a newer participant of the identity is known, present or ended.
+func (w *twin) beaten(p Participant) bool {
+	for _, o := range w.people {
+		if o.Identity == p.Identity && o.SID != p.SID && o.JoinedAt > p.JoinedAt {
+			return true
+		}
+	}
+	for _, g := range w.graves {
+		if g.Identity == p.Identity && g.SID != p.SID && g.JoinedAt > p.JoinedAt {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *twin) event(e Event, at Stamp) {
+	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, false
+	p, room := e.Participant, e.Room
+	participants := e.Kind != Started && e.Kind != Finished
+	if participants && (p.SID == "" || p.Identity == "") {
+		return
+	}
+	known := w.sid == room.SID
+	if !known && !w.enter(e, at) {
+		return
+	}
+	if known && e.Kind != Finished && (w.over() || !w.live) {
+		w.ask(p.SID)
+	}
+	if participants {
+		w.touch(p.Identity, at)
+		if g := w.grave(p.SID); g != nil && g.Polled {
+			w.ask(p.SID)
+		}
+	} else {
+		w.touch("", at)
+	}
+	if w.live && w.fields.SID == "" && (e.Kind == Started || e.Kind == Joined) {
+		w.fields = room
+	}
+	switch e.Kind {
+	case Started:
+		w.start(e)
+	case Finished:
+		w.finish(e)
+	case Joined:
+		w.join(p, room)
+	case Left, Aborted:
+		w.leave(p)
+	}
+}
+
+// enter takes an event of another instance and tells whether it counts.
+func (w *twin) enter(e Event, at Stamp) bool {
+	room, alive := e.Room, e.Kind == Started || e.Kind == Joined
+	switch {
+	case room.SID == "" || room.CreatedMs == 0:
+		return false
+	case w.sid == "":
+		w.sid, w.created = room.SID, room.CreatedMs
+		return true
+	case room.CreatedMs < w.created:
+		return false
+	case room.CreatedMs == w.created:
+		w.ask()
+		if !alive || w.live {
+			return false
+		}
+	}
+	w.nextInstance(room)
+	w.touch("", at)
+	return true
+}
+
+func (w *twin) start(e Event) {
+	if w.live {
+		w.ask()
+	}
+	if w.live || e.CreatedAt > e.Room.CreatedMs/1000 {
+		w.restarted = max(w.restarted, e.CreatedAt)
+	}
+	if w.mark != 0 && e.CreatedAt <= w.mark {
+		return
+	}
+	w.overruled = w.mark != 0
+	w.open(e.Room)
+}
+
+func (w *twin) finish(e Event) {
+	if e.CreatedAt <= w.restarted {
+		w.ask()
+	}
+	if e.CreatedAt <= w.mark {
+		if w.live {
+			w.ask()
+		}
+		for _, p := range w.people {
+			w.ask(p.SID)
+		}
+		return
+	}
+	w.mark, w.overruled = e.CreatedAt, false
+	w.buryAll(func(p Participant) bool { return p.JoinedAt/1000 < w.mark })
+	for _, p := range w.people {
+		w.ask(p.SID)
+	}
+	if len(w.people) == 0 {
+		w.close()
+	}
+}
+
+func (w *twin) join(p Participant, room RoomInfo) {
+	if o := w.person(p.SID); o != nil {
+		if p.Version > o.Version {
+			*o = p
+		}
+		return
+	}
+	if w.grave(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark {
+		w.ask(p.SID)
+		return
+	}
+	for _, o := range w.people {
+		if o.Identity == p.Identity && o.JoinedAt == p.JoinedAt {
+			w.ask(o.SID, p.SID)
+		}
+	}
+	w.open(room)
+	w.add(p)
+}
+
+func (w *twin) leave(p Participant) {
+	w.buryAll(func(o Participant) bool {
+		return o.SID == p.SID || o.Identity == p.Identity && o.JoinedAt < p.JoinedAt
+	})
+	if w.grave(p.SID) == nil {
+		w.bury(p)
+	}
+	if w.over() && len(w.people) == 0 {
+		w.close()
+	}
+}
+
+func (w *twin) touch(identity string, at Stamp) {
+	w.touches = append(w.touches, twinTouch{identity, at})
+	w.doubts = slices.DeleteFunc(w.doubts, func(d twinDoubt) bool {
+		return identity == "" || d.identity == identity || d.what == "absent" && d.sid == ""
+	})
+}
+
+// roster is the people as the keys have them.
+func (w *twin) roster() []Participant {
+	sorted := slices.Clone(w.people)
+	slices.SortFunc(sorted, func(a, b Participant) int {
+		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.Identity, b.Identity), cmp.Compare(a.SID, b.SID))
+	})
+	return sorted
+}
