@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func from(peer, host string) func(*http.Request) {
+	return func(r *http.Request) { r.RemoteAddr, r.Host = peer, host }
+}
+
+func TestTokens(t *testing.T) {
+	grants := map[string]Grant{
+		"reader":         {RoomList: true},
+		"operator":       {RoomList: true, RoomAdmin: true},
+		"room-operator":  {RoomList: true, RoomAdmin: true, Room: "mine"},
+		"moderator":      {RoomAdmin: true, Room: "mine"},
+		"admin-only":     {RoomAdmin: true},
+		"only-a-room":    {Room: "mine"},
+		"nothing-at-all": {},
+	}
+	const list, match, status = "GET /api/rooms", "GET /api/check-match", "GET /api/sync-rooms"
+	const mine, other, do, metrics = "GET /api/rooms/mine", "GET /api/rooms?name=other", "POST /api/sync-rooms", "GET /metrics"
+	all := []string{list, match, status, mine, other, do, metrics}
+	reads := []string{list, match, status, mine, other, metrics}
+	allowed := map[string][]string{adminToken: all, "reader": reads, "operator": all, "room-operator": reads,
+		"moderator": {mine}, "admin-only": {}, "only-a-room": {}, "nothing-at-all": {}, "forged": {}}
+	for _, withAdmin := range []bool{true, false} {
+		n := &node{grants: grants}
+		n.put("mine", `[]`, `{}`)
+		n.put("other", `[]`, `{}`)
+		r := newRig(t, n, func(c *Config) {
+			if withAdmin {
+				c.AdminToken = adminToken
+			}
+		})
+		for token, may := range allowed {
+			if token == adminToken && !withAdmin {
+				may = nil
+			}
+			for _, call := range all {
+				method, target, _ := strings.Cut(call, " ")
+				w := r.ask(method, target, `{"action":"sync"}`, header("Authorization", "bearer "+token))
+				status := http.StatusForbidden
+				if _, known := grants[token]; !known {
+					status = http.StatusUnauthorized
+				}
+				for _, m := range may {
+					if m == call {
+						status = http.StatusOK
+					}
+				}
+				if w.Code != status || status != http.StatusOK && w.Header().Get("Www-Authenticate") == "" {
+					t.Errorf("%s %s, admin token %t: %d, want %d", token, call, withAdmin, w.Code, status)
+				}
+			}
+		}
+	}
+}
+
+func TestOnThisMachine(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		read, act int
+		tweak     func(*http.Request)
+	}{
+		{"localhost", 200, 200, from("127.0.0.1:1", "localhost:8080")},
+		{"another loopback address", 200, 200, from("127.8.9.1:1", "127.0.0.1")},
+		{"IPv6", 200, 200, from("[::1]:1", "[::1]:8080")},
+		{"IPv6 without a port", 200, 200, from("[::1]:1", "[::1]")},
+		{"mapped", 200, 200, from("[::ffff:127.0.0.1]:1", "LOCALHOST")},
+		{"own origin", 200, 200, header("Origin", "http://localhost:8080")},
+		{"own page", 200, 200, header("Sec-Fetch-Site", "same-origin")},
+		{"typed in", 200, 200, header("Sec-Fetch-Site", "none")},
+		{"peer elsewhere", 401, 401, from("192.0.2.1:1", "localhost:8080")},
+		{"rebound name", 401, 401, from("127.0.0.1:1", "evil.example:8080")},
+		{"a name that begins alike", 401, 401, from("127.0.0.1:1", "localhost.evil.example")},
+		{"an address that begins alike", 401, 401, from("127.0.0.1:1", "127.0.0.1.evil.example")},
+		{"no host", 401, 401, from("127.0.0.1:1", "")},
+		{"unix socket", 401, 401, from("@", "localhost")},
+		{"Forwarded", 401, 401, header("Forwarded", "for=192.0.2.1")},
+		{"X-Forwarded-For", 401, 401, header("X-Forwarded-For", "127.0.0.1")},
+		{"X-Forwarded-Proto", 401, 401, header("X-Forwarded-Proto", "https")},
+		{"X-Real-IP", 401, 401, header("X-Real-IP", "127.0.0.1")},
+		{"foreign origin", 401, 403, header("Origin", "http://evil.example")},
+		{"other port", 401, 403, header("Origin", "http://localhost:3000")},
+		{"null origin", 401, 403, header("Origin", "null")},
+		{"empty origin", 401, 403, header("Origin", "")},
+		{"foreign page", 401, 403, header("Sec-Fetch-Site", "cross-site")},
+		{"sister page", 401, 403, header("Sec-Fetch-Site", "same-site")},
+		{"a bad token", 401, 401, header("Authorization", "Bearer forged")},
+		{"no scheme", 401, 401, header("Authorization", adminToken)},
+		{"basic", 401, 401, header("Authorization", "Basic YTpi")},
+		{"two tokens", 401, 401, func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer a", "Bearer b"} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, &node{}, nil)
+			if w := r.ask("GET", "/api/rooms", "", c.tweak); w.Code != c.read {
+				t.Errorf("a read: %d, want %d", w.Code, c.read)
+			}
+			if w := r.ask("POST", "/api/sync-rooms", `{"action":"sync"}`, c.tweak); w.Code != c.act {
+				t.Errorf("an action: %d, want %d", w.Code, c.act)
+			}
+			withAdmin := newRig(t, &node{}, func(cfg *Config) { cfg.AdminToken = adminToken })
+			if w := withAdmin.ask("GET", "/api/rooms", "", c.tweak); w.Code != 401 {
+				t.Errorf("with an admin token set nobody is exempt: %d", w.Code)
+			}
+		})
+	}
+}
+
+func TestForeignPagesCannotAct(t *testing.T) {
+	r := newRig(t, &node{}, func(c *Config) { c.AdminToken = adminToken })
+	token := header("Authorization", "Bearer "+adminToken)
+	for _, tweak := range []func(*http.Request){header("Origin", "https://evil.example"), header("Sec-Fetch-Site", "cross-site")} {
+		want(t, r.ask("POST", "/api/sync-rooms", `{"action":"sync"}`, token, tweak), 403, `{"error":"Requests from other origins are refused"}`)
+	}
+	if w := r.ask("POST", "/api/sync-rooms", `{"action":"sync"}`, token, header("Origin", "https://localhost:8080")); w.Code != 200 {
+		t.Errorf("behind TLS: %d", w.Code)
+	}
+	if len(r.node.asked) != 1 {
+		t.Errorf("done: %q", r.node.asked)
+	}
+}
+
+func TestOpenEndpoints(t *testing.T) {
+	far := from("203.0.113.9:1", "rollcall.example")
+	r := newRig(t, &node{}, func(c *Config) { c.AdminToken = adminToken })
+	for _, path := range []string{"/", "/livez", "/readyz", "/version"} {
+		if w := r.ask("GET", path, "", far); w.Code != 200 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if w := r.ask("GET", "/metrics", "", far); w.Code != 401 {
+		t.Errorf("private /metrics: %d", w.Code)
+	}
+	public := newRig(t, &node{}, func(c *Config) { c.MetricsPublic = true })
+	if w := public.ask("GET", "/metrics", "", far); w.Code != 200 || !strings.Contains(w.Body.String(), "rollcall_webhooks_in_flight") {
+		t.Errorf("public /metrics: %d", w.Code)
+	}
+}

@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// problem is an answer other than success. Only text is shown; cause is for the log and for errors.Is.
+type problem struct {
+	status int
+	text   string
+	retry  int // seconds for Retry-After; 0 for none
+	header http.Header
+	cause  error
+}
+
+func (p *problem) Error() string { return p.text }
+
+func (p *problem) Unwrap() error { return p.cause }
+
+func refuse(status int, text string) *problem { return &problem{status: status, text: text} }
+
+// clientGone is the status of an answer that nobody waits for; it is for logs and metrics. Something must be sent all the
+// same: net/http would say 200 for a handler that said nothing.
+const clientGone = 499
+
+// explain turns any error of a handler into the problem to answer with.
+func explain(err error) *problem {
+	var p *problem
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, ErrNoLeader):
+		return &problem{status: http.StatusServiceUnavailable, text: "The cluster has no leader now; try again shortly", retry: 1, cause: err}
+	case errors.Is(err, ErrBusy):
+		return &problem{status: http.StatusServiceUnavailable, text: "Too much is queued already; try again shortly", retry: 4, cause: err}
+	case errors.Is(err, ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &problem{status: http.StatusServiceUnavailable, text: "This cannot be done now; try again shortly", retry: 1, cause: err}
+	}
+	return &problem{status: http.StatusInternalServerError, text: "Internal error; the log of this node says more", cause: err}
+}
+
+type errorAnswer struct {
+	Error string `json:"error"`
+}
+
+// encode gives a JSON answer. A RawMessage goes out as it is.
+func encode(value any) ([]byte, error) {
+	if raw, ok := value.(json.RawMessage); ok {
+		return raw, nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	return b.Bytes(), err
+}
+
+// send writes a whole JSON answer, in at most the time that one may take to fetch it.
+func (c *call) send(status int, body []byte, within time.Duration) {
+	h := c.w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.writeWithin(within)
+	c.w.WriteHeader(status)
+	if c.r.Method != http.MethodHead {
+		// Whoever asked is gone if this fails: there is nobody to tell.
+		_, _ = c.w.Write(body)
+	}
+}
+
+// sendProblem cannot fail: an errorAnswer always encodes.
+func (c *call) sendProblem(p *problem, within time.Duration) {
+	h := c.w.Header()
+	for name, values := range p.header {
+		h[name] = values
+	}
+	if p.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retry))
+	}
+	body, _ := encode(errorAnswer{Error: p.text})
+	c.send(p.status, body, within)
+}

@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// api answers requests. It is an http.Handler, and safe for use by many.
+type api struct {
+	ports   Ports
+	limits  Limits
+	log     *slog.Logger
+	build   Build
+	routes  routes
+	access  access
+	hooks   *webhooks
+	actions *actions
+	metrics *metrics
+	drain   *drain
+	trouble seldom
+}
+
+// ServeHTTP answers one request, whatever the handler does.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: &recorder{ResponseWriter: w}, r: r, at: time.Now()}
+	c.begin(c.at.Add(a.limits.Deliver))
+	defer a.finish(c)
+	protect(c.w.Header())
+	value, err := a.answer(c)
+	var body []byte
+	if err == nil && value != nil {
+		body, err = encode(value)
+	}
+	switch {
+	case err != nil:
+		a.fail(c, err)
+	case value != nil:
+		c.send(http.StatusOK, body, a.limits.Write)
+	}
+}
+
+// answer gives the value to send, or nil when the handler wrote its own answer.
+func (a *api) answer(c *call) (any, error) {
+	query, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "The query is not well encoded")
+	}
+	c.query = query
+	if err := a.routes.find(c); err != nil {
+		return nil, err
+	}
+	e, err := c.route.endpoint(c.r.Method)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.access.check(c, e.needs); err != nil {
+		return nil, err
+	}
+	return e.serve(c)
+}
+
+// fail answers err. Only failures of ours are logged above debug, and those seldom: an outage brings them by the thousand.
+func (a *api) fail(c *call, err error) {
+	p := explain(err)
+	if gone := c.r.Context().Err(); gone != nil && errors.Is(err, gone) {
+		p = refuse(clientGone, "Nobody waits for this any more")
+	}
+	if p.status >= http.StatusInternalServerError && p.cause != nil {
+		if skipped, ok := a.trouble.now(c.at); ok {
+			a.log.Warn("a request failed", "route", c.pattern(), "status", p.status, "err", p.cause, "alike", skipped)
+		}
+	}
+	c.sendProblem(p, a.limits.Write)
+}
+
+// finish counts and logs the request and turns a panic into a 500. The log has the route and never the path: names and
+// whatever else people put into URLs stay out of it.
+func (a *api) finish(c *call) {
+	if cause := recover(); cause != nil {
+		if cause == http.ErrAbortHandler {
+			panic(cause) // net/http's own way to cut a connection
+		}
+		a.metrics.panics.Inc()
+		a.log.Error("a handler panicked", "route", c.pattern(), "panic", cause, "stack", string(debug.Stack()))
+		if c.w.status == 0 {
+			c.sendProblem(refuse(http.StatusInternalServerError, "Internal error; the log of this node says more"), a.limits.Write)
+		}
+	}
+	took := time.Since(c.at)
+	a.metrics.requests.WithLabelValues(c.pattern(), strconv.Itoa(c.w.status)).Inc()
+	a.metrics.requestTime.WithLabelValues(c.pattern()).Observe(took.Seconds())
+	a.log.Debug("request", "method", c.r.Method, "route", c.pattern(), "status", c.w.status, "bytes", c.w.bytes,
+		"took", took, "peer", c.r.RemoteAddr)
+}
+
+// protect sets what every answer of an API should carry.
+func protect(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+}

@@ -1,0 +1,65 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the API's own. Every label takes its values from a closed list: kinds of events, outcomes, route patterns and
+// the statuses that this package answers with.
+type metrics struct {
+	webhooks    *prometheus.CounterVec
+	webhookTime *prometheus.HistogramVec
+	received    prometheus.Counter
+	duplicates  prometheus.Counter
+	requests    *prometheus.CounterVec
+	requestTime *prometheus.HistogramVec
+	panics      prometheus.Counter
+	handler     http.Handler
+}
+
+// newMetrics registers them. Error: some are registered already.
+func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_webhooks_total", Help: "Webhook deliveries by kind of event and outcome."}, []string{"event", "outcome"}),
+		webhookTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rollcall_webhook_duration_seconds", Help: "Time from receipt of a webhook to its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"outcome"}),
+		received:   counter("rollcall_webhook_received_bytes_total", "Bytes of webhook bodies read whole."),
+		duplicates: counter("rollcall_webhook_duplicates_total", "Deliveries of an event id that came lately already."),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_http_requests_total", Help: "HTTP requests by route and status."}, []string{"route", "code"}),
+		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rollcall_http_request_duration_seconds", Help: "Time from receipt of a request to the end of its answer.",
+			Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300}}, []string{"route"}),
+		panics:  counter("rollcall_http_panics_total", "Requests whose handler panicked."),
+		handler: promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4}),
+	}
+	gauge := func(name, help string, value func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+	}
+	for _, c := range []prometheus.Collector{m.webhooks, m.webhookTime, m.received, m.duplicates, m.requests, m.requestTime, m.panics,
+		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.taken.Load),
+		gauge("rollcall_webhook_body_bytes", "Bytes of webhook bodies in memory.", b.spent.Load),
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the HTTP metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// serve writes in Prometheus' own format.
+func (m *metrics) serve(c *call) (any, error) {
+	c.writeWithin(time.Minute)
+	m.handler.ServeHTTP(c.w, c.r)
+	return nil, nil
+}

@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strconv"
+)
+
+const (
+	maxLimit  = 1000 // rooms to a page
+	maxSearch = 1024 // bytes
+)
+
+// window is the part of the list that a request asks for. cursor is the reader's own.
+type window struct {
+	limit          int
+	cursor, search string
+}
+
+// window reads limit, cursor and search.
+func (c *call) window(defaultLimit int) (window, error) {
+	w := window{limit: defaultLimit, search: c.query.Get("search")}
+	if given := c.query.Get("limit"); given != "" {
+		n, err := strconv.Atoi(given)
+		if err != nil || n < 1 || n > maxLimit {
+			return w, refuse(http.StatusBadRequest, "limit must be a number from 1 to 1000")
+		}
+		w.limit = n
+	}
+	if len(w.search) > maxSearch {
+		return w, refuse(http.StatusBadRequest, "search is too long")
+	}
+	cursor, err := base64.RawURLEncoding.DecodeString(c.query.Get("cursor"))
+	if err != nil {
+		return w, badCursor()
+	}
+	w.cursor = string(cursor)
+	return w, nil
+}
+
+// opaque is a reader's cursor as clients get it: it may hold a name, and so any byte.
+func opaque(cursor string) string { return base64.RawURLEncoding.EncodeToString([]byte(cursor)) }
+
+func badCursor() *problem {
+	return refuse(http.StatusBadRequest, "cursor is not one that this endpoint gave")
+}

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+)
+
+const (
+	defaultRooms = 100
+	// readBatch is how many rooms' values are fetched at a time; a room of a thousand people has some 300 KB.
+	readBatch = 50
+)
+
+type roomRow struct {
+	Name         string `json:"roomName"`
+	Participants int    `json:"participantCount"`
+	CreatedAt    int64  `json:"createdAt"`   // Unix ms; 0 where others made the value unreadable
+	LastUpdated  int64  `json:"lastUpdated"` // Unix ms; likewise
+}
+
+type roomsAnswer struct {
+	Rooms []roomRow `json:"rooms"`
+	Next  string    `json:"nextCursor,omitempty"`
+}
+
+// listRooms answers GET /api/rooms?limit&cursor&search. A page may be short, or empty, and still have a nextCursor.
+func (a *api) listRooms(c *call) (any, error) {
+	w, err := c.window(defaultRooms)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
+	defer cancel()
+	names, next, err := a.ports.Reader.Rooms(ctx, w.cursor, w.limit, w.search)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	answer := roomsAnswer{Rooms: []roomRow{}, Next: opaque(next)}
+	for batch := range slices.Chunk(names, readBatch) {
+		present, states, err := a.ports.Reader.States(ctx, batch)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		for _, name := range batch {
+			if present[name] != nil || states[name] != nil {
+				answer.Rooms = append(answer.Rooms, row(name, present[name], states[name]))
+			}
+		}
+	}
+	return answer, nil
+}
+
+// row never fails: a room that others wrote over is listed with what can be read of it.
+func row(name string, present, state json.RawMessage) roomRow {
+	var times struct {
+		CreatedAt   int64 `json:"createdAt"`
+		LastUpdated int64 `json:"lastUpdated"`
+	}
+	_ = json.Unmarshal(state, &times)
+	people, _ := identities(present)
+	return roomRow{name, len(people), times.CreatedAt, times.LastUpdated}
+}
+
+// showRoom answers GET /api/rooms/{room} and ?name= with the state as stored.
+func (a *api) showRoom(c *call) (any, error) {
+	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
+	defer cancel()
+	state, ok, err := a.ports.Reader.State(ctx, c.room)
+	switch {
+	case err != nil:
+		return nil, unreadable(err)
+	case !ok:
+		return nil, refuse(http.StatusNotFound, "No such room now")
+	case !isObject(state):
+		return nil, refuse(http.StatusServiceUnavailable, "The state of this room was overwritten by others; the next sync mends it")
+	}
+	return state, nil
+}
+
+// identities reads a value of rooms:participants:{room}; false for anything but an array of strings.
+func identities(value json.RawMessage) ([]string, bool) {
+	var list []string
+	err := json.Unmarshal(value, &list)
+	return list, err == nil && list != nil
+}
+
+// isObject looks at the whole value: what is no JSON would spoil the answer that it stands in.
+func isObject(value json.RawMessage) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte("{")) && json.Valid(value)
+}
+
+// unreadable answers a failed read. A reader that failed may do so again for a while: it is nobody's bug.
+func unreadable(err error) error {
+	if errors.Is(err, ErrMalformed) {
+		return badCursor()
+	}
+	return &problem{status: http.StatusServiceUnavailable, retry: soon,
+		text: "The rooms cannot be read now; try again shortly", cause: err}
+}

@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// endpoint is one method of a route. serve returns the value to send as JSON, or nil when it has answered by itself.
+type endpoint struct {
+	needs right
+	serve func(c *call) (any, error)
+}
+
+// route is a path, by which name it is logged and counted, and what may be done there. HEAD works where GET does.
+type route struct {
+	pattern   string
+	get, post *endpoint
+}
+
+func (r *route) endpoint(method string) (*endpoint, error) {
+	switch {
+	case (method == http.MethodGet || method == http.MethodHead) && r.get != nil:
+		return r.get, nil
+	case method == http.MethodPost && r.post != nil:
+		return r.post, nil
+	}
+	var allow []string
+	if r.get != nil {
+		allow = append(allow, http.MethodGet, http.MethodHead)
+	}
+	if r.post != nil {
+		allow = append(allow, http.MethodPost)
+	}
+	p := refuse(http.StatusMethodNotAllowed, "Method not allowed here")
+	p.header = http.Header{"Allow": {strings.Join(allow, ", ")}}
+	return nil, p
+}
+
+const (
+	roomsPath   = "/api/rooms"
+	roomPattern = "/api/rooms/{room}"
+	elsewhere   = "other" // the pattern of all that is not found
+)
+
+func (c *call) pattern() string {
+	if c.route == nil {
+		return elsewhere
+	}
+	return c.route.pattern
+}
+
+// routes are matched as they were sent: a ServeMux would clean the path and redirect, and a room's name may hold
+// slashes, dots and whatever else.
+type routes map[string]*route
+
+func (a *api) makeRoutes(metricsPublic bool) routes {
+	get := func(needs right, serve func(*call) (any, error)) *endpoint { return &endpoint{needs, serve} }
+	metricsNeed := readAll
+	if metricsPublic {
+		metricsNeed = open
+	}
+	table := routes{}
+	for _, r := range []*route{
+		{pattern: "/", get: get(open, a.index)},
+		{pattern: "/livez", get: get(open, a.livez)},
+		{pattern: "/readyz", get: get(open, a.readyz)},
+		{pattern: "/version", get: get(open, a.version)},
+		{pattern: "/metrics", get: get(metricsNeed, a.metrics.serve)},
+		{pattern: "/api/livekit-webhook", post: &endpoint{open, a.hooks.serve}},
+		{pattern: "/api/sync-rooms", get: get(readAll, a.status), post: &endpoint{act, a.act}},
+		{pattern: "/api/check-match", get: get(readAll, a.checkMatch)},
+		{pattern: roomsPath, get: get(readAll, a.listRooms)},
+		{pattern: roomPattern, get: get(readRoom, a.showRoom)},
+	} {
+		table[r.pattern] = r
+	}
+	return table
+}
+
+func (t routes) patterns() []string {
+	var all []string
+	for p := range t {
+		all = append(all, p)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// find sets the call's route and room, or says why there is none.
+func (t routes) find(c *call) error {
+	// RawPath is the path as sent, where that matters. EscapedPath alone would encode it anew when it holds characters
+	// that should have been escaped (curl sends such), and then "%2F" and "/" could not be told apart.
+	path := c.r.URL.RawPath
+	if path == "" {
+		path = c.r.URL.EscapedPath()
+	}
+	rest, one := strings.CutPrefix(path, roomsPath+"/")
+	switch {
+	case (path == roomsPath || one && rest == "") && c.query.Has("name"):
+		c.route, c.room = t[roomPattern], c.query.Get("name")
+		if c.room == "" {
+			return refuse(http.StatusBadRequest, "name must not be empty")
+		}
+		return nil
+	case one && rest != "" && !strings.Contains(rest, "/"):
+		name, err := url.PathUnescape(rest)
+		if err != nil {
+			return refuse(http.StatusBadRequest, "The path is not well encoded")
+		}
+		c.route, c.room = t[roomPattern], name
+		return nil
+	}
+	if r := t[path]; r != nil && r.pattern != roomPattern {
+		c.route = r
+		return nil
+	}
+	return refuse(http.StatusNotFound, "No such endpoint")
+}

@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is what a Server is made of beside its ports. Log and Registry are needed.
+type Config struct {
+	// AdminToken may do everything; without one, callers of this very machine may.
+	AdminToken string
+	// MetricsPublic opens /metrics; otherwise it is a read.
+	MetricsPublic bool
+	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they change.
+	TLSCert, TLSKey string
+	Build           Build
+	Log             *slog.Logger
+	Registry        *prometheus.Registry
+	Limits          Limits
+}
+
+// Limits bound what callers may take. A zero field takes its default.
+type Limits struct {
+	// Webhooks is how many may be in flight (4,096); one more gets 503 at once.
+	Webhooks int
+	// BodyBytes is how much of webhook bodies may be in memory at once (64 MiB); more gets 503.
+	BodyBytes int64
+	// Deliver is the time from a webhook's receipt to its answer, the reading of its body included (5 s). Other bodies
+	// have as long.
+	Deliver time.Duration
+	// Actions is how many actions may run or wait on this node (16), Action how long each may take (15 min).
+	Actions int
+	Action  time.Duration
+	// Read is how long an answer may take to be put together from Redis (5 s), Write how long to be fetched (1 min).
+	Read, Write time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	orElse(&l.Webhooks, 4096)
+	orElse(&l.BodyBytes, 64<<20)
+	orElse(&l.Deliver, 5*time.Second)
+	orElse(&l.Actions, 16)
+	orElse(&l.Action, 15*time.Minute)
+	orElse(&l.Read, 5*time.Second)
+	orElse(&l.Write, time.Minute)
+	return l
+}
+
+func orElse[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Of a connection: time for its headers, time it may idle, and the headers' size (a token and a name of 256 characters,
+// each encoded, and then some).
+const (
+	headerTimeout  = 5 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+)
+
+// Server serves the API on listeners that the caller opens.
+type Server struct {
+	api  *api
+	http *http.Server
+	tls  bool
+}
+
+// New makes a Server and registers its metrics. Errors: a port, the log or the registry is missing; the certificate cannot
+// be read; the metrics are registered already.
+func New(cfg Config, ports Ports) (*Server, error) {
+	if cfg.Log == nil || cfg.Registry == nil || !ports.complete() {
+		return nil, errors.New("httpapi: Log, Registry and all Ports must be set")
+	}
+	a, err := newAPI(cfg, ports)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{api: a, http: &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}}
+	if cfg.TLSCert == "" && cfg.TLSKey == "" {
+		return s, nil
+	}
+	pair, err := newCerts(cfg.TLSCert, cfg.TLSKey, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	s.tls, s.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
+	return s, nil
+}
+
+func newAPI(cfg Config, ports Ports) (*api, error) {
+	limits := cfg.Limits.withDefaults()
+	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, access: newAccess(cfg.AdminToken, ports.Tokens),
+		actions: newActions(limits.Actions, limits.Action), drain: &drain{}}
+	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
+		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes},
+		seen: newRepeats(rememberedEvents), log: cfg.Log}
+	m, err := newMetrics(cfg.Registry, &a.hooks.places, a.hooks.bytes)
+	if err != nil {
+		return nil, err
+	}
+	a.metrics, a.hooks.metrics = m, m
+	a.routes = a.makeRoutes(cfg.MetricsPublic)
+	return a, nil
+}
+
+// rememberedEvents is for how many event ids a repeat is noticed, by the metric only.
+const rememberedEvents = 8192
+
+// Handler is the API without a listener.
+func (s *Server) Handler() http.Handler { return s.api }
+
+// Serve answers on l until Shutdown, and then returns nil. It may be called for several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	var err error
+	if s.tls {
+		err = s.http.ServeTLS(l, "", "")
+	} else {
+		err = s.http.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
+}
+
+// Drain makes /readyz answer 503 while everything else is served as before. There is no way back.
+func (s *Server) Drain() { s.api.drain.on.Store(true) }
+
+// Shutdown stops accepting, ends the operators' actions, and waits for the requests in flight; webhooks among them are
+// answered within Limits.Deliver. When ctx ends first the connections are cut and its error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	s.api.actions.stop()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	if err := errors.Join(err, s.api.actions.wait(ctx)); err != nil {
+		return fmt.Errorf("shut the HTTP server down: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// MaxWebhookBytes is the largest webhook body that is read.
+const MaxWebhookBytes = 8 << 20
+
+// Retry-After in seconds. LiveKit makes five attempts and lets Retry-After replace its back-off: soon lets a short hitch
+// cost little, late stretches the attempts that are left over a longer outage.
+const (
+	soon = 1
+	late = 4
+)
+
+// verdict is what became of a webhook: its name in the metrics, and the answer (nil for success).
+type verdict struct {
+	outcome string
+	answer  *problem
+	cause   error
+}
+
+// The outcomes, all that the metric has.
+const (
+	committed   = "committed"
+	ignored     = "ignored" // nothing that concerns a room
+	forged      = "unauthorized"
+	expired     = "expired"
+	malformed   = "malformed"
+	tooLarge    = "too_large"
+	tooSlow     = "too_slow"
+	broken      = "broken_off"
+	overloaded  = "overloaded"
+	unavailable = "unavailable"
+)
+
+// webhooks takes LiveKit's deliveries in.
+type webhooks struct {
+	verifier  Verifier
+	deliverer Deliverer
+	within    time.Duration // from receipt to answer
+	places    places
+	bytes     *budget
+	seen      *repeats
+	metrics   *metrics
+	log       *slog.Logger
+	refused   seldom
+	failed    seldom
+}
+
+// serve answers one delivery. Statuses that LiveKit does not retry lose the event for good, so they are for what a later
+// attempt could not mend: a wrong signature, a body that is no webhook or too large. All else is 503.
+func (h *webhooks) serve(c *call) (any, error) {
+	event, v := kindUnverified, verdict{}
+	defer func() { h.account(c, event, v) }()
+	if !h.places.take() {
+		v = later(overloaded, late, nil)
+		return nil, v.answer
+	}
+	defer h.places.leave()
+	ev, known, got := h.receive(c)
+	if got.answer != nil {
+		v = got
+		return nil, v.answer
+	}
+	event = kindName(ev.Kind, known)
+	if !known {
+		v = verdict{outcome: ignored}
+		return webhookAnswer{Success: true}, nil
+	}
+	if v = h.deliver(c, ev); v.answer != nil {
+		return nil, v.answer
+	}
+	return webhookAnswer{Success: true}, nil
+}
+
+type webhookAnswer struct {
+	Success bool `json:"success"`
+}
+
+// receive reads and verifies. The body is let go before the event waits for its commit.
+func (h *webhooks) receive(c *call) (reconcile.Event, bool, verdict) {
+	authorization := c.r.Header.Get("Authorization")
+	if authorization == "" {
+		return reconcile.Event{}, false, refusedAs(ErrUnauthorized) // not worth reading
+	}
+	body, free, err := h.bytes.read(c.r.Body, c.r.ContentLength, MaxWebhookBytes)
+	defer free()
+	if err != nil {
+		return reconcile.Event{}, false, unread(c, err)
+	}
+	h.metrics.received.Add(float64(len(body)))
+	ev, known, err := h.verifier.Verify(body, authorization, c.at)
+	if err != nil {
+		return reconcile.Event{}, false, refusedAs(err)
+	}
+	return ev, known, verdict{}
+}
+
+// deliver commits. LiveKit hanging up does not stop it: a LiveKit that was killed right after sending will not send again.
+func (h *webhooks) deliver(c *call, ev reconcile.Event) verdict {
+	if h.seen.again(ev.ID) {
+		h.metrics.duplicates.Inc()
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), c.at.Add(h.within))
+	defer cancel()
+	err := h.deliverer.Deliver(ctx, ev)
+	switch {
+	case err == nil:
+		return verdict{outcome: committed}
+	case errors.Is(err, ErrExpired), errors.Is(err, ErrMalformed):
+		return refusedAs(err)
+	}
+	return later(unavailable, retryAfter(ev.CreatedAt, time.Now()), err)
+}
+
+// retryAfter is in seconds, by the age at the answer of an event of createdAt (Unix seconds). Those are whole seconds, so
+// an event may be taken for up to a second older than it is and never for younger: that errs towards the longer wait,
+// which outlasts the longer outage. An event from the future, by more than clocks should differ, is of unknown age.
+func retryAfter(createdAt int64, now time.Time) int {
+	const slack, young = -time.Second, 2 * time.Second
+	if age := now.Sub(time.Unix(createdAt, 0)); age >= slack && age < young {
+		return soon
+	}
+	return late
+}
+
+func later(outcome string, retry int, cause error) verdict {
+	return verdict{outcome: outcome, cause: cause,
+		answer: &problem{status: http.StatusServiceUnavailable, text: "Cannot commit now; send it again", retry: retry}}
+}
+
+// refusedAs judges what Verify, or a room, said of a delivery.
+func refusedAs(err error) verdict {
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return verdict{forged, unauthorized(""), ErrUnauthorized}
+	case errors.Is(err, ErrExpired):
+		return verdict{expired, unauthorized(""), ErrExpired}
+	case errors.Is(err, ErrMalformed):
+		return verdict{malformed, refuse(http.StatusBadRequest, "The body is not a webhook of LiveKit"), ErrMalformed}
+	}
+	return later(unavailable, late, errVerifier)
+}
+
+// errVerifier stands for what the verifier did not explain; its own text might quote the body.
+var errVerifier = errors.New("the verifier failed")
+
+// unread judges a body that could not be read. The connection has the rest of it still to come: it ends with the answer.
+func unread(c *call, err error) verdict {
+	c.w.Header().Set("Connection", "close")
+	switch {
+	case errors.Is(err, errTooLarge):
+		return verdict{tooLarge, refuse(http.StatusRequestEntityTooLarge, "The body is larger than 8 MiB"), err}
+	case errors.Is(err, errNoRoom):
+		return later(overloaded, late, nil)
+	case errors.Is(err, errTooSlow):
+		return later(tooSlow, late, err)
+	}
+	return later(broken, late, err)
+}
+
+// account counts and, seldom, logs. Neither a body nor a name is in it, nor the text of what a verifier found.
+func (h *webhooks) account(c *call, event string, v verdict) {
+	if v.outcome == "" {
+		v.outcome = "panicked"
+	}
+	h.metrics.webhooks.WithLabelValues(event, v.outcome).Inc()
+	h.metrics.webhookTime.WithLabelValues(v.outcome).Observe(time.Since(c.at).Seconds())
+	if v.answer == nil {
+		return
+	}
+	gate, text := &h.failed, "a webhook could not be taken; LiveKit sends it again"
+	if v.answer.status < http.StatusInternalServerError {
+		gate, text = &h.refused, "a webhook was refused for good"
+	}
+	if skipped, ok := gate.now(c.at); ok {
+		h.log.Warn(text, "event", event, "outcome", v.outcome, "err", v.cause, "peer", c.r.RemoteAddr, "alike", skipped)
+	}
+}
+
+// kindUnverified is the kind of an event whose signature was not found right.
+const kindUnverified = "unverified"
+
+// kindName is LiveKit's name for the event, from a closed list.
+func kindName(k reconcile.EventKind, known bool) string {
+	if !known {
+		return "other"
+	}
+	switch k {
+	case reconcile.Started:
+		return "room_started"
+	case reconcile.Finished:
+		return "room_finished"
+	case reconcile.Joined:
+		return "participant_joined"
+	case reconcile.Left:
+		return "participant_left"
+	case reconcile.Aborted:
+		return "participant_connection_aborted"
+	case reconcile.Track:
+		return "track"
+	}
+	return "other"
+}
