@@ -1,0 +1,94 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// nullStore accepts everything and keeps nothing, so that only the actors' memory is measured.
+type nullStore struct{}
+
+func (nullStore) Claim(_ context.Context, room string, c reconcile.Claim) (reconcile.Record, error) {
+	return reconcile.Record{Room: room, Claim: c}, nil
+}
+
+func (nullStore) Commit(context.Context, reconcile.Commit) (reconcile.Receipt, error) {
+	return reconcile.Receipt{}, nil
+}
+
+func (nullStore) Delist(context.Context, string, reconcile.Claim, reconcile.Token) error { return nil }
+
+// TestAnIdleRoomIsSmall holds the budget: 4 KB for a room of two, heap and stacks together, and no goroutine.
+func TestAnIdleRoomIsSmall(t *testing.T) {
+	const rooms, budget = 20000, 4096
+	r := newRig(t, func(c *actors.HostConfig) { c.Store = nullStore{} })
+	defer func() {
+		if err := r.host.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	goroutines, before := runtime.NumGoroutine(), used()
+	var senders sync.WaitGroup
+	for n := range 20 {
+		senders.Go(func() {
+			for i := n; i < rooms; i += 20 {
+				for e := range two(fmt.Sprintf("room-%06d", i)) {
+					if err := r.deliver(e); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	senders.Wait()
+	if got := len(r.names()); got != rooms {
+		t.Fatalf("%d rooms", got)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine() - goroutines; n > 0 {
+		t.Errorf("%d goroutines for idle rooms", n)
+	}
+	each := int64(used()-before) / rooms
+	t.Logf("%d B for an idle room of two", each)
+	if each > budget || each < 500 { // less cannot be: two participants' JSON are as much
+		t.Errorf("an idle room of two takes %d B, the budget is %d", each, budget)
+	}
+	runtime.KeepAlive(r)
+}
+
+// used is what is in use after a collection, with the garbage that finalizers keep gone as well.
+func used() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
+}
+
+// two gives the events of a room of two as LiveKit sends them, with metadata and attributes.
+func two(room string) func(func(event) bool) {
+	info := reconcile.RoomInfo{Name: room, SID: "RM_" + room, CreatedMs: 1795399866205, MaxParticipants: 2, Metadata: `{"topic":"maths"}`}
+	return func(yield func(event) bool) {
+		if !yield(event{Kind: reconcile.Started, CreatedAt: 1795399866, Room: info}) {
+			return
+		}
+		for i := range int64(2) {
+			identity := fmt.Sprint("user", i, "-", room)
+			p := reconcile.Participant{Identity: identity, SID: "PA_" + identity, Name: "User " + identity, JoinedAt: 1795399866511 + i,
+				Metadata: `{"role":"student"}`, Attributes: map[string]string{"lang": "en"}, Kind: "STANDARD", Version: 2}
+			if !yield(event{Kind: reconcile.Joined, CreatedAt: 1795399866, Room: info, Participant: p}) {
+				return
+			}
+		}
+	}
+}
