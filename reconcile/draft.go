@@ -51,11 +51,16 @@ func (d *draft) wants(why string, named ...string) {
 	if d.ask == nil {
 		d.ask = &Ask{Why: why}
 	}
-	for _, sid := range named {
-		if sid != "" && !slices.Contains(d.ask.Named, sid) {
-			d.ask.Named = append(d.ask.Named, sid)
-		}
+	d.ask.Named = append(d.ask.Named, named...)
+}
+
+// settleAsk gives the poll to ask for, with each sid named once.
+func (d *draft) settleAsk() *Ask {
+	if d.ask != nil {
+		slices.Sort(d.ask.Named)
+		d.ask.Named = slices.DeleteFunc(slices.Compact(d.ask.Named), func(sid string) bool { return sid == "" })
 	}
+	return d.ask
 }
 
 // describe sets the room's own fields and tells whether that changed any.
@@ -256,7 +261,7 @@ func (d *draft) plan(cause Cause) Plan {
 	case !d.open && (r.State != nil || d.rewrite):
 		c.Public = Remove
 	}
-	p := Plan{Ask: d.ask, Changes: d.changes, touched: d.touched, restarted: d.restarted}
+	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted}
 	p.Changed = c.Public != Keep || len(c.Bury)+len(c.Exhume) > 0 || d.instance != r.Instance
 	p.Commit = c
 	if c.Public != Keep {

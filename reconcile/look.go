@@ -17,6 +17,7 @@ type looking struct {
 	look    Look
 	seen    map[string]*Participant // by sid; the newest of each identity
 	doubts  map[finding]doubt       // those that remain
+	named   map[string]bool         // sids that an event named
 	stored  []*Member               // the roster before the look
 	tally   Tally
 	stale   bool // an event told of the room itself since the look began
@@ -25,7 +26,11 @@ type looking struct {
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
-	l := &looking{draft: newDraft(room, now), look: look, seen: newestOf(look.Participants), doubts: map[finding]doubt{}}
+	l := &looking{draft: newDraft(room, now), look: look, seen: newestOf(look.Participants), doubts: map[finding]doubt{},
+		named: make(map[string]bool, len(look.Named))}
+	for _, sid := range look.Named {
+		l.named[sid] = sid != ""
+	}
 	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
@@ -67,7 +72,7 @@ func (l *looking) agreed(f finding) bool {
 
 // permitted tells whether an absence may be removed: by name, or by a permit of the cycle that found it first.
 func (l *looking) permitted(f finding) bool {
-	if f.sid != "" && slices.Contains(l.look.Named, f.sid) {
+	if l.named[f.sid] {
 		return true
 	}
 	prior, permit := l.room.memory.doubts[f], l.look.Permit
@@ -338,7 +343,7 @@ func (l *looking) undecided() bool {
 			return true
 		case f.sid == "" && l.instance.Finished():
 			return true
-		case slices.Contains(l.look.Named, f.sid):
+		case l.named[f.sid]:
 			return true
 		}
 	}

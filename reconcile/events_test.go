@@ -1,0 +1,240 @@
+package reconcile
+
+import (
+	"testing"
+)
+
+// one is a step of a table: an input, what the room is after it, and the poll that it asks for.
+type one struct {
+	in    Input
+	have  string
+	why   string
+	named []string
+}
+
+func (r *rig) play(steps []one) {
+	r.t.Helper()
+	for _, s := range steps {
+		p := r.do(s.in)
+		if r.have() != s.have {
+			r.t.Errorf("after %s the room is %q, want %q", describeInput(s.in), r.have(), s.have)
+		}
+		wantAsk(r.t, p, s.why, s.named...)
+	}
+}
+
+// The rooms and participants of the tables. R1 and R2 are instances of one name, a1, a2 and a3 participants of one
+// identity; b1's join ties with the end of R1's second 5, and z9 joined after it.
+var (
+	r1, r2 = life("R1", 1000), life("R2", 6000)
+	a1, a2 = who("a1", 1100), who("a2", 2200)
+	b1     = who("b1", 5100)
+	c1     = who("c1", 1300)
+)
+
+// TestEvents has a subtest for each sentence of the protocol's section on events.
+func TestEvents(t *testing.T) {
+	tests := map[string][]one{
+		"a left of a sid that is not stored writes its tombstone": {
+			{in: started(r1, 1000), have: "R1:"}, {in: left(r1, a1), have: "R1:"},
+			{in: joined(r1, a1), have: "R1:", why: "its sid has ended", named: []string{"a1"}},
+		},
+		"an aborted of a sid that is not stored writes its tombstone": {
+			{in: started(r1, 1000), have: "R1:"}, {in: aborted(r1, a1), have: "R1:"},
+			{in: joined(r1, a1), have: "R1:", why: "its sid has ended", named: []string{"a1"}},
+		},
+		"a left never removes a newer sid": {
+			{in: joined(r1, a2), have: "R1: a2"}, {in: left(r1, a1), have: "R1: a2"},
+		},
+		"a left of a newer participant ends the older one": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: left(r1, a2), have: "R1:"},
+			{in: joined(r1, a1), have: "R1:", why: "its sid has ended", named: []string{"a1"}},
+		},
+		"a left of a newer participant ends an older one that arrives later": {
+			{in: started(r1, 1000), have: "R1:"}, {in: left(r1, a2), have: "R1:"},
+			{in: joined(r1, a1), have: "R1:", why: "a newer one of its identity", named: []string{"a1"}},
+		},
+		"a join ends the older participant of its identity, without a poll": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, a2), have: "R1: a2"}, {in: left(r1, a1), have: "R1: a2"},
+		},
+		"an older join of an identity is refused": {
+			{in: joined(r1, a2), have: "R1: a2"},
+			{in: joined(r1, a1), have: "R1: a2", why: "a newer one of its identity", named: []string{"a1"}},
+		},
+		"of two joins at one moment the later told stands, and a poll is asked for": {
+			{in: joined(r1, a1), have: "R1: a1"},
+			{in: joined(r1, who("a9", 1100)), have: "R1: a9", why: "one identity and join time", named: []string{"a1", "a9"}},
+		},
+		"a finish never removes a newer instance": {
+			{in: joined(r2, b1), have: "R2: b1"}, {in: finished(r1, 7000), have: "R2: b1"},
+		},
+		"events of an older instance change nothing": {
+			{in: started(r2, 6000), have: "R2:"}, {in: joined(r1, a1), have: "R2:"}, {in: left(r1, a1), have: "R2:"},
+			{in: started(r1, 1000), have: "R2:"}, {in: joined(r2, a1), have: "R2: a1"},
+		},
+		"a started of a newer instance ends the older one and its roster": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: started(r2, 6000), have: "R2:"},
+			{in: joined(r2, a1), have: "R2:", why: "its sid has ended", named: []string{"a1"}},
+		},
+		"a left of a newer instance ends the older one; keys come with the first sign of life": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: left(r2, who("a7", 6100)), have: "-"},
+			{in: joined(r2, who("c7", 6200)), have: "R2: c7", why: "has ended", named: []string{"c7"}},
+		},
+		"a finished of a newer instance ends the older one": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: finished(r2, 8000), have: "-"},
+			{in: started(r2, 6000), have: "-", why: "has ended"},
+		},
+		"two instances of one age: nobody present goes, and a poll is asked for": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: started(life("R9", 1000), 1000), have: "R1: a1", why: "same age"},
+			{in: finished(r1, 3000), have: "-"},
+			{in: left(life("R9", 1000), c1), have: "-", why: "same age"},
+			{in: joined(life("R9", 1000), c1), have: "R9: c1", why: "same age"},
+		},
+		"a finish ends those who joined before it": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: finished(r1, 5500), have: "-"},
+		},
+		"a finish spares whoever joined in its second or later, and asks for a poll that may remove them": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, b1), have: "R1: a1 b1"},
+			{in: finished(r1, 5000), have: "R1: b1", why: "spared", named: []string{"b1"}},
+			{in: left(r1, b1), have: "-", why: "has ended", named: []string{"b1"}},
+		},
+		"a started that is not later than the finish is refused": {
+			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"},
+			{in: started(r1, 5999), have: "-", why: "has ended"}, {in: started(r1, 1000), have: "-", why: "has ended"},
+			{in: started(r1, 6000), have: "R1:", why: "has ended"},
+		},
+		"a join before the finish is refused, a tie is let in, and both ask": {
+			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"},
+			{in: joined(r1, a1), have: "-", why: "has ended", named: []string{"a1"}},
+			{in: joined(r1, b1), have: "R1: b1", why: "has ended", named: []string{"b1"}},
+		},
+		"the mark outlives a resurrected sid: late joins stay out, a repeated finish changes nothing": {
+			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 3000), have: "-"},
+			{in: started(r1, 4000), have: "R1:", why: "has ended"}, {in: joined(r1, b1), have: "R1: b1"},
+			{in: joined(r1, a1), have: "R1: b1", why: "finished after it joined", named: []string{"a1"}},
+			{in: finished(r1, 3000), have: "R1: b1", why: "repeated room_started", named: []string{"b1"}},
+			{in: finished(r1, 6000), have: "-"},
+		},
+		"a finish that comes after a later room_started asks for a poll": {
+			{in: started(r1, 1000), have: "R1:"}, {in: started(r1, 7000), have: "R1:", why: "repeated room_started"},
+			{in: finished(r1, 5000), have: "-", why: "repeated room_started"},
+		},
+		"a repeated started keeps the roster and asks for a poll": {
+			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, a1), have: "R1: a1"},
+			{in: started(r1, 1000), have: "R1: a1", why: "repeated room_started"},
+		},
+		"a repeated finish of a closed room asks for nothing": {
+			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"}, {in: finished(r1, 5000), have: "-"},
+		},
+		"an event for a finished room asks for a poll": {
+			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"},
+			{in: track(r1, a1), have: "-", why: "has ended", named: []string{"a1"}},
+		},
+		"ordinary joins and leaves ask for none": {
+			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, b1), have: "R1: a1 b1"},
+			{in: track(r1, a1), have: "R1: a1 b1"}, {in: left(r1, a1), have: "R1: b1"}, {in: left(r1, b1), have: "R1:"},
+			{in: finished(r1, 9000), have: "-"},
+		},
+		"a tombstone is never a room's": {
+			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 3000), have: "-"},
+			{in: joined(r1, b1), have: "R1: b1", why: "has ended", named: []string{"b1"}},
+		},
+		"track events create nothing": {
+			{in: track(r1, a1), have: "-"}, {in: started(r1, 1000), have: "R1:"}, {in: track(r1, a1), have: "R1:"},
+			{in: track(r2, a1), have: "R1:"},
+		},
+		"a participant without sid or identity is nobody": {
+			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, Participant{Identity: "x"}), have: "R1:"},
+			{in: joined(r1, Participant{SID: "x"}), have: "R1:"}, {in: left(r1, Participant{}), have: "R1:"},
+		},
+		"the roster is in order of join time": {
+			{in: joined(r1, b1), have: "R1: b1"}, {in: joined(r1, c1), have: "R1: c1 b1"}, {in: joined(r1, a1), have: "R1: a1 c1 b1"},
+		},
+	}
+	for name, steps := range tests {
+		t.Run(name, func(t *testing.T) { newRig(t).play(steps) })
+	}
+}
+
+func TestFirstEventSetsTheRoomsFieldsAndLaterOnesDoNot(t *testing.T) {
+	for name, first := range map[string]Event{"started": started(r1, 1000), "joined": joined(r1, a1)} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.do(first)
+			later := r1
+			later.Metadata, later.MaxParticipants = "later", 1
+			r.do(joined(later, c1))
+			s := r.room.State
+			if s.Metadata != r1.Metadata || s.MaxParticipants != 9 || s.CreatedAt != r1.CreatedMs {
+				t.Errorf("the room's fields are %+v", s)
+			}
+		})
+	}
+}
+
+func TestTrackEventsSetNothing(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	before := mustJSON(t, r.room.State.Roster)
+	if p := r.do(track(r1, a1)); p.Changed || mustJSON(t, r.room.State.Roster) != before {
+		t.Errorf("a track event changed the room: %s", mustJSON(t, r.room.State.Roster))
+	}
+}
+
+func TestWithinASIDTheHigherVersionWins(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	for _, next := range []struct {
+		version uint32
+		want    string
+	}{{3, "v3"}, {2, "v3"}, {3, "v3"}, {4, "v4"}} {
+		p := a1
+		p.Version, p.Metadata = next.version, "v"+string(rune('0'+next.version))
+		r.do(joined(r1, p))
+		if got := r.room.State.Roster[0].Metadata; got != next.want {
+			t.Errorf("after version %d the metadata is %q, want %q", next.version, got, next.want)
+		}
+	}
+}
+
+func TestExpiredDeliveryIsRefused(t *testing.T) {
+	r := newRig(t)
+	e := joined(r1, a1)
+	e.Expires = r.now.Wall - 60_000
+	if p := Step(r.room, e, r.now); p.Expired || !p.Changed {
+		t.Errorf("a minute after its token's end a delivery still counts; got %+v", p)
+	}
+	e.Expires--
+	if p := Step(r.room, e, r.now); !p.Expired || p.Changed {
+		t.Errorf("an older delivery is refused; got %+v", p)
+	}
+}
+
+func TestEventForAPolledSIDAsksForAPoll(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(joined(r1, c1))
+	r.cycle(1, &r1, a1)
+	r.want("R1: a1")
+	wantAsk(t, r.do(track(r1, c1)), "that a poll removed", "c1")
+	wantAsk(t, r.do(left(r1, c1)), "that a poll removed", "c1")
+}
+
+func TestEventForARoomThatAPollRemovedAsksForAPoll(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.cycle(1, nil)
+	r.want("-")
+	wantAsk(t, r.do(started(r1, 1000)), "has ended")
+}
+
+func TestRoomWithoutANameTagGetsItFromTheFirstEvent(t *testing.T) {
+	r := newRig(t)
+	r.do(r.sight(nil, a1))
+	r.want(": a1")
+	r.do(joined(r1, c1))
+	r.want("R1: a1 c1")
+	if r.room.State.CreatedAt != r1.CreatedMs {
+		t.Errorf("createdAt is %d, want %d", r.room.State.CreatedAt, r1.CreatedMs)
+	}
+}

@@ -1,0 +1,313 @@
+package reconcile
+
+import (
+	"testing"
+)
+
+func sync(look Look, cycle uint64) Look {
+	look.Cycle, look.Scheduled = cycle, true
+	return look
+}
+
+func permit(look Look, cycle uint64, streak int) Look {
+	look.Permit = &Permit{Leader: Token{1, 5}, Cycle: cycle, Streak: streak}
+	return sync(look, cycle)
+}
+
+func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(joined(r1, c1))
+	p := r.do(sync(r.sight(&r1, a1), 1))
+	r.want("R1: a1 c1")
+	if p.Tally.MissingParticipants != 1 || p.Again {
+		t.Errorf("the first look reports %+v, again %v; want one missing, not again: only a permit helps", p.Tally, p.Again)
+	}
+	r.wait(second)
+	r.do(sync(r.sight(&r1, a1), 1))
+	r.want("R1: a1 c1") // two looks agree, but nobody permits
+	r.wait(second)
+	p = r.do(permit(r.sight(&r1, a1), 1, 1))
+	r.want("R1: a1")
+	if p.Commit.Leader != (Token{1, 5}) || p.Tally.Drift[MissedLeave] != 1 || r.room.Leader != (Token{1, 5}) {
+		t.Errorf("the removal carries %+v and reports %v", p.Commit.Leader, p.Tally.Drift)
+	}
+	if !r.room.Tombstones["c1"].Polled {
+		t.Error("whom a poll removed has no tombstone that says so")
+	}
+}
+
+func TestOneEmptyLookRemovesNothing(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(permit(r.sight(nil), 1, 1))
+	r.want("R1: a1")
+}
+
+func TestPermitOfAnotherCycleRemovesNothing(t *testing.T) {
+	for name, with := range map[string]*Permit{"none": nil, "another cycle": {Cycle: 2}, "no cycle": {}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.do(joined(r1, a1))
+			r.do(sync(r.sight(nil), 1))
+			r.wait(second)
+			look := sync(r.sight(nil), 2)
+			look.Permit = with
+			r.do(look)
+			r.want("R1: a1")
+		})
+	}
+}
+
+func TestRoomWithoutAFirstLookInTheCycleRemovesNothing(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.twice(nil) // a poll that an event asked for belongs to no cycle
+	r.wait(second)
+	r.do(permit(r.sight(nil), 1, 1))
+	r.want("R1: a1")
+}
+
+func TestHeldRemovalsWaitForThreeScheduledCycles(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	for cycle := uint64(1); cycle <= 3; cycle++ {
+		r.want("R1: a1")
+		p := r.do(sync(r.sight(nil), cycle))
+		if agreed := cycle == 3; (p.Tally.AgreedParticipants == 1) != agreed || (p.Tally.AgreedRooms == 1) != agreed {
+			t.Errorf("cycle %d reports %+v", cycle, p.Tally)
+		}
+		r.wait(second)
+		r.do(permit(r.sight(nil), cycle, 3))
+		r.wait(minute)
+	}
+	r.want("-")
+}
+
+func TestHeldRemovalsStartAnewWhenSeenBetween(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	for cycle, seen := range []bool{false, false, true, false, false} {
+		look := r.sight(nil)
+		if seen {
+			look = r.sight(&r1, a1)
+		}
+		if p := r.do(sync(look, uint64(cycle+1))); p.Tally.AgreedParticipants != 0 {
+			t.Errorf("cycle %d reports %+v", cycle, p.Tally)
+		}
+		r.wait(minute)
+	}
+}
+
+func TestManualCycleRemovesWithItsPermit(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	first, last := sync(r.sight(nil), 1), Look{}
+	first.Scheduled = false
+	r.do(first)
+	r.wait(second)
+	last = permit(r.sight(nil), 1, 1)
+	last.Scheduled = false
+	r.do(last)
+	r.want("-")
+}
+
+func TestDoubtsNeedLookGap(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gap  Stamp
+		want string
+	}{"too close": {LookGap - 1, "R1: a1 c1"}, "apart": {LookGap, "R1: c1"}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.do(joined(r1, a1))
+			r.do(joined(r1, c1))
+			first := sync(r.sight(&r1, c1), 1)
+			r.do(first)
+			r.wait(second)
+			last := permit(r.sight(&r1, c1), 1, 1)
+			last.Began = first.Began + tc.gap
+			r.do(last)
+			r.want(tc.want)
+		})
+	}
+}
+
+func TestTouchedSinceTheLookBeganIsLeftAlone(t *testing.T) {
+	tests := map[string]struct {
+		stored []Event
+		listed *RoomInfo
+		shown  []Participant
+		then   Event // after the look began
+		want   string
+	}{
+		"joined since, not shown":          {stored: nil, then: joined(r1, a1), want: "R1: a1"},
+		"left since, still shown":          {stored: []Event{joined(r1, a1)}, listed: &r1, shown: []Participant{a1}, then: left(r1, a1), want: "R1:"},
+		"left since without a join, shown": {stored: []Event{started(r1, 1000)}, listed: &r1, shown: []Participant{a1}, then: left(r1, a1), want: "R1:"},
+		"rejoined since, the old is shown": {stored: []Event{started(r1, 1000)}, listed: &r1, shown: []Participant{a1}, then: joined(r1, a2), want: "R1: a2"},
+		"finished since, listed":           {stored: []Event{joined(r1, a1)}, listed: &r1, shown: []Participant{a1}, then: finished(r1, 9000), want: "-"},
+		"finished since, a stranger shown": {stored: []Event{joined(r1, a1)}, listed: &r1, shown: []Participant{a1, who("c8", 9100)}, then: finished(r1, 9000), want: "-"},
+		"a newer instance since, a stranger of the old shown": {stored: []Event{joined(r1, a1)}, listed: &r1, shown: []Participant{a1, c1},
+			then: started(r2, 6000), want: "R2:"},
+		"the rest of the look counts": {stored: []Event{joined(r1, a1)}, listed: &r1, shown: []Participant{a1, c1}, then: left(r1, a1), want: "R1: c1"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			for _, e := range tc.stored {
+				r.do(e)
+			}
+			look := r.sight(tc.listed, tc.shown...)
+			r.do(tc.then)
+			r.do(look)
+			r.want(tc.want)
+		})
+	}
+}
+
+// Two looks of which one was before the event do not agree against it.
+func TestEventBetweenTwoLooksResetsThem(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.do(left(r1, a1))
+	r.do(r.sight(&r1, a1)) // contradicts the tombstone
+	r.wait(second)
+	r.do(joined(r1, a2)) // and this ends a1 once more
+	r.do(r.sight(&r1, a1))
+	r.want("R1: a2")
+	r.wait(second)
+	r.do(r.sight(&r1, a1))
+	r.want("R1: a1")
+}
+
+func TestTwoAgreeingLooksOverrideEveryOrder(t *testing.T) {
+	skewed := life("R0", 500)
+	tests := map[string]struct {
+		events []Event
+		listed *RoomInfo
+		shown  []Participant
+		want   string
+	}{
+		"a tombstone":                         {[]Event{joined(r1, a1), joined(r1, c1), left(r1, a1)}, &r1, []Participant{a1, c1}, "R1: a1 c1"},
+		"the join order":                      {[]Event{joined(r1, a2)}, &r1, []Participant{a1}, "R1: a1"},
+		"the finish mark":                     {[]Event{joined(r1, c1), finished(r1, 9000)}, &r1, []Participant{a1}, "R1: a1"},
+		"a tie with a finish":                 {[]Event{started(r1, 1000), finished(r1, 5000)}, nil, []Participant{b1}, "R1: b1"},
+		"the instance order":                  {[]Event{started(r1, 1000)}, &skewed, []Participant{a1}, "R0: a1"},
+		"the finish, of a room that is empty": {[]Event{started(r1, 1000), finished(r1, 5000)}, &r1, nil, "R1:"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			for _, e := range tc.events {
+				r.do(e)
+			}
+			before := r.have()
+			if p := r.do(r.sight(tc.listed, tc.shown...)); r.have() != before || !p.Again {
+				t.Errorf("one look made it %q from %q (again: %v)", r.have(), before, p.Again)
+			}
+			r.wait(second)
+			r.do(r.sight(tc.listed, tc.shown...))
+			r.want(tc.want)
+			for _, p := range tc.shown {
+				if _, buried := r.room.Tombstones[p.SID]; buried {
+					t.Errorf("the tombstone of %s stands", p.SID)
+				}
+			}
+			if p := r.twice(tc.listed, tc.shown...); len(p.Changes) > 0 {
+				t.Errorf("a further look still changes %v", p.Changes)
+			}
+		})
+	}
+}
+
+func TestAdditionsNeedOneLook(t *testing.T) {
+	r := newRig(t)
+	p := r.do(r.sight(&r1, a1, c1))
+	r.want("R1: a1 c1")
+	if p.Tally.Drift[UnseenRoom] != 1 || p.Tally.Drift[MissedJoin] != 2 {
+		t.Errorf("drift: %v", p.Tally.Drift)
+	}
+	r.do(r.sight(&r2, b1)) // a newer instance replaces the older one
+	r.want("R2: b1")
+}
+
+func TestNewerInstanceInALookTakesAlongWhomItShows(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(joined(r1, c1))
+	r.do(r.sight(&r2, c1))
+	r.want("R2: c1")
+}
+
+func TestPollOfAnEventRemovesOnlyTheNamed(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(joined(r1, c1))
+	for range 2 {
+		r.wait(second)
+		look := r.sight(nil)
+		look.Named = []string{"a1"}
+		r.do(look)
+	}
+	r.want("R1: c1")
+}
+
+func TestFinishedRoomNeedsNoPermitToGo(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, b1))
+	r.do(finished(r1, 5000)) // spares b1
+	r.want("R1: b1")
+	for range 2 {
+		r.wait(second)
+		look := r.sight(nil)
+		look.Named = r.asked[0].Named
+		r.do(look)
+	}
+	r.want("-")
+}
+
+func TestWaitingParticipantsKeepARoomAndAreNotPresent(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	for cycle := range uint64(3) {
+		first, last := sync(r.sight(nil), cycle+1), Look{}
+		first.Waiting = 1
+		r.do(first)
+		r.wait(second)
+		last = permit(r.sight(nil), cycle+1, 1)
+		last.Waiting = 1
+		r.do(last)
+	}
+	r.want("R1:")
+}
+
+func TestRoomInOneListOnlyIsThere(t *testing.T) {
+	r := newRig(t)
+	r.cycle(1, &r1)
+	r.want("R1:")
+	r = newRig(t)
+	r.do(joined(r1, a1))
+	r.cycle(1, nil, a1)
+	r.want("R1: a1")
+}
+
+func TestMetadataFromAPoll(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	for _, next := range []struct {
+		version        uint32
+		metadata, want string
+	}{{1, "older", ""}, {2, "same version", "same version"}, {3, "newer", "newer"}} {
+		p := a1
+		p.Version, p.Metadata = next.version, next.metadata
+		r.do(r.sight(&r1, p))
+		if got := r.room.State.Roster[0].Metadata; got != next.want {
+			t.Errorf("after version %d the metadata is %q, want %q", next.version, got, next.want)
+		}
+	}
+	info := r1
+	info.Metadata, info.MaxParticipants = "changed", 3
+	p := r.do(r.sight(&info, r.room.State.Roster[0].Participant))
+	if s := r.room.State; s.Metadata != "changed" || s.MaxParticipants != 3 || p.Tally.Drift[StaleMetadata] != 1 {
+		t.Errorf("the room's fields are %+v, drift %v", s, p.Tally.Drift)
+	}
+}

@@ -1,0 +1,200 @@
+package reconcile
+
+import (
+	"testing"
+)
+
+func TestDryRunLeavesTheRecord(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	before := mustJSON(t, r.room.Record)
+	p := r.step(r.sight(&r1, c1))
+	r.room.Remember(p)
+	if after := mustJSON(t, r.room.Record); after != before {
+		t.Errorf("the record became %s", after)
+	}
+	if len(p.Changes) == 0 || !r.room.Doubtful() {
+		t.Errorf("the dry run would change %v and doubts %v", p.Changes, r.room.Doubtful())
+	}
+}
+
+func TestNothingToChangeIsAPureCheck(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(r.sight(&r1, a1))
+	for _, in := range []Input{joined(r1, a1), track(r1, a1), r.sight(&r1, a1)} {
+		if p := r.do(in); p.Changed || p.Commit.Version != p.Commit.Expect || p.Commit.Public != Keep {
+			t.Errorf("%s writes %+v", describeInput(in), p.Commit)
+		}
+	}
+}
+
+func TestConfirmationIsWrittenEveryFiveMinutesAndPrunes(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(r.sight(&r1, a1))
+	r.wait(5*minute - second)
+	if p := r.do(r.sight(&r1, a1)); p.Changed {
+		t.Error("a look is written before five minutes have passed")
+	}
+	r.wait(minute)
+	p := r.do(r.sight(&r1, a1))
+	if !p.Changed || !p.Commit.Prune || len(p.Commit.Changes) != 0 || r.room.ConfirmedAt != r.now.Wall {
+		t.Errorf("the confirmation is %+v", p.Commit)
+	}
+	r.do(left(r1, c1))
+	r.room.Adopt(r.step(track(r1, a1)), Receipt{Pruned: []string{"c1"}})
+	if len(r.room.Tombstones) != 0 {
+		t.Errorf("what Redis pruned is held: %v", r.room.Tombstones)
+	}
+}
+
+// reload claims anew over what is stored.
+func (r *rig) reload(held *Room, stored Record) bool {
+	stored.Room, stored.Claim = "r", Claim{1, 2, 1}
+	room, lost := Load(held, stored)
+	r.room = room
+	return lost
+}
+
+func TestLoadOfWhatWasWrittenGoesOn(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(r.sight(&r1)) // a doubt dies with its claim
+	if r.reload(r.room, r.room.Record) {
+		t.Error("nothing was lost")
+	}
+	if r.room.Doubtful() {
+		t.Error("a doubt outlived its claim")
+	}
+	r.do(joined(r1, c1)) // checks the chain of the feed
+	r.want("R1: a1 c1")
+}
+
+func TestLostDataIsWrittenAgainWhole(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(left(r1, c1))
+	held := r.room.Version
+	if !r.reload(r.room, Record{}) {
+		t.Fatal("the loss was not noticed")
+	}
+	p := r.do(track(r1, a1))
+	if c := p.Commit; c.Version != held+1 || c.Expect != 0 || c.Public != Write || len(c.Bury) != 1 ||
+		len(c.Changes) != 1 || c.Changes[0].Type != RoomSnapshot || c.Claim.Epoch != 2 {
+		t.Errorf("the first commit after the loss is %+v", c)
+	}
+	r.want("R1: a1")
+	if p := r.do(track(r1, a1)); p.Changed {
+		t.Errorf("the second still writes %+v", p.Commit)
+	}
+}
+
+func TestLostRecordOfAClosedRoomIsWrittenAgain(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(finished(r1, 9000))
+	r.reload(r.room, Record{})
+	p := r.do(r.sight(nil))
+	if c := p.Commit; c.Public != Remove || len(c.Bury) != 1 || p.Tally.Drift[LostWrite] != 1 {
+		t.Errorf("the commit is %+v, drift %v", c, p.Tally.Drift)
+	}
+	r.do(joined(r1, a1))
+	r.want("-")
+}
+
+func TestClaimOverAnEmptyRecordBeginsTheFeedWithASnapshot(t *testing.T) {
+	r := newRig(t)
+	r.do(left(r1, c1)) // changes the record alone
+	if p := r.do(joined(r1, a1)); len(p.Commit.Changes) != 1 || p.Commit.Changes[0].Type != RoomSnapshot {
+		t.Errorf("the first entry is %+v", p.Commit.Changes)
+	}
+	if p := r.do(joined(r1, who("d1", 1400))); len(p.Commit.Changes) != 1 || p.Commit.Changes[0].Type != ParticipantJoined ||
+		p.Commit.Prev != p.Commit.Version-1 {
+		t.Errorf("the next is %+v", p.Commit)
+	}
+}
+
+func TestAlteredKeysAreRewrittenFromALook(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	look := r.sight(&r1, a1)
+	look.Verify = true
+	p := r.step(look)
+	if !p.Commit.Verify || p.Changed && p.Commit.Public != Keep {
+		t.Errorf("the check is %+v", p.Commit)
+	}
+	r.room.Adopt(p, Receipt{Altered: true})
+	p = r.do(look)
+	if p.Commit.Public != Write || p.Tally.Drift[ForeignChange] != 1 || p.Commit.Changes[0].Type != RoomSnapshot {
+		t.Errorf("the rewrite is %+v, drift %v", p.Commit, p.Tally.Drift)
+	}
+	if p := r.do(look); p.Changed {
+		t.Errorf("a further look still writes %+v", p.Commit)
+	}
+}
+
+// Keys without a record may be true, and may be all that there is of a room.
+func TestKeysWithoutARecordGoOnlyAfterTwoLooksAndAPermit(t *testing.T) {
+	foreign := Record{Altered: true, State: nil}
+	r := newRig(t)
+	if !r.reload(nil, foreign) {
+		t.Fatal("foreign keys ask for no poll")
+	}
+	if p := r.do(left(r1, a1)); p.Commit.Public != Keep {
+		t.Errorf("an event that says nothing of the room takes its keys: %+v", p.Commit)
+	}
+	if p := r.do(sync(r.sight(nil), 1)); p.Commit.Public != Keep || p.Tally.MissingRooms != 1 || p.Tally.Rooms != 1 {
+		t.Errorf("one look takes them: %+v, %+v", p.Commit, p.Tally)
+	}
+	r.wait(second)
+	if p := r.do(permit(r.sight(nil), 1, 1)); p.Commit.Public != Remove || p.Tally.Cleaned != 1 {
+		t.Errorf("the permit does not: %+v", p.Commit)
+	}
+}
+
+func TestUnreadableKeysAreNotOverwrittenByAnUnrelatedEvent(t *testing.T) {
+	r := newRig(t)
+	r.reload(nil, Record{Altered: true, Instance: Instance{SID: "R1", CreatedMs: r1.CreatedMs}, Version: 3, Appended: 3,
+		State: &State{SID: "R1", CreatedAt: r1.CreatedMs}})
+	r.feed.live, r.feed.present = true, map[string]string{}
+	if p := r.do(track(r1, a1)); p.Changed {
+		t.Errorf("a track event writes %+v", p.Commit)
+	}
+	r.do(r.sight(&r1, a1))
+	r.want("R1: a1")
+	if r.room.Altered {
+		t.Error("the look did not put the keys right")
+	}
+}
+
+func TestTouchesAreForgotten(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.wait(3 * minute)
+	r.do(r.sight(&r1, a1))
+	if n := len(r.room.memory.touched); n != 0 {
+		t.Errorf("%d touches are remembered three minutes later", n)
+	}
+}
+
+func TestRefusalsSayWhatStands(t *testing.T) {
+	for _, r := range []Refusal{StaleOwner, Split, Conflict, StaleLeader, 0} {
+		if r.Error() == "" {
+			t.Errorf("refusal %d says nothing", r)
+		}
+	}
+	if p := Step(newRig(t).room, nil, Moment{}); p.Changed {
+		t.Error("no input changes something")
+	}
+}
+
+func TestClaimsAndTokensCompareGenerationFirst(t *testing.T) {
+	if (Claim{2, 1, 1}).Compare(Claim{1, 9, 9}) <= 0 || (Claim{1, 1, 9}).Compare(Claim{1, 2, 1}) >= 0 ||
+		(Claim{1, 1, 1}).Compare(Claim{1, 1, 2}) != 0 {
+		t.Error("claims are ordered by generation, then epoch, and not by incarnation")
+	}
+	if (Token{2, 1}).Compare(Token{1, 9}) <= 0 || (Token{1, 2}).Compare(Token{1, 1}) <= 0 {
+		t.Error("tokens are ordered by generation, then index")
+	}
+}
