@@ -38,6 +38,8 @@ type Report struct {
 	// Drift counts repairs by reason, such as "missed join".
 	Drift map[string]int `json:"drift,omitempty"`
 	Held  *Held          `json:"held,omitempty"`
+	// FirstError is one of the errors that Result counts.
+	FirstError string `json:"firstError,omitempty"`
 }
 
 // Interval is a duration that JSON carries as milliseconds. A Go duration such
@@ -108,6 +110,7 @@ type SyncAnswer struct {
 	Result      Result        `json:"result"`
 	Timestamp   time.Time     `json:"timestamp"`
 	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 }
 
 // CleanupAnswer is the answer to Cleanup; Cleaned counts rooms.
@@ -116,6 +119,7 @@ type CleanupAnswer struct {
 	Cleaned     int           `json:"cleaned"`
 	Timestamp   time.Time     `json:"timestamp"`
 	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 }
 
 // FullSyncAnswer is the answer to FullSync; Cleanup counts rooms.
@@ -125,6 +129,7 @@ type FullSyncAnswer struct {
 	Cleanup     int           `json:"cleanup"`
 	Timestamp   time.Time     `json:"timestamp"`
 	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 }
 
 // ServiceAnswer is the answer to StartService and StopService.

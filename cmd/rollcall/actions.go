@@ -31,7 +31,7 @@ func (a *app) syncCommand() *cobra.Command {
 				return err
 			}
 			err = a.answer(asJSON, answer, resultText(answer.Result), o.DryRun, answer.WouldChange)
-			return firstError(err, answer.Result.Errors)
+			return failures(err, answer.Result.Errors, answer.FirstError)
 		}
 	})
 }
@@ -50,7 +50,11 @@ func (a *app) cleanupCommand() *cobra.Command {
 				return err
 			}
 			text := fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleaned, "room"))
-			return a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
+			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
+			if err == nil && answer.FirstError != "" {
+				err = fmt.Errorf("not all could be cleaned up, the next cleanup tries again: %s", safe(answer.FirstError))
+			}
+			return err
 		}
 	})
 }
@@ -70,7 +74,7 @@ func (a *app) fullSyncCommand() *cobra.Command {
 			}
 			text := resultText(answer.Sync) + fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleanup, "room"))
 			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
-			return firstError(err, answer.Sync.Errors)
+			return failures(err, answer.Sync.Errors, answer.FirstError)
 		}
 	})
 }
@@ -133,10 +137,14 @@ func resultText(r client.Result) string {
 	return fmt.Sprintf("Synced: %s, %d removed%s.\n", examined(r.Synced), r.Cleaned, errorsText(r.Errors))
 }
 
-// firstError makes a run with errors fail, so that a script notices.
-func firstError(err error, failed int) error {
+// failures makes a run with errors fail, so that a script notices.
+func failures(err error, failed int, first string) error {
 	if err != nil || failed == 0 {
 		return err
 	}
-	return fmt.Errorf("%s could not be examined: their state is unchanged and the next sync tries again; the nodes' logs say why", count(failed, "room"))
+	if first == "" {
+		first = "the nodes' logs say why"
+	}
+	return fmt.Errorf("%s could not be examined; what Redis holds of them is unchanged and the next sync tries again: %s",
+		count(failed, "room"), safe(first))
 }

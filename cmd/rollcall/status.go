@@ -78,6 +78,9 @@ func runText(line lineFunc, label string, r *client.Report, now time.Time) {
 	}
 	line(label, "%s ago, %s, took %s", span(max(now.Sub(r.StartedAt), 0)), why, span(time.Duration(r.DurationMs)*time.Millisecond))
 	line("", "%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, errorsText(r.Result.Errors))
+	if r.FirstError != "" {
+		line("", "first error: %s", safe(r.FirstError))
+	}
 	if len(r.Drift) > 0 {
 		var parts []string
 		for _, reason := range sortedKeys(r.Drift) {
@@ -93,7 +96,7 @@ func errorsText(n int) string {
 	if n == 0 {
 		return ", no errors"
 	}
-	return fmt.Sprintf(", %s: see the nodes' logs", strings.ToUpper(count(n, "error")))
+	return fmt.Sprintf(", %s", strings.ToUpper(count(n, "error")))
 }
 
 func nextText(line lineFunc, label string, next *time.Time, every client.Interval, s client.Status) {

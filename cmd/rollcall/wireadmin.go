@@ -161,11 +161,11 @@ func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
 		return nil
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,
-		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r)}
+		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error}
 }
 
 func outcomeOf(r actors.Report) httpapi.Outcome {
-	o := httpapi.Outcome{Result: result(r), Held: held(r)}
+	o := httpapi.Outcome{Result: result(r), Held: held(r), FirstError: r.Error}
 	for _, d := range r.Differences {
 		o.WouldChange = append(o.WouldChange, httpapi.WouldChange{Room: d.Room, Change: d.Change,
 			Identity: d.Identity, SID: d.SID, Reason: reconcile.Reason(d.Reason)})

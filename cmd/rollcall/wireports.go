@@ -23,6 +23,8 @@ func (v webhookVerifier) Verify(body []byte, authorization string, now time.Time
 	switch {
 	case errors.Is(err, livekit.ErrMalformed):
 		err = fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
+	case errors.Is(err, livekit.ErrClock):
+		err = fmt.Errorf("%w: %w", httpapi.ErrExpired, err)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", httpapi.ErrUnauthorized, err)
 	}

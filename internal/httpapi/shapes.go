@@ -42,6 +42,7 @@ type Outcome struct {
 	Result      Result
 	Held        Held
 	WouldChange []WouldChange // of a dry run
+	FirstError  string        // of those that Result counts, for people; without secrets
 }
 
 // Report is the last run of a task.
@@ -53,6 +54,8 @@ type Report struct {
 	Changed   int // rooms whose keys changed
 	Drift     map[reconcile.Reason]int
 	Held      Held
+	// FirstError is one of those that Result counts, for people; without secrets.
+	FirstError string
 }
 
 // Status is the cluster as one node knows it.
@@ -105,6 +108,7 @@ type reportAnswer struct {
 	Changed    int                      `json:"changed"`
 	Drift      map[reconcile.Reason]int `json:"drift"`
 	Held       Held                     `json:"held"`
+	FirstError string                   `json:"firstError,omitempty"`
 }
 
 func tellStatus(s Status, now time.Time) statusAnswer {
@@ -121,7 +125,7 @@ func tellReport(r *Report) *reportAnswer {
 		return nil
 	}
 	a := &reportAnswer{StartedAt: stamp(r.StartedAt), DurationMs: r.Duration.Milliseconds(), Scheduled: r.Scheduled,
-		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held}
+		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held, FirstError: r.FirstError}
 	if a.Drift == nil {
 		a.Drift = map[reconcile.Reason]int{}
 	}

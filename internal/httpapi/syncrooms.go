@@ -29,6 +29,7 @@ type actionAnswer struct {
 	Running     *bool          `json:"running,omitempty"`
 	Held        *Held          `json:"held,omitempty"`
 	WouldChange *[]WouldChange `json:"wouldChange,omitempty"`
+	FirstError  string         `json:"firstError,omitempty"`
 	Timestamp   string         `json:"timestamp"`
 }
 
@@ -132,6 +133,9 @@ func (to *actionAnswer) tell(o Options, out Outcome) {
 		to.Held.Rooms += out.Held.Rooms
 		to.Held.Participants += out.Held.Participants
 		to.Held.Cycles = max(to.Held.Cycles, out.Held.Cycles)
+	}
+	if to.FirstError == "" {
+		to.FirstError = out.FirstError
 	}
 	if o.DryRun {
 		if to.WouldChange == nil {
