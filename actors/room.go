@@ -149,6 +149,7 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 			return plan, ErrExpired
 		}
 		r.held.Touch(plan, now.Stamp)
+		known := r.held.Altered
 		receipt, failed := r.commit(ctx, plan.Commit, plan.Changed)
 		if failed == nil {
 			if receipt.Altered && plan.Commit.Public != reconcile.Keep {
@@ -156,8 +157,8 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 				plan.Tally.Drift = foreign(plan.Tally.Drift)
 			}
 			r.held.Adopt(plan, receipt)
-			if !receipt.Altered {
-				return plan, nil
+			if !receipt.Altered || known {
+				return plan, nil // what is known to be altered may have to wait for a second look
 			}
 			err = fmt.Errorf("%w: someone else keeps changing the room's keys", ErrUnavailable)
 			continue

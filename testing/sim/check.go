@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+// Truth is how the store differs from what LiveKit shows, room by room; nothing when they are equal.
+func Truth(store *memstore.Store, shown *fakelivekit.Snapshot, names []string) (differences []string) {
+	for _, name := range names {
+		want, got := expected(shown, name), stored(store, name)
+		if rest, unlisted := strings.CutPrefix(want, anything); want != got && (!unlisted || !strings.HasSuffix(got, rest)) {
+			differences = append(differences, fmt.Sprintf("room %q\n  holds   %s\n  LiveKit %s", name, got, want))
+		}
+	}
+	return differences
+}
+
+const (
+	none     = "no room"
+	anything = "a room that is not listed" // only its participants can be compared
+)
+
+func expected(shown *fakelivekit.Snapshot, name string) string {
+	active, waiting := people(shown, name)
+	text, exists := anything, len(active)+waiting > 0
+	for _, r := range shown.Rooms(name) {
+		exists, text = true, fmt.Sprintf("sid %s metadata %q", r.Sid, r.Metadata)
+	}
+	if !exists {
+		return none
+	}
+	slices.SortFunc(active, func(a, b reconcile.Participant) int {
+		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.Identity, b.Identity))
+	})
+	roster := []string{}
+	for _, p := range active {
+		roster = append(roster, string(reconcile.NewMember(p).JSON()))
+	}
+	return fmt.Sprint(text, " ", roster)
+}
+
+func stored(store *memstore.Store, name string) string {
+	states, ok := store.Get(memstore.States, name)
+	participants, both := store.Get(memstore.Participants, name)
+	switch {
+	case ok != both:
+		return "one key without the other"
+	case !ok:
+		return none
+	}
+	state, err := reconcile.DecodeState([]byte(states))
+	if err != nil {
+		return err.Error()
+	}
+	if list := string(state.Present(reconcile.Kinds{"STANDARD": true, "SIP": true})); list != participants {
+		return "the participants are " + participants + ", the states say " + list
+	}
+	roster := []string{}
+	for _, m := range state.Roster {
+		roster = append(roster, string(m.JSON()))
+	}
+	return fmt.Sprintf("sid %s metadata %q %v", state.SID, state.Metadata, roster)
+}
+
+// Feed is how a change feed breaks its promises: each room's commits in the order of their claims and versions, each
+// entry chained to the one before, and folded into what the keys hold.
+func Feed(store *memstore.Store, altered map[string]bool) (broken []string) {
+	rooms := map[string]*folded{}
+	for i, e := range store.Feed() {
+		r := rooms[e["room"]]
+		if r == nil {
+			r = &folded{}
+			rooms[e["room"]] = r
+		}
+		if why := r.take(e); why != "" {
+			broken = append(broken, fmt.Sprintf("entry %d: %s: %v", i, why, e))
+		}
+	}
+	for name, r := range rooms {
+		if want := sids(store, name); !altered[name] && r.String() != want {
+			broken = append(broken, fmt.Sprintf("room %q: the feed says %s, the keys %s", name, r, want))
+		}
+	}
+	return broken
+}
+
+// folded is what a consumer of the feed makes of a room.
+type folded struct {
+	at     [3]uint64 // generation, epoch, version of the last commit
+	live   bool
+	roster map[string]bool
+}
+
+func (r *folded) take(e map[string]string) string {
+	at := [3]uint64{number(e["gen"]), number(e["epoch"]), number(e["version"])}
+	if e["n"] == "1" {
+		if slices.Compare(at[:], r.at[:]) <= 0 || at[2] <= r.at[2] {
+			return fmt.Sprint("it does not come after ", r.at)
+		}
+		if prev := number(e["prev"]); e["type"] != string(reconcile.RoomSnapshot) && prev != r.at[2] {
+			return fmt.Sprint("it is chained to ", prev, ", the last one was ", r.at[2])
+		}
+	}
+	r.at = at
+	switch reconcile.ChangeType(e["type"]) {
+	case reconcile.RoomSnapshot:
+		r.live, r.roster = e["data"] != "null", map[string]bool{}
+		var state struct{ Participants []struct{ SID string } }
+		if err := json.Unmarshal([]byte(e["data"]), &state); err != nil {
+			return err.Error()
+		}
+		for _, p := range state.Participants {
+			r.roster[p.SID] = true
+		}
+	case reconcile.RoomStarted:
+		r.live, r.roster = true, map[string]bool{}
+	case reconcile.RoomFinished:
+		r.live, r.roster = false, nil
+	case reconcile.ParticipantJoined:
+		r.roster[e["sid"]] = true
+	case reconcile.ParticipantLeft:
+		delete(r.roster, e["sid"])
+	}
+	return ""
+}
+
+func (r *folded) String() string {
+	if !r.live {
+		return none
+	}
+	return fmt.Sprint(slices.Sorted(maps.Keys(r.roster)))
+}
+
+func sids(store *memstore.Store, name string) string {
+	states, ok := store.Get(memstore.States, name)
+	if !ok {
+		return none
+	}
+	state, err := reconcile.DecodeState([]byte(states))
+	if err != nil {
+		return err.Error()
+	}
+	list := []string{}
+	for _, m := range state.Roster {
+		list = append(list, m.SID)
+	}
+	slices.Sort(list)
+	return fmt.Sprint(list)
+}
+
+func number(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 10, 64)
+	return n
+}

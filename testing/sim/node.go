@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/livekit"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+)
+
+// Node is one run of the only node: its ownership never changes, a later run has a higher claim.
+type Node struct {
+	Claimed reconcile.Claim
+	Led     reconcile.Token
+	Host    *actors.Host
+	Router  *actors.Router
+	Sweep   *actors.Sweep
+}
+
+var _ actors.Ownership = (*Node)(nil)
+
+// Owner is this node.
+func (n *Node) Owner(string) (string, error) { return "n1", nil }
+
+// Claim is the run's.
+func (n *Node) Claim(string) (reconcile.Claim, error) { return n.Claimed, nil }
+
+// Leader is the run's.
+func (n *Node) Leader() reconcile.Token { return n.Led }
+
+// Store is what a node needs of one.
+type Store interface {
+	actors.Store
+	actors.Index
+}
+
+// NewNode starts the node's run'th run.
+func NewNode(run uint64, store Store, rooms actors.Rooms) (*Node, error) {
+	n := &Node{Claimed: reconcile.Claim{Generation: 1, Epoch: 10 * run, Incarnation: 10*run - 1}, Led: reconcile.Token{Generation: 1, Index: 10*run + 1}}
+	clock, log := actors.NewSystemClock(), slog.New(slog.DiscardHandler)
+	host, err := actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: n, Clock: clock, Observer: silent{}, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	n.Host = host
+	n.Router = actors.NewRouter(n, func(string) (actors.Owner, bool) { return host, true })
+	n.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: store, Router: n.Router, Clock: clock, Log: log,
+		Owners: func() []actors.Owner { return []actors.Owner{host} }, StaleAfter: 30 * time.Minute})
+	return n, nil
+}
+
+// Door takes webhooks as the HTTP endpoint does and gives them to the node of the moment.
+type Door struct {
+	Verifier *livekit.Verifier
+
+	mu   sync.Mutex
+	node *Node
+}
+
+// NewDoor takes webhooks that a fake with the default key signs.
+func NewDoor() (*Door, error) {
+	v, err := livekit.NewVerifier(map[string]string{fakelivekit.DefaultKey: fakelivekit.DefaultSecret})
+	return &Door{Verifier: v}, err
+}
+
+// Lead brings webhooks to a node from now on.
+func (d *Door) Lead(n *Node) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.node = n
+}
+
+// Node is the node of the moment.
+func (d *Door) Node() *Node {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.node
+}
+
+// ServeHTTP answers 200 after the commit, 401, 400, or 503.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	event, known, err := d.Verifier.Verify(body, r.Header.Get("Authorization"), time.Now())
+	if err != nil {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if !known {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	switch err := d.Node().Router.Deliver(ctx, event); {
+	case errors.Is(err, actors.ErrExpired):
+		w.WriteHeader(http.StatusUnauthorized)
+	case err != nil:
+		w.Header().Set("Retry-After", "4")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+}
+
+// silent observes nothing.
+type silent struct{}
+
+func (silent) Committed(reconcile.Cause, bool, time.Duration) {}
+func (silent) Refused(error)                                  {}
+func (silent) Polled(bool)                                    {}
+func (silent) Crashed()                                       {}
+func (silent) Rooms(int)                                      {}

@@ -1,0 +1,341 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	lk "github.com/livekit/protocol/livekit"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+	. "github.com/rollcallhq/rollcall/testing/sim"
+)
+
+var (
+	seed   = flag.Uint64("sim.seed", 0, "run this seed only")
+	errAny = errors.New("a fault that was ordered")
+	names  = []string{"plain", "{curly}", "nul\x00", "new\nline", "*"}
+	whos   = []string{"anna", "bert", "c\"d", "d*"}
+)
+
+// TestSimulation runs seeds; ROLLCALL_SIM_SEEDS says how many, -sim.seed runs one again.
+func TestSimulation(t *testing.T) {
+	seeds := uint64(25)
+	if n, err := strconv.ParseUint(os.Getenv("ROLLCALL_SIM_SEEDS"), 10, 64); err == nil {
+		seeds = n
+	}
+	first, last := uint64(1), seeds
+	if *seed != 0 {
+		first, last = *seed, *seed
+	}
+	for s := first; s <= last; s++ {
+		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			t.Logf("again with: go test ./testing/sim -run 'TestSimulation$' -sim.seed %d", s)
+			synctest.Test(t, func(t *testing.T) { run(t, s) })
+		})
+	}
+}
+
+// life is one simulation.
+type life struct {
+	*testing.T
+	dice    *Dice
+	fake    *fakelivekit.Fake
+	store   *memstore.Store
+	faulty  *memstore.Faulty
+	rooms   *LiveKit
+	door    *Door
+	hurting atomic.Bool
+	runs    uint64
+	altered map[string]bool // by a foreign hand; a feed does not know of it
+	old     sync.WaitGroup  // runs that are ending
+	done    chan struct{}
+	cycles  sync.WaitGroup
+}
+
+func run(t *testing.T, seed uint64) {
+	door, err := NewDoor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &life{T: t, dice: &Dice{Seed: seed}, door: door, store: memstore.New(memstore.Options{Feed: true}), altered: map[string]bool{},
+		done: make(chan struct{})}
+	l.fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(door)})
+	l.faulty = &memstore.Faulty{Store: l.store, Order: l.storeFault}
+	l.rooms = &LiveKit{Fake: l.fake, Order: l.lookFault}
+	l.restart()
+	l.hurt()
+	l.cycles.Go(l.schedule)
+	for range 150 {
+		time.Sleep(time.Duration(l.dice.N("pace", 3000)) * time.Millisecond)
+		l.act()
+	}
+	l.heal()
+	l.check()
+	l.fake.Close()
+	l.end(l.door.Node())
+	l.old.Wait()
+	time.Sleep(time.Minute) // timers of the actor library run out
+}
+
+func (l *life) hurt() {
+	l.hurting.Store(true)
+	l.fake.SetFate(fakelivekit.Chaos(l.dice.Seed, fakelivekit.Rates{Drop: 0.1, Copy: 0.1, Delay: 0.1, Late: 0.15,
+		MaxDelay: 3 * time.Second, MaxLate: 20 * time.Second}))
+}
+
+// heal ends the faults and waits until what they delayed has arrived.
+func (l *life) heal() {
+	l.hurting.Store(false)
+	l.fake.SetFate(nil)
+	close(l.done)
+	l.cycles.Wait()
+	time.Sleep(time.Minute) // killed clients time out, late webhooks come, the last attempts are made, crashed rooms restart
+	synctest.Wait()
+	if err := l.store.Discover(context.Background(), 0); err != nil { // as the store's own background work does
+		l.Error(err)
+	}
+}
+
+// check holds the state against LiveKit after one completed cycle, or three where the breaker holds.
+func (l *life) check() {
+	visible := l.visible()
+	for range 3 {
+		report, err := l.door.Node().Sweep.Sync(context.Background(), l.door.Node().Led, actors.Options{Scheduled: true})
+		if err != nil || report.Errors > 0 {
+			l.Errorf("the sync after the faults: %v, %d errors, %s", err, report.Errors, report.Error)
+		}
+		if report.Held == nil {
+			break
+		}
+	}
+	synctest.Wait()
+	for _, d := range Truth(l.store, l.fake.Snapshot(), visible) {
+		l.Error(d)
+	}
+	l.feed()
+	index, err := l.store.Index(context.Background())
+	if err != nil {
+		l.Error(err)
+	}
+	for _, name := range names {
+		if _, live := l.store.Get(memstore.States, name); live != slices.Contains(index, name) {
+			l.Errorf("room %q: keys %v, but the index holds %q", name, live, index)
+		}
+	}
+}
+
+// visible are the rooms that a sync can know of. One that LiveKit does not list, of which neither Redis nor an actor knows
+// and whose webhooks were lost cannot be found by anyone; one where nobody is ACTIVE may be there or not.
+func (l *life) visible() []string {
+	known, err := l.store.Index(context.Background())
+	if err != nil {
+		l.Error(err)
+	}
+	awake, err := l.door.Node().Host.Names(context.Background())
+	if err != nil {
+		l.Error(err)
+	}
+	known = append(known, awake...)
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		shown := l.fake.Snapshot()
+		people := shown.Participants(name)
+		silent := !slices.ContainsFunc(people, func(p *lk.ParticipantInfo) bool { return p.State == lk.ParticipantInfo_ACTIVE })
+		return len(shown.Rooms(name)) == 0 && len(people) > 0 && (silent || !slices.Contains(known, name))
+	})
+}
+
+func (l *life) feed() {
+	for _, broken := range Feed(l.store, l.altered) {
+		l.Error(broken)
+	}
+}
+
+// schedule is the leader: a sync every 30 s and a cleanup every 5 min.
+func (l *life) schedule() {
+	for n := 1; ; n++ {
+		select {
+		case <-time.After(30 * time.Second):
+		case <-l.done:
+			return
+		}
+		node := l.door.Node()
+		_, _ = node.Sweep.Sync(context.Background(), node.Led, actors.Options{Scheduled: true})
+		if n%10 == 0 {
+			_, _ = node.Sweep.Cleanup(context.Background(), node.Led, actors.Options{Scheduled: true})
+		}
+	}
+}
+
+// act does one thing in the world, or to it.
+func (l *life) act() {
+	room, who := names[l.dice.N("room", len(names))], whos[l.dice.N("who", len(whos))]
+	switch p := l.dice.N("act", 100); {
+	case p < 35:
+		l.fake.Join(room, fakelivekit.Who{Identity: who, Metadata: fmt.Sprint(p)})
+	case p < 60:
+		l.fake.Leave(room, who)
+	case p < 66:
+		l.fake.Kill(room, who)
+	case p < 72:
+		l.fake.DeleteRoom(room)
+	case p < 74:
+		l.fake.DeleteRoomRaced(room)
+	case p < 78:
+		l.fake.CreateRoom(&lk.CreateRoomRequest{Name: room})
+	case p < 84:
+		l.fake.SetMetadata(room, who, fmt.Sprint(l.dice.Roll("metadata")))
+	case p < 86:
+		l.fake.SetRoomMetadata(room, fmt.Sprint(l.dice.Roll("metadata")))
+	case p < 89:
+		l.fake.Publish(room, who, "mic")
+	case p < 92:
+		l.fake.Connect(room, fakelivekit.Who{Identity: who})
+	case p < 94:
+		l.alter(room)
+	case p < 96:
+		l.restart()
+	case p < 97:
+		synctest.Wait()
+		l.feed()
+		l.store.Flush()
+		l.altered = map[string]bool{}
+	case p < 98:
+		l.fake.Crash()
+		time.Sleep(5 * time.Second)
+		l.fake.Start(l.dice.Roll("keep") < 0.5)
+	}
+}
+
+// alter is a foreign hand in a room's keys.
+func (l *life) alter(room string) {
+	l.altered[room] = true
+	switch l.dice.N("alter", 4) {
+	case 0:
+		l.store.Set(memstore.Participants, room, `["nobody"]`)
+	case 1:
+		l.store.Delete(memstore.States, room)
+	case 2:
+		l.store.WrongType(memstore.States, room)
+	case 3:
+		l.store.Unlist(room)
+	}
+}
+
+// restart starts the node anew. The old one is stopped, or killed: it goes on for a while under its old claims.
+func (l *life) restart() {
+	l.runs++
+	node, err := NewNode(l.runs, l.faulty, l.rooms)
+	if err != nil {
+		l.Fatal(err)
+	}
+	old := l.door.Node()
+	l.door.Lead(node)
+	if old != nil {
+		l.old.Go(func() {
+			if l.dice.Roll("kill") < 0.5 {
+				time.Sleep(10 * time.Second)
+			}
+			l.end(old)
+		})
+	}
+}
+
+func (l *life) end(node *Node) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = node.Host.Stop(ctx) // a room that has crashed may wait longer for its restart
+}
+
+func (l *life) storeFault(op memstore.Op, room string) memstore.Fault {
+	if !l.hurting.Load() {
+		return memstore.Fault{}
+	}
+	topic := string(op) + room
+	f := memstore.Fault{}
+	switch p := l.dice.Roll(topic); {
+	case p < 0.05:
+		f.Err = errAny
+	case p < 0.10:
+		f.Err, f.Late = errAny, true
+	case p < 0.11:
+		f.Hang, f.Late = true, l.dice.Roll(topic) < 0.5
+	case p < 0.115:
+		panic("a bug that was ordered")
+	case p < 0.25:
+		f.Delay = time.Duration(l.dice.N(topic, 300)) * time.Millisecond
+	}
+	return f
+}
+
+// lookFault lets LiveKit's API fail, lag, and lie for less than two looks.
+func (l *life) lookFault(room string) LookFault {
+	if !l.hurting.Load() {
+		return LookFault{}
+	}
+	topic := "look" + room
+	switch p := l.dice.Roll(topic); {
+	case p < 0.1:
+		return LookFault{Err: errAny}
+	case p < 0.12:
+		return LookFault{Empty: true}
+	case p < 0.4:
+		return LookFault{Delay: time.Duration(l.dice.N(topic, 400)) * time.Millisecond}
+	}
+	return LookFault{}
+}
+
+// TestTheChecksSee holds the checker against states that are wrong.
+func TestTheChecksSee(t *testing.T) {
+	store, fake := memstore.New(memstore.Options{Feed: true}), fakelivekit.New(fakelivekit.Options{})
+	defer fake.Close()
+	if d := Truth(store, fake.Snapshot(), names); d != nil {
+		t.Error(d)
+	}
+	fake.Join("plain", fakelivekit.Who{Identity: "a"})
+	if d := Truth(store, fake.Snapshot(), names); len(d) != 1 || !strings.Contains(d[0], none) {
+		t.Error(d)
+	}
+	store.Set(memstore.States, "*", "{}")
+	if d := Truth(store, fake.Snapshot(), names); len(d) != 2 {
+		t.Error(d)
+	}
+	commit := func(room string, claim, version, prev uint64, changes ...reconcile.Change) {
+		c := reconcile.Claim{Generation: 1, Epoch: claim}
+		rec, err := store.Claim(t.Context(), room, c)
+		if err == nil {
+			_, err = store.Commit(t.Context(), reconcile.Commit{Room: room, Claim: c, Expect: rec.Version, Version: version, Prev: prev,
+				Public: reconcile.Write, State: &reconcile.State{Version: version}, Changes: changes})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	started := reconcile.Change{Type: reconcile.RoomStarted}
+	commit("r", 1, 5, 0, started)
+	commit("r", 2, 6, 5, reconcile.Change{Type: reconcile.RoomUpdated})
+	if d := Feed(store, nil); len(d) != 0 {
+		t.Error(d)
+	}
+	commit("r", 3, 7, 5, reconcile.Change{Type: reconcile.RoomUpdated})                          // chained wrongly
+	commit("r", 3, 6, 7, reconcile.Change{Type: reconcile.RoomUpdated})                          // an older version
+	commit("s", 1, 1, 0, started, reconcile.Change{Type: reconcile.ParticipantJoined, SID: "?"}) // not in the keys
+	if d := Feed(store, nil); len(d) != 3 {
+		t.Error(d)
+	}
+}
+
+const none = "no room"
