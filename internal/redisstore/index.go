@@ -191,13 +191,14 @@ func (s *Store) leave(ctx context.Context, rooms []settled) {
 	}
 	_, absent := s.present(ctx, doubtful)
 	gone = append(gone, absent...)
-	err := s.listRecords(ctx, records)
-	if len(gone) > 0 && err == nil {
-		err = s.client.ZRem(ctx, indexKey, members(gone)...).Err()
-	}
-	if err != nil && !wrongType(err) {
-		s.log.Warn("redis: rooms that have gone stay in the index until cleanup", "rooms", len(gone), "error", err)
+	if len(gone) == 0 {
 		return
+	}
+	if err := s.client.ZRem(ctx, indexKey, members(gone)...).Err(); err != nil && !wrongType(err) {
+		s.log.Warn("redis: rooms that have gone stay in the index until cleanup", "rooms", len(gone), "error", err)
+	}
+	if err := s.listRecords(ctx, records); err != nil {
+		s.log.Warn("redis: records are not listed, and end unnoticed", "rooms", len(records), "error", err)
 	}
 	back, _ := s.present(ctx, gone)
 	if len(back) > 0 {

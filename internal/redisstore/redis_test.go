@@ -332,6 +332,10 @@ func TestFeedIsCappedAndEndsWithItsRoom(t *testing.T) {
 	if ttl := c.TTL(ctx, stream).Val(); ttl < 23*time.Hour || ttl > 24*time.Hour {
 		t.Errorf("a gone room's feed ends in %v", ttl)
 	}
+	committed(t, s, step("a", commits+1))
+	if ttl := c.TTL(ctx, stream).Val(); ttl != -1 {
+		t.Errorf("the feed of a room that came back ends in %v", ttl)
+	}
 }
 
 func TestOpen(t *testing.T) {

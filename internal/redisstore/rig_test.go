@@ -77,6 +77,5 @@ func TestConformance(t *testing.T) {
 func TestTwin(t *testing.T) {
 	t.Run("miniredis", func(t *testing.T) { storetest.Twin(t, onMini(t)) })
 	s := redistest.Start(t)
-	t.Run("redis-server", func(t *testing.T) { storetest.Twin(t, onReal(t, s, false)) })
 	t.Run("redis-server with hash tags", func(t *testing.T) { storetest.Twin(t, onReal(t, s, true)) })
 }

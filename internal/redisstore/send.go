@@ -50,41 +50,46 @@ func (s *Store) send(batch []*request) {
 	}
 }
 
-// evaluate runs the scripts by their hash, and those that Redis does not have by their text.
+// evaluate runs the scripts by their hash, and those that Redis does not have by their text. On one Redis a pipeline has an
+// order, and the index is added to in the same one.
 func (s *Store) evaluate(ctx context.Context, batch []*request, listed []string) []*redis.Cmd {
 	cmds := make([]*redis.Cmd, len(batch))
+	inside := len(listed) > 0 && !s.cluster
+	var added *redis.IntCmd
 	pipe := s.client.Pipeline()
-	if len(listed) > 0 && !s.cluster {
+	if inside {
 		pipe.ZAdd(ctx, indexKey, entries(listed)...)
 	}
 	for i, r := range batch {
 		cmds[i] = pipe.EvalSha(ctx, r.script.sha, r.keys, r.args...)
 	}
-	var again *redis.IntCmd
-	if len(listed) > 0 {
-		again = pipe.ZAdd(ctx, indexKey, entries(listed)...)
+	if inside {
+		added = pipe.ZAdd(ctx, indexKey, entries(listed)...)
 	}
 	_, _ = pipe.Exec(ctx) // every command has its own error
-	s.reload(ctx, batch, cmds, listed)
-	if again != nil && wrongType(again.Err()) {
-		s.relist(ctx, listed, again.Err())
+	reloaded := s.reload(ctx, batch, cmds)
+	if len(listed) > 0 && (reloaded || !inside) {
+		added = s.client.ZAdd(ctx, indexKey, entries(listed)...)
+	}
+	if added != nil && wrongType(added.Err()) {
+		s.relist(ctx, listed, added.Err())
 	}
 	return cmds
 }
 
-func (s *Store) reload(ctx context.Context, batch []*request, cmds []*redis.Cmd, listed []string) {
+// reload tells whether there were any that Redis did not have.
+func (s *Store) reload(ctx context.Context, batch []*request, cmds []*redis.Cmd) bool {
 	pipe := s.client.Pipeline()
 	for i, r := range batch {
 		if unloaded(cmds[i].Err()) {
 			cmds[i] = pipe.Eval(ctx, r.script.text, r.keys, r.args...)
 		}
 	}
-	if pipe.Len() > 0 && len(listed) > 0 {
-		pipe.ZAdd(ctx, indexKey, entries(listed)...)
+	if pipe.Len() == 0 {
+		return false
 	}
-	if pipe.Len() > 0 {
-		_, _ = pipe.Exec(ctx)
-	}
+	_, _ = pipe.Exec(ctx)
+	return true
 }
 
 // outcome splits a room script's reply into what it decided and what it returns.

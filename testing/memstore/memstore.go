@@ -164,9 +164,8 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	defer s.mu.Unlock()
 	r := s.room(c.Room)
 	if why := refuse(r.fence, c.Claim, c.Leader, &c.Expect); why != 0 {
-		// redisstore lists a room before it writes, and lets it stay listed when it has keys, whoever wrote them.
-		if c.Public == reconcile.Write && c.Version != c.Expect && (r.participants != nil || r.states != nil) {
-			s.index[c.Room] = true
+		if c.Public == reconcile.Write && c.Version != c.Expect {
+			s.relist(c.Room, r)
 		}
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
@@ -272,6 +271,15 @@ func refuse(f *fence, c reconcile.Claim, leader reconcile.Token, expect *uint64)
 		return reconcile.StaleLeader
 	}
 	return 0
+}
+
+// relist puts the index right, as redisstore does after a refused write: a room is listed while it has public keys, whoever
+// wrote them.
+func (s *Store) relist(name string, r *room) {
+	delete(s.index, name)
+	if r.participants != nil || r.states != nil {
+		s.index[name] = true
+	}
 }
 
 // altered tells that the public keys are not what the record wrote.
