@@ -1,20 +1,34 @@
 package reconcile
 
 import (
+	"flag"
 	"slices"
 	"testing"
 )
 
-// TestEveryOrderOfSmallHistories delivers every history of up to mostEvents events in every order, with every single event
-// doubled, and asks before any poll: does no one who left come back, is no one who is there removed, and is all that is
+// full tries some minutes' worth of orders instead of some seconds'.
+var full = flag.Bool("full", false, "deliver longer histories in every order with every event doubled")
+
+// doubles are the events of a history that come twice, one at a time; -1 is none.
+func doubles(h *history, most int) []int {
+	events := []int{-1}
+	if len(h.events) <= most || *full {
+		for i := range h.events {
+			events = append(events, i)
+		}
+	}
+	return events
+}
+
+// TestEveryOrderOfSmallHistories delivers every history of up to five events in every order, with each event of the
+// shorter ones doubled, and asks before any poll: does no one who left come back, is no one who is there removed, and is all that is
 // wrong a matter that a poll was asked for? Then the polls make it right.
 func TestEveryOrderOfSmallHistories(t *testing.T) {
 	runs, wrong := 0, 0
 	for _, step := range []int64{3, 1500} {
-		for _, h := range histories(step, mostEvents) {
-			n := len(h.events)
-			for doubled := -1; doubled < n; doubled++ {
-				orders(n, doubled, func(order []int) bool {
+		for _, h := range histories(step, 5) {
+			for _, doubled := range doubles(h, 4) {
+				orders(len(h.events), doubled, func(order []int) bool {
 					runs++
 					if h.check(t, order) {
 						wrong++
@@ -77,7 +91,7 @@ func TestEveryOrderOfKnownTrouble(t *testing.T) {
 	} {
 		for _, step := range []int64{3, 1500} {
 			h := play(step, ops...)
-			for doubled := -1; doubled < len(h.events); doubled += 1 + 6 - mostEvents {
+			for _, doubled := range doubles(h, 5) {
 				orders(len(h.events), doubled, func(order []int) bool {
 					h.check(t, order)
 					return !t.Failed()
@@ -92,7 +106,7 @@ func TestEveryOrderOfKnownTrouble(t *testing.T) {
 func TestLateLooks(t *testing.T) {
 	runs := 0
 	for _, step := range []int64{3, 1500} {
-		for _, h := range histories(step, mostEvents-1) {
+		for _, h := range histories(step, 4) {
 			n := len(h.events)
 			orders(n, -1, func(order []int) bool {
 				for began := range n + 1 {

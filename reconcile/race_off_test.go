@@ -1,5 +1,0 @@
-//go:build !race
-
-package reconcile
-
-const mostEvents = 5
