@@ -82,9 +82,18 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		target = RedisTarget{Mode: RedisSingle, Addrs: []string{e.server.Addr()}}
 		n.log.Warn("no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
 	}
-	store, err := openStore(ctx, n.config, target, n.log)
+	store, err := openStore(n.config, target, n.log)
+	if err != nil {
+		return err
+	}
 	n.store = store
-	return err
+	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
+	defer cancel()
+	if err := store.Ping(ctx); err != nil {
+		n.log.Warn("Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis",
+			"redis", target.String(), "error", err)
+	}
+	return nil
 }
 
 func (n *daemon) openLiveKit(context.Context) (err error) {

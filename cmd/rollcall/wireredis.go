@@ -56,13 +56,22 @@ func (e *embedded) stop() {
 }
 
 // openStore connects to the configured Redis, which need not answer yet.
-func openStore(ctx context.Context, c Config, target RedisTarget, log *slog.Logger) (*redisstore.Store, error) {
+func openStore(c Config, target RedisTarget, log *slog.Logger) (*redisstore.Store, error) {
+	redis.SetLogger(redisLog{log})
 	options := target.Options()
 	redisstore.Harden(options)
 	kinds := reconcile.Kinds{}
 	for _, kind := range c.CountKinds {
 		kinds[kind] = true
 	}
-	return redisstore.Open(ctx, redisstore.Options{Client: redis.NewUniversalClient(options), HashTags: c.RedisHashTags,
+	return redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(options), HashTags: c.RedisHashTags,
 		Kinds: kinds, Feed: c.ChangeFeed, FeedMax: c.ChangeFeedMax, Log: log})
+}
+
+// redisLog takes what the Redis client says on its own; the store's errors say the same with more sense.
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements the client's logger.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, args...), "component", "redis")
 }

@@ -311,7 +311,7 @@ func TestFeedIsCappedAndEndsWithItsRoom(t *testing.T) {
 	r := redistest.Start(t)
 	o := &redis.UniversalOptions{Addrs: []string{r.Addr}}
 	redisstore.Harden(o)
-	s, err := redisstore.Open(t.Context(), redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: true, Feed: true, FeedMax: 100})
+	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: true, Feed: true, FeedMax: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestOpen(t *testing.T) {
 		}
 		c := redis.NewUniversalClient(&o)
 		t.Cleanup(func() { _ = c.Close() })
-		return redisstore.Open(t.Context(), redisstore.Options{Client: c, HashTags: tags, Log: slog.New(slog.DiscardHandler)})
+		return redisstore.Open(redisstore.Options{Client: c, HashTags: tags, Log: slog.New(slog.DiscardHandler)})
 	}
 	if _, err := open(redis.UniversalOptions{Password: "hunter2"}, false, false); err == nil {
 		t.Error("a client that retries is accepted")
@@ -356,11 +356,14 @@ func TestOpen(t *testing.T) {
 	if _, err := open(redis.UniversalOptions{Password: "hunter2", IsClusterMode: true}, true, false); err == nil {
 		t.Error("a cluster without hash tags is accepted")
 	}
-	_, err := open(redis.UniversalOptions{Password: "hunter3"}, true, false)
-	if err == nil || strings.Contains(err.Error(), "hunter") {
+	s, err := open(redis.UniversalOptions{Password: "hunter3"}, true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); err == nil || strings.Contains(err.Error(), "hunter") {
 		t.Errorf("a wrong password: %v", err)
 	}
-	s, err := open(redis.UniversalOptions{Password: "hunter2"}, true, false)
+	s, err = open(redis.UniversalOptions{Password: "hunter2"}, true, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,8 +62,8 @@ func Harden(o *redis.UniversalOptions) {
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = Patience, Patience, Patience
 }
 
-// Open makes a Store and checks that Redis answers.
-func Open(ctx context.Context, o Options) (*Store, error) {
+// Open makes a Store. Redis need not answer yet: Ping tells whether it does.
+func Open(o Options) (*Store, error) {
 	s := &Store{client: o.Client, keys: keys{tags: o.HashTags}, kinds: o.Kinds, log: o.Log}
 	switch c := o.Client.(type) {
 	case *redis.Client:
@@ -94,9 +94,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.scripts, err = loadScripts(); err != nil {
 		return nil, err
 	}
-	if err := s.Ping(ctx); err != nil {
-		return nil, err
-	}
 	s.batches = newBatcher(s.send)
 	return s, nil
 }
@@ -116,6 +113,16 @@ func (s *Store) Ping(ctx context.Context) error {
 		return fmt.Errorf("redis: ping: %w", err)
 	}
 	return nil
+}
+
+// refuses tells that Redis answered and does not let us in: waiting would not help.
+func refuses(err error) bool {
+	for _, code := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR"} {
+		if redis.HasErrorPrefix(err, code) {
+			return true
+		}
+	}
+	return false
 }
 
 // UnknownPolicy is what MaxmemoryPolicy gives where Redis does not tell.

@@ -19,7 +19,7 @@ func BenchmarkCommit(b *testing.B) {
 	r := redistest.Start(b, "--appendonly", "no") // the disk is not what is measured
 	o := &redis.UniversalOptions{Addrs: []string{r.Addr}}
 	redisstore.Harden(o)
-	s, err := redisstore.Open(b.Context(), redisstore.Options{Client: redis.NewUniversalClient(o), Feed: true,
+	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), Feed: true,
 		Kinds: reconcile.Kinds{"STANDARD": true}})
 	if err != nil {
 		b.Fatal(err)
