@@ -28,6 +28,7 @@ type room struct {
 	held      *reconcile.Room // nil until the first claim
 	claimed   bool            // held is what Redis has, as far as this owner knows
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
+	lost      bool            // Redis has lost what was written, and no survey has told of it yet
 	rests     bool            // as last told to the supervisor
 	poll      pollState
 }
@@ -115,7 +116,20 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	} else {
 		plan, err = r.evaluate(ctx, m.look)
 	}
+	if err == nil && m.look.Cycle != 0 {
+		plan.Tally.Drift = r.tellLoss(plan.Tally.Drift, m.dry)
+	}
 	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
+}
+
+// tellLoss adds a loss to a survey's findings, once: whatever found it before that look (the claim of another, a webhook, a
+// poll) has repaired it as well.
+func (r *room) tellLoss(drift map[reconcile.Reason]int, dry bool) map[reconcile.Reason]int {
+	if !r.lost {
+		return drift
+	}
+	r.lost = dry // a dry run leaves it to the next
+	return with(drift, reconcile.LostWrite)
 }
 
 // rehearse is what a look would change. Its script only compares, so that alteration by others shows.
@@ -154,7 +168,7 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 		if failed == nil {
 			if receipt.Altered && plan.Commit.Public != reconcile.Keep {
 				receipt.Altered = false // this commit has put the keys right
-				plan.Tally.Drift = foreign(plan.Tally.Drift)
+				plan.Tally.Drift = with(plan.Tally.Drift, reconcile.ForeignChange)
 			}
 			r.held.Adopt(plan, receipt)
 			if !receipt.Altered || known {
@@ -217,6 +231,7 @@ func (r *room) load(ctx context.Context) error {
 	r.held, lost = reconcile.Load(r.held, stored)
 	r.claimed, r.claimedAt = true, r.env.clock.Now().Stamp
 	if lost {
+		r.lost = true
 		r.env.log.Warn("Redis does not have what this node wrote; the room is written again", "room", r.name)
 		r.ask(&reconcile.Ask{Why: "lost data"})
 	}
@@ -231,7 +246,11 @@ func (r *room) tend(ctx context.Context, m *tend) answer {
 	if err := r.load(ctx); err != nil {
 		return answer{err: err}
 	}
-	age := time.Duration(r.env.clock.Now().Wall-r.held.ConfirmedAt) * time.Millisecond
+	confirmed := r.held.ConfirmedAt
+	if s := r.held.State; s != nil {
+		confirmed = max(confirmed, s.CreatedAt) // it cannot have been unconfirmed for longer than it exists
+	}
+	age := time.Duration(r.env.clock.Now().Wall-confirmed) * time.Millisecond
 	switch {
 	case r.held.State == nil && !r.held.Altered:
 		if !m.dry {
@@ -254,11 +273,12 @@ func (r *room) failed(err error, under reconcile.Claim) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-func foreign(drift map[reconcile.Reason]int) map[reconcile.Reason]int {
+// with adds a reason to the drift of one room.
+func with(drift map[reconcile.Reason]int, reason reconcile.Reason) map[reconcile.Reason]int {
 	if drift == nil {
 		drift = map[reconcile.Reason]int{}
 	}
-	drift[reconcile.ForeignChange] = 1
+	drift[reason] = 1
 	return drift
 }
 
