@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+)
+
+// givenUp is when LiveKit has made the last attempt to deliver an event to a receiver that is not there.
+const givenUp = 16 * time.Second
+
+// TestRollcallDown: people come and go while rollcall is down. LiveKit tries 15 s: once rollcall is back within them, once after
+// the events are lost. One sync makes Redis equal.
+func TestRollcallDown(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end  func(*node)
+		lost bool
+	}{
+		"SIGTERM": {(*node).terminate, false}, "SIGKILL": {(*node).kill, false}, "SIGKILL, events lost": {(*node).kill, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{})
+			before := w.inhabit(t)
+			c.end(w.node)
+			begun := time.Now()
+			w.upheave(t, before)
+			if c.lost {
+				<-time.After(time.Until(begun.Add(givenUp + time.Since(begun)))) // from the last event on
+			}
+			mark := time.Now()
+			w.up()
+			report := w.cycleAfter(mark)
+			if !c.lost {
+				w.converges() // late attempts may still come in
+				return
+			}
+			w.converged()
+			for _, reason := range []string{"missed join", "missed leave", "unseen room", "stale metadata"} {
+				if report.Drift[reason] == 0 {
+					t.Errorf("the sync reports no %q: %v", reason, report.Drift)
+				}
+			}
+		})
+	}
+}
+
+// residents are those of inhabit whom upheave moves.
+type residents struct{ bob interface{ Leave() } }
+
+func (w *world) inhabit(t *testing.T) residents {
+	t.Helper()
+	w.create(t, "stays")
+	w.create(t, "goes")
+	w.join(t, "stays", who{Identity: "alice", Metadata: "old"})
+	bob := w.join(t, "stays", who{Identity: "bob"})
+	w.join(t, "stays", who{Identity: "dora"})
+	w.join(t, "goes", who{Identity: "erin"})
+	w.awaitPresent("stays", "alice", "bob", "dora")
+	w.converges()
+	return residents{bob}
+}
+
+func (w *world) upheave(t *testing.T, r residents) {
+	t.Helper()
+	r.bob.Leave()
+	w.join(t, "stays", who{Identity: "carol"})
+	w.join(t, "stays", who{Identity: "dora"}) // again: the first one is put out
+	w.rename(t, "stays", "alice", "new")
+	w.relabel(t, "stays", "new label")
+	w.delete(t, "goes")
+	w.join(t, "comes", who{Identity: "frank"})
+	w.create(t, "empty")
+}
+
+// TestKilledWhileBusy: rollcall is killed again and again while people come and go.
+func TestKilledWhileBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			room := []string{"x", "y", "z"}[i%3]
+			p, err := w.livekit.Join(t.Context(), room, who{Identity: []string{"a", "b"}[i%2]})
+			if err == nil && i%4 != 0 {
+				p.Leave()
+			} else if err == nil {
+				t.Cleanup(p.Leave)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for range 4 {
+		w.kill()
+		w.up()
+	}
+	close(stop)
+	<-done
+	mark := time.Now()
+	w.terminate()
+	w.up()
+	w.cycleAfter(mark)
+	w.converges()
+}

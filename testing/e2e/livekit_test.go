@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+// many is more than the breaker lets go at once.
+const many = 12
+
+// fill creates rooms that nobody is in: nobody would reconnect when LiveKit comes back.
+func (w *world) fill(n int) []string {
+	w.t.Helper()
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("room-%02d", i))
+		w.create(w.t, names[i])
+	}
+	w.converges()
+	return names
+}
+
+// forget kills LiveKit, whose rooms are in its memory, and starts it again.
+func (w *world) forget() {
+	w.t.Helper()
+	w.livekit.Kill()
+	if err := w.livekit.Restart(w.ctx()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// has tells whether Redis has exactly these rooms.
+func (w *world) has(names []string) error {
+	views, err := w.redisView()
+	if err == nil && !slices.Equal(slices.Sorted(maps.Keys(views)), names) {
+		err = fmt.Errorf("Redis has the rooms %q, want %q", slices.Sorted(maps.Keys(views)), names)
+	}
+	return err
+}
+
+// TestLiveKitRestart: while LiveKit is away nothing goes; a few rooms that it has lost go with the first sync that sees it.
+func TestLiveKitRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{every: "1s"})
+	names := w.fill(3)
+	p := w.spawn(t, names[0], who{Identity: "alice"})
+	w.converges()
+	p.Kill()
+	w.livekit.Kill()
+	for range 3 {
+		if r := w.cycleAfter(time.Now()); r.Result.Errors == 0 {
+			t.Errorf("a sync without a LiveKit reports no error: %+v", r)
+		}
+		if err := w.has(names); err != nil {
+			t.Fatalf("while LiveKit is down: %v", err)
+		}
+	}
+	if err := w.livekit.Restart(w.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	mark := time.Now()
+	w.join(t, names[0], who{Identity: "bob"})
+	w.cycleAfter(mark)
+	w.converges(names[0])
+	w.cycleAfter(time.Now())
+	w.converged()
+}
+
+// TestBreaker: when most rooms vanish at once they are held until three syncs by the schedule agree.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{every: "2s"})
+	names := w.fill(many)
+	w.forget()
+	mark := time.Now()
+	held := map[int]bool{}
+	var last client.Report
+	poll(t, 2*patience, "the rooms are gone", func() error {
+		before, err := w.client.Status(w.ctx())
+		if err != nil {
+			return err
+		}
+		present := w.has(names)
+		after, err := w.client.Status(w.ctx())
+		if err != nil {
+			return err
+		}
+		last = *after.LastSync
+		if before.LastSync.Held != nil && after.LastSync.Held != nil && after.LastSync.Held.Rooms > 0 &&
+			before.LastSync.StartedAt.Equal(after.LastSync.StartedAt) {
+			held[after.LastSync.Held.Cycles] = true
+			// From the end of the second on, the third may be under way.
+			if present != nil && after.LastSync.Held.Cycles < 2 {
+				t.Fatalf("held for %d cycles, and yet: %v", after.LastSync.Held.Cycles, present)
+			}
+		}
+		return w.has(nil)
+	})
+	if len(held) == 0 || held[3] {
+		t.Errorf("held was seen at the cycles %v, want 1 and 2", held)
+	}
+	t.Logf("gone %v after LiveKit's restart, held seen at %v, last report %+v", time.Since(mark).Round(time.Millisecond), held, last)
+	w.cycleAfter(time.Now())
+	w.converged()
+}
+
+// TestForce: an operator lets go at once what the breaker holds.
+func TestForce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	names := w.fill(many)
+	w.forget()
+	for range 4 { // an operator's syncs do not count for the breaker
+		if r := w.sync(client.ActionOptions{}); r.Held == nil || r.Held.Rooms != many {
+			t.Fatalf("a plain sync holds %+v, want %d rooms", r.Held, many)
+		}
+		if err := w.has(names); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dry, err := w.client.Sync(w.ctx(), client.ActionOptions{DryRun: true, Force: true})
+	if err != nil || len(dry.WouldChange) != many {
+		t.Errorf("a dry run with force would change %v (%v), want %d rooms", dry.WouldChange, err, many)
+	}
+	if err := w.has(names); err != nil {
+		t.Fatalf("after a dry run: %v", err)
+	}
+	forced, err := w.client.Sync(w.ctx(), client.ActionOptions{Force: true})
+	if err != nil || forced.Result.Cleaned != many {
+		t.Errorf("force removed %+v (%v), want %d rooms", forced.Result, err, many)
+	}
+	w.converged()
+}
+
+// TestLyingLiveKit: errors, silence and empty lists that last less than the two looks remove nothing.
+func TestLyingLiveKit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{proxied: true})
+	names := w.fill(3)
+	for _, name := range names { // in an empty room an empty ListRooms alone would be the truth
+		w.join(t, name, who{Identity: "alice"})
+	}
+	w.converges()
+	first := func(m, then mood) func(string, int64) mood {
+		// The first look is at most: all rooms, those by name, and the participants of each.
+		return func(_ string, nth int64) mood {
+			if nth <= int64(2+len(names)) {
+				return m
+			}
+			return then
+		}
+	}
+	for _, c := range []struct {
+		lie  string
+		mood func(method string, nth int64) mood
+	}{
+		{"every call fails", func(string, int64) mood { return failing }},
+		{"every other call fails", func(_ string, nth int64) mood { return []mood{failing, honest}[nth%2] }},
+		{"empty at the first look", first(empty, honest)},
+		{"empty at the first look, then failing", first(empty, failing)},
+		{"ListRooms is empty", func(string, int64) mood { return roomless }},
+	} {
+		w.proxy.by(c.mood)
+		answer, err := w.client.Sync(w.ctx(), client.ActionOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", c.lie, err)
+		}
+		t.Logf("%s: %d calls, %+v", c.lie, w.proxy.calls(), answer.Result)
+		if w.proxy.calls() == 0 {
+			t.Errorf("%s: LiveKit was not asked", c.lie)
+		}
+		if err := w.agree(false); err != nil {
+			t.Fatalf("%s: %v", c.lie, err)
+		}
+	}
+	w.proxy.is(honest)
+	w.sync(client.ActionOptions{})
+	w.converged()
+}
+
+// TestSilentLiveKit: a LiveKit that does not answer removes nothing, and webhooks go on.
+func TestSilentLiveKit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{proxied: true, every: "1s"})
+	w.fill(2)
+	w.proxy.is(hanging)
+	poll(t, patience, "a sync is stuck", func() error {
+		if w.proxy.calls() == 0 {
+			return fmt.Errorf("no call yet")
+		}
+		return nil
+	})
+	w.join(t, "other", who{Identity: "alice"})
+	w.converges()
+	w.proxy.is(honest)
+	w.cycleAfter(time.Now())
+	w.converged()
+}

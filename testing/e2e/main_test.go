@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/livekittest"
+)
+
+// binEnv names the rollcall binary under test. TestMain sets it; set beforehand, it names a ready one.
+const binEnv = "ROLLCALL_E2E_BIN"
+
+// together is how many worlds run at once. They wait more than they work, so there are more than processors.
+const together = "6"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
+		_ = flag.Set("test.parallel", together)
+	}
+	os.Exit(run(m))
+}
+
+// quiet takes what go-redis says of a server that a test has killed.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func run(m *testing.M) int {
+	redis.SetLogger(quiet{})
+	if testing.Short() {
+		return 0 // the tests skip themselves; say nothing of binaries
+	}
+	dir, err := os.MkdirTemp("", "rollcall-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// prepare builds what the tests run, so that no test's deadline pays for it.
+func prepare(dir string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	if _, err := livekittest.Binary(ctx, os.Stderr); err != nil {
+		return err
+	}
+	if os.Getenv(binEnv) != "" {
+		return nil
+	}
+	bin := filepath.Join(dir, "rollcall")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-race", "-o", bin, "../../cmd/rollcall").CombinedOutput(); err != nil {
+		return fmt.Errorf("build rollcall: %w\n%s", err, out)
+	}
+	return os.Setenv(binEnv, bin)
+}

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// mood is how the proxy treats a request to LiveKit's API.
+type mood int
+
+const (
+	honest   mood = iota
+	failing       // 503
+	empty         // lists, but nothing in them
+	hanging       // no answer until the caller gives up
+	roomless      // ListRooms is empty, ListParticipants is honest
+)
+
+// proxy stands between rollcall and LiveKit's API.
+type proxy struct {
+	url string
+	// rule gives the mood for the nth call (from 1) since the rule was set, of the method such as ListRooms.
+	rule atomic.Pointer[rule]
+}
+
+type rule struct {
+	mood  func(method string, nth int64) mood
+	calls atomic.Int64
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{}
+	p.is(honest)
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(pass, w, r) }))
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	return p
+}
+
+// is sets one mood for all calls.
+func (p *proxy) is(m mood) { p.by(func(string, int64) mood { return m }) }
+
+// by sets a rule.
+func (p *proxy) by(of func(method string, nth int64) mood) { p.rule.Store(&rule{mood: of}) }
+
+// calls counts the requests since the rule was set.
+func (p *proxy) calls() int64 { return p.rule.Load().calls.Load() }
+
+func (p *proxy) serve(pass http.Handler, w http.ResponseWriter, r *http.Request) {
+	method := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	now := p.rule.Load()
+	m := now.mood(method, now.calls.Add(1))
+	switch {
+	case m == failing:
+		http.Error(w, "out of order", http.StatusServiceUnavailable)
+	case m == hanging:
+		<-r.Context().Done()
+	case m == empty, m == roomless && method == "ListRooms":
+		// An empty message is an empty list. The body is read first, so that the connection can be kept.
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/protobuf")
+	default:
+		pass.ServeHTTP(w, r)
+	}
+}

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+// TestRedisDown: what happens while Redis is away comes in by LiveKit's retries, without a sync.
+func TestRedisDown(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ away, back func(*world) }{
+		"killed": {func(w *world) { w.redis.Kill() }, func(w *world) { w.redis.Restart(true) }},
+		"paused": {func(w *world) { w.redis.Pause() }, func(w *world) { w.redis.Resume() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{})
+			alice := w.join(t, "a", who{Identity: "alice"})
+			w.converges()
+			w.watch.pause()
+			c.away(w)
+			alice.Leave()
+			w.join(t, "a", who{Identity: "bob"})
+			w.join(t, "b", who{Identity: "carol"})
+			w.refusesWebhooks()
+			if err := w.probe("/livez", http.StatusOK); err != nil {
+				t.Error(err)
+			}
+			poll(t, patience, "/readyz says 503", func() error { return w.probe("/readyz", http.StatusServiceUnavailable) })
+			synced := w.lastSync()
+			c.back(w)
+			w.watch.resume()
+			w.awaitReady()
+			w.converges()
+			if now := w.lastSync(); now != synced {
+				t.Error("a sync came in between: this test is to see the retries alone")
+			}
+			w.sync(client.ActionOptions{})
+			w.converged()
+		})
+	}
+}
+
+// refusesWebhooks: 503, so that LiveKit tries again, and when.
+func (w *world) refusesWebhooks() {
+	w.t.Helper()
+	begun := time.Now()
+	a := w.hook(joined(w.t, "not now", "x"))
+	if again := a.header.Get("Retry-After"); a.status != http.StatusServiceUnavailable || again != "1" && again != "4" {
+		w.t.Errorf("a webhook without Redis: %d, Retry-After %q, %s", a.status, again, a.body)
+	}
+	w.t.Logf("a webhook was refused after %v", time.Since(begun).Round(time.Millisecond))
+}
+
+func (w *world) lastSync() time.Time {
+	w.t.Helper()
+	s, err := w.client.Status(w.ctx())
+	if err != nil || s.LastSync == nil {
+		w.t.Fatalf("status: %v", err)
+	}
+	return s.LastSync.StartedAt
+}
+
+// TestRedisLost: Redis comes back with nothing. One sync by the schedule brings all of it back, the generation too.
+func TestRedisLost(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*world){
+		"flushed":            func(w *world) { w.redis.Flush() },
+		"restarted, no data": func(w *world) { w.redis.Restart(false) },
+		"flushed, then a join": func(w *world) {
+			w.redis.Flush()
+			w.join(w.t, "a", who{Identity: "late"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{every: "3s"})
+			w.join(t, "a", who{Identity: "alice", Metadata: "m"})
+			w.join(t, "b", who{Identity: "bob"})
+			w.create(t, "c")
+			w.converges()
+			generation := w.redis.Client().Get(w.ctx(), "rooms:generation").Val()
+			lose(w)
+			mark := time.Now()
+			w.seedForeign()
+			report := w.cycleAfter(mark)
+			w.converged()
+			if report.Drift["lost write"] == 0 {
+				t.Errorf("the sync reports no lost write: %+v", report)
+			}
+			if now := w.redis.Client().Get(w.ctx(), "rooms:generation").Val(); now != generation || now == "" {
+				t.Errorf("the generation was %q and is %q", generation, now)
+			}
+			// Life goes on from there.
+			w.join(t, "b", who{Identity: "carol"})
+			w.converges()
+		})
+	}
+}
+
+// TestRedisDownDuringSyncs: syncs fail and say so; the first whole one after it repairs everything.
+func TestRedisDownDuringSyncs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{every: "1s"})
+	w.inhabit(t)
+	w.watch.pause()
+	w.redis.Stop()
+	poll(t, patience, "a sync has failed", func() error {
+		s, err := w.client.Status(w.ctx())
+		if err == nil && s.LastSync.Result.Errors == 0 {
+			err = errors.New("the last one had no errors")
+		}
+		return err
+	})
+	w.rename(t, "stays", "alice", "unseen")
+	w.redis.Restart(true)
+	w.watch.resume()
+	poll(t, patience, "a sync without errors", func() error {
+		if r := w.cycleAfter(time.Now()); r.Result.Errors > 0 {
+			return fmt.Errorf("%d errors", r.Result.Errors)
+		}
+		return nil
+	})
+	w.converged()
+}
+
+// TestStartsWithoutRedis: a node that starts before its Redis waits for it.
+func TestStartsWithoutRedis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{down: true})
+	w.redis.Kill()
+	w.join(t, "a", who{Identity: "alice"})
+	w.start()
+	poll(t, patience, "it lives and is not ready", func() error {
+		return errors.Join(w.probe("/livez", http.StatusOK), w.probe("/readyz", http.StatusServiceUnavailable))
+	})
+	w.redis.Restart(true)
+	w.awaitReady()
+	w.firstSync()
+	w.sync(client.ActionOptions{})
+	w.converged()
+	if err := w.redis.Client().Ping(context.Background()).Err(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/testing/livekittest"
+)
+
+// TestSIGTERM: webhooks come in a stream while rollcall is told to end. Whatever it answered with 200 is in Redis, none is
+// answered with what LiveKit would not send again, and it says that it drains while it still serves.
+func TestSIGTERM(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{flags: []string{"--drain-delay=1s"}})
+	const senders = 8
+	accepted := make([][]string, senders) // identities by sender; each sender has a room
+	failures := make(chan error, senders)
+	var sending sync.WaitGroup
+	first := make(chan struct{}, senders)
+	for i := range senders {
+		sending.Go(func() {
+			for n := 0; ; n++ {
+				id := fmt.Sprintf("p%04d", n)
+				body := joined(t, fmt.Sprintf("burst-%d", i), id)
+				a, err := w.tryHook(body, sign(t, body, livekittest.Key, livekittest.Secret, time.Now().Add(time.Minute)))
+				switch {
+				case err != nil:
+					return // refused: LiveKit sends it to the next rollcall
+				case a.status == http.StatusOK:
+					accepted[i] = append(accepted[i], id)
+				case a.status != http.StatusServiceUnavailable:
+					failures <- fmt.Errorf("a webhook while draining: %d %s", a.status, a.body)
+					return
+				}
+				if n == 5 {
+					first <- struct{}{}
+				}
+			}
+		})
+	}
+	for range senders {
+		<-first
+	}
+	begun := time.Now()
+	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, 2*time.Second, "/readyz says that it drains", func() error {
+		return errors.Join(w.probe("/readyz", http.StatusServiceUnavailable), w.probe("/livez", http.StatusOK))
+	})
+	w.awaitEnd(begun)
+	sending.Wait()
+	close(failures)
+	for err := range failures {
+		t.Error(err)
+	}
+	total := 0
+	for i, ids := range accepted {
+		total += len(ids)
+		if err := w.hasPresent(fmt.Sprintf("burst-%d", i), ids...); err != nil && !w.hasMore(i, ids) {
+			t.Errorf("sender %d was told of %d commits: %v", i, len(ids), err)
+		}
+	}
+	t.Logf("%d webhooks accepted", total)
+}
+
+// hasMore allows for a commit whose answer did not reach its sender any more.
+func (w *world) hasMore(i int, ids []string) bool {
+	return w.hasPresent(fmt.Sprintf("burst-%d", i), append(ids, fmt.Sprintf("p%04d", len(ids)))...) == nil
+}
