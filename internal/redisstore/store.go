@@ -107,22 +107,21 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping tells whether Redis answers.
-func (s *Store) Ping(ctx context.Context) error {
-	if err := s.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("redis: ping: %w", err)
-	}
-	return nil
-}
+// ErrDenied says that Redis answers and does not let us in: waiting does not help.
+var ErrDenied = errors.New("Redis refuses the user or the password")
 
-// refuses tells that Redis answered and does not let us in: waiting would not help.
-func refuses(err error) bool {
-	for _, code := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR"} {
+// Ping tells whether Redis answers. Its error is ErrDenied when it does, but not us.
+func (s *Store) Ping(ctx context.Context) error {
+	err := s.client.Ping(ctx).Err()
+	if err == nil {
+		return nil
+	}
+	for _, code := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH"} {
 		if redis.HasErrorPrefix(err, code) {
-			return true
+			return fmt.Errorf("%w: %w", ErrDenied, err)
 		}
 	}
-	return false
+	return fmt.Errorf("redis: ping: %w", err)
 }
 
 // UnknownPolicy is what MaxmemoryPolicy gives where Redis does not tell.
