@@ -89,7 +89,11 @@ func (n *daemon) openRedis(ctx context.Context) error {
 	n.store = store
 	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
 	defer cancel()
-	if err := store.Ping(ctx); err != nil {
+	err = store.Ping(ctx)
+	if errors.Is(err, redisstore.ErrDenied) {
+		return fmt.Errorf("--redis-url, REDIS_URL: %w", err)
+	}
+	if err != nil {
 		n.log.Warn("Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis",
 			"redis", target.String(), "error", err)
 	}
@@ -180,7 +184,7 @@ func (n *daemon) openCluster(ctx context.Context) error {
 func (n *daemon) generation(ctx context.Context) (uint64, error) {
 	stored, err := n.store.Generation(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("waiting for Redis to give the generation: %w", err)
+		return 0, err
 	}
 	return max(stored+1, uint64(time.Now().UnixMilli())), nil
 }

@@ -360,7 +360,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Ping(t.Context()); err == nil || strings.Contains(err.Error(), "hunter") {
+	if err := s.Ping(t.Context()); !errors.Is(err, redisstore.ErrDenied) || strings.Contains(err.Error(), "hunter") {
 		t.Errorf("a wrong password: %v", err)
 	}
 	s, err = open(redis.UniversalOptions{Password: "hunter2"}, true, false)

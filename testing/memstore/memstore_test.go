@@ -30,13 +30,13 @@ func TestFaults(t *testing.T) {
 			}
 			return rec.Version
 		}
-		commit := func(expect uint64, f memstore.Fault) (error, time.Duration) {
+		commit := func(expect uint64, f memstore.Fault) (time.Duration, error) {
 			fault = f
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			began := time.Now()
 			_, err := s.Commit(ctx, reconcile.Commit{Room: "a", Claim: own, Expect: expect, Version: expect + 1})
-			return err, time.Since(began)
+			return time.Since(began), err
 		}
 		version()
 		for _, step := range []struct {
@@ -54,7 +54,7 @@ func TestFaults(t *testing.T) {
 			{memstore.Fault{Hang: true, Late: true}, context.DeadlineExceeded, 5 * time.Second, true},
 		} {
 			before := version()
-			err, took := commit(before, step.fault)
+			took, err := commit(before, step.fault)
 			if !errors.Is(err, step.want) || took != step.took || (version() > before) != step.moved {
 				t.Errorf("%+v: %v after %v, moved: %v", step.fault, err, took, version() > before)
 			}

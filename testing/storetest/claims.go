@@ -59,9 +59,9 @@ var claimTests = map[string]func(*testing.T, Rig){
 		check(t, "version of the state", rec.State.Version, 1)
 	},
 	"record lives a day without public keys, for ever with them": func(t *testing.T, r Rig) {
-		rec := r.claim(t, "a", claim(1, 1, 1))
+		r.claim(t, "a", claim(1, 1, 1))
 		r.Advance(20 * time.Hour)
-		rec = r.claim(t, "a", claim(1, 1, 1))
+		rec := r.claim(t, "a", claim(1, 1, 1))
 		r.lives(t, "a", 24*time.Hour)
 		r.commit(t, write(rec, "u"))
 		r.lives(t, "a", 0)
