@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/client"
 )
 
 // givenUp is when LiveKit has made the last attempt to deliver an event to a receiver that is not there.
@@ -73,37 +77,44 @@ func (w *world) upheave(t *testing.T, r residents) {
 	w.create(t, "empty")
 }
 
-// TestKilledWhileBusy: rollcall is killed again and again while people come and go.
+// TestKilledWhileBusy: while people come and go one of the three is killed and started again, several times. One sync after
+// that makes Redis equal.
 func TestKilledWhileBusy(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{})
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 0; ; i++ {
-			room := []string{"x", "y", "z"}[i%3]
-			p, err := w.livekit.Join(t.Context(), room, who{Identity: []string{"a", "b"}[i%2]})
-			if err == nil && i%4 != 0 {
-				p.Leave()
-			} else if err == nil {
-				t.Cleanup(p.Leave)
+	for name, strike := range map[string]func(*world){
+		"rollcall": func(w *world) { w.kill(); w.up() },
+		"Redis":    func(w *world) { w.redis.Kill(); w.redis.Restart(true); w.awaitReady() },
+		"LiveKit":  (*world).forget,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{})
+			ctx, calm := context.WithCancel(t.Context())
+			var crowd sync.WaitGroup
+			crowd.Go(func() { w.mill(ctx, t) })
+			for range 4 {
+				strike(w)
 			}
-			select {
-			case <-stop:
-				return
-			default:
-			}
-		}
-	}()
-	for range 4 {
-		w.kill()
-		w.up()
+			calm()
+			crowd.Wait()
+			w.awaitReady()
+			w.sync(client.ActionOptions{})
+			w.converges()
+		})
 	}
-	close(stop)
-	<-done
-	mark := time.Now()
-	w.terminate()
-	w.up()
-	w.cycleAfter(mark)
-	w.converges()
+}
+
+// mill lets people come and go until ctx ends; some stay.
+func (w *world) mill(ctx context.Context, t *testing.T) {
+	for i := 0; ctx.Err() == nil; i++ {
+		room, identity := []string{"x", "y", "z"}[i%3], []string{"a", "b"}[i%2]
+		p, err := w.livekit.Join(ctx, room, who{Identity: identity})
+		switch {
+		case err != nil: // LiveKit is away, or the test ends
+		case i%4 == 0:
+			t.Cleanup(p.Leave)
+		default:
+			p.Leave()
+		}
+	}
 }
