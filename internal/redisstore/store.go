@@ -108,7 +108,7 @@ func (s *Store) Close() error {
 }
 
 // ErrDenied says that Redis answers and does not let us in: waiting does not help.
-var ErrDenied = errors.New("Redis refuses the user or the password")
+var ErrDenied = errors.New("user or password refused by Redis")
 
 // Ping tells whether Redis answers. Its error is ErrDenied when it does, but not us.
 func (s *Store) Ping(ctx context.Context) error {
