@@ -105,6 +105,13 @@ func TestEmptyRoomHasAnEmptyArray(t *testing.T) {
 	}
 }
 
+func TestMarkupStaysAsItIs(t *testing.T) {
+	s := &State{Metadata: "<a&b>", Roster: []*Member{NewMember(Participant{SID: "1", Identity: "<i>"})}}
+	if got := string(s.JSON("<r>")); !strings.Contains(got, `"<a&b>"`) || !strings.Contains(got, `"<i>"`) || !strings.Contains(got, `"<r>"`) {
+		t.Errorf("the state is %s", got)
+	}
+}
+
 func TestPresentLeavesOutTheHiddenAndOtherKinds(t *testing.T) {
 	s := &State{Roster: []*Member{NewMember(Participant{SID: "1", Identity: "std"}), NewMember(Participant{SID: "2", Identity: "hid", Hidden: true}),
 		NewMember(Participant{SID: "3", Identity: "agent", Kind: "AGENT"}), NewMember(Participant{SID: "4", Identity: "sip", Kind: "SIP"})}}

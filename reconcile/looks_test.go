@@ -99,6 +99,19 @@ func TestHeldRemovalsStartAnewWhenSeenBetween(t *testing.T) {
 	}
 }
 
+func TestManualCyclesDoNotCountTowardsTheThree(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	for cycle := range uint64(4) {
+		look := sync(r.sight(nil), cycle+1)
+		look.Scheduled = cycle == 0
+		if p := r.do(look); p.Tally.AgreedParticipants+p.Tally.AgreedRooms != 0 {
+			t.Errorf("after one scheduled cycle and %d manual ones: %+v", cycle, p.Tally)
+		}
+		r.wait(minute)
+	}
+}
+
 func TestManualCycleRemovesWithItsPermit(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
@@ -263,6 +276,35 @@ func TestFinishedRoomNeedsNoPermitToGo(t *testing.T) {
 		r.do(look)
 	}
 	r.want("-")
+}
+
+func TestFinishedRoomStaysWhileSomeoneMayNotBeRemoved(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, b1))
+	r.do(finished(r1, 5000)) // spares b1
+	r.twice(nil)             // a sync's two looks name nobody
+	r.want("R1: b1")
+}
+
+func TestLookWithAnyEventSinceIsNoFirstLookAtARoomsAbsence(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	look := sync(r.sight(nil), 1)
+	r.do(left(r1, a1))
+	r.do(look)
+	r.wait(second)
+	r.do(permit(r.sight(nil), 1, 1))
+	r.want("R1:")
+}
+
+func TestAnyEventLetsARoomsAbsenceStartAnew(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.do(sync(r.sight(nil), 1))
+	r.do(left(r1, a1))
+	r.wait(second)
+	r.do(permit(r.sight(nil), 1, 1))
+	r.want("R1:")
 }
 
 func TestWaitingParticipantsKeepARoomAndAreNotPresent(t *testing.T) {
