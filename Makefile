@@ -61,7 +61,7 @@ bench: ## Run the benchmarks of testing/bench
 
 .PHONY: docs
 docs: ## Write docs/configuration.md from the flags
-	@$(GO) run ./cmd/rollcall gen-docs
+	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
 
 .PHONY: check
 check: lint test ## What CI runs: lint and test

@@ -94,7 +94,7 @@ environment or as a line "flag: value" in the file of --config.`,
 	}
 	addSettingFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := load(cmd.Flags(), a.environ, forServe)
+		loaded, err := loadServe(cmd.Flags(), a.environ)
 		if err != nil {
 			return err
 		}
