@@ -88,7 +88,7 @@ const (
 func (r Refusal) Error() string {
 	switch r {
 	case StaleOwner:
-		return "STALE_OWNER: a newer owner has claimed the room"
+		return "STALE_OWNER: a newer owner has claimed the room (if this goes on: does another rollcall use this Redis?)"
 	case Split:
 		return "SPLIT: another incarnation holds the same claim"
 	case Conflict:

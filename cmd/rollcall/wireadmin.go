@@ -105,12 +105,12 @@ func (a *admin) runCleanup(ctx context.Context, term cluster.Term, o actors.Opti
 	return r, a.ended(ctx, term, fsm.KindCleanup, r, err)
 }
 
-// ended counts, logs and keeps what a cycle came to.
+// ended counts, logs and keeps what a cycle came to. A dry run leaves no trace, nor does a cycle that was cut short.
 func (a *admin) ended(ctx context.Context, term cluster.Term, kind fsm.Kind, r actors.Report, err error) error {
-	a.meters.cycle(string(kind), r, err)
-	if err != nil {
+	if r.DryRun || err != nil {
 		return err
 	}
+	a.meters.cycle(string(kind), r)
 	level, args := slog.LevelDebug, []any{"rooms", r.Synced, "changed", r.Changed, "cleaned", r.Cleaned,
 		"errors", r.Errors, "took_ms", r.DurationMs}
 	if r.Changed+r.Cleaned > 0 {
@@ -123,11 +123,8 @@ func (a *admin) ended(ctx context.Context, term cluster.Term, kind fsm.Kind, r a
 	return a.record(ctx, term, kind, r)
 }
 
-// record replicates a report, so that every node can show it, also after a restart. A dry run leaves none.
+// record replicates a report, so that every node can show it, also after a restart.
 func (a *admin) record(ctx context.Context, term cluster.Term, kind fsm.Kind, r actors.Report) error {
-	if r.DryRun {
-		return nil
-	}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode the %s report: %w", kind, err)

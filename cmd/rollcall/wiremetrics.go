@@ -103,8 +103,8 @@ func (m *meters) request(r livekit.Request) {
 }
 
 // cycle counts a cycle that this node led.
-func (m *meters) cycle(kind string, r actors.Report, err error) {
-	ok := err == nil && r.Errors == 0
+func (m *meters) cycle(kind string, r actors.Report) {
+	ok := r.Errors == 0
 	m.cycles.WithLabelValues(kind, okOr(ok)).Inc()
 	m.cycleTime.WithLabelValues(kind).Observe(float64(r.DurationMs) / 1000)
 	if ok {

@@ -78,7 +78,7 @@ type Reader interface {
 	// all), from cursor on ("" begins), and the cursor that goes on ("" after the last). A search looks at a bounded part
 	// of the names, so a page may be short, or empty, and yet have a next. A cursor that it never gave: ErrMalformed.
 	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
-	// State is the value of rooms:states:{room}; false when there is none.
+	// State is the value of rooms:states:{room}, nil when it is no string; false when there is none.
 	State(ctx context.Context, room string) (json.RawMessage, bool, error)
 	// States gives the two public values of the rooms, by room. What is absent, or no JSON, is missing from the maps.
 	States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error)

@@ -19,8 +19,11 @@ var (
 )
 
 const (
-	// leeway is how far clocks may differ; LiveKit's own verifier allows the same.
+	// leeway is how long after its end a token is still taken; LiveKit's own verifier allows the same.
 	leeway = time.Minute
+	// skew is how far a clock of ours may be behind LiveKit's. A webhook is signed for 5 min from now on: so our clock may
+	// be off by that much either way.
+	skew = 5 * time.Minute
 	// maxToken bounds what is decoded before a signature is checked, in bytes.
 	maxToken = 64 << 10
 )
@@ -71,7 +74,7 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 	_, err := jwt.ParseWithClaims(raw, &c, k.secret,
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithExpirationRequired(),
-		jwt.WithLeeway(leeway),
+		jwt.WithLeeway(skew),
 		jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(func() time.Time { return now }))
 	if err != nil {
@@ -80,6 +83,9 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 	// A float beyond int64 wraps around in the library.
 	if s := c.ExpiresAt.Unix(); s <= 0 || s > maxSeconds {
 		return nil, unauthorized("the token's expiry is no time")
+	}
+	if !now.Before(c.ExpiresAt.Add(leeway)) {
+		return nil, fmt.Errorf("%w: %w", ErrUnauthorized, ErrClock)
 	}
 	return &c, nil
 }

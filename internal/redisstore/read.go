@@ -13,16 +13,19 @@ import (
 // readPage is how many rooms one pipeline reads.
 const readPage = 200
 
-// State is the value of a room's states key, as it stands; false when there is none, or none that is JSON.
+// State is the value of a room's states key, as it stands: whatever others wrote there, and nil for a value that is no
+// string. False when there is no such key.
 func (s *Store) State(ctx context.Context, room string) (json.RawMessage, bool, error) {
 	value, err := s.client.Get(ctx, s.keys.states(room)).Bytes()
-	if errors.Is(err, redis.Nil) || wrongType(err) {
+	switch {
+	case errors.Is(err, redis.Nil):
 		return nil, false, nil
-	}
-	if err != nil {
+	case wrongType(err):
+		return nil, true, nil
+	case err != nil:
 		return nil, false, fmt.Errorf("redis: state of room %q: %w", room, err)
 	}
-	return value, json.Valid(value), nil
+	return value, true, nil
 }
 
 // States reads both public keys of rooms, each room's at one moment. A room that has none, or none that is JSON, is missing

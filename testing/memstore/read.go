@@ -40,10 +40,17 @@ func (s *Store) Rooms(ctx context.Context, cursor string, limit int, search stri
 }
 
 // State is redisstore's State.
-func (s *Store) State(ctx context.Context, name string) (json.RawMessage, bool, error) {
-	_, states, err := s.States(ctx, []string{name})
-	state, ok := states[name]
-	return state, ok, err
+func (s *Store) State(_ context.Context, name string) (json.RawMessage, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch v := s.room(name).states; {
+	case v == nil:
+		return nil, false, nil
+	case v.wrong:
+		return nil, true, nil
+	default:
+		return json.RawMessage(v.text), true, nil
+	}
 }
 
 // States is redisstore's States.

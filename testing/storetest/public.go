@@ -125,11 +125,11 @@ var publicTests = map[string]func(*testing.T, Rig){
 		if !json.Valid(s[rooms[449]]) {
 			t.Errorf("a state that is no JSON gave %s", s[rooms[449]])
 		}
-		_, found, err := r.State(t.Context(), rooms[3])
-		check(t, "state that is no JSON", []any{found, err}, []any{false, nil})
+		value, found, err := r.State(t.Context(), rooms[3])
+		check(t, "state that is no JSON", []any{string(value), found, err}, []any{"not JSON", true, nil})
 		r.WrongType(memstore.States, rooms[4])
-		_, found, err = r.State(t.Context(), rooms[4])
-		check(t, "state of a wrong type", []any{found, err}, []any{false, nil})
+		value, found, err = r.State(t.Context(), rooms[4])
+		check(t, "state of a wrong type", []any{string(value), found, err}, []any{"", true, nil})
 		p, s, err = r.States(t.Context(), nil)
 		check(t, "states of none", []any{len(p), len(s), err}, []any{0, 0, nil})
 	},
