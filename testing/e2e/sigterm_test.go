@@ -16,7 +16,7 @@ import (
 // answered with what LiveKit would not send again, and it says that it drains while it still serves.
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{flags: []string{"--drain-delay=1s"}})
+	w := newWorld(t, options{flags: []string{"--drain-delay=3s"}})
 	const senders = 8
 	accepted := make([][]string, senders) // identities by sender; each sender has a room
 	failures := make(chan error, senders)
@@ -24,6 +24,12 @@ func TestSIGTERM(t *testing.T) {
 	first := make(chan struct{}, senders)
 	for i := range senders {
 		sending.Go(func() {
+			defer func() {
+				select {
+				case first <- struct{}{}: // also one that failed has begun
+				default:
+				}
+			}()
 			for n := 0; ; n++ {
 				id := fmt.Sprintf("p%04d", n)
 				body := joined(t, fmt.Sprintf("burst-%d", i), id)
@@ -50,7 +56,7 @@ func TestSIGTERM(t *testing.T) {
 	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, 2*time.Second, "/readyz says that it drains", func() error {
+	poll(t, 3*time.Second, "/readyz says that it drains", func() error {
 		return errors.Join(w.probe("/readyz", http.StatusServiceUnavailable), w.probe("/livez", http.StatusOK))
 	})
 	w.awaitEnd(begun)
