@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -75,6 +76,7 @@ func (w *world) upheave(t *testing.T, r residents) {
 	w.delete(t, "goes")
 	w.join(t, "comes", who{Identity: "frank"})
 	w.create(t, "empty")
+	w.shows(t, "who is left", func(v view) bool { return slices.Equal(v.Present, []string{"alice", "carol", "dora"}) }, "stays")
 }
 
 // TestKilledWhileBusy: while people come and go one of the three is killed and started again, several times. One sync after

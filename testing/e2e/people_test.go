@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,16 @@ func (w *world) join(t *testing.T, room string, one who) *livekittest.Participan
 		t.Fatalf("%q joins %q: %v", one.Identity, room, err)
 	}
 	t.Cleanup(p.Leave)
+	w.showsSid(t, room, p.Sid())
 	return p
+}
+
+// showsSid waits until LiveKit's API has the participant as ACTIVE: the client knows of it first.
+func (w *world) showsSid(t *testing.T, room, sid string) {
+	t.Helper()
+	w.shows(t, sid, func(v view) bool {
+		return slices.ContainsFunc(v.Roster, func(m member) bool { return m.SID == sid })
+	}, room)
 }
 
 // spawn brings someone in who can be killed.
@@ -31,6 +42,7 @@ func (w *world) spawn(t *testing.T, room string, one who) *livekittest.Process {
 		t.Fatalf("%q joins %q: %v", one.Identity, room, err)
 	}
 	t.Cleanup(p.Kill)
+	w.showsSid(t, room, p.Sid())
 	return p
 }
 
@@ -58,6 +70,9 @@ func (w *world) rename(t *testing.T, room, identity, metadata string) {
 	if err != nil {
 		t.Fatalf("update %q: %v", identity, err)
 	}
+	w.shows(t, metadata, func(v view) bool {
+		return slices.ContainsFunc(v.Roster, func(m member) bool { return m.Identity == identity && m.Metadata == metadata })
+	}, room)
 }
 
 // relabel changes a room without a webhook.
@@ -66,6 +81,19 @@ func (w *world) relabel(t *testing.T, room, metadata string) {
 	if _, err := w.api.UpdateRoomMetadata(bounded(t), &livekit.UpdateRoomMetadataRequest{Room: room, Metadata: metadata}); err != nil {
 		t.Fatalf("update room %q: %v", room, err)
 	}
+	w.shows(t, metadata, func(v view) bool { return v.Metadata == metadata }, room)
+}
+
+// shows waits until LiveKit's API has what it was told: it answers an update before its lists do.
+func (w *world) shows(t *testing.T, what string, ok func(view) bool, room string) {
+	t.Helper()
+	poll(t, patience, fmt.Sprintf("LiveKit shows %q", what), func() error {
+		rooms, err := w.livekitView()
+		if err == nil && !ok(rooms[room]) {
+			err = fmt.Errorf("it shows %+v", rooms[room])
+		}
+		return err
+	})
 }
 
 // TestPeople is the everyday life of rooms. There is no sync after the first: all of it comes by webhooks.
@@ -98,7 +126,12 @@ func peopleJoin(t *testing.T, w *world) {
 	w.create(t, room)
 	w.converges(room) // an empty room has its keys, with []
 	for _, id := range []string{"alice", "bob", "carol"} {
-		p := w.join(t, room, who{Identity: id, Name: "Name of " + id, Metadata: `{"a":"<b>&"}`, Attributes: map[string]string{"k": "é\""}})
+		one := who{Identity: id, Name: "Name of " + id, Metadata: `{"a":"<b>&"}`, Attributes: map[string]string{"k": "é\""}}
+		p, err := w.livekit.Join(bounded(t), room, one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Leave)
 		t.Logf("%s is in Redis %v after the join returned", id, w.latency(room, p.Sid()).Round(time.Millisecond))
 	}
 	w.converges(room)
