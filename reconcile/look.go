@@ -311,7 +311,7 @@ func (l *looking) conclude() Plan {
 	if l.look.Permit != nil {
 		p.Commit.Leader = l.look.Permit.Leader
 	}
-	p.Commit.Verify = l.look.Verify
+	p.Commit.Verify, p.Commit.Live = l.look.Verify, l.look.Verify && l.open
 	l.tally.Drift = l.drift
 	l.count()
 	p.Tally, p.doubts, p.looked, p.at, p.touched = l.tally, l.doubts, true, l.look.Began, nil

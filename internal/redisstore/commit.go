@@ -40,15 +40,16 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 		return nil, errors.New("it writes the public keys and has no state")
 	}
 	writes := c.Version != c.Expect
-	r := &request{room: c.Room, script: s.scripts.commit,
-		list: writes && c.Public == reconcile.Write, unlist: writes && c.Public == reconcile.Remove}
+	sets := writes && c.Public == reconcile.Write
+	r := &request{room: c.Room, script: s.scripts.commit, list: sets || c.Verify && c.Live,
+		unlist: writes && c.Public == reconcile.Remove}
 	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room))...)
 	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+5*len(c.Changes))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
 	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
 		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
 	var state []byte
-	if r.list {
+	if sets {
 		state = c.State.JSON(c.Room)
 		present := c.State.Present(s.kinds)
 		a = append(a, present, state, digest(present), digest(state))

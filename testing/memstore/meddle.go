@@ -48,6 +48,15 @@ func (s *Store) put(k Key, name string, v *value) {
 	*r.public(k) = v
 }
 
+// Expire gives a public key a time to live. It does not run out here.
+func (s *Store) Expire(k Key, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := *s.room(name).public(k); v != nil {
+		v.expires = true
+	}
+}
+
 func (r *room) public(k Key) **value {
 	if k == Participants {
 		return &r.participants

@@ -51,8 +51,9 @@ type room struct {
 
 // value is a public key. One of a wrong type has no text.
 type value struct {
-	text  string
-	wrong bool
+	text    string
+	wrong   bool
+	expires bool
 }
 
 // fence is a stored record.
@@ -164,7 +165,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	defer s.mu.Unlock()
 	r := s.room(c.Room)
 	if why := refuse(r.fence, c.Claim, c.Leader, &c.Expect); why != 0 {
-		if c.Public == reconcile.Write && c.Version != c.Expect {
+		if c.Public == reconcile.Write && c.Version != c.Expect || c.Verify && c.Live {
 			s.relist(c.Room, r)
 		}
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
@@ -172,6 +173,9 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	var receipt reconcile.Receipt
 	if c.Verify {
 		receipt.Altered = altered(r)
+		if c.Live {
+			s.index[c.Room] = true
+		}
 	}
 	if c.Version == c.Expect {
 		return receipt, nil
@@ -288,6 +292,7 @@ func altered(r *room) bool {
 		return r.participants != nil || r.states != nil
 	}
 	return r.participants == nil || r.states == nil || r.participants.wrong || r.states.wrong ||
+		r.participants.expires || r.states.expires ||
 		r.participants.text != r.fence.participants || r.states.text != r.fence.states
 }
 

@@ -111,6 +111,24 @@ var indexTests = map[string]func(*testing.T, Rig){
 		forgot, err = r.Forget(t.Context(), 10)
 		check(t, "again", []any{forgot, err}, []any{0, nil})
 	},
+	"a live room that is verified comes back onto the index": func(t *testing.T, r Rig) {
+		verify := next(r.live(t, "a", "u"))
+		verify.Version, verify.Verify = verify.Expect, true
+		r.Unlist("a")
+		r.commit(t, verify)
+		r.indexed(t)
+		verify.Live = true
+		r.commit(t, verify)
+		r.indexed(t, "a")
+		r.Unlist("a")
+		verify.Version, verify.Instance.SID = verify.Expect+1, "RM_1"
+		r.commit(t, verify)
+		r.indexed(t, "a")
+		gone := next(r.claim(t, "gone", claim(1, 1, 1)))
+		gone.Expect, gone.Version, gone.Verify, gone.Live = 9, 9, true, true
+		r.refused(t, reconcile.Conflict, gone)
+		r.indexed(t, "a")
+	},
 	"what the index lost is found": func(t *testing.T, r Rig) {
 		for _, room := range names {
 			r.live(t, room, "u")

@@ -87,6 +87,20 @@ var publicTests = map[string]func(*testing.T, Rig){
 			check(t, name+": verified after", r.commit(t, verify).Altered, false)
 		}
 	},
+	"a foreign time to live is noticed and taken away": func(t *testing.T, r Rig) {
+		for _, key := range []memstore.Key{memstore.Participants, memstore.States} {
+			r.Flush()
+			verify := next(r.live(t, "a", "u1"))
+			verify.Version, verify.Verify = verify.Expect, true
+			check(t, "before", r.commit(t, verify).Altered, false)
+			r.Expire(key, "a")
+			check(t, "after", r.commit(t, verify).Altered, true)
+			r.commit(t, write(r.claim(t, "a", claim(1, 1, 1)), "u1"))
+			verify.Expect++
+			verify.Version++
+			check(t, "once written", r.commit(t, verify).Altered, false)
+		}
+	},
 	"foreign keys of a room that is gone": func(t *testing.T, r Rig) {
 		r.commit(t, remove(r.live(t, "a", "u")))
 		rec := r.claim(t, "a", claim(1, 1, 1))

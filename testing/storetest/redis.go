@@ -64,6 +64,12 @@ func (r Redis) Delete(k memstore.Key, room string) {
 	r.ok(r.Client.Del(r.T.Context(), r.Key(k, room)).Err())
 }
 
+// Expire gives a key an hour to live.
+func (r Redis) Expire(k memstore.Key, room string) {
+	r.T.Helper()
+	r.ok(r.Client.Expire(r.T.Context(), r.Key(k, room), time.Hour).Err())
+}
+
 // Unlist takes a room off the index.
 func (r Redis) Unlist(room string) {
 	r.T.Helper()

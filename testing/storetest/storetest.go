@@ -39,6 +39,7 @@ type Meddler interface {
 	Set(k memstore.Key, room, text string)
 	WrongType(k memstore.Key, room string)
 	Delete(k memstore.Key, room string)
+	Expire(k memstore.Key, room string) // within the hour
 	Unlist(room string)
 	RecordLife(room string) (left time.Duration, exists bool) // 0 for ever
 	Records() map[string]int64                                // room → expiry, Unix s

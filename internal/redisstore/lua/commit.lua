@@ -5,7 +5,7 @@
 --         4-5   the leader's token: generation, index; 0 and 0 act for no leader
 --         6-7   the version it was computed from, and its own; when they are equal it only checks
 --         8     public keys: 0 leave, 1 set, 2 delete
---         9-10  1: compare the public keys with their digests; 1: drop tombstones past their time
+--         9-10  1: compare the public keys with their digests, and that they do not expire; 1: drop tombstones past their time
 --         11-14 the instance's sid, createdMs, finishedAt; confirmedAt
 --         15-18 participants and states, and the digest of each (with 1)
 --         19-20 about how long the feed may grow, 0 for no feed; 1: the feed is this room's own
@@ -28,7 +28,7 @@ if why ~= 0 then return {why} end
 local function wrote(key, digest)
   local kind = redis.call('TYPE', key).ok
   if not digest or digest == '' then return kind == 'none' end
-  return kind == 'string' and redis.sha1hex(redis.call('GET', key)) == digest
+  return kind == 'string' and redis.call('PTTL', key) == -1 and redis.sha1hex(redis.call('GET', key)) == digest
 end
 local altered = 0
 if ARGV[9] == '1' then
