@@ -108,7 +108,7 @@ func TestACrashedRoomComesBack(t *testing.T) {
 		var at []int64
 		last := time.Now()
 		for range 12 {
-			for {
+			for range 10 {
 				before := r.seen.get(&r.seen.crashed)
 				ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second) // no restart falls on its end
 				is(t, r.router.Deliver(ctx, lost), actors.ErrUnavailable)

@@ -3,12 +3,10 @@ package actors_test
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
 )
 
 // haunt makes a room that refuses a join: LiveKit shows someone whose leave came before.
@@ -134,36 +132,4 @@ func TestPollsAreBounded(t *testing.T) {
 			r.present(fmt.Sprint("r", i), "back") // the sync comes in any case
 		}
 	}, func(c *actors.HostConfig) { c.Polls = 5 })
-}
-
-// The end of a poll must reach a room that is too busy to take it in time, or it would never be polled again.
-func TestAPollEndsInABusyRoom(t *testing.T) {
-	bubble(t, func(r *rig) {
-		r.must(r.lk.start("r"))
-		e := haunt(r, "r")
-		r.must(e)
-		r.lk.order(func(string) (bool, error) { return false, errReset })
-		r.faults.set(func(op memstore.Op, _ string) memstore.Fault {
-			panic("a bug")
-		})
-		for range 12 { // the room restarts after 30 s by now
-			_ = r.deliver(r.lk.join("r", "x"))
-			time.Sleep(20 * time.Second)
-		}
-		r.faults.set(nil)
-		r.lk.order(nil)
-		time.Sleep(time.Minute)
-		r.must(e)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		looks := len(r.lk.looked("r"))
-		if looks == 0 {
-			t.Error("no poll after the crash")
-		}
-		r.must(r.lk.finish("r")...)
-		time.Sleep(5 * time.Minute)
-		if got := r.names(); len(got) != 0 {
-			t.Errorf("%v cannot rest", got)
-		}
-	})
 }

@@ -38,7 +38,9 @@ func bubble(t *testing.T, test func(*rig), change ...func(*actors.HostConfig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, change...)
+		watchdog := time.AfterFunc(48*time.Hour, func() { panic("the test hangs, and virtual time runs on") })
 		defer func() {
+			watchdog.Stop()
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			if err := r.host.Stop(ctx); err != nil {

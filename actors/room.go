@@ -231,9 +231,9 @@ func (r *room) load(ctx context.Context) error {
 	r.held, lost = reconcile.Load(r.held, stored)
 	r.claimed, r.claimedAt = true, r.env.clock.Now().Stamp
 	if lost {
-		r.lost = true
-		r.env.log.Warn("Redis does not have what this node wrote; the room is written again", "room", r.name)
-		r.ask(&reconcile.Ask{Why: "lost data"})
+		r.lost = r.lost || r.held.Stored < r.held.Version // otherwise someone else has changed the keys
+		r.env.log.Warn("Redis does not hold what was written to it; the room is polled and written again", "room", r.name, "lost", r.lost)
+		r.ask(&reconcile.Ask{Why: "lost or altered data"})
 	}
 	return nil
 }

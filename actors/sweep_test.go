@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,27 @@ func TestTheBreaker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The three cycles count for each participant, not for its room.
+func TestTheBreakerLetsOnlyTheAgreedGo(t *testing.T) {
+	bubble(t, func(r *rig) {
+		for i := range 40 {
+			r.must(r.lk.join("r", fmt.Sprintf("%02d", i)))
+		}
+		want := []int{40, 40, 10, 5}
+		for cycle, left := range []int{30, 0, 5, 0} { // so many vanish without a word before each cycle
+			for range left {
+				r.lk.leave("r", r.lk.rooms["r"].people[0].Identity)
+			}
+			report := r.sync(actors.Options{Scheduled: true})
+			state, _ := r.store.Get(memstore.Participants, "r")
+			if n := strings.Count(state, ",") + 1; n != want[cycle] {
+				t.Errorf("after cycle %d %d remain, want %d: %+v", cycle, n, want[cycle], report)
+			}
+			time.Sleep(30 * time.Second)
+		}
+	})
 }
 
 func TestRecoveryResetsTheBreaker(t *testing.T) {
@@ -526,7 +548,7 @@ func TestForeignChanges(t *testing.T) {
 						}
 						commits := len(r.store.Feed())
 						report := r.sync(actors.Options{Scheduled: true})
-						if report.Drift[reconcile.ForeignChange] != 1 || report.Changed != 1 || report.Errors != 0 {
+						if report.Drift[reconcile.ForeignChange] != 1 || report.Drift[reconcile.LostWrite] != 0 || report.Changed != 1 || report.Errors != 0 {
 							t.Errorf("%+v", report)
 						}
 						if changed {

@@ -73,13 +73,13 @@ func stored(store *memstore.Store, name string) string {
 }
 
 // Feed is how a change feed breaks its promises: each room's commits in the order of their claims and versions, each
-// entry chained to the one before, and folded into what the keys hold.
+// entry chained to the one before, nobody back by a late webhook, and all of it folded into what the keys hold.
 func Feed(store *memstore.Store, altered map[string]bool) (broken []string) {
 	rooms := map[string]*folded{}
 	for i, e := range store.Feed() {
 		r := rooms[e["room"]]
 		if r == nil {
-			r = &folded{}
+			r = &folded{ended: map[string]bool{}}
 			rooms[e["room"]] = r
 		}
 		if why := r.take(e); why != "" {
@@ -99,6 +99,7 @@ type folded struct {
 	at     [3]uint64 // generation, epoch, version of the last commit
 	live   bool
 	roster map[string]bool
+	ended  map[string]bool // sids that went by an entry
 }
 
 func (r *folded) take(e map[string]string) string {
@@ -127,9 +128,13 @@ func (r *folded) take(e map[string]string) string {
 	case reconcile.RoomFinished:
 		r.live, r.roster = false, nil
 	case reconcile.ParticipantJoined:
+		if r.ended[e["sid"]] && e["cause"] == string(reconcile.ByWebhook) {
+			return "a webhook brings back one who had left"
+		}
 		r.roster[e["sid"]] = true
 	case reconcile.ParticipantLeft:
 		delete(r.roster, e["sid"])
+		r.ended[e["sid"]] = true
 	}
 	return ""
 }

@@ -318,7 +318,7 @@ func TestTheChecksSee(t *testing.T) {
 		rec, err := store.Claim(t.Context(), room, c)
 		if err == nil {
 			_, err = store.Commit(t.Context(), reconcile.Commit{Room: room, Claim: c, Expect: rec.Version, Version: version, Prev: prev,
-				Public: reconcile.Write, State: &reconcile.State{Version: version}, Changes: changes})
+				Public: reconcile.Write, State: &reconcile.State{Version: version}, Changes: changes, Cause: reconcile.ByWebhook})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -333,7 +333,9 @@ func TestTheChecksSee(t *testing.T) {
 	commit("r", 3, 7, 5, reconcile.Change{Type: reconcile.RoomUpdated})                          // chained wrongly
 	commit("r", 3, 6, 7, reconcile.Change{Type: reconcile.RoomUpdated})                          // an older version
 	commit("s", 1, 1, 0, started, reconcile.Change{Type: reconcile.ParticipantJoined, SID: "?"}) // not in the keys
-	if d := Feed(store, nil); len(d) != 3 {
+	joined, left := reconcile.Change{Type: reconcile.ParticipantJoined, SID: "p"}, reconcile.Change{Type: reconcile.ParticipantLeft, SID: "p"}
+	commit("t", 1, 1, 0, started, joined, left, joined, left) // back by a webhook
+	if d := Feed(store, nil); len(d) != 4 {
 		t.Error(d)
 	}
 }

@@ -1,0 +1,125 @@
+package actors_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+// What a fenced owner held counts for nothing, also where it is of a higher version than what the newer owner wrote.
+func TestAFencedOwnersMemoryIsNoLostData(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.start("r"), r.lk.join("r", "a"), r.lk.join("r", "b"), r.lk.join("r", "late"))
+		r.store.Flush()
+		ctx, newer := context.Background(), r.own.claim
+		newer.Epoch++
+		rec, err := r.store.Claim(ctx, "r", newer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := reconcile.Participant{Identity: "theirs", SID: "PA_theirs", JoinedAt: time.Now().UnixMilli()}
+		e := r.lk.join("r", "c")
+		state := &reconcile.State{SID: e.Room.SID, Version: 1, Roster: []*reconcile.Member{reconcile.NewMember(p)}}
+		if _, err := r.store.Commit(ctx, reconcile.Commit{Room: "r", Claim: newer, Expect: rec.Version, Version: 1, Public: reconcile.Write, State: state,
+			Instance: reconcile.Instance{SID: e.Room.SID, CreatedMs: e.Room.CreatedMs}}); err != nil {
+			t.Fatal(err)
+		}
+		is(t, r.deliver(e), actors.ErrFenced)
+		newer.Epoch++
+		r.own.change(func(o *ownership) { o.claim = newer })
+		r.must(e)
+		r.present("r", "c", "theirs")
+	})
+}
+
+// A look that began under an older claim is taken anew.
+func TestALookDiesWithItsClaim(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		bubble(t, func(r *rig) {
+			r.must(r.lk.join("r", "a"))
+			var once sync.Once
+			r.lk.order(func(room string) (bool, error) {
+				if room == "r" { // while LiveKit is asked, the room finds that it must claim again
+					once.Do(func() {
+						r.faults.next(memstore.Commit, memstore.Fault{Err: errReset})
+						go func() { _ = r.deliver(event{Kind: reconcile.Track, Room: reconcile.RoomInfo{Name: "r"}}) }()
+					})
+					r.lk.during(func() { time.Sleep(time.Millisecond) })
+				}
+				return false, nil
+			})
+			report := r.sync(actors.Options{DryRun: dry})
+			if n := len(r.lk.looked("r")); n != 2 || report.Synced != 1 || report.Errors != 0 {
+				t.Errorf("dry %v: %d looks, want a second one; %+v", dry, n, report)
+			}
+		})
+	}
+}
+
+// An event between two looks speaks for its participant: the absence before it counts no more.
+func TestAnEventBetweenTheRoundsIsHeard(t *testing.T) {
+	bubble(t, func(r *rig) {
+		here := r.lk.join("r", "here")
+		r.must(here, r.lk.join("r", "silent"))
+		r.lk.order(func(string) (bool, error) { return true, nil })
+		track := here
+		track.Kind, track.Room = reconcile.Track, reconcile.RoomInfo{Name: "r", SID: here.Room.SID}
+		time.AfterFunc(500*time.Millisecond, func() { r.must(track) })
+		r.sync(actors.Options{Scheduled: true})
+		r.present("r", "here")
+	})
+}
+
+// during does something while LiveKit is asked, without its lock.
+func (l *livekit) during(do func()) {
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	do()
+}
+
+// The end of a poll must reach a room that takes it late, or the room would never be polled again and never rest.
+func TestAPollEndsInAStuckRoom(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.start("r"))
+		e, calls := haunt(r, "r"), 0
+		r.lk.order(func(string) (bool, error) {
+			if calls++; calls == 3 { // the last try of the poll: it ends while the store heeds no deadline
+				r.faults.next(memstore.Commit, memstore.Fault{}, func() { time.Sleep(time.Minute) })
+				r.lk.during(func() { _ = r.deliver(e) })
+			}
+			return false, errReset
+		})
+		r.must(e)
+		time.Sleep(2 * time.Minute)
+		r.lk.order(nil)
+		r.must(e)
+		time.Sleep(10 * time.Second)
+		r.present("r", "back")
+	})
+}
+
+// A poll from before a crash does not end the one that was asked for after it.
+func TestAPollOutlivesTheEndOfAnother(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.start("r"))
+		e := haunt(r, "r")
+		r.must(e) // the first poll's looks are at 50 and 1050 ms
+		time.Sleep(200 * time.Millisecond)
+		r.faults.next(memstore.Commit, memstore.Fault{}, func() { panic("a bug") })
+		is(t, r.deliver(e), actors.ErrUnavailable)
+		time.Sleep(600 * time.Millisecond)
+		r.must(e) // the second poll's are at 850 and 1850 ms
+		time.Sleep(700 * time.Millisecond)
+		looks := len(r.lk.looked("r"))
+		r.must(e)
+		time.Sleep(200 * time.Millisecond)
+		if n := len(r.lk.looked("r")); looks != 3 || n != looks {
+			t.Errorf("%d looks, then %d: a third poll runs beside the second", looks, n)
+		}
+	})
+}
