@@ -1,0 +1,104 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+func TestForeignChanges(t *testing.T) {
+	for name, alter := range map[string]func(*rig){
+		"another value":   func(r *rig) { r.store.Set(memstore.Participants, "r", `["x"]`) },
+		"a missing key":   func(r *rig) { r.store.Delete(memstore.States, "r") },
+		"no keys":         func(r *rig) { r.store.Delete(memstore.States, "r"); r.store.Delete(memstore.Participants, "r") },
+		"a wrong type":    func(r *rig) { r.store.WrongType(memstore.States, "r") },
+		"not our JSON":    func(r *rig) { r.store.Set(memstore.States, "r", `{"participants":"?"}`) },
+		"a changed state": func(r *rig) { r.store.Set(memstore.States, "r", `{"roomName":"r","participants":[]}`) },
+	} {
+		for _, changed := range []bool{false, true} { // the room changes at once, too
+			for _, known := range []bool{false, true} { // to an actor
+				t.Run(fmt.Sprintf("%s, changed %v, known %v", name, changed, known), func(t *testing.T) {
+					bubble(t, func(r *rig) {
+						r.must(r.lk.join("r", "a"), r.lk.join("r", "b"))
+						before := r.keys("r")
+						if !known {
+							if err := r.host.Stop(context.Background()); err != nil {
+								t.Fatal(err)
+							}
+							fresh := newRig(t, func(c *actors.HostConfig) {
+								c.Store, c.Rooms = &memstore.Faulty{Store: r.store, Order: r.faults.of}, r.lk
+							})
+							r.host, r.sweep = fresh.host, fresh.sweep
+							r.sweep.Index, r.sweep.Rooms = r.store, r.lk
+						}
+						alter(r)
+						if changed {
+							r.lk.join("r", "c")
+						}
+						commits := len(r.store.Feed())
+						report := r.sync(actors.Options{Scheduled: true})
+						if report.Drift[reconcile.ForeignChange] != 1 || report.Drift[reconcile.LostWrite] != 0 || report.Changed != 1 || report.Errors != 0 {
+							t.Errorf("%+v", report)
+						}
+						if changed {
+							r.present("r", "a", "b", "c")
+						} else {
+							r.present("r", "a", "b")
+							if got := r.keys("r")["participants:r"]; got != before["participants:r"] {
+								t.Errorf("the participants are %s", got)
+							}
+						}
+						if n := len(r.store.Feed()) - commits; n != 1 {
+							t.Errorf("%d feed entries for the repair, want one snapshot", n)
+						}
+						if again := r.sync(actors.Options{}); len(again.Drift) != 0 || again.Changed != 0 {
+							t.Errorf("a second sync finds %v", again.Drift)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestKeysWithoutARecord(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.store.Set(memstore.States, "junk", `{"x":1}`)
+		r.store.WrongType(memstore.Participants, "junk")
+		r.store.Set(memstore.States, "r", `{"participants":[{"identity":"old","sid":"PA_x"}]}`)
+		r.lk.join("r", "a")
+		if err := r.store.Discover(context.Background(), 0); err != nil {
+			t.Fatal(err)
+		}
+		report := r.sync(actors.Options{Scheduled: true})
+		if report.Drift[reconcile.ForeignChange] == 0 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("r", "a")
+		r.present("junk")
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestLostDataIsWrittenAgainByOneSync(t *testing.T) {
+	bubble(t, func(r *rig) {
+		rooms := crowd(r, 150)
+		before := len(r.store.Feed())
+		r.store.Flush()
+		report := r.sync(actors.Options{Scheduled: true})
+		if report.Errors != 0 || report.Synced != 150 || report.Drift[reconcile.LostWrite] < 149 { // one may be a poll's
+			t.Errorf("%+v", report)
+		}
+		for _, room := range rooms {
+			r.present(room, "a")
+		}
+		if n := len(r.store.Feed()); n != before {
+			t.Errorf("%d feed entries, want a snapshot of each room", n)
+		}
+	}, func(c *actors.HostConfig) { c.Polls = 1 })
+}
