@@ -34,7 +34,7 @@ livekit: $(BIN)/livekit-server ## Build bin/livekit-server, the real one, for de
 dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who come and go
 	@if [ -z "$${LIVEKIT_HOST:-}" ]; then $(MAKE) --no-print-directory livekit; fi
 	@$(MAKE) --no-print-directory build
-	@exec $(BIN)/rollcall dev $${LIVEKIT_HOST:---livekit-server $(BIN)/livekit-server} $(ARGS)
+	@exec $(BIN)/rollcall dev --livekit-server $(BIN)/livekit-server $(ARGS)
 
 .PHONY: deps
 deps: ## Install what the tests need (redis-server)
