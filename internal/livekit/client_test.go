@@ -191,8 +191,24 @@ func TestStates(t *testing.T) {
 	if err != nil || len(list.Active) != 1 || list.Active[0].Identity != "ACTIVE" || list.Active[0].JoinedAt != 7000 || list.Waiting != 4 {
 		t.Errorf("got %+v, %v", list, err)
 	}
-	if _, err := client.Participants(t.Context(), ""); err == nil {
-		t.Error("asks for a room without a name")
+}
+
+// TestNamesThatLiveKitCannotHave are of keys that others wrote. They are absent, and spoil no request for other rooms.
+func TestNamesThatLiveKitCannotHave(t *testing.T) {
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/ListParticipants") {
+			t.Error("asks for the participants of such a room")
+		}
+		answer(w, &livekit.ListRoomsResponse{Rooms: []*livekit.Room{{Name: "a", Sid: "RM_a", CreationTime: 1}}})
+	}, nil)
+	listed, err := client.Listed(t.Context(), []string{"", "a", "\xff"})
+	if err != nil || len(listed) != 1 || listed["a"].SID != "RM_a" {
+		t.Errorf("got %+v, %v", listed, err)
+	}
+	for _, name := range []string{"", "\xff"} {
+		if list, err := client.Participants(t.Context(), name); err != nil || len(list.Active) != 0 || list.Waiting != 0 {
+			t.Errorf("%q: %+v, %v", name, list, err)
+		}
 	}
 }
 
