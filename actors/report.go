@@ -22,6 +22,8 @@ type Report struct {
 	Drift      map[reconcile.Reason]int `json:"drift"`
 	Held       *Held                    `json:"held,omitempty"`
 	Error      string                   `json:"error,omitempty"` // the first one
+	// Joined says that the cycle was another's, who counts and keeps it.
+	Joined bool `json:"-"`
 	// Differences are what a dry run would change.
 	Differences []Difference `json:"-"`
 }

@@ -49,10 +49,11 @@ type Sweep struct {
 
 // flight is a sync that others may join.
 type flight struct {
-	leader reconcile.Token
-	done   chan struct{}
-	report Report
-	err    error
+	leader    reconcile.Token
+	scheduled bool
+	done      chan struct{}
+	report    Report
+	err       error
 }
 
 // NewSweep makes the leader's desk; it does nothing until called.
@@ -63,19 +64,20 @@ func NewSweep(c SweepConfig) *Sweep {
 }
 
 // Sync runs one cycle over all rooms under the leader's token. A plain one joins a plain one that is under way; others
-// wait for their turn. An error means that there was no cycle; rooms that could not be examined are in the report.
+// wait for their turn, and so does a scheduled one behind a manual one: it must count for the breaker. An error means that there was no cycle; rooms that could not be examined are in the report.
 func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
 	if !o.plain() {
 		return s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
 	}
 	for {
-		f, mine := s.board(leader)
+		f, mine := s.board(leader, o)
 		if mine {
 			f.report, f.err = s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
 			s.land(f)
 			return f.report, f.err
 		}
 		r, err := f.wait(ctx)
+		r.Joined = true
 		if err == nil || ctx.Err() != nil {
 			return r, err
 		}
@@ -84,13 +86,13 @@ func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 }
 
 // board gives the flight to join, or a new one, which is the caller's to fly and land.
-func (s *Sweep) board(leader reconcile.Token) (f *flight, mine bool) {
+func (s *Sweep) board(leader reconcile.Token, o Options) (f *flight, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight != nil && s.flight.leader == leader {
+	if s.flight != nil && s.flight.leader == leader && (s.flight.scheduled || !o.Scheduled) {
 		return s.flight, false
 	}
-	s.flight = &flight{leader: leader, done: make(chan struct{})}
+	s.flight = &flight{leader: leader, scheduled: o.Scheduled, done: make(chan struct{})}
 	return s.flight, true
 }
 

@@ -105,9 +105,10 @@ func (a *admin) runCleanup(ctx context.Context, term cluster.Term, o actors.Opti
 	return r, a.ended(ctx, term, fsm.KindCleanup, r, err)
 }
 
-// ended counts, logs and keeps what a cycle came to. A dry run leaves no trace, nor does a cycle that was cut short.
+// ended counts, logs and keeps what a cycle came to. A dry run leaves no trace, nor does a cycle that was cut short, or one
+// that was joined: whoever began it keeps it.
 func (a *admin) ended(ctx context.Context, term cluster.Term, kind fsm.Kind, r actors.Report, err error) error {
-	if r.DryRun || err != nil {
+	if r.DryRun || r.Joined || err != nil {
 		return err
 	}
 	a.meters.cycle(string(kind), r)
