@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,8 +170,9 @@ func (n *daemon) openCluster(ctx context.Context) error {
 		raftAddr = ""
 	}
 	opened, err := cluster.Open(ctx, cluster.Config{NodeID: id, DataDir: dir, RaftAddr: raftAddr,
-		RaftAdvertise: n.config.RaftAdvertise, ActorAddr: n.config.ActorAddr, HTTPAddr: n.listener.Addr().String(),
-		Version: buildVersion().Version, BootstrapExpect: n.config.BootstrapExpect, Join: n.config.Join,
+		RaftAdvertise: n.config.RaftAdvertise, ActorAddr: cmp.Or(n.config.ActorAdvertise, n.config.ActorAddr),
+		HTTPAddr: cmp.Or(n.config.HTTPAdvertise, n.listener.Addr().String()),
+		Version:  buildVersion().Version, BootstrapExpect: n.config.BootstrapExpect, Join: n.config.Join,
 		Insecure: n.config.Insecure, Generation: n.generation, Tasks: n.tasks(), Logger: n.log})
 	if err != nil {
 		return err
@@ -216,8 +218,13 @@ func (n *daemon) abandon() {
 	_ = n.close(ctx) // the start's own error tells more
 }
 
-// stopWithin bounds a stop, drain delay not counted.
-const stopWithin = 8 * time.Second
+const (
+	// stopWithin bounds a stop, drain delay not counted.
+	stopWithin = 8 * time.Second
+	// answerWithin is HTTP's part of it: a webhook takes 5 s at most, and a client that reads slowly must not take what the
+	// view and the rooms need.
+	answerWithin = 6 * time.Second
+)
 
 // linger is how long the node stays after its last room, for answers that are still on their way.
 const linger = 500 * time.Millisecond
@@ -230,7 +237,9 @@ func (n *daemon) stop() error {
 	time.Sleep(n.config.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
-	err := n.http.Shutdown(ctx)
+	answers, done := context.WithTimeout(ctx, answerWithin)
+	defer done()
+	err := n.http.Shutdown(answers)
 	return errors.Join(err, n.close(ctx))
 }
 

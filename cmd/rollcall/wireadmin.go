@@ -34,6 +34,7 @@ type admin struct {
 // generations is where the cluster's generation is kept against the loss of its raft data.
 type generations interface {
 	RaiseGeneration(ctx context.Context, g uint64) error
+	Generation(ctx context.Context) (uint64, error)
 }
 
 // cycle is a sync or a cleanup under a term.
@@ -46,8 +47,11 @@ func (a *admin) leads(ctx context.Context, action func(context.Context, cluster.
 		return httpapi.ErrNoLeader
 	}
 	err := n.Lead(ctx, action)
-	if errors.Is(err, cluster.ErrNoLeader) || errors.Is(err, cluster.ErrNotLeader) || errors.Is(err, cluster.ErrTermEnded) {
+	switch {
+	case errors.Is(err, cluster.ErrNoLeader), errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrTermEnded):
 		return fmt.Errorf("%w: %w", httpapi.ErrNoLeader, err)
+	case errors.Is(err, cluster.ErrOutcomeUnknown), errors.Is(err, cluster.ErrClosed):
+		return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
 	}
 	return err
 }
@@ -93,11 +97,26 @@ func (a *admin) SetService(ctx context.Context, running bool) (bool, error) {
 
 // runSync runs a sync, and restores in Redis the generation that it may have lost.
 func (a *admin) runSync(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
-	if err := a.store.RaiseGeneration(ctx, term.Token.Generation); err != nil {
-		a.log.Debug("the generation is not in Redis; the next sync tries again", "error", err)
-	}
+	a.restoreGeneration(ctx, term.Token.Generation)
 	r, err := a.sweep.Sync(ctx, token(term.Token), o)
 	return r, a.ended(ctx, term, fsm.KindSync, r, err)
+}
+
+// restoreGeneration writes ours to Redis unless a higher one stands: then another rollcall was founded on it since, and its
+// rooms refuse us for good.
+func (a *admin) restoreGeneration(ctx context.Context, ours uint64) {
+	err := a.store.RaiseGeneration(ctx, ours)
+	stands := uint64(0)
+	if err == nil {
+		stands, err = a.store.Generation(ctx)
+	}
+	if err != nil {
+		a.log.Debug("the generation is not in Redis; the next sync tries again", "error", err)
+	}
+	if stands > ours {
+		a.log.Error("another rollcall was founded on this Redis after this one, and its rooms refuse this one: stop the other. "+
+			"If it is gone for good, stop this one, delete its --data-dir and start it again", "ours", ours, "theirs", stands)
+	}
 }
 
 func (a *admin) runCleanup(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
