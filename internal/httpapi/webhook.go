@@ -182,8 +182,22 @@ func (h *webhooks) account(c *call, event string, v verdict) {
 		gate, text = &h.refused, "a webhook was refused for good"
 	}
 	if skipped, ok := gate.now(c.at); ok {
-		h.log.Warn(text, "event", event, "outcome", v.outcome, "err", v.cause, "peer", c.r.RemoteAddr, "alike", skipped)
+		h.log.Warn(text, "event", event, "outcome", v.outcome, "err", v.cause, "look_at", lookAt(v.outcome), "peer", c.r.RemoteAddr,
+			"alike", skipped)
 	}
+}
+
+// lookAt tells operators where a webhook's trouble mostly lies.
+func lookAt(outcome string) string {
+	switch outcome {
+	case forged:
+		return "webhook.api_key of LiveKit and the secret of that key here (LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_KEYS)"
+	case expired:
+		return "the clocks here and of LiveKit"
+	case unavailable, overloaded:
+		return "Redis, and /readyz"
+	}
+	return "who sends it"
 }
 
 // kindUnverified is the kind of an event whose signature was not found right.
