@@ -99,6 +99,8 @@ func realTarget(t *testing.T) *target {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// The client knows that it is connected a moment before the server does; killed in between, it never joined.
+		tg.await(t, room, "participant_joined", 1)
 		p.Kill()
 	}
 	return tg
