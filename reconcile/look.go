@@ -296,11 +296,11 @@ func (l *looking) conclude() Plan {
 	if cause == "" {
 		cause = BySync
 	}
-	if l.room.Altered {
-		l.drifted(ForeignChange)
-	}
-	if l.room.lost() {
+	switch {
+	case l.room.lost():
 		l.drifted(LostWrite)
+	case l.room.Altered:
+		l.drifted(ForeignChange)
 	}
 	l.rewrite = l.rewrite || l.open && l.room.Altered
 	p := l.plan(cause)

@@ -96,7 +96,7 @@ func TestLostRecordOfAClosedRoomIsWrittenAgain(t *testing.T) {
 	r.do(finished(r1, 9000))
 	r.reload(r.room, Record{})
 	p := r.do(r.sight(nil))
-	if c := p.Commit; c.Public != Remove || len(c.Bury) != 1 || p.Tally.Drift[LostWrite] != 1 {
+	if c := p.Commit; c.Public != Remove || len(c.Bury) != 1 || p.Tally.Drift[LostWrite] != 1 || p.Tally.Drift[ForeignChange] != 0 {
 		t.Errorf("the commit is %+v, drift %v", c, p.Tally.Drift)
 	}
 	r.do(joined(r1, a1))
