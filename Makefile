@@ -56,8 +56,8 @@ format: ## Format the Go files
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: bench
-bench: ## Run the benchmarks of testing/bench
-	@$(GO) test -run '^$$' -bench . -benchmem ./testing/bench/...
+bench: livekit ## Run the benchmarks
+	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
 docs: ## Write docs/configuration.md from the flags
