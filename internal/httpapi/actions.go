@@ -17,11 +17,12 @@ type actions struct {
 	mu      sync.Mutex
 	closed  bool
 	free    int
+	limit   int
 	running sync.WaitGroup
 }
 
 func newActions(limit int, atMost time.Duration) *actions {
-	return &actions{time: atMost, stopped: make(chan struct{}), free: limit}
+	return &actions{time: atMost, stopped: make(chan struct{}), free: limit, limit: limit}
 }
 
 // do runs one and waits for it as long as ctx lasts. Errors: ErrBusy, ErrUnavailable while stopping, ctx's, or run's own.
@@ -101,8 +102,17 @@ func (a *actions) stop() {
 	}
 }
 
-// wait returns when all have ended, or ctx has.
+func (a *actions) idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.free == a.limit
+}
+
+// wait returns when all have ended, or ctx has. Where none runs it does not matter that ctx has.
 func (a *actions) wait(ctx context.Context) error {
+	if a.idle() {
+		return nil
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
