@@ -115,6 +115,25 @@ func TestClaimOverAnEmptyRecordBeginsTheFeedWithASnapshot(t *testing.T) {
 	}
 }
 
+// A node whose feed was off has changed the keys and appended nothing: what the feed's consumers hold is old.
+func TestTheFeedBeginsAnewWhereItWasOff(t *testing.T) {
+	for _, behind := range []uint64{0, 1} {
+		r := newRig(t)
+		r.do(joined(r1, a1))
+		r.do(joined(r1, c1))
+		stored := r.room.Record
+		stored.Appended -= behind
+		r.reload(nil, stored)
+		want := ParticipantJoined
+		if behind > 0 {
+			want = RoomSnapshot
+		}
+		if p := r.do(joined(r1, who("d1", 1400))); len(p.Commit.Changes) != 1 || p.Commit.Changes[0].Type != want {
+			t.Errorf("%d behind: the next entry is %+v, want %s", behind, p.Commit.Changes, want)
+		}
+	}
+}
+
 func TestAlteredKeysAreRewrittenFromALook(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))

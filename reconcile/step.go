@@ -24,7 +24,9 @@ func Step(room *Room, in Input, now Moment) Plan {
 // remembered between looks is gone, since a poll dies with its claim.
 func Load(held *Room, stored Record) (room *Room, lost bool) {
 	room = &Room{Record: stored, Stored: stored.Version}
-	room.Snapshot = stored.Appended == 0 || stored.Altered
+	// Keys that are newer than the feed were written while it was off.
+	unfed := stored.State != nil && stored.State.Version > stored.Appended
+	room.Snapshot = stored.Appended == 0 || stored.Altered || unfed
 	if held == nil || held.Version <= stored.Version {
 		return room, stored.Altered
 	}
