@@ -15,20 +15,6 @@ type PeerTLS struct {
 // Enabled says whether nodes talk by TLS.
 func (t PeerTLS) Enabled() bool { return t.CAFile != "" && t.CertFile != "" && t.KeyFile != "" }
 
-// Load reads the files: the node's certificate and the authority that signs
-// every node's.
-func (t PeerTLS) Load() (tls.Certificate, *x509.CertPool, error) {
-	pool, err := loadPool(t.CAFile)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("certificate and key do not load: %w", err)
-	}
-	return cert, pool, nil
-}
-
 func loadPool(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
@@ -44,18 +30,6 @@ func loadPool(file string) (*x509.CertPool, error) {
 // HTTPTLS are the files of the public listener; both or none are set.
 type HTTPTLS struct {
 	CertFile, KeyFile string
-}
-
-// Enabled says whether the public listener speaks TLS.
-func (t HTTPTLS) Enabled() bool { return t.CertFile != "" && t.KeyFile != "" }
-
-// Load reads the certificate with its key.
-func (t HTTPTLS) Load() (tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("certificate and key do not load: %w", err)
-	}
-	return cert, nil
 }
 
 // checkTLS reports files that are missing or do not load.
