@@ -20,15 +20,24 @@ type webhookVerifier struct{ *livekit.Verifier }
 // Verify implements httpapi.Verifier.
 func (v webhookVerifier) Verify(body []byte, authorization string, now time.Time) (reconcile.Event, bool, error) {
 	e, known, err := v.Verifier.Verify(body, authorization, now)
+	return e, known, webhookError(err)
+}
+
+// Admit implements httpapi.Verifier.
+func (v webhookVerifier) Admit(authorization string, now time.Time) error {
+	return webhookError(v.Verifier.Admit(authorization, now))
+}
+
+func webhookError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, livekit.ErrMalformed):
-		err = fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
+		return fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
 	case errors.Is(err, livekit.ErrClock):
-		err = fmt.Errorf("%w: %w", httpapi.ErrExpired, err)
-	case err != nil:
-		err = fmt.Errorf("%w: %w", httpapi.ErrUnauthorized, err)
+		return fmt.Errorf("%w: %w", httpapi.ErrExpired, err)
 	}
-	return e, known, err
+	return fmt.Errorf("%w: %w", httpapi.ErrUnauthorized, err)
 }
 
 // tokenVerifier reads the grants of LiveKit's access tokens.

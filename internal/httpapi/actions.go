@@ -16,7 +16,7 @@ type actions struct {
 
 	mu      sync.Mutex
 	closed  bool
-	free    int
+	free    int // below 0 while more switches than places run
 	limit   int
 	running sync.WaitGroup
 }
@@ -25,9 +25,10 @@ func newActions(limit int, atMost time.Duration) *actions {
 	return &actions{time: atMost, stopped: make(chan struct{}), free: limit, limit: limit}
 }
 
-// do runs one and waits for it as long as ctx lasts. Errors: ErrBusy, ErrUnavailable while stopping, ctx's, or run's own.
-func (a *actions) do(ctx context.Context, run func(context.Context) (any, error)) (any, error) {
-	if err := a.admit(); err != nil {
+// do runs one and waits for it as long as ctx lasts. A switch is quick and has as many places again: whoever stops the
+// service must not wait behind the cycles. Errors: ErrBusy, ErrUnavailable while stopping, ctx's, or run's own.
+func (a *actions) do(ctx context.Context, isSwitch bool, run func(context.Context) (any, error)) (any, error) {
+	if err := a.admit(isSwitch); err != nil {
 		return nil, err
 	}
 	apart, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.time)
@@ -71,13 +72,13 @@ func recovered(ctx context.Context, run func(context.Context) (any, error)) (val
 }
 
 // admit counts both goroutines of an action in.
-func (a *actions) admit() error {
+func (a *actions) admit(isSwitch bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.closed:
 		return fmt.Errorf("shutting down: %w", ErrUnavailable)
-	case a.free == 0:
+	case a.free <= 0 && !isSwitch, a.free <= -a.limit:
 		return ErrBusy
 	}
 	a.free--

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 )
@@ -9,7 +10,7 @@ import (
 // TestIdleActionsHaveEnded also where the time for waiting is over: a slow client must not be told of as a running action.
 func TestIdleActionsHaveEnded(t *testing.T) {
 	a := newActions(1, time.Minute)
-	if _, err := a.do(t.Context(), func(context.Context) (any, error) { return nil, nil }); err != nil {
+	if _, err := a.do(t.Context(), false, func(context.Context) (any, error) { return nil, nil }); err != nil {
 		t.Fatal(err)
 	}
 	over, cancel := context.WithCancel(t.Context())
@@ -18,6 +19,30 @@ func TestIdleActionsHaveEnded(t *testing.T) {
 		if err := newActions(1, time.Minute).wait(over); err != nil {
 			t.Fatal(err)
 		}
+	}
+	a.stop()
+	if err := a.wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSwitchesPassTheCycles: where every place is taken, the service can still be stopped; though not without bound.
+func TestSwitchesPassTheCycles(t *testing.T) {
+	a := newActions(1, time.Minute)
+	var tried []error
+	nested := func(isSwitch bool, then func()) {
+		_, err := a.do(t.Context(), isSwitch, func(context.Context) (any, error) {
+			then()
+			return nil, nil
+		})
+		tried = append(tried, err)
+	}
+	nested(false, func() {
+		nested(false, func() {})
+		nested(true, func() { nested(true, func() {}) })
+	})
+	if want := []error{ErrBusy, ErrBusy, nil, nil}; !slices.Equal(tried, want) {
+		t.Errorf("got %v, want %v", tried, want)
 	}
 	a.stop()
 	if err := a.wait(t.Context()); err != nil {

@@ -51,6 +51,13 @@ type node struct {
 	readyErr error
 }
 
+func (n *node) Admit(authorization string, _ time.Time) error {
+	if n.verify == nil && authorization != goodSign {
+		return ErrUnauthorized
+	}
+	return nil
+}
+
 func (n *node) Verify(body []byte, authorization string, now time.Time) (reconcile.Event, bool, error) {
 	if n.verify != nil {
 		return n.verify(body, authorization, now)

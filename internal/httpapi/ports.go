@@ -42,6 +42,8 @@ func (p Ports) complete() bool {
 
 // Verifier checks webhooks.
 type Verifier interface {
+	// Admit checks the Authorization header alone, as far as that goes without the body. Errors: ErrUnauthorized, ErrExpired.
+	Admit(authorization string, now time.Time) error
 	// Verify checks the raw body against the value of the Authorization header. known is false for a rightly signed
 	// event that concerns no room or is of no known kind. It must not keep body. Errors: ErrUnauthorized, ErrExpired,
 	// ErrMalformed.

@@ -52,7 +52,8 @@ func (a *api) act(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.actions.do(c.r.Context(), func(ctx context.Context) (any, error) {
+	isSwitch := req.Action == "start-service" || req.Action == "stop-service"
+	return a.actions.do(c.r.Context(), isSwitch, func(ctx context.Context) (any, error) {
 		answer := actionAnswer{Action: req.Action}
 		if err := run(ctx, &answer); err != nil {
 			return nil, err
@@ -71,8 +72,10 @@ func readAction(c *call) (actionRequest, error) {
 	err = json.Unmarshal(body, &req)
 	var wrong *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &wrong) && wrong.Field == "action":
+		return req, refuse(http.StatusBadRequest, invalidAction)
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return req, refuse(http.StatusBadRequest, `"action" must be a string, "dryRun" and "force" must be true or false`)
+		return req, refuse(http.StatusBadRequest, `"dryRun" and "force" must be true or false`)
 	case err != nil:
 		return req, refuse(http.StatusBadRequest, `The body must be a JSON object such as {"action":"sync"}`)
 	}

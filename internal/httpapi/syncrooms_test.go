@@ -66,7 +66,7 @@ func TestActions(t *testing.T) {
 
 func TestActionsRefused(t *testing.T) {
 	const shape = `{"error":"The body must be a JSON object such as {\"action\":\"sync\"}"}`
-	const types = `{"error":"\"action\" must be a string, \"dryRun\" and \"force\" must be true or false"}`
+	const types = `{"error":"\"dryRun\" and \"force\" must be true or false"}`
 	const unknown = `{"error":"Invalid action. Use: sync, cleanup, full-sync, start-service, or stop-service"}`
 	const switches = `{"error":"\"dryRun\" and \"force\" go with sync, cleanup and full-sync only"}`
 	for body, c := range map[string]struct {
@@ -75,7 +75,7 @@ func TestActionsRefused(t *testing.T) {
 	}{
 		``: {400, shape}, `{`: {400, shape}, `[]`: {400, shape}, `"sync"`: {400, shape}, `{"action":"sync"} x`: {400, shape},
 		`null`: {400, unknown}, `{}`: {400, unknown}, `{"action":"Sync"}`: {400, unknown}, `{"action":"drop"}`: {400, unknown},
-		`{"action":5}`: {400, types}, `{"action":"sync","dryRun":"yes"}`: {400, types}, `{"action":"sync","force":1}`: {400, types},
+		`{"action":5}`: {400, unknown}, `{"action":"sync","dryRun":"yes"}`: {400, types}, `{"action":"sync","force":1}`: {400, types},
 		`{"action":"stop-service","dryRun":true}`: {400, switches}, `{"action":"start-service","force":true}`: {400, switches},
 		`{"action":"sync","x":"` + strings.Repeat("x", maxActionBytes) + `"}`: {413, `{"error":"The body is too large"}`},
 	} {

@@ -60,6 +60,11 @@ type webhooks struct {
 func (h *webhooks) serve(c *call) (any, error) {
 	event, v := kindUnverified, verdict{}
 	defer func() { h.account(c, event, v) }()
+	// Before it takes a place and any memory: strangers who send slowly must not keep LiveKit out.
+	if err := h.verifier.Admit(c.r.Header.Get("Authorization"), c.at); err != nil {
+		v = refusedAs(err)
+		return nil, v.answer
+	}
 	if !h.places.take() {
 		v = later(overloaded, late, nil)
 		return nil, v.answer
@@ -87,17 +92,13 @@ type webhookAnswer struct {
 
 // receive reads and verifies. The body is let go before the event waits for its commit.
 func (h *webhooks) receive(c *call) (reconcile.Event, bool, verdict) {
-	authorization := c.r.Header.Get("Authorization")
-	if authorization == "" {
-		return reconcile.Event{}, false, refusedAs(ErrUnauthorized) // not worth reading
-	}
 	body, free, err := h.bytes.read(c.r.Body, c.r.ContentLength, MaxWebhookBytes)
 	defer free()
 	if err != nil {
 		return reconcile.Event{}, false, unread(c, err)
 	}
 	h.metrics.received.Add(float64(len(body)))
-	ev, known, err := h.verifier.Verify(body, authorization, c.at)
+	ev, known, err := h.verifier.Verify(body, c.r.Header.Get("Authorization"), c.at)
 	if err != nil {
 		return reconcile.Event{}, false, refusedAs(err)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -171,6 +173,16 @@ func TestTooManyInFlight(t *testing.T) {
 	if code := <-done; code != 200 || r.metric(t, "rollcall_webhooks_in_flight") != 0 {
 		t.Errorf("the first got %d", code)
 	}
+}
+
+// TestStrangersTakeNoPlace: whoever cannot sign is answered before a byte of the body is waited for.
+func TestStrangersTakeNoPlace(t *testing.T) {
+	r := newRig(t, &node{}, func(c *Config) { c.Limits.Webhooks = 1 })
+	r.api.hooks.places.take() // not even where there is none
+	w := r.ask("POST", "/api/livekit-webhook", "", header("Authorization", "forged"), func(req *http.Request) {
+		req.Body, req.ContentLength = io.NopCloser(iotest.ErrReader(errors.New("read"))), 100
+	})
+	want(t, w, 401, `{"error":"Unauthorized"}`)
 }
 
 // TestFixtures sends every captured delivery: none that LiveKit sends is refused, and the secret stays inside.

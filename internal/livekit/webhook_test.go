@@ -126,6 +126,10 @@ func TestVerifyToken(t *testing.T) {
 		"sha256 of something else": {altered(jwt.MapClaims{"sha256": webhookClaims([]byte("x"))["sha256"]}), ErrUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
+			admitted := newVerifier(t).Admit(c.authorization, at)
+			if onlyBody := name == "sha256 of something else"; !onlyBody && !errors.Is(admitted, c.want) || onlyBody && admitted != nil {
+				t.Errorf("without its body: %v, want %v", admitted, c.want)
+			}
 			e, known, err := newVerifier(t).Verify(body, c.authorization, at)
 			if c.want == nil {
 				if err != nil || !known || e.Room.Name != "r" || e.Room.CreatedMs != 7000 {
