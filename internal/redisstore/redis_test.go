@@ -146,6 +146,27 @@ func dump(t *testing.T, c *redis.Client, only map[string]string) map[string]stri
 	return dumps
 }
 
+// TestRecordWithoutNumbers: a record whose numbers others made unreadable is none, and the room goes on from an empty one.
+func TestRecordWithoutNumbers(t *testing.T) {
+	r := redistest.Start(t)
+	s, c := open(t, r.Addr, false), r.Client()
+	for _, field := range []string{"gen", "epoch", "inc", "version"} {
+		for _, value := range []string{"", "x", "-1", "007", "1.0", "1e3", "18446744073709551616", strings.Repeat("9", 40)} {
+			room := field + "=" + value
+			committed(t, s, step(room, claimed(t, s, room).Version))
+			c.HSet(t.Context(), "rooms:fence:"+room, field, value)
+			if _, err := s.Commit(t.Context(), step(room, 1)); !errors.Is(err, reconcile.Conflict) {
+				t.Errorf("%q: a commit gives %v", room, err)
+			}
+			rec := claimed(t, s, room)
+			if rec.Version != 0 || !rec.Altered {
+				t.Errorf("%q: version %d, altered %t", room, rec.Version, rec.Altered)
+			}
+			committed(t, s, step(room, rec.Version))
+		}
+	}
+}
+
 func TestMatchingByType(t *testing.T) {
 	r := redistest.Start(t)
 	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()

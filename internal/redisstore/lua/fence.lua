@@ -20,15 +20,21 @@ local function order(a1, a2, b1, b2)
   return compare(a2, b2)
 end
 
+-- whether a value is a decimal that Go would write and read: one that others wrote and Go reads as another number, or as
+-- none, would refuse every commit for ever
+local function number(n)
+  return n and (n == '0' or string.match(n, '^[1-9]%d*$')) and compare(n, '18446744073709551615') <= 0
+end
+
 -- the record {gen, epoch, inc, version, lgen, lidx, ds}, or nil: a key of another type, or without claim and version, is none
 local function stored(fence)
   if redis.call('TYPE', fence).ok ~= 'hash' then return nil end
   local r = redis.call('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds')
   for i = 1, 4 do
-    if not r[i] or not string.match(r[i], '^%d+$') then return nil end
+    if not number(r[i]) then return nil end
   end
   for i = 5, 6 do
-    if not r[i] or not string.match(r[i], '^%d+$') then r[i] = '0' end
+    if not number(r[i]) then r[i] = '0' end
   end
   return r
 end
