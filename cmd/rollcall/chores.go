@@ -52,6 +52,9 @@ func (n *daemon) checkPolicy(ctx context.Context) {
 
 // housekeeping is what the store wants done with each cleanup.
 func (n *daemon) housekeeping(ctx context.Context) error {
+	if err := n.store.Straighten(ctx); err != nil {
+		return err
+	}
 	for {
 		dropped, err := n.store.Forget(ctx, forgetBatch)
 		if err != nil || dropped == 0 { // a batch may drop fewer: those that it gave more time

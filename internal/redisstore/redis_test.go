@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -144,6 +145,40 @@ func dump(t *testing.T, c *redis.Client, only map[string]string) map[string]stri
 		}
 	}
 	return dumps
+}
+
+// TestIndexWithScores: entries that others gave a score end lists early, until they are put in order.
+func TestIndexWithScores(t *testing.T) {
+	r := redistest.Start(t)
+	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
+	want := []string{"a", "b", "c", "d"}
+	for _, room := range want {
+		committed(t, s, step(room, claimed(t, s, room).Version))
+	}
+	list := func() (all []string) {
+		for cursor := ""; ; {
+			names, next, err := s.Rooms(ctx, cursor, 2, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, names...)
+			if cursor = next; cursor == "" {
+				return all
+			}
+		}
+	}
+	c.ZAdd(ctx, "rooms:index", redis.Z{Member: "a", Score: 5}, redis.Z{Member: "d", Score: -1})
+	if slices.Equal(list(), want) {
+		t.Error("the scores do no harm: is Straighten needed?")
+	}
+	if err := s.Straighten(ctx); err != nil || !slices.Equal(list(), want) {
+		t.Errorf("%v, listed %v", err, list())
+	}
+	c.Del(ctx, "rooms:index")
+	c.Set(ctx, "rooms:index", "x", 0)
+	if err := s.Straighten(ctx); err != nil {
+		t.Errorf("an index that is none: %v", err)
+	}
 }
 
 // TestRecordWithoutNumbers: a record whose numbers others made unreadable is none, and the room goes on from an empty one.
