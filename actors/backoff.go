@@ -6,20 +6,20 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// backoff restarts a crashed room after a delay that doubles from first to limit with each crash within window. The
-// room's mailbox waits meanwhile; the restarted room claims and reads before it goes on. It never gives a room up.
+// backoff is how long a crashed room waits before it restarts: from first to limit, doubling with each crash within window.
+// A room is never given up.
 type backoff struct {
 	first, limit, window time.Duration
 }
 
-// HandleFailure is protoactor's port for supervision.
-func (b backoff) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, _, _ any) {
+// next is the delay after one more crash.
+func (b backoff) next(rs *actor.RestartStatistics) time.Duration {
 	if rs.NumberOfFailures(b.window) == 0 {
 		rs.Reset()
 	}
 	delay := b.delay(rs.FailureCount())
 	rs.Fail()
-	time.AfterFunc(delay, func() { s.RestartChildren(child) })
+	return delay
 }
 
 func (b backoff) delay(failures int) time.Duration {

@@ -59,8 +59,9 @@ func NewHost(c HostConfig) (*Host, error) {
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
 		poll: h.poller.start, tell: h.tell}
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{}}
-	}, actor.WithSupervisor(backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}))
+		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{},
+			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{}}
+	})
 	rooms, err := h.system.Root.SpawnNamed(props, "rooms")
 	if err != nil {
 		h.end()

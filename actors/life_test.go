@@ -156,6 +156,23 @@ func TestMailOfACrashedRoomIsHandledInOrder(t *testing.T) {
 	})
 }
 
+func TestACrashedRoomDoesNotHoldUpTheStop(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		for range 8 { // the restarts take longer and longer
+			r.faults.next(memstore.Commit, memstore.Fault{}, func() { panic("a bug") })
+			is(t, r.deliver(r.lk.join("r", "b")), actors.ErrUnavailable)
+			time.Sleep(30 * time.Second)
+		}
+		r.faults.next(memstore.Commit, memstore.Fault{}, func() { panic("a bug") })
+		is(t, r.deliver(r.lk.join("r", "c")), actors.ErrUnavailable)
+		start := time.Now()
+		if err := r.host.Stop(context.Background()); err != nil || time.Since(start) > time.Second {
+			t.Errorf("the stop took %v: %v", time.Since(start), err)
+		}
+	})
+}
+
 func TestFinishedRoomsRest(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("live", "a"), r.lk.join("done", "a"))

@@ -18,6 +18,19 @@ type supervisor struct {
 	rooms   map[string]*entry
 	names   map[string]string // pid id → room
 	drained chan<- struct{}   // not nil: the host is stopping
+
+	backoff  backoff
+	restarts map[string]*time.Timer // pid id → the restart of a crashed room
+}
+
+// HandleFailure restarts a crashed room after its back-off. Its mail waits meanwhile; the restarted room claims and reads
+// before it goes on. While the host stops nothing waits.
+func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, room *actor.PID, rs *actor.RestartStatistics, _, _ any) {
+	delay := s.backoff.next(rs)
+	if s.drained != nil {
+		delay = 0
+	}
+	s.restarts[room.Id] = time.AfterFunc(delay, func() { up.RestartChildren(room) })
 }
 
 type entry struct {
@@ -105,6 +118,7 @@ func (s *supervisor) terminated(c actor.Context, who *actor.PID) {
 	e := s.rooms[name]
 	delete(s.rooms, name)
 	delete(s.names, who.Id)
+	delete(s.restarts, who.Id)
 	s.env.observer.Rooms(len(s.rooms))
 	for _, msg := range e.buffer {
 		s.forward(c, &toRoom{name: name, msg: msg})
@@ -128,6 +142,11 @@ func (s *supervisor) drain(c actor.Context, m *drain) {
 		if !e.closing {
 			e.closing = true
 			c.Poison(e.pid)
+		}
+	}
+	for _, restart := range s.restarts {
+		if restart.Stop() {
+			restart.Reset(0)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package cluster
 
-import "github.com/rollcallhq/rollcall/fsm"
+import (
+	"time"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
 
 // Standing is what fences this node's writes: cheap enough to be asked for with every message.
 type Standing struct {
@@ -11,10 +15,13 @@ type Standing struct {
 	Incarnation uint64
 	// Token is the newest leader's known here.
 	Token fsm.Token
+	// SinceContact is how long ago the leader was heard of: 0 on the leader, negative when never.
+	SinceContact time.Duration
 }
 
 // Standing is this node's, as of now.
 func (n *Node) Standing() Standing {
 	s := n.fsm.State()
-	return Standing{Generation: s.Generation, Epoch: s.View.Epoch, Incarnation: n.incarnation.Load(), Token: s.Token()}
+	return Standing{Generation: s.Generation, Epoch: s.View.Epoch, Incarnation: n.incarnation.Load(), Token: s.Token(),
+		SinceContact: n.sinceContact()}
 }

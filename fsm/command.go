@@ -132,7 +132,7 @@ func (c SetService) apply(s *State, _ uint64) Refusal {
 func (RecordReport) op() string { return "report" }
 
 func (c RecordReport) apply(s *State, index uint64) Refusal {
-	known := c.Kind == KindSync || c.Kind == KindCleanup || c.Kind == KindBreaker
+	known := c.Kind == KindSync || c.Kind == KindCleanup
 	switch {
 	case !known || len(c.JSON) == 0:
 		return Invalid

@@ -85,11 +85,10 @@ type Claim struct {
 // Kind names a report.
 type Kind string
 
-// The kinds of report that are kept, the last one of each. Breaker is what the sweep must remember of held removals.
+// The kinds of report that are kept, the last one of each.
 const (
 	KindSync    Kind = "sync"
 	KindCleanup Kind = "cleanup"
-	KindBreaker Kind = "breaker"
 )
 
 // Report is the last one of its kind. Its JSON is opaque here.

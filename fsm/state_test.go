@@ -29,7 +29,7 @@ func anyCommand(t *rapid.T, s State) Command {
 	default:
 		token := s.Token()
 		token.Index -= rapid.Uint64Range(0, 1).Draw(t, "stale")
-		kind := rapid.SampledFrom([]Kind{KindSync, KindCleanup, KindBreaker, "other"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]Kind{KindSync, KindCleanup, "other"}).Draw(t, "kind")
 		return RecordReport{Kind: kind, Token: token, JSON: json.RawMessage(`{"rooms":` + fmt.Sprint(s.Applied) + `}`)}
 	}
 }

@@ -52,7 +52,7 @@ func (a *app) cleanupCommand() *cobra.Command {
 			text := fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleaned, "room"))
 			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
 			if err == nil && answer.FirstError != "" {
-				err = fmt.Errorf("not all could be cleaned up, the next cleanup tries again: %s", safe(answer.FirstError))
+				err = fmt.Errorf("not all could be cleaned up, the next cleanup tries again (%s)", safe(answer.FirstError))
 			}
 			return err
 		}
@@ -145,6 +145,6 @@ func failures(err error, failed int, first string) error {
 	if first == "" {
 		first = "the nodes' logs say why"
 	}
-	return fmt.Errorf("%s could not be examined; what Redis holds of them is unchanged and the next sync tries again: %s",
+	return fmt.Errorf("%s could not be examined; what Redis holds of them is unchanged and the next sync tries again (%s)",
 		count(failed, "room"), safe(first))
 }

@@ -248,7 +248,7 @@ func (n *daemon) close(ctx context.Context) error {
 	note := func(err error) { errs = append(errs, err) }
 	if n.end != nil {
 		n.end()
-		n.chores.Wait()
+		note(within(ctx, "the chores", func() error { n.chores.Wait(); return nil }))
 	}
 	if n.cluster != nil {
 		note(n.cluster.Leave(ctx))
@@ -264,10 +264,22 @@ func (n *daemon) close(ctx context.Context) error {
 		n.livekit.Close()
 	}
 	if n.store != nil {
-		note(n.store.Close())
+		note(within(ctx, "the connections to Redis", n.store.Close))
 	}
 	if n.embedded != nil {
 		n.embedded.stop()
 	}
 	return errors.Join(errs...)
+}
+
+// within waits for what knows no context: a Redis that hangs must not hold up the end.
+func within(ctx context.Context, what string, end func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- end() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not end in time: %w", what, ctx.Err())
+	}
 }

@@ -39,6 +39,16 @@ func dev(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) 
 	}
 	n.introduce(stdout, o)
 	guests := &people{url: c.LiveKit.Host, key: c.LiveKit.APIKey, secret: c.LiveKit.APISecret.Reveal(), log: log}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	go func() {
+		select {
+		case err := <-n.failed:
+			log.Error("the node cannot go on", "error", err)
+			end()
+		case <-ctx.Done():
+		}
+	}()
 	guests.start(ctx, o.Participants)
 	watch := &roster{redis: n.store, out: stdout}
 	watch.show(ctx)

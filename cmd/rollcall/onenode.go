@@ -7,10 +7,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// loadServe reads the configuration of a node to run. This version runs one node: settings for several are checked as they
+// loadNode reads the configuration of a node to run. This version runs one node: settings for several are checked as they
 // will be, and refused here.
-func loadServe(flags *pflag.FlagSet, environ []string) (Loaded, error) {
-	loaded, err := load(flags, environ, forServe)
+func loadNode(flags *pflag.FlagSet, environ []string, why purpose) (Loaded, error) {
+	loaded, err := load(flags, environ, why)
 	if err != nil {
 		return loaded, err
 	}

@@ -94,7 +94,7 @@ environment or as a line "flag: value" in the file of --config.`,
 	}
 	addSettingFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := loadServe(cmd.Flags(), a.environ)
+		loaded, err := loadNode(cmd.Flags(), a.environ, forServe)
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`
 		if o.Participants < 0 || o.Participants > 100 {
 			return &usageError{lines: []string{"--participants: give a number from 0 to 100"}}
 		}
-		loaded, err := load(cmd.Flags(), a.environ, forDev)
+		loaded, err := loadNode(cmd.Flags(), a.environ, forDev)
 		if err != nil {
 			return err
 		}

@@ -81,7 +81,10 @@ func (a *admin) FullSync(ctx context.Context, o httpapi.Options) (synced, cleane
 	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
 		s, c, err := a.sweep.FullSync(ctx, token(term.Token), actors.Options{DryRun: o.DryRun, Force: o.Force})
 		synced, cleaned = outcomeOf(s), outcomeOf(c)
-		return errors.Join(a.ended(ctx, term, fsm.KindSync, s, err), a.ended(ctx, term, fsm.KindCleanup, c, err))
+		if c.StartedAt.IsZero() {
+			return a.ended(ctx, term, fsm.KindSync, s, err) // it did not come to the cleanup
+		}
+		return errors.Join(a.ended(ctx, term, fsm.KindSync, s, nil), a.ended(ctx, term, fsm.KindCleanup, c, err))
 	})
 	return synced, cleaned, err
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/cluster"
@@ -67,7 +69,20 @@ func (o *ownership) Claim(room string) (reconcile.Claim, error) {
 		return reconcile.Claim{}, actors.ErrNotOwner
 	}
 	s := n.Standing()
+	if err := inContact(s.SinceContact); err != nil {
+		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrNotOwner, err)
+	}
 	return reconcile.Claim{Generation: s.Generation, Epoch: epoch, Incarnation: s.Incarnation}, nil
+}
+
+// outOfContact is how long a node without its leader may still believe its view. After that others may own its rooms.
+const outOfContact = 3 * time.Second
+
+func inContact(since time.Duration) error {
+	if since < 0 || since > outOfContact {
+		return errors.New("out of contact with the leader")
+	}
+	return nil
 }
 
 // Leader implements actors.Ownership.
