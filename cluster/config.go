@@ -58,9 +58,10 @@ type Config struct {
 	Join            []string
 	// Insecure allows a raft address that other machines can reach, without TLS.
 	Insecure bool
-	// Generation gives the generation of a new cluster: above every one that was ever used with this Redis. It is
-	// called by the leader, once in the cluster's life, and again with a back-off while it fails.
-	Generation func(ctx context.Context) (uint64, error)
+	// Generation gives the generation that a term is to have: ours, which is 0 for a new cluster, or one above every other
+	// that was ever used with this Redis. The leader asks as its term begins. While it fails, a new cluster waits, with a
+	// back-off; one that has a generation goes on with that.
+	Generation func(ctx context.Context, ours uint64) (uint64, error)
 	// Tasks run on the leader, while it leads.
 	Tasks []Task
 	// Logger is slog.Default() when nil.

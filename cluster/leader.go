@@ -157,17 +157,21 @@ func (n *Node) correctAddress(context.Context) error {
 }
 
 func (n *Node) found(ctx context.Context) error {
-	if n.fsm.State().Generation != 0 {
-		return nil
-	}
-	generation, err := n.cfg.Generation(ctx)
-	if err != nil {
+	ours := n.fsm.State().Generation
+	generation, err := n.cfg.Generation(ctx, ours)
+	switch {
+	case err != nil && ours == 0:
 		return err
+	case err != nil:
+		n.log.Warn("going on with the generation at hand", "generation", ours, "err", err)
+		return nil
+	case generation <= ours:
+		return nil
 	}
 	if _, err := n.Apply(ctx, fsm.Found{Generation: generation}); err != nil && !errors.Is(err, fsm.AlreadyFounded) {
 		return err
 	}
-	n.log.Info("cluster founded", "generation", n.fsm.State().Generation)
+	n.log.Info("cluster founded", "generation", n.fsm.State().Generation, "before", ours)
 	return nil
 }
 

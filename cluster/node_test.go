@@ -34,8 +34,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func fixed(generation uint64) func(context.Context) (uint64, error) {
-	return func(context.Context) (uint64, error) { return generation, nil }
+func fixed(generation uint64) func(context.Context, uint64) (uint64, error) {
+	return func(context.Context, uint64) (uint64, error) { return generation, nil }
 }
 
 // config is that of node n1 with its data in dir.
@@ -133,7 +133,12 @@ func TestRestartKeepsWhatWasAgreed(t *testing.T) {
 			apply(t, n, fsm.RecordReport{Kind: fsm.KindSync, Token: before.Token, JSON: json.RawMessage(`{"synced":3}`)})
 			shut(t, n)
 
-			cfg.Generation = func(context.Context) (uint64, error) { return 0, errors.New("asked for a second generation") }
+			cfg.Generation = func(_ context.Context, ours uint64) (uint64, error) {
+				if ours != 41 {
+					t.Errorf("asked with generation %d", ours)
+				}
+				return 0, errors.New("Redis is away")
+			}
 			n = openReady(t, cfg)
 			after, state := n.Status(), n.State()
 			if after.Generation != 41 || after.ServiceRunning || string(state.Reports[fsm.KindSync].JSON) != `{"synced":3}` {
@@ -143,6 +148,22 @@ func TestRestartKeepsWhatWasAgreed(t *testing.T) {
 				t.Errorf("before %+v, after %+v", before, after)
 			}
 		})
+	}
+}
+
+func TestARestartOutranksAClusterThatWasFoundedSince(t *testing.T) {
+	t.Parallel()
+	cfg := config(t.TempDir())
+	n := openReady(t, cfg)
+	before := n.Status()
+	shut(t, n)
+	for _, g := range []uint64{60, 60, 50} {
+		cfg.Generation = fixed(g)
+		n = openReady(t, cfg)
+		if s := n.Status(); s.Generation != 60 || s.Token.Compare(before.Token) <= 0 || s.Token.Generation != 60 {
+			t.Errorf("with %d: %+v", g, s)
+		}
+		shut(t, n)
 	}
 }
 
@@ -186,7 +207,7 @@ func TestGenerationIsAskedForUntilItComes(t *testing.T) {
 		}
 		return nil
 	}})
-	cfg.Generation = func(context.Context) (uint64, error) {
+	cfg.Generation = func(context.Context, uint64) (uint64, error) {
 		calls.Add(1)
 		if up.Load() {
 			return 52, nil

@@ -18,7 +18,7 @@ type Command interface {
 	apply(s *State, index uint64) Refusal
 }
 
-// Found sets the generation, once in the life of the raft data.
+// Found sets the generation, or raises it where another cluster has used the same Redis since. It never lowers it.
 type Found struct {
 	Generation uint64 `json:"generation"`
 }
@@ -73,7 +73,7 @@ func (c Found) apply(s *State, _ uint64) Refusal {
 	switch {
 	case c.Generation == 0:
 		return Invalid
-	case s.Generation != 0:
+	case s.Generation >= c.Generation:
 		return AlreadyFounded
 	}
 	s.Generation = c.Generation

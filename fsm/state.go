@@ -155,8 +155,8 @@ type Refusal string
 
 // The refusals.
 const (
-	// AlreadyFounded: the generation is set once.
-	AlreadyFounded Refusal = "the cluster already has a generation"
+	// AlreadyFounded: the generation only rises.
+	AlreadyFounded Refusal = "the cluster already has that generation or a later one"
 	// NotFounded: a view without a generation could not be ordered among earlier lives of the cluster.
 	NotFounded Refusal = "the cluster has no generation yet"
 	// NotMember: nobody of that id and incarnation is in the view.

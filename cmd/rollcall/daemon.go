@@ -182,11 +182,18 @@ func (n *daemon) openCluster(ctx context.Context) error {
 	return nil
 }
 
-// generation is the new cluster's: above every one that this Redis has seen.
-func (n *daemon) generation(ctx context.Context) (uint64, error) {
+// generation is ours while this Redis has seen no later one. A new cluster's, and that of a node that starts after another
+// rollcall was founded on its Redis, is above all.
+func (n *daemon) generation(ctx context.Context, ours uint64) (uint64, error) {
 	stored, err := n.store.Generation(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if ours != 0 && stored <= ours {
+		return ours, nil
+	}
+	if ours != 0 {
+		n.log.Warn("another rollcall was founded on this Redis since; this node takes its rooms over. If the other still runs, stop it")
 	}
 	return max(stored+1, uint64(time.Now().UnixMilli())), nil
 }

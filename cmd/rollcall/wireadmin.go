@@ -117,8 +117,8 @@ func (a *admin) restoreGeneration(ctx context.Context, ours uint64) {
 		a.log.Debug("the generation is not in Redis; the next sync tries again", "error", err)
 	}
 	if stands > ours {
-		a.log.Error("another rollcall was founded on this Redis after this one, and its rooms refuse this one: stop the other. "+
-			"If it is gone for good, stop this one, delete its --data-dir and start it again", "ours", ours, "theirs", stands)
+		a.log.Error("another rollcall was founded on this Redis after this one, and its rooms refuse this one: "+
+			"stop the other, then restart this one, which takes the rooms over", "ours", ours, "theirs", stands)
 	}
 }
 
