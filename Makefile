@@ -15,17 +15,14 @@ help: ## Show this list
 
 .PHONY: build
 build: ## Build bin/rollcall
-	@echo "building $(BIN)/rollcall"
-	@$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
+	@testing/with-progress.sh "building $(BIN)/rollcall (the first time 1 to 3 minutes)" \
+		$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
 
 # A make target of its own, so that the 2 minutes are spent once.
 $(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
-	@echo "building a real livekit-server from its Go module (once; 2 to 4 minutes with empty caches)"
 	@mkdir -p $(BIN)
-	@cd testing/livekitserver && $(GO) build -trimpath -ldflags "-s -w" -o ../../$(BIN)/livekit-server github.com/livekit/livekit-server/cmd/server & \
-	pid=$$!; start=$$SECONDS; \
-	while kill -0 $$pid 2>/dev/null; do sleep 5; kill -0 $$pid 2>/dev/null && echo "  … still building livekit-server, $$((SECONDS-start)) s"; done; \
-	wait $$pid
+	@testing/with-progress.sh "building a real livekit-server from its Go module (once; 2 to 4 minutes with empty caches)" \
+		$(GO) build -C testing/livekitserver -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ github.com/livekit/livekit-server/cmd/server
 
 .PHONY: livekit
 livekit: $(BIN)/livekit-server ## Build bin/livekit-server, the real one, for dev and tests

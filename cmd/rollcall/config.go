@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// defaultHTTPAddr is where a node listens that is told of no other place.
+const defaultHTTPAddr = ":8080"
+
 // Config is a node's whole configuration, checked: load returns no other. It
 // may be printed, logged and marshalled; its secrets hide themselves.
 type Config struct {

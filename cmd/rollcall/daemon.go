@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,10 +67,17 @@ func (n *daemon) listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", n.config.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("--http-addr, %s: %w", envName("http-addr"), err)
+		return portTaken(err)
 	}
 	n.listener = l
 	return nil
+}
+
+func portTaken(err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("--http-addr, %s: %w", envName("http-addr"), err)
+	}
+	return fmt.Errorf("--http-addr, %s: %w: another program has this port; stop it, or give another", envName("http-addr"), err)
 }
 
 func (n *daemon) openRedis(ctx context.Context) error {
@@ -81,7 +89,11 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		}
 		n.embedded = e
 		target = RedisTarget{Mode: RedisSingle, Addrs: []string{e.server.Addr()}}
-		n.log.Warn("no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
+		level := slog.LevelWarn
+		if n.config.DataDir == "" {
+			level = slog.LevelDebug // dev says so itself
+		}
+		n.log.Log(ctx, level, "no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
 	}
 	store, err := openStore(n.config, target, n.log)
 	if err != nil {

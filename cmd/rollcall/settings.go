@@ -100,7 +100,7 @@ func redisSettings() []setting {
 
 func httpSettings() []setting {
 	return []setting{
-		address("http-addr", ":8080", groupHTTP, "listen address for webhooks, API and page",
+		address("http-addr", defaultHTTPAddr, groupHTTP, "listen address for webhooks and API",
 			func(c *Config) *string { return &c.HTTPAddr }),
 		advertise("http-advertise", groupHTTP, "host:port at which others reach --http-addr (default: the address bound)",
 			func(c *Config) *string { return &c.HTTPAdvertise }),
