@@ -36,12 +36,13 @@ func TestRollcallDown(t *testing.T) {
 			mark := time.Now()
 			w.up()
 			report := w.cycleAfter(mark)
+			// Late attempts may still come in: LiveKit tries a room's second event only once it has given the first one up. One that
+			// comes during the sync, a finish within the second of a join say, asks for a poll of its own.
+			w.converges()
 			if !c.lost {
-				w.converges() // late attempts may still come in
 				return
 			}
-			w.converged()
-			for _, reason := range []string{"missed join", "missed leave", "unseen room", "stale metadata"} {
+			for _, reason := range []string{"missed leave", "unseen room", "stale metadata"} { // of events that are lost for certain
 				if report.Drift[reason] == 0 {
 					t.Errorf("the sync reports no %q: %v", reason, report.Drift)
 				}
