@@ -66,6 +66,43 @@ func TestAnIdleRoomIsSmall(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
+// TestRestedRoomsLeaveNothing: the memory of rooms that have finished comes back without others in their place.
+func TestRestedRoomsLeaveNothing(t *testing.T) {
+	const rooms, budget = 20000, 600
+	r := newRig(t, func(c *actors.HostConfig) { c.Store, c.Rest = nullStore{}, 200*time.Millisecond })
+	defer func() {
+		if err := r.host.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	before := used()
+	for i := range rooms {
+		for e := range two(fmt.Sprintf("room-%06d", i)) {
+			r.must(e)
+		}
+	}
+	for i := range rooms {
+		for e := range two(fmt.Sprintf("room-%06d", i)) {
+			e.Kind, e.CreatedAt = reconcile.Finished, e.CreatedAt+1
+			r.must(e)
+			break
+		}
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for len(r.names()) > 0 && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	if got := len(r.names()); got > 0 {
+		t.Fatalf("%d rooms still have actors", got)
+	}
+	each := int64(used()-before) / rooms
+	t.Logf("%d B are left of a room", each)
+	if each > budget { // maps and lists keep their size
+		t.Errorf("%d B are left of a room that rests, at most %d should be", each, budget)
+	}
+	runtime.KeepAlive(r)
+}
+
 // used is what is in use after a collection, with the garbage that finalizers keep gone as well.
 func used() uint64 {
 	runtime.GC()

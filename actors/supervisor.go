@@ -120,6 +120,9 @@ func (s *supervisor) terminated(c actor.Context, who *actor.PID) {
 	delete(s.names, who.Id)
 	delete(s.restarts, who.Id)
 	s.env.observer.Rooms(len(s.rooms))
+	// The library's list of children keeps the pid of a child that has gone, and with it all of the room, until another takes
+	// its place. A pid lets go of a dead process when it is next used: whatever is sent here goes nowhere.
+	c.Unwatch(e.pid)
 	for _, msg := range e.buffer {
 		s.forward(c, &toRoom{name: name, msg: msg})
 	}
