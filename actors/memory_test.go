@@ -68,7 +68,7 @@ func TestAnIdleRoomIsSmall(t *testing.T) {
 
 // TestRestedRoomsLeaveNothing: the memory of rooms that have finished comes back without others in their place.
 func TestRestedRoomsLeaveNothing(t *testing.T) {
-	const rooms, budget = 20000, 600
+	const rooms, budget = 20000, 1500
 	r := newRig(t, func(c *actors.HostConfig) { c.Store, c.Rest = nullStore{}, 200*time.Millisecond })
 	defer func() {
 		if err := r.host.Stop(context.Background()); err != nil {
