@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,7 @@ type Tending struct {
 type Tended struct {
 	Orphans []string // delisted: in the index without public keys
 	Stale   []string // not confirmed for too long
+	Moved   []string // rooms that this owner does not own any more
 	Errors  int
 	Err     string
 }
@@ -30,6 +32,7 @@ type Tended struct {
 func (t *Tended) add(other Tended) {
 	t.Orphans = append(t.Orphans, other.Orphans...)
 	t.Stale = append(t.Stale, other.Stale...)
+	t.Moved = append(t.Moved, other.Moved...)
 	t.Errors += other.Errors
 	if t.Err == "" {
 		t.Err = other.Err
@@ -53,6 +56,8 @@ func (h *Host) tend(ctx context.Context, t Tending, room string) Tended {
 	defer cancel()
 	a, err := h.ask(ctx, room, func(c call) message { return &tend{c, t.Leader, t.Stale, t.Dry} })
 	switch {
+	case errors.Is(err, ErrNotOwner):
+		return Tended{Moved: []string{room}}
 	case err != nil:
 		return Tended{Errors: 1, Err: fmt.Sprintf("room %q: %v", room, err)}
 	case a.look.tally.Cleaned > 0:
@@ -72,6 +77,7 @@ func (s *Sweep) Cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
+	defer s.begin("cleanup", start)()
 	known := map[string]bool{}
 	err := s.indexed(ctx, known)
 	if err == nil {
@@ -88,15 +94,7 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 }
 
 func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[string]bool, o Options, r *Report) error {
-	shares, lost := s.Router.split(slices.Sorted(maps.Keys(known)))
-	sum := Tended{Errors: lost}
-	for _, part := range shares {
-		one, err := part.owner.Tend(ctx, Tending{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun, Rooms: part.rooms})
-		if err != nil {
-			one.add(Tended{Errors: 1, Err: err.Error()})
-		}
-		sum.add(one)
-	}
+	sum := s.tendEach(ctx, Tending{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun}, slices.Sorted(maps.Keys(known)))
 	slices.Sort(sum.Orphans)
 	r.Cleaned, r.Errors, r.Error = len(sum.Orphans), sum.Errors, sum.Err
 	for _, room := range sum.Orphans {
@@ -110,4 +108,30 @@ func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[s
 	slices.Sort(sum.Stale)
 	s.rounds(ctx, s.batch(leader, fresh, reconcile.ByCleanup), sum.Stale, fresh, r)
 	return nil
+}
+
+// tendEach sends each owner its part and sums what it came to.
+func (s *Sweep) tendEach(ctx context.Context, t Tending, rooms []string) Tended {
+	sum, mu := Tended{}, sync.Mutex{}
+	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) ([]string, error) {
+		mine := t
+		mine.Rooms = rooms
+		one, err := owner.Tend(ctx, mine)
+		if err != nil && elsewhere(ctx, err) {
+			return nil, err
+		}
+		if err != nil {
+			one.add(Tended{Errors: 1, Err: err.Error()})
+		}
+		moved := one.Moved
+		one.Moved = nil
+		mu.Lock()
+		defer mu.Unlock()
+		sum.add(one)
+		return moved, nil
+	})
+	if len(left) > 0 {
+		sum.add(Tended{Errors: len(left), Err: fmt.Sprintf("%d rooms have no owner that can be reached", len(left))})
+	}
+	return sum
 }

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -44,15 +45,44 @@ type Rooms interface {
 	Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error)
 }
 
+// Place is a member of the view of Epoch: one process, which owns rooms there.
+type Place struct {
+	Node        string
+	Incarnation uint64
+	Epoch       uint64
+}
+
+// is tells whether both are the same process, in whatever view.
+func (p Place) is(o Place) bool { return p.Node == o.Node && p.Incarnation == o.Incarnation }
+
 // Ownership says who owns a room in the view at hand.
 type Ownership interface {
-	// Owner names the node that owns the room.
-	Owner(room string) (node string, err error)
-	// Claim is this node's claim on the room, or ErrNotOwner. The epoch is that of the view at hand.
-	Claim(room string) (reconcile.Claim, error)
+	// Owner is where the room is owned. ErrNotOwner means that nobody owns it, ErrUnavailable that this node has been out
+	// of contact with the leader for too long to say.
+	Owner(room string) (Place, error)
+	// Claim is this node's claim on the room: held itself where the room has been this process's ever since, else a new
+	// one, whose epoch is that of the view at hand. Errors: a NotOwner, ErrUnavailable.
+	Claim(room string, held reconcile.Claim) (reconcile.Claim, error)
 	// Leader is the newest leader's token that this node knows of.
 	Leader() reconcile.Token
+	// Members are all places of the view at hand.
+	Members() []Place
+	// View ends when another view is at hand. Take it first, then ask the others, then wait.
+	View() context.Context
+	// Epoch is that of the view at hand.
+	Epoch() uint64
 }
+
+// NotOwner is the ErrNotOwner of a node that says by which view it does not own a room.
+type NotOwner struct{ Epoch uint64 }
+
+// Error implements error.
+func (e NotOwner) Error() string {
+	return fmt.Sprintf("%v in the view of epoch %d", ErrNotOwner, e.Epoch)
+}
+
+// Is makes it an ErrNotOwner.
+func (e NotOwner) Is(target error) bool { return target == ErrNotOwner }
 
 // Observer is told what happens, for metrics. Its methods must not block.
 type Observer interface {
@@ -68,7 +98,8 @@ type Clock interface {
 	Now() reconcile.Moment
 }
 
-// Owner is a node as seen by those who send it work: this one, or another through internal/remote.
+// Owner is a node as seen by those who send it work: this one, or another through internal/remote. The error of a room that
+// the node does not own (or not any more, or not yet: its view may be behind) is ErrNotOwner.
 type Owner interface {
 	// Deliver returns nil once the event is committed, or covered by something newer.
 	Deliver(ctx context.Context, e reconcile.Event) error

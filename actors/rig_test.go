@@ -66,9 +66,9 @@ func newRig(t *testing.T, change ...func(*actors.HostConfig)) *rig {
 		t.Fatal(err)
 	}
 	r.host = host
-	r.router = actors.NewRouter(r.own, func(node string) (actors.Owner, bool) { return host, node == "n1" })
+	r.router = actors.NewRouter(r.own, func(p actors.Place) (actors.Owner, bool) { return host, p.Node == "n1" })
 	r.sweep = actors.NewSweep(actors.SweepConfig{Rooms: r.lk, Index: r.store, Router: r.router, Clock: clock,
-		Owners: func() []actors.Owner { return []actors.Owner{host} }, Log: slog.New(slog.DiscardHandler), StaleAfter: 30 * time.Minute})
+		Log: slog.New(slog.DiscardHandler), StaleAfter: 30 * time.Minute})
 	return r
 }
 
@@ -197,31 +197,60 @@ type ownership struct {
 	owner  string
 	claim  reconcile.Claim
 	leader reconcile.Token
+	view   context.Context
+	end    context.CancelFunc
 }
 
 func newOwnership() *ownership {
-	return &ownership{owner: "n1", claim: reconcile.Claim{Generation: 1, Epoch: 5, Incarnation: 4}, leader: reconcile.Token{Generation: 1, Index: 9}}
+	o := &ownership{owner: "n1", claim: reconcile.Claim{Generation: 1, Epoch: 5, Incarnation: 4}, leader: reconcile.Token{Generation: 1, Index: 9}}
+	o.view, o.end = context.WithCancel(context.Background())
+	return o
 }
 
+// change makes another view.
 func (o *ownership) change(f func(*ownership)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f(o)
+	o.end()
+	o.view, o.end = context.WithCancel(context.Background())
 }
 
-func (o *ownership) Owner(string) (string, error) {
+func (o *ownership) Owner(string) (actors.Place, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.owner, nil
+	return actors.Place{Node: o.owner, Incarnation: o.claim.Incarnation, Epoch: o.claim.Epoch}, nil
 }
 
-func (o *ownership) Claim(string) (reconcile.Claim, error) {
+// Claim holds on to a claim of the same generation and incarnation: these views leave n1 its rooms.
+func (o *ownership) Claim(_ string, held reconcile.Claim) (reconcile.Claim, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.owner != "n1" {
-		return reconcile.Claim{}, actors.ErrNotOwner
+		return reconcile.Claim{}, actors.NotOwner{Epoch: o.claim.Epoch}
+	}
+	if held.Generation == o.claim.Generation && held.Incarnation == o.claim.Incarnation {
+		return held, nil
 	}
 	return o.claim, nil
+}
+
+func (o *ownership) Members() []actors.Place {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return []actors.Place{{Node: "n1", Incarnation: o.claim.Incarnation, Epoch: o.claim.Epoch}}
+}
+
+func (o *ownership) View() context.Context {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.view
+}
+
+func (o *ownership) Epoch() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.claim.Epoch
 }
 
 func (o *ownership) Leader() reconcile.Token {

@@ -205,7 +205,7 @@ func (r *room) refused(err error, under reconcile.Claim) error {
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	case errors.Is(err, reconcile.StaleOwner), errors.Is(err, reconcile.Split):
 		r.held = nil // another owner may have written: nothing that was held counts
-		if now, lost := r.env.own.Claim(r.name); lost == nil && now.Compare(under) > 0 {
+		if now, lost := r.env.own.Claim(r.name, reconcile.Claim{}); lost == nil && now.Compare(under) > 0 {
 			return nil // and the room has come back since
 		}
 		return fmt.Errorf("%w: %w", ErrFenced, err)
@@ -215,12 +215,16 @@ func (r *room) refused(err error, under reconcile.Claim) error {
 
 // load makes sure that the room is this node's and that held is what Redis has: claim before read, always.
 func (r *room) load(ctx context.Context) error {
-	claim, err := r.env.own.Claim(r.name)
+	held := reconcile.Claim{}
+	if r.held != nil {
+		held = r.held.Claim
+	}
+	claim, err := r.env.own.Claim(r.name, held)
 	if err != nil {
 		r.claimed, r.held = false, nil
 		return err
 	}
-	if r.claimed && r.held.Claim.Generation == claim.Generation && r.held.Claim.Incarnation == claim.Incarnation {
+	if r.claimed && claim == held {
 		return nil // a view that leaves us the room needs no new claim
 	}
 	stored, err := r.env.store.Claim(ctx, r.name, claim)

@@ -4,77 +4,174 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// reroute is how long Router waits for its view to catch up before it asks again who owns a room.
+// reroute is how long Router waits for another view, at the most, before it asks again who owns a room.
 const reroute = 50 * time.Millisecond
+
+// errMoved ends a request whose room is owned elsewhere by now.
+var errMoved = fmt.Errorf("%w any more: the view has changed", ErrNotOwner)
 
 // Router brings work to the owners of rooms.
 type Router struct {
 	own  Ownership
-	peer func(node string) (Owner, bool)
+	peer func(Place) (Owner, bool)
 }
 
-// NewRouter routes by own's view; peer gives the way to a node, this one included.
-func NewRouter(own Ownership, peer func(node string) (Owner, bool)) *Router {
+// NewRouter routes by own's view; peer gives the way to a member, this node included.
+func NewRouter(own Ownership, peer func(Place) (Owner, bool)) *Router {
 	return &Router{own: own, peer: peer}
 }
 
 // Deliver brings an event to the owner of its room, and to the next one while ownership moves, until ctx ends.
 func (r *Router) Deliver(ctx context.Context, e reconcile.Event) error {
 	for {
+		view := r.own.View()
 		err := r.deliver(ctx, e)
 		if !errors.Is(err, ErrNotOwner) {
 			return err
 		}
-		if sleep(ctx, reroute) != nil {
+		if nextView(ctx, view) != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
 }
 
 func (r *Router) deliver(ctx context.Context, e reconcile.Event) error {
-	_, owner, err := r.owner(e.Room.Name)
+	place, owner, err := r.owner(e.Room.Name)
 	if err != nil {
 		return err
 	}
-	return owner.Deliver(ctx, e)
+	ctx, done := r.follow(ctx, func() bool {
+		now, err := r.own.Owner(e.Room.Name)
+		return err == nil && now.is(place)
+	})
+	defer done()
+	err = owner.Deliver(ctx, e)
+	if err != nil && errors.Is(context.Cause(ctx), errMoved) {
+		return fmt.Errorf("%w: %w", errMoved, err)
+	}
+	return err
 }
 
-func (r *Router) owner(room string) (string, Owner, error) {
-	node, err := r.own.Owner(room)
+func (r *Router) owner(room string) (Place, Owner, error) {
+	place, err := r.own.Owner(room)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: %w", ErrNotOwner, err)
+		return Place{}, nil, err
 	}
-	owner, ok := r.peer(node)
+	owner, ok := r.peer(place)
 	if !ok {
-		return "", nil, fmt.Errorf("%w: no way to node %s", ErrNotOwner, node)
+		return Place{}, nil, fmt.Errorf("%w: no way to node %s", ErrNotOwner, place.Node)
 	}
-	return node, owner, nil
+	return place, owner, nil
+}
+
+// nextView returns when the view has changed, or reroute has passed: the other node's may have.
+func nextView(ctx context.Context, view context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, reroute)
+	defer cancel()
+	select {
+	case <-view.Done():
+	case <-wait.Done():
+	}
+	return ctx.Err()
+}
+
+// follow gives a context that ends, with errMoved, at the first view in which holds is false. done must be called.
+func (r *Router) follow(ctx context.Context, holds func() bool) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	f := &following{own: r.own, holds: holds, moved: func() { cancel(errMoved) }}
+	f.next()
+	return ctx, func() {
+		f.end()
+		cancel(nil)
+	}
+}
+
+// following looks at one view after another. It costs no goroutine while the view stays.
+type following struct {
+	own   Ownership
+	holds func() bool
+	moved func()
+
+	mu    sync.Mutex
+	ended bool
+	stop  func() bool
+}
+
+func (f *following) next() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
+	view := f.own.View()
+	if !f.holds() {
+		f.moved()
+		return
+	}
+	f.stop = context.AfterFunc(view, f.next)
+}
+
+func (f *following) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	if f.stop != nil {
+		f.stop()
+	}
 }
 
 // share is what one owner gets of a list of rooms.
 type share struct {
+	place Place
 	owner Owner
 	rooms []string
 }
 
 // split sorts rooms by owner; lost are those whose owner cannot be reached.
-func (r *Router) split(rooms []string) (shares map[string]*share, lost int) {
-	shares = map[string]*share{}
+func (r *Router) split(rooms []string) (shares []*share, lost []string) {
+	byNode := map[string]*share{}
 	for _, room := range rooms {
-		node, owner, err := r.owner(room)
+		place, owner, err := r.owner(room)
 		if err != nil {
-			lost++
+			lost = append(lost, room)
 			continue
 		}
-		if shares[node] == nil {
-			shares[node] = &share{owner: owner}
+		part := byNode[place.Node]
+		if part == nil {
+			part = &share{place: place, owner: owner}
+			byNode[place.Node] = part
+			shares = append(shares, part)
 		}
-		shares[node].rooms = append(shares[node].rooms, room)
+		part.rooms = append(part.rooms, room)
 	}
 	return shares, lost
+}
+
+// stay gives a context that ends, with errMoved, when the place has left the view.
+func (r *Router) stay(ctx context.Context, place Place) (context.Context, func()) {
+	return r.follow(ctx, func() bool {
+		for _, m := range r.own.Members() {
+			if m.is(place) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// owners are the members of the view that can be reached.
+func (r *Router) owners() map[Place]Owner {
+	all := map[Place]Owner{}
+	for _, place := range r.own.Members() {
+		if owner, ok := r.peer(place); ok {
+			all[place] = owner
+		}
+	}
+	return all
 }

@@ -41,6 +41,7 @@ type Findings struct {
 	Tally                     reconcile.Tally
 	Missing                   []string // rooms with absences that wait for a permit
 	Agreed                    []string // those of them whose absence stood for three scheduled cycles
+	Moved                     []string // rooms that this owner does not own any more: neither examined nor errors
 	Differences               map[string][]Difference
 	Err                       string // the first error, for people
 }
@@ -52,6 +53,7 @@ func (f *Findings) add(other Findings) {
 	f.Changed += other.Changed
 	f.Missing = append(f.Missing, other.Missing...)
 	f.Agreed = append(f.Agreed, other.Agreed...)
+	f.Moved = append(f.Moved, other.Moved...)
 	f.addTally(other.Tally)
 	for room, d := range other.Differences {
 		if f.Differences == nil {
@@ -213,6 +215,10 @@ func (v *survey) note(room string, got looked, err error) {
 	before, second := v.found[room]
 	if errors.Is(err, errClaimedAnew) && !v.last && v.batch.Permit == nil {
 		v.again = append(v.again, room)
+		return
+	}
+	if errors.Is(err, ErrNotOwner) {
+		v.found[room] = Findings{Moved: []string{room}}
 		return
 	}
 	if err != nil {

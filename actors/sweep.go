@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -27,8 +28,6 @@ type SweepConfig struct {
 	Rooms  Rooms
 	Index  Index
 	Router *Router
-	// Owners are the nodes of the view.
-	Owners func() []Owner
 	Clock  Clock
 	Log    *slog.Logger
 	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it.
@@ -45,6 +44,16 @@ type Sweep struct {
 	flight *flight // the newest plain sync that is running, or waits for its turn
 	cycle  uint64  // the last cycle's id
 	held   int     // scheduled cycles in a row that the breaker held
+
+	progress Progress
+}
+
+// Progress is how far the running cycle is.
+type Progress struct {
+	Kind      string // sync or cleanup; empty while none runs
+	StartedAt time.Time
+	// Done of Of rooms were looked at. Rooms with absences count again when they are looked at again.
+	Done, Of int
 }
 
 // flight is a sync that others may join.
@@ -140,6 +149,7 @@ func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (Repo
 func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
+	defer s.begin("sync", start)()
 	targets, err := s.targets(ctx, &r)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -168,15 +178,7 @@ func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, error) {
 	if err := s.indexed(ctx, known); err != nil {
 		return nil, err
 	}
-	for _, owner := range s.Owners() {
-		names, err := owner.Names(ctx)
-		if err != nil {
-			r.Errors, r.Error = r.Errors+1, fmt.Sprintf("ask a node for its rooms: %v", err)
-		}
-		for _, name := range names {
-			known[name] = true
-		}
-	}
+	s.named(ctx, known, r)
 	call, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	listed, err := s.Rooms.ListRooms(call)
@@ -187,6 +189,28 @@ func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, error) {
 		known[info.Name] = true
 	}
 	return slices.Sorted(maps.Keys(known)), err
+}
+
+// named adds the rooms that have an actor.
+func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
+	var mu sync.Mutex
+	var owners sync.WaitGroup
+	for place, owner := range s.Router.owners() {
+		owners.Go(func() {
+			ctx, done := s.Router.stay(ctx, place)
+			defer done()
+			names, err := owner.Names(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil && !errors.Is(context.Cause(ctx), errMoved) { // its rooms have other owners, who know them from the index
+				r.Errors, r.Error = r.Errors+1, fmt.Sprintf("ask node %s for its rooms: %v", place.Node, err)
+			}
+			for _, name := range names {
+				known[name] = true
+			}
+		})
+	}
+	owners.Wait()
 }
 
 // indexed adds the rooms of the index.
@@ -233,26 +257,33 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 	}
 }
 
-// survey sends each owner its part and sums the findings.
-func (s *Sweep) survey(ctx context.Context, b Batch, rooms []string) Findings {
-	shares, lost := s.Router.split(rooms)
-	sum, mu, owners := Findings{}, sync.Mutex{}, sync.WaitGroup{}
-	if lost > 0 {
-		sum = failed(lost, fmt.Errorf("%d rooms have no owner that can be reached", lost))
+// Progress is the running cycle's.
+func (s *Sweep) Progress() Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress
+}
+
+// begin notes that a cycle runs; the func it returns, that it has ended.
+func (s *Sweep) begin(kind string, at time.Time) (end func()) {
+	set := func(p Progress) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.progress = p
 	}
-	for _, part := range shares {
-		owners.Go(func() {
-			mine := b
-			mine.Rooms = part.rooms
-			f, err := part.owner.Survey(ctx, mine)
-			if err != nil {
-				f.add(failed(max(0, len(part.rooms)-f.Examined-f.Errors), err))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			sum.add(f)
-		})
-	}
-	owners.Wait()
-	return sum
+	set(Progress{Kind: kind, StartedAt: at})
+	return func() { set(Progress{}) }
+}
+
+// expect adds rooms to what is to be done, advance to what is.
+func (s *Sweep) expect(rooms int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.Of += rooms
+}
+
+func (s *Sweep) advance(rooms int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.Done += rooms
 }

@@ -13,8 +13,6 @@ var (
 	ErrOutcomeUnknown = errors.New("the command's outcome is unknown")
 	// ErrNotJoined means that this process is not in the view that it sees.
 	ErrNotJoined = errors.New("this node is not a member of the view")
-	// ErrNoOwner means that the view has no members.
-	ErrNoOwner = errors.New("the view has no members")
 	// ErrClosed means that the node was closed.
 	ErrClosed = errors.New("the node is closed")
 	// ErrMultiNode means that the configuration, or the data directory, asks for more than one node.

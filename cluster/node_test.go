@@ -102,14 +102,11 @@ func TestFirstStart(t *testing.T) {
 	if len(s.Members) != 1 || s.Members[0] != want {
 		t.Errorf("members %+v, want %+v", s.Members, want)
 	}
-	m, epoch, self, err := n.Owner("a room")
-	if err != nil || !self || m != want || epoch != s.Epoch {
-		t.Errorf("owner %+v in %d, self %v, %v", m, epoch, self, err)
+	got := n.Standing()
+	if got.Generation != 41 || got.Epoch != s.Epoch || got.Incarnation != s.Incarnation || got.Token != s.Token || !got.Owns("a room", s.Epoch) {
+		t.Errorf("standing %+v", got)
 	}
-	if got, want := n.Standing(), (Standing{Generation: 41, Epoch: s.Epoch, Incarnation: s.Incarnation, Token: s.Token}); got != want {
-		t.Errorf("standing %+v, want %+v", got, want)
-	}
-	_, err = n.Apply(t.Context(), fsm.RecordReport{Kind: fsm.KindSync, JSON: json.RawMessage("{}")})
+	_, err := n.Apply(t.Context(), fsm.RecordReport{Kind: fsm.KindSync, JSON: json.RawMessage("{}")})
 	if !errors.Is(err, fsm.StaleToken) {
 		t.Errorf("a report without the term's token: %v", err)
 	}
@@ -223,8 +220,8 @@ func TestGenerationIsAskedForUntilItComes(t *testing.T) {
 	if err := n.Lead(t.Context(), func(context.Context, Term) error { return nil }); !errors.Is(err, ErrNoLeader) {
 		t.Errorf("Lead without a generation: %v", err)
 	}
-	if _, _, _, err := n.Owner("room"); !errors.Is(err, ErrNoOwner) {
-		t.Errorf("Owner without a view: %v", err)
+	if n.Standing().Owns("room", 0) {
+		t.Error("it owns a room without a view")
 	}
 	up.Store(true)
 	eventually(t, "ready", func() bool { return n.Ready() == nil })

@@ -106,15 +106,3 @@ func (n *Node) WaitReady(ctx context.Context) error {
 		}
 	}
 }
-
-// Owner tells who owns the room in the view that this node sees, the view's epoch, and whether the owner is this
-// very process. It is ErrNoOwner when the view has no members.
-func (n *Node) Owner(room string) (member fsm.Member, epoch uint64, self bool, err error) {
-	view := n.fsm.State().View
-	member, ok := fsm.Owner(view, room)
-	if !ok {
-		return fsm.Member{}, view.Epoch, false, ErrNoOwner
-	}
-	self = member.ID == n.cfg.NodeID && member.Incarnation == n.incarnation.Load()
-	return member, view.Epoch, self, nil
-}

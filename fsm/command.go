@@ -107,7 +107,7 @@ func (c Join) apply(s *State, index uint64) Refusal {
 	} else {
 		members = slices.Insert(members, i, m)
 	}
-	s.View = newView(index, members)
+	s.look(newView(index, members))
 	return ""
 }
 
@@ -118,7 +118,7 @@ func (c Leave) apply(s *State, index uint64) Refusal {
 	if !ok || s.View.Members[i].Incarnation != c.Incarnation {
 		return NotMember
 	}
-	s.View = newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1))
+	s.look(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
 	return ""
 }
 

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -18,14 +19,24 @@ type FSM struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced by every change
+	view    context.Context
+	endView context.CancelFunc
 	broken  error
 }
 
 // New is an FSM with the empty State.
 func New() *FSM {
 	f := &FSM{changed: make(chan struct{})}
+	f.view, f.endView = context.WithCancel(context.Background())
 	f.state.Store(&State{})
 	return f
+}
+
+// View ends when the state has another view. Take it before State.
+func (f *FSM) View() context.Context {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.view
 }
 
 // State is the newest state. It is shared: read it, Clone it, never change it.
@@ -86,9 +97,14 @@ func (f *FSM) Restore(r io.ReadCloser) error {
 func (f *FSM) replace(next State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.State().View.Epoch
 	f.state.Store(&next)
 	close(f.changed)
 	f.changed = make(chan struct{})
+	if next.View.Epoch != before {
+		f.endView()
+		f.view, f.endView = context.WithCancel(context.Background())
+	}
 }
 
 type snapshot struct{ state State }

@@ -1,6 +1,9 @@
 package fsm
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // HashVersion is the newest ownership hash that this build knows; a Join carries it.
 const HashVersion = 1
@@ -21,6 +24,46 @@ func Owner(v View, room string) (Member, bool) {
 		}
 	}
 	return v.Members[best], true
+}
+
+// pastViews is how many views a state remembers beside its own. It is one of the replicated rules.
+const pastViews = 32
+
+// look makes v the view at hand. What a past view keeps of its members is what ownership needs.
+func (s *State) look(v View) {
+	if s.View.Epoch != 0 {
+		past := View{Epoch: s.View.Epoch, HashVersion: s.View.HashVersion}
+		for _, m := range s.View.Members {
+			past.Members = append(past.Members, Member{ID: m.ID, Incarnation: m.Incarnation, HashVersion: m.HashVersion})
+		}
+		first := max(0, len(s.Past)+1-pastViews)
+		s.Past = append(slices.Clone(s.Past[first:]), past)
+	}
+	s.View = v
+}
+
+// Owned tells whether that process owns the room in the view at hand and in every one back to that of the epoch since,
+// which must be remembered: a claim of that time still stands then.
+func (s State) Owned(room, id string, incarnation, since uint64) bool {
+	owns := func(v View) bool {
+		m, ok := Owner(v, room)
+		return ok && m.ID == id && m.Incarnation == incarnation
+	}
+	if !owns(s.View) {
+		return false
+	}
+	if s.View.Epoch == since {
+		return true
+	}
+	for _, v := range slices.Backward(s.Past) {
+		switch {
+		case v.Epoch < since || !owns(v):
+			return false
+		case v.Epoch == since:
+			return true
+		}
+	}
+	return false
 }
 
 // weight is version 1 of the hash, for ever: two builds that differ here would both own a room.

@@ -107,7 +107,9 @@ type State struct {
 	// Generation tells one life of the cluster's data from the next; 0 before it was founded.
 	Generation uint64 `json:"generation"`
 	View       View   `json:"view"`
-	Leader     Claim  `json:"leader"`
+	// Past are the views before, oldest first, at most pastViews of them.
+	Past   []View `json:"past,omitempty"`
+	Leader Claim  `json:"leader"`
 	// Stopped is the service switch, so named that a new cluster runs.
 	Stopped bool            `json:"stopped"`
 	Reports map[Kind]Report `json:"reports,omitempty"`
@@ -122,6 +124,10 @@ func (s State) Running() bool { return !s.Stopped }
 // Clone shares nothing with s.
 func (s State) Clone() State {
 	s.View.Members = slices.Clone(s.View.Members)
+	s.Past = slices.Clone(s.Past)
+	for i := range s.Past {
+		s.Past[i].Members = slices.Clone(s.Past[i].Members)
+	}
 	s.Reports = maps.Clone(s.Reports)
 	for kind, report := range s.Reports {
 		report.JSON = slices.Clone(report.JSON)

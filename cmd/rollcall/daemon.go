@@ -134,7 +134,6 @@ func (n *daemon) openRooms(context.Context) (err error) {
 		return err
 	}
 	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router(), Clock: clock, Log: n.log,
-		Owners:     func() []actors.Owner { return []actors.Owner{n.host} },
 		StaleAfter: n.config.StaleAfter, Housekeeping: n.housekeeping})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
@@ -143,7 +142,7 @@ func (n *daemon) openRooms(context.Context) (err error) {
 
 // router knows one node, this one. Every node of a view that has others is reached through internal/remote.
 func (n *daemon) router() *actors.Router {
-	return actors.NewRouter(n.own, func(string) (actors.Owner, bool) { return n.host, true })
+	return actors.NewRouter(n.own, func(actors.Place) (actors.Owner, bool) { return n.host, true })
 }
 
 func (n *daemon) openHTTP(context.Context) error {

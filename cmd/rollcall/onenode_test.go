@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestSettingsForSeveralNodesAreRefused(t *testing.T) {
@@ -43,15 +42,6 @@ func TestSettingsWithoutEffectAreSaid(t *testing.T) {
 	for name, want := range map[string]bool{"--dead-after": true, "--insecure": true, "--actor-addr": false, "--http-advertise": false} {
 		if strings.Contains(said, name) != want {
 			t.Errorf("warns of %s: %v, want %v: %q", name, !want, want, said)
-		}
-	}
-}
-
-func TestOutOfContactOwnsNothing(t *testing.T) {
-	t.Parallel()
-	for since, fine := range map[time.Duration]bool{0: true, outOfContact: true, outOfContact + 1: false, -1: false} {
-		if err := inContact(since); (err == nil) != fine {
-			t.Errorf("%v after the last contact: %v", since, err)
 		}
 	}
 }

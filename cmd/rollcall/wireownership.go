@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/cluster"
@@ -46,43 +44,75 @@ func (o *ownership) cluster() (*cluster.Node, bool) {
 }
 
 // Owner implements actors.Ownership.
-func (o *ownership) Owner(room string) (string, error) {
+func (o *ownership) Owner(room string) (actors.Place, error) {
 	n, ok := o.cluster()
 	if !ok {
-		return "", cluster.ErrNotJoined
+		return actors.Place{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, cluster.ErrNotJoined)
 	}
-	member, _, _, err := n.Owner(room)
-	return member.ID, err
+	if err := n.InContact(); err != nil {
+		return actors.Place{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, err)
+	}
+	view := n.View()
+	m, ok := fsm.Owner(view, room)
+	if !ok {
+		return actors.Place{}, actors.NotOwner{Epoch: view.Epoch}
+	}
+	return place(m, view), nil
+}
+
+func place(m fsm.Member, v fsm.View) actors.Place {
+	return actors.Place{Node: m.ID, Incarnation: m.Incarnation, Epoch: v.Epoch}
 }
 
 // Claim implements actors.Ownership.
-func (o *ownership) Claim(room string) (reconcile.Claim, error) {
+func (o *ownership) Claim(room string, held reconcile.Claim) (reconcile.Claim, error) {
 	n, ok := o.cluster()
 	if !ok {
-		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrNotOwner, cluster.ErrNotJoined)
+		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, cluster.ErrNotJoined)
 	}
-	_, epoch, self, err := n.Owner(room)
-	switch {
-	case err != nil:
-		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrNotOwner, err)
-	case !self:
-		return reconcile.Claim{}, actors.ErrNotOwner
+	if err := n.InContact(); err != nil {
+		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, err)
 	}
 	s := n.Standing()
-	if err := inContact(s.SinceContact); err != nil {
-		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrNotOwner, err)
+	if !s.Owns(room, s.Epoch) {
+		return reconcile.Claim{}, actors.NotOwner{Epoch: s.Epoch}
 	}
-	return reconcile.Claim{Generation: s.Generation, Epoch: epoch, Incarnation: s.Incarnation}, nil
+	if held.Generation == s.Generation && held.Incarnation == s.Incarnation && s.Owns(room, held.Epoch) {
+		return held, nil
+	}
+	return reconcile.Claim{Generation: s.Generation, Epoch: s.Epoch, Incarnation: s.Incarnation}, nil
 }
 
-// outOfContact is how long a node without its leader may still believe its view. After that others may own its rooms.
-const outOfContact = 3 * time.Second
-
-func inContact(since time.Duration) error {
-	if since < 0 || since > outOfContact {
-		return errors.New("out of contact with the leader")
+// Members implements actors.Ownership.
+func (o *ownership) Members() []actors.Place {
+	n, ok := o.cluster()
+	if !ok {
+		return nil
 	}
-	return nil
+	view := n.View()
+	var all []actors.Place
+	for _, m := range view.Members {
+		all = append(all, place(m, view))
+	}
+	return all
+}
+
+// View implements actors.Ownership.
+func (o *ownership) View() context.Context {
+	n, ok := o.cluster()
+	if !ok {
+		return context.Background()
+	}
+	return n.ViewContext()
+}
+
+// Epoch implements actors.Ownership.
+func (o *ownership) Epoch() uint64 {
+	n, ok := o.cluster()
+	if !ok {
+		return 0
+	}
+	return n.View().Epoch
 }
 
 // Leader implements actors.Ownership.

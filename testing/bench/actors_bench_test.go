@@ -116,11 +116,14 @@ func (noRooms) Participants(context.Context, string) ([]reconcile.Participant, i
 
 type alone struct{}
 
-func (alone) Owner(string) (string, error) { return "n1", nil }
-func (alone) Claim(string) (reconcile.Claim, error) {
+func (alone) Owner(string) (actors.Place, error) { return actors.Place{Node: "n1"}, nil }
+func (alone) Claim(string, reconcile.Claim) (reconcile.Claim, error) {
 	return reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}, nil
 }
 func (alone) Leader() reconcile.Token { return reconcile.Token{} }
+func (alone) Members() []actors.Place { return []actors.Place{{Node: "n1"}} }
+func (alone) View() context.Context   { return context.Background() }
+func (alone) Epoch() uint64           { return 1 }
 
 type deaf struct{}
 

@@ -27,10 +27,23 @@ type Node struct {
 var _ actors.Ownership = (*Node)(nil)
 
 // Owner is this node.
-func (n *Node) Owner(string) (string, error) { return "n1", nil }
+func (n *Node) Owner(string) (actors.Place, error) { return n.place(), nil }
+
+// Members are this node.
+func (n *Node) Members() []actors.Place { return []actors.Place{n.place()} }
+
+// View never changes.
+func (n *Node) View() context.Context { return context.Background() }
+
+// Epoch is the run's.
+func (n *Node) Epoch() uint64 { return n.Claimed.Epoch }
+
+func (n *Node) place() actors.Place {
+	return actors.Place{Node: "n1", Incarnation: n.Claimed.Incarnation, Epoch: n.Claimed.Epoch}
+}
 
 // Claim is the run's.
-func (n *Node) Claim(string) (reconcile.Claim, error) { return n.Claimed, nil }
+func (n *Node) Claim(string, reconcile.Claim) (reconcile.Claim, error) { return n.Claimed, nil }
 
 // Leader is the run's.
 func (n *Node) Leader() reconcile.Token { return n.Led }
@@ -50,9 +63,9 @@ func NewNode(run uint64, store Store, rooms actors.Rooms) (*Node, error) {
 		return nil, err
 	}
 	n.Host = host
-	n.Router = actors.NewRouter(n, func(string) (actors.Owner, bool) { return host, true })
+	n.Router = actors.NewRouter(n, func(actors.Place) (actors.Owner, bool) { return host, true })
 	n.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: store, Router: n.Router, Clock: clock, Log: log,
-		Owners: func() []actors.Owner { return []actors.Owner{host} }, StaleAfter: 30 * time.Minute})
+		StaleAfter: 30 * time.Minute})
 	return n, nil
 }
 

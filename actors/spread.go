@@ -1,0 +1,87 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+const (
+	// shareChunk is how many rooms go to an owner in one request, so that a cycle can tell how far it is and a request
+	// that is lost with its owner costs little.
+	shareChunk = 500
+	// spreads is how often rooms whose owner went away are sent to the next one.
+	spreads = 3
+)
+
+// spread brings rooms to their owners, some at a time and all owners at once. Rooms that work could not do because their
+// owner changed go to the next one; those that stay without are left.
+func (r *Router) spread(ctx context.Context, rooms []string, work func(ctx context.Context, owner Owner, rooms []string) (moved []string, err error)) (left []string) {
+	for range spreads {
+		view := r.own.View()
+		shares, lost := r.split(rooms)
+		left = append(lost, r.send(ctx, shares, work)...)
+		if len(left) == 0 || nextView(ctx, view) != nil {
+			break
+		}
+		rooms = left
+	}
+	return left
+}
+
+func (r *Router) send(ctx context.Context, shares []*share, work func(context.Context, Owner, []string) ([]string, error)) (left []string) {
+	var mu sync.Mutex
+	var owners sync.WaitGroup
+	for _, part := range shares {
+		owners.Go(func() {
+			ctx, done := r.stay(ctx, part.place)
+			defer done()
+			for chunk := range slices.Chunk(part.rooms, shareChunk) {
+				moved, err := work(ctx, part.owner, chunk)
+				if err != nil && elsewhere(ctx, err) {
+					moved = chunk
+				}
+				mu.Lock()
+				left = append(left, moved...)
+				mu.Unlock()
+			}
+		})
+	}
+	owners.Wait()
+	return left
+}
+
+// elsewhere tells whether a failure means that the work may be done by another owner.
+func elsewhere(ctx context.Context, err error) bool {
+	return errors.Is(context.Cause(ctx), errMoved) || errors.Is(err, ErrNotOwner)
+}
+
+// survey sends each owner its part and sums the findings.
+func (s *Sweep) survey(ctx context.Context, b Batch, rooms []string) Findings {
+	s.expect(len(rooms))
+	sum, mu := Findings{}, sync.Mutex{}
+	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) ([]string, error) {
+		mine := b
+		mine.Rooms = rooms
+		f, err := owner.Survey(ctx, mine)
+		if err != nil && elsewhere(ctx, err) {
+			return nil, err // whatever it found is looked at anew
+		}
+		if err != nil {
+			f.add(failed(max(0, len(rooms)-f.Examined-f.Errors-len(f.Moved)), err))
+		}
+		moved := f.Moved
+		f.Moved = nil
+		mu.Lock()
+		defer mu.Unlock()
+		sum.add(f)
+		s.advance(len(rooms) - len(moved))
+		return moved, nil
+	})
+	if len(left) > 0 {
+		sum.add(failed(len(left), fmt.Errorf("%d rooms have no owner that can be reached", len(left))))
+	}
+	return sum
+}
