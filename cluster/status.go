@@ -48,6 +48,9 @@ type Server struct {
 	Voter        bool
 }
 
+// ID is this node's.
+func (n *Node) ID() string { return n.cfg.NodeID }
+
 // Status is a moment's picture; its parts are read one after another.
 func (n *Node) Status() Status {
 	state := n.State()
