@@ -79,7 +79,7 @@ const (
 )
 
 func (a *app) nodeCommands() []*cobra.Command {
-	return []*cobra.Command{a.serveCommand(), a.devCommand(), a.checkConfigCommand()}
+	return []*cobra.Command{a.serveCommand(), a.devCommand(), a.checkConfigCommand(), a.certCommand()}
 }
 
 func (a *app) serveCommand() *cobra.Command {
