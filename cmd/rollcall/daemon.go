@@ -135,6 +135,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 func (n *daemon) openLiveKit(context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	n.meters = newMeters(registry)
+	n.meters.observe(n.own)
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
 		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.meters.request})
