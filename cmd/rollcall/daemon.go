@@ -167,7 +167,7 @@ func (n *daemon) openPeers(context.Context) (err error) {
 	if n.config.DataDir == "" {
 		return nil
 	}
-	n.remote, err = remote.Open(remote.Config{Addr: n.config.ActorAddr, Advertise: n.config.ActorAdvertise,
+	n.remote, err = remote.Open(remote.Config{Listen: n.config.ActorAddr, Advertise: n.config.ActorAdvertise,
 		ServerTLS: n.serverTLS, Host: n.host, Epoch: n.own.Epoch, Log: n.log})
 	if err != nil {
 		return fmt.Errorf("--actor-addr, %s: %w", envName("actor-addr"), err)
