@@ -20,6 +20,8 @@ var mayImport = map[string][]string{
 	"internal/redisstore": {"reconcile"},
 	"internal/livekit":    {"reconcile"},
 	"internal/httpapi":    {"reconcile"},
+	"internal/wire":       {"reconcile", "actors"},
+	"internal/remote":     {"reconcile", "actors", "internal/wire"},
 }
 
 // standardOnly may import nothing outside the standard library either.
