@@ -167,8 +167,11 @@ func (n *daemon) openPeers(context.Context) (err error) {
 	if n.config.DataDir == "" {
 		return nil
 	}
-	n.remote, err = remote.Open(remote.Config{Listen: n.config.ActorAddr, Advertise: n.config.ActorAdvertise,
-		ServerTLS: n.serverTLS, Host: n.host, Epoch: n.own.Epoch, Log: n.log})
+	c := remote.Config{Listen: n.config.ActorAddr, Advertise: n.config.ActorAdvertise, Host: n.host, Epoch: n.own.Epoch, Log: n.log}
+	if n.clientTLS != nil {
+		c.ServerTLS, c.ClientTLS = n.serverTLS, n.clientTLS.credentials()
+	}
+	n.remote, err = remote.Open(c)
 	if err != nil {
 		return fmt.Errorf("--actor-addr, %s: %w", envName("actor-addr"), err)
 	}
