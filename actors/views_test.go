@@ -220,3 +220,23 @@ func TestABatchForAMovedRoom(t *testing.T) {
 		}
 	}, "n1", "n2")
 }
+
+// The next leader goes on with the last one's count of held cycles.
+func TestHeldCyclesAreCountedOverLeaders(t *testing.T) {
+	inTown(t, func(w *town) {
+		for _, room := range w.crowd(40) {
+			w.lk.finish(room)
+		}
+		before := 2
+		sweep := w.sweep("n1")
+		sweep.Held = func() int { return before }
+		leader := seat{w, "n1"}.Leader()
+		for i, want := range []int{3, 4} {
+			r, err := sweep.Sync(w.Context(), leader, actors.Options{Scheduled: true})
+			if err != nil || r.Held == nil || r.Held.Cycles != want {
+				t.Errorf("cycle %d: %v, held %+v, want %d cycles", i, err, r.Held, want)
+			}
+			before = 9 // asked once only
+		}
+	}, "n1")
+}
