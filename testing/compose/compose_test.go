@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +42,7 @@ func project(t *testing.T, e *Engine, o Options) *Project {
 	t.Helper()
 	p := e.NewProject(o)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if t.Failed() {
 			for _, service := range []string{"rollcall-1", "rollcall-2", "rollcall-3", "redis", "livekit"} {
@@ -48,11 +50,28 @@ func project(t *testing.T, e *Engine, o Options) *Project {
 				t.Logf("%s:\n%s", service, tail(logs, 4096))
 			}
 		}
-		if err := p.Down(ctx); err != nil {
-			t.Errorf("down: %v", err)
-		}
+		down(t, p)
 	})
 	return p
+}
+
+// down ends a project and holds that nothing of it is left.
+func down(t *testing.T, p *Project) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.Down(ctx); err != nil {
+		t.Errorf("down: %v", err)
+	}
+	for _, kind := range []string{"container", "volume", "network"} {
+		args := []string{kind, "ls", "-q", "--filter", "label=com.docker.compose.project=" + p.name}
+		if kind == "container" {
+			args = append(args, "-a")
+		}
+		if left, err := p.engine.docker(ctx, args...); err != nil || left != "" {
+			t.Errorf("left behind, each a %s: %q, %v", kind, left, err)
+		}
+	}
 }
 
 func within(t *testing.T, d time.Duration) context.Context {
@@ -220,23 +239,29 @@ func wants(ctx context.Context, p *Project, service, status string) error {
 	return err
 }
 
-// webhookReachesRedis makes a room in LiveKit and waits for its keys: well before a sync would find it.
-func webhookReachesRedis(t *testing.T, p *Project, room string) {
+// webhookReachesRedis makes rooms in LiveKit until one came to Redis by its webhook: a sync may be quicker with the first.
+func webhookReachesRedis(t *testing.T, p *Project, prefix string) {
 	t.Helper()
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	store := redis.NewClient(&redis.Options{Addr: addr(t, p, "redis", 6379)})
 	defer store.Close()
 	api := lksdk.NewRoomServiceClient("http://"+addr(t, p, "livekit", 7880), Key, Secret)
-	if _, err := api.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: room}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, ctx, func() error { return store.Get(ctx, "rooms:states:"+room).Err() })
-	if got, err := store.Get(ctx, "rooms:participants:"+room).Result(); err != nil || got != "[]" {
-		t.Errorf("participants: %s, %v", got, err)
-	}
-	feed, err := store.XRevRange(ctx, "rooms:events", "+", "-").Result()
-	if err != nil || len(feed) == 0 || feed[0].Values["cause"] != "webhook" {
-		t.Errorf("the feed's newest: %v, %v: want a webhook as the cause", feed, err)
+	for i := 0; ; i++ {
+		room := fmt.Sprintf("%s-%d", prefix, i)
+		if _, err := api.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: room}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, ctx, func() error { return store.Get(ctx, "rooms:states:"+room).Err() })
+		if got, err := store.Get(ctx, "rooms:participants:"+room).Result(); err != nil || got != "[]" {
+			t.Errorf("participants of %s: %s, %v", room, got, err)
+		}
+		feed, err := store.XRange(ctx, "rooms:events", "-", "+").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(feed, func(m redis.XMessage) bool { return m.Values["room"] == room && m.Values["cause"] == "webhook" }) {
+			return
+		}
 	}
 }
 

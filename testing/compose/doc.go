@@ -9,8 +9,9 @@
 // stands; livekit-server as livekittest builds it; redis-server, redis-cli and busybox (for wget) from the PATH, with the shared
 // libraries that ldd names. They keep the users, paths and entry points of the images that users pull.
 //
-// Known to work with Docker Engine 20.10 on Linux 6.18 (fuse-overlayfs, cgroup v1, Debian 12): bridge networks with names, ports
-// published on loopback, read-only root file systems, dropped capabilities, named volumes, pause (cgroup freezer), SIGKILL and
-// restart, disconnecting a container from its network and connecting it again, iptables and tc with netem inside a container's
-// network namespace (by nsenter from the host, as root).
+// Known to work with Docker Engine 20.10 on Linux 6.18 (fuse-overlayfs, cgroup v1, Debian 12), with docker-compose 1.29 and with
+// docker compose 2.40: bridge networks with names, ports published on loopback, read-only root file systems, dropped
+// capabilities, named volumes, pause (cgroup freezer), SIGKILL and start, taking a container off its network and back. From the
+// host, as root, in a container's network namespace (nsenter -t PID -n): iptables with DROP, REJECT and -m statistic, also one
+// way; tc with tbf. That kernel has no netem, so latency and jitter need a proxy.
 package compose

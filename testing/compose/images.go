@@ -111,6 +111,7 @@ ENTRYPOINT ["/livekit-server"]
 	return e.build(ctx, LiveKitImage, file, func(c *buildContext) error {
 		return errors.Join(
 			c.install(ctx, server, "/livekit-server"),
+			// Enough for the health check: a static busybox knows addresses, but no names.
 			c.install(ctx, "busybox", "/usr/bin/wget"),
 		)
 	})
