@@ -7,7 +7,8 @@
 //
 // The images hold what the machine has: rollcall built from this work tree, in the last stage of deploy/Dockerfile as it
 // stands; livekit-server as livekittest builds it; redis-server, redis-cli and busybox (for wget) from the PATH, with the shared
-// libraries that ldd names. They keep the users, paths and entry points of the images that users pull.
+// libraries that ldd names. They keep the users, paths and entry points of the images that users pull. A machine has one of each: two work trees that build at the same
+// moment may start each other's.
 //
 // Known to work with Docker Engine 20.10 on Linux 6.18 (fuse-overlayfs, cgroup v1, Debian 12), with docker-compose 1.29 and with
 // docker compose 2.40: bridge networks with names, ports published on loopback, read-only root file systems, dropped
