@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -21,6 +23,7 @@ type meters struct {
 	polls      *prometheus.CounterVec
 	crashes    prometheus.Counter
 	rooms      prometheus.Gauge
+	count      atomic.Int64 // the same
 	requests   *prometheus.CounterVec
 	waited     prometheus.Counter
 	cycles     *prometheus.CounterVec
@@ -95,7 +98,13 @@ func (m *meters) Polled(ok bool) { m.polls.WithLabelValues(okOr(ok)).Inc() }
 func (m *meters) Crashed() { m.crashes.Inc() }
 
 // Rooms implements actors.Observer.
-func (m *meters) Rooms(n int) { m.rooms.Set(float64(n)) }
+func (m *meters) Rooms(n int) {
+	m.count.Store(int64(n))
+	m.rooms.Set(float64(n))
+}
+
+// actors is what Rooms was last told.
+func (m *meters) actors() int { return int(m.count.Load()) }
 
 func (m *meters) request(r livekit.Request) {
 	m.requests.WithLabelValues(r.Method, string(r.Outcome)).Inc()
@@ -125,4 +134,33 @@ func okOr(ok bool) string {
 		return "ok"
 	}
 	return "error"
+}
+
+// observe adds what the cluster tells of itself.
+func (m *meters) observe(own *ownership) {
+	gauge := func(name, help string, value func(cluster.Status) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_cluster_" + name, Help: help}, func() float64 {
+			n, ok := own.cluster()
+			if !ok {
+				return 0
+			}
+			return value(n.Status())
+		}))
+	}
+	gauge("is_leader", "1 on the node that leads with an established term.", func(s cluster.Status) float64 { return oneIf(s.Established) })
+	gauge("has_leader", "1 while this node knows of a leader.", func(s cluster.Status) float64 { return oneIf(s.Leader != "") })
+	gauge("members", "Nodes in the view, as this node knows it.", func(s cluster.Status) float64 { return float64(len(s.Members)) })
+	gauge("epoch", "Log index of the view, as this node knows it; nodes that differ for long do not see each other.",
+		func(s cluster.Status) float64 { return float64(s.Epoch) })
+	gauge("term", "Raft's term.", func(s cluster.Status) float64 { return float64(s.Term) })
+	gauge("leader_contact_seconds", "Time since this node heard of the leader; 0 on the leader, -1 when never.", func(s cluster.Status) float64 {
+		return max(s.SinceContact.Seconds(), -1)
+	})
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
