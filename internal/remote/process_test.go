@@ -8,7 +8,6 @@ import (
 	"net/rpc"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,16 +99,18 @@ type State struct {
 	Log        []string
 }
 
-func (n *Node) Open(s Setup, addr *string) (err error) {
+func (n *Node) Open(s Setup, addr *string) error {
 	n.epoch.Store(s.Epoch)
 	c := remote.Config{Listen: s.Listen, Host: n.host, Epoch: n.epoch.Load, Log: slog.New(&n.logged), Wait: s.Wait, Limits: s.Limits}
 	if s.Cert != nil {
 		c.ServerTLS, c.ClientTLS = tlsOf(s)
 	}
-	if n.remote, err = remote.Open(c); err == nil {
-		*addr = n.remote.Addr()
+	r, err := remote.Open(c)
+	if err != nil {
+		return err
 	}
-	return err
+	n.remote, *addr = r, r.Addr()
+	return nil
 }
 
 func (n *Node) Act(b Behaviour, _ *bool) error {
@@ -223,11 +224,11 @@ func (h *host) Names(ctx context.Context) ([]string, error) {
 	return nameList(does.Names), err
 }
 
-// nameList has n names of rooms of the longest kind.
+// nameList has n names of rooms.
 func nameList(n int) []string {
 	names := make([]string, n)
 	for i := range names {
-		names[i] = fmt.Sprintf("%08d", i) + strings.Repeat("r", 248)
+		names[i] = fmt.Sprintf("a-room-with-a-name-of-usual-length-%08d", i)
 	}
 	return names
 }
