@@ -219,11 +219,11 @@ func TestWhatIsTooLargeIsAClearError(t *testing.T) {
 	t.Parallel()
 	small := func(s *Setup) { s.Limits.Bytes = 10_000 }
 	a, b := open(t, small), open(t, small)
-	b.acts(Behaviour{Names: 100})
+	b.acts(Behaviour{Names: 1000})
 	if _, err := a.to(b).Names(within(t, 10*time.Second)); !errors.Is(err, actors.ErrUnavailable) || !strings.Contains(err.Error(), "too large") {
 		t.Error("an answer:", err)
 	}
-	if _, err := a.to(b).Survey(within(t, 10*time.Second), actors.Batch{Rooms: nameList(100)}); !errors.Is(err, actors.ErrUnavailable) ||
+	if _, err := a.to(b).Survey(within(t, 10*time.Second), actors.Batch{Rooms: nameList(1000)}); !errors.Is(err, actors.ErrUnavailable) ||
 		!strings.Contains(err.Error(), "too large") {
 		t.Error("a request:", err)
 	}

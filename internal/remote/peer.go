@@ -123,7 +123,7 @@ func (p *peer) attempt(ctx context.Context, req *wire.Request) (*wire.Response, 
 	deadline, _ := ctx.Deadline()
 	one := r.calls.begin(p.addr, deadline, req)
 	defer r.calls.forget(one)
-	r.system.Root.RequestWithCustomSender(actor.NewPID(p.addr, doorName), &outgoing{one}, r.sender)
+	r.send(actor.NewPID(p.addr, doorName), &outgoing{one}, r.sender)
 	select {
 	case o := <-one.done:
 		if o.err != nil {

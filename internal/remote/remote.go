@@ -63,6 +63,9 @@ type Remote struct {
 	end    context.CancelFunc
 	stop   sync.Once
 
+	sending sync.RWMutex // held while something is sent
+	hushed  bool
+
 	complain *complaints
 	logs     atomic.Pointer[func()] // see library
 }
@@ -131,8 +134,8 @@ func or[T comparable](v, otherwise T) T {
 }
 
 // start runs the library, which panics where it cannot listen. Its first deed is to silence all of gRPC's log; ours is put
-// in after that, when the library first logs, and before it serves: gRPC reads that global without a lock. (For the same
-// reason the race detector finds two Remotes in a process, even one after the other.)
+// in after that, when the library first logs, and before it serves: gRPC reads that global without a lock. For the same
+// reason the race detector objects to two Remotes at once in a process; one after the other is well.
 func (r *Remote) start() (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -13,7 +13,7 @@ import (
 func TestStopLetsWhatIsUnderWayEnd(t *testing.T) {
 	t.Parallel()
 	a, b := open(t), open(t)
-	b.acts(Behaviour{Takes: 500 * time.Millisecond, Findings: actors.Findings{Missing: nameList(20_000)}})
+	b.acts(Behaviour{Takes: 3 * time.Second, Findings: actors.Findings{Missing: nameList(20_000)}})
 	done := make([]<-chan error, 100)
 	for i := range done {
 		done[i] = a.to(b).delivers(fmt.Sprint(i), 20*time.Second)
@@ -30,7 +30,7 @@ func TestStopLetsWhatIsUnderWayEnd(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- b.stop(20 * time.Second) }()
 	eventually(t, "new requests are refused", func() bool {
-		return errors.Is(a.to(b).Deliver(within(t, time.Second), event("new")), actors.ErrNotOwner)
+		return errors.Is(a.to(b).Deliver(within(t, 100*time.Millisecond), event("new")), actors.ErrNotOwner)
 	})
 	for _, d := range append(done, survey, stopped) {
 		if err := <-d; err != nil {
@@ -76,4 +76,24 @@ func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
 		t.Error("again:", err)
 	}
 	eventually(t, "nothing of it is left", func() bool { return b.state().Goroutines <= before })
+}
+
+// A daemon may be started anew in its process, as tests do: one Remote has ended, its goroutines too, when the next begins.
+func TestRemotesOneAfterTheOtherInAProcess(t *testing.T) {
+	t.Parallel()
+	a, b := open(t), open(t)
+	for range 5 {
+		for range 10 {
+			if err := a.to(b).Deliver(within(t, 10*time.Second), event("there")); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.to(a).Deliver(within(t, 10*time.Second), event("back")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.stop(10 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		b.call("Open", Setup{Listen: b.addr, Epoch: epoch}, &b.addr)
+	}
 }
