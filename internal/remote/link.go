@@ -160,9 +160,12 @@ var (
 	responseName = string(proto.MessageName((*wire.Response)(nil)))
 )
 
-// finish says that no more is sent; the peer ends the stream when it has read what was.
+// finish says that no more is sent; the peer ends the stream when it has read what was. One that is stuck in sending is cut.
 func (k *link) finish() {
-	k.mu.Lock()
+	if !k.mu.TryLock() {
+		k.cancel()
+		return
+	}
 	defer k.mu.Unlock()
 	if k.stream != nil && k.failed == nil {
 		_ = k.stream.CloseSend()

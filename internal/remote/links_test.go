@@ -32,7 +32,7 @@ func impatient(s *Setup) { s.Wait = -1 }
 func TestPeerThatIsNotThereIsAnErrorSoon(t *testing.T) {
 	t.Parallel()
 	a := open(t, impatient)
-	soonest := time.Hour
+	soonest, before := time.Hour, a.state().Goroutines
 	for range 10 {
 		r, err := way{a, unused(t), epoch}.send(within(t, time.Minute), Request{Event: ptr(event("r"))})
 		if !errors.Is(err, actors.ErrUnavailable) {
@@ -43,6 +43,7 @@ func TestPeerThatIsNotThereIsAnErrorSoon(t *testing.T) {
 	if soonest > time.Second {
 		t.Errorf("it took %v at the least", soonest)
 	}
+	eventually(t, "no goroutine is left of them", func() bool { return a.state().Goroutines <= before })
 }
 
 // The caller waits for the view to change, within Config.Wait and its own deadline.
@@ -131,6 +132,21 @@ func TestRequestsUnderWayAreRepeatedToARestartedPeer(t *testing.T) {
 	}
 }
 
+// However long it was at work before.
+func TestLongRequestsAreRepeatedToo(t *testing.T) {
+	t.Parallel()
+	const wait = 6 * time.Second
+	a, b := open(t, func(s *Setup) { s.Wait = wait }), open(t)
+	b.acts(Behaviour{Block: true})
+	began, done := time.Now(), a.to(b).delivers("r", time.Minute)
+	eventually(t, "it is at work for longer than one waits", func() bool { return b.saw("r") && time.Since(began) > wait+wait/4 })
+	b.kill()
+	again := open(t, listensOn(b.addr))
+	if err := <-done; err != nil || !again.saw("r") {
+		t.Error(err)
+	}
+}
+
 // An answer for the process that had the address before is not taken for one of ours.
 func TestRestartedCallerTakesNoAnswerOfItsFormerLife(t *testing.T) {
 	t.Parallel()
@@ -169,6 +185,17 @@ func TestPausedPeer(t *testing.T) {
 	eventually(t, "it is reached", func() bool { return a.to(b).Deliver(within(t, 5*time.Second), event("after")) == nil })
 }
 
+// fill sends a paused peer more than there is room for on the way to it, which is 64 KB.
+func fill(t testing.TB, to way) {
+	t.Helper()
+	for i := range 10 {
+		filling := event(fmt.Sprint("filling", i) + strings.Repeat(" the way to it", 12_000))
+		if err := to.Deliver(within(t, 300*time.Millisecond), filling); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // What waited in the queue of a peer until its time had passed is not sent.
 func TestWhatIsLateIsNotSent(t *testing.T) {
 	t.Parallel()
@@ -177,12 +204,7 @@ func TestWhatIsLateIsNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.signal(syscall.SIGSTOP)
-	for i := range 10 {
-		filling := event(fmt.Sprint("filling", i) + strings.Repeat(" the way to it, which has room for 64 KB", 4000))
-		if err := a.to(b).Deliver(within(t, 300*time.Millisecond), filling); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
-	}
+	fill(t, a.to(b))
 	for range 20 {
 		if err := a.to(b).Deliver(within(t, 100*time.Millisecond), event("too late")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

@@ -88,10 +88,18 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 	}
 	defer r.calls.leave(p.addr)
 	req.Epoch = p.epoch
-	for patience := time.Now().Add(r.cfg.Wait); ; {
+	for patience := (time.Time{}); ; {
+		began := time.Now()
 		resp, err := p.attempt(ctx, req)
-		if !errors.Is(err, errLost) || time.Now().Add(redial).After(patience) {
+		if !errors.Is(err, errLost) {
 			return resp, err
+		}
+		now := time.Now()
+		if patience.IsZero() || now.Sub(began) > r.cfg.Wait { // not the trouble of before, if any
+			patience = now.Add(r.cfg.Wait)
+		}
+		if now.Add(redial).After(patience) {
+			return nil, err
 		}
 		if pause(ctx, redial) != nil {
 			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)

@@ -109,6 +109,9 @@ func (c *Config) complete() (host string, port int, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("the address to listen on: %w", err)
 	}
+	if _, _, err := net.SplitHostPort(c.Advertise); err != nil && c.Advertise != "" {
+		return "", 0, fmt.Errorf("the address to advertise: %w", err)
+	}
 	if (c.ServerTLS == nil) != (c.ClientTLS == nil) {
 		return "", 0, errors.New("TLS between nodes needs both sides of it")
 	}

@@ -3,6 +3,7 @@ package remote_test
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +77,25 @@ func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
 		t.Error("again:", err)
 	}
 	eventually(t, "nothing of it is left", func() bool { return b.state().Goroutines <= before })
+}
+
+// The peer would read again only after 10 s, for what gRPC knows.
+func TestStopDoesNotWaitForAPausedPeer(t *testing.T) {
+	t.Parallel()
+	a, b := open(t), open(t)
+	if err := a.to(b).Deliver(within(t, 5*time.Second), event("before")); err != nil {
+		t.Fatal(err)
+	}
+	b.signal(syscall.SIGSTOP)
+	defer b.signal(syscall.SIGCONT)
+	fill(t, a.to(b))
+	began := time.Now()
+	if err := a.stop(5 * time.Second); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 7*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }
 
 // A daemon may be started anew in its process, as tests do: one Remote has ended, its goroutines too, when the next begins.
