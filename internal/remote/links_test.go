@@ -132,17 +132,21 @@ func TestRequestsUnderWayAreRepeatedToARestartedPeer(t *testing.T) {
 	}
 }
 
-// However long it was at work before.
+// However long it was at work before, and however often.
 func TestLongRequestsAreRepeatedToo(t *testing.T) {
 	t.Parallel()
-	const wait = 6 * time.Second
-	a, b := open(t, func(s *Setup) { s.Wait = wait }), open(t)
-	b.acts(Behaviour{Block: true})
-	began, done := time.Now(), a.to(b).delivers("r", time.Minute)
-	eventually(t, "it is at work for longer than one waits", func() bool { return b.saw("r") && time.Since(began) > wait+wait/4 })
-	b.kill()
-	again := open(t, listensOn(b.addr))
-	if err := <-done; err != nil || !again.saw("r") {
+	const wait = 4 * time.Second
+	blocks := func(s *Setup) { s.Acts.Block = true }
+	a, b := open(t, func(s *Setup) { s.Wait = wait }), open(t, blocks)
+	done := a.to(b).delivers("r", time.Minute)
+	for _, then := range []func(*Setup){blocks, func(*Setup) {}} {
+		eventually(t, "it is at work", func() bool { return b.state().Working == 1 })
+		began := time.Now()
+		eventually(t, "it is so for longer than one waits", func() bool { return time.Since(began) > wait+wait/4 })
+		b.kill()
+		b = open(t, listensOn(b.addr), then)
+	}
+	if err := <-done; err != nil || !b.saw("r") {
 		t.Error(err)
 	}
 }

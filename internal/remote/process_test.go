@@ -53,6 +53,7 @@ type Node struct {
 type Setup struct {
 	Listen        string
 	Epoch         uint64
+	Acts          Behaviour
 	Wait          time.Duration
 	Limits        remote.Limits
 	CA, Cert, Key []byte
@@ -101,6 +102,9 @@ type State struct {
 
 func (n *Node) Open(s Setup, addr *string) error {
 	n.epoch.Store(s.Epoch)
+	if err := n.Act(s.Acts, nil); err != nil {
+		return err
+	}
 	c := remote.Config{Listen: s.Listen, Host: n.host, Epoch: n.epoch.Load, Log: slog.New(&n.logged), Wait: s.Wait, Limits: s.Limits}
 	if s.Cert != nil {
 		c.ServerTLS, c.ClientTLS = tlsOf(s)
