@@ -67,7 +67,7 @@ func New(t testing.TB, o Options) *Node {
 		"--data-dir=" + n.Dir, "--drain-delay=100ms", "--log-level=debug"}, o.Flags...)
 	t.Cleanup(func() {
 		n.Kill()
-		if t.Failed() {
+		if t.Failed() || os.Getenv("SHOWLOG") != "" {
 			t.Logf("the log of rollcall %s ends with:\n%s", n.ID, tail(withoutPolls(n.Output()), 20_000))
 		}
 	})
@@ -213,6 +213,20 @@ func (n *Node) Output() []byte {
 		n.t.Errorf("read rollcall's log: %v", err)
 	}
 	return raw
+}
+
+// Says is nil when the node has logged a line that holds all of these.
+func (n *Node) Says(parts ...string) error {
+	for line := range bytes.Lines(n.Output()) {
+		all := true
+		for _, part := range parts {
+			all = all && bytes.Contains(line, []byte(part))
+		}
+		if all {
+			return nil
+		}
+	}
+	return fmt.Errorf("the log of rollcall %s has no line with %q", n.ID, parts)
 }
 
 // CheckLog looks for what no run may have in its log.
