@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -35,7 +36,8 @@ type Node struct {
 
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
-	removed     atomic.Bool // by an operator
+	removed     atomic.Bool               // by an operator
+	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 
 	founding    sync.Mutex // of the promise to a founder, and the founding itself
 	configuring sync.Mutex // of changes to raft's configuration
