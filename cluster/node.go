@@ -7,6 +7,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,8 +100,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 func raftConfig(cfg Config, log hclog.Logger, notify chan<- bool) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(cfg.NodeID)
-	c.HeartbeatTimeout, c.ElectionTimeout = heartbeatTimeout, electionTimeout
-	c.LeaderLeaseTimeout, c.CommitTimeout = leaseTimeout, commitTimeout
+	ours, given := timings(), cfg.Timings
+	c.HeartbeatTimeout, c.ElectionTimeout = cmp.Or(given.Heartbeat, ours.Heartbeat), cmp.Or(given.Election, ours.Election)
+	c.LeaderLeaseTimeout, c.CommitTimeout = cmp.Or(given.Lease, ours.Lease), cmp.Or(given.Commit, ours.Commit)
 	c.SnapshotThreshold, c.TrailingLogs = snapshotThreshold, trailingLogs
 	c.NoLegacyTelemetry, c.ShutdownOnRemove = true, false
 	c.Logger, c.NotifyCh = log, notify
