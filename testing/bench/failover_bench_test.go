@@ -37,7 +37,7 @@ func BenchmarkFailover(b *testing.B) {
 				marks = append(marks, mark)
 				node.Kill()
 				if name == "leader" {
-					synced = append(synced, c.AwaitSync(mark).StartedAt.Sub(mark))
+					synced = append(synced, c.AwaitSyncStart(mark).Sub(mark))
 				}
 				c.AwaitView(c.Others(node.ID)...)
 				node.Up()
