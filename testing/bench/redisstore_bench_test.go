@@ -19,7 +19,7 @@ func BenchmarkCommit(b *testing.B) {
 	r := redistest.Start(b, "--appendonly", "no") // the disk is not what is measured
 	o := &redis.UniversalOptions{Addrs: []string{r.Addr}}
 	redisstore.Harden(o)
-	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), Feed: true,
+	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), Feed: true, Timeline: true, Node: "n1",
 		Kinds: reconcile.Kinds{"STANDARD": true}})
 	if err != nil {
 		b.Fatal(err)
@@ -79,7 +79,9 @@ func (r *room) commit(b *testing.B, s *redisstore.Store) {
 	r.roster[i] = person(i, uint32(version))
 	c := reconcile.Commit{Room: r.rec.Room, Claim: r.rec.Claim, Expect: r.rec.Version, Version: version, Prev: r.rec.Version,
 		Public: reconcile.Write, State: &reconcile.State{SID: "RM_1", CreatedAt: 1795399866205, Version: version, Roster: r.roster},
-		Changes: []reconcile.Change{{Type: reconcile.ParticipantUpdated, Member: r.roster[i], SID: r.roster[i].SID}}}
+		Changes: []reconcile.Change{{Type: reconcile.ParticipantUpdated, Member: r.roster[i], SID: r.roster[i].SID}},
+		Cause:   reconcile.ByWebhook, Event: "EV_abcdefghijkl", Time: 1795399866511}
+	c.Story = c.Changes
 	if _, err := s.Commit(b.Context(), c); err != nil {
 		b.Error(err)
 	}
