@@ -102,7 +102,7 @@ if #ARGV > told then
     length = redis.call('LPUSH', timeline, unpack(ARGV, told + 1))
   end
   local max = tonumber(ARGV[told])
-  if length > max then redis.call('LTRIM', timeline, 0, max - 1) end
+  if length >= max + max / 4 then redis.call('LTRIM', timeline, 0, max - 1) end -- seldom, for each costs as much as the push
 end
 if not live then
   redis.call('EXPIRE', timeline, RECORD_SECONDS)
