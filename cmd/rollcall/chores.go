@@ -22,6 +22,14 @@ func (n *daemon) startChores() {
 	n.end = end
 	n.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
 	n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
+	n.chores.Go(func() { n.shareBudget(ctx) })
+	n.chores.Go(func() {
+		select {
+		case err := <-n.cluster.Failure():
+			n.fail(err)
+		case <-ctx.Done():
+		}
+	})
 }
 
 func (n *daemon) repeat(ctx context.Context, every time.Duration, chore func(context.Context)) {

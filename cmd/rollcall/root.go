@@ -79,7 +79,7 @@ const (
 )
 
 func (a *app) nodeCommands() []*cobra.Command {
-	return []*cobra.Command{a.serveCommand(), a.devCommand(), a.checkConfigCommand()}
+	return []*cobra.Command{a.serveCommand(), a.devCommand(), a.checkConfigCommand(), a.certCommand()}
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -94,7 +94,7 @@ environment or as a line "flag: value" in the file of --config.`,
 	}
 	addSettingFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := loadNode(cmd.Flags(), a.environ, forServe)
+		loaded, err := load(cmd.Flags(), a.environ, forServe)
 		if err != nil {
 			return err
 		}
@@ -122,9 +122,12 @@ LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`
 		if o.Participants < 0 || o.Participants > 100 {
 			return &usageError{lines: []string{"--participants: give a number from 0 to 100"}}
 		}
-		loaded, err := loadNode(cmd.Flags(), a.environ, forDev)
+		loaded, err := load(cmd.Flags(), a.environ, forDev)
 		if err != nil {
 			return err
+		}
+		if !loaded.Config.alone() {
+			return &usageError{lines: []string{"dev runs one node: leave --bootstrap-expect, --join and the --*-advertise out. `make cluster` runs three"}}
 		}
 		loaded.warn(a.stderr)
 		return a.deps.Dev(cmd.Context(), loaded.Config, o, a.stdout, a.stderr)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ type meters struct {
 	polls      *prometheus.CounterVec
 	crashes    prometheus.Counter
 	rooms      prometheus.Gauge
+	count      atomic.Int64 // the same
 	requests   *prometheus.CounterVec
 	waited     prometheus.Counter
 	cycles     *prometheus.CounterVec
@@ -95,7 +97,13 @@ func (m *meters) Polled(ok bool) { m.polls.WithLabelValues(okOr(ok)).Inc() }
 func (m *meters) Crashed() { m.crashes.Inc() }
 
 // Rooms implements actors.Observer.
-func (m *meters) Rooms(n int) { m.rooms.Set(float64(n)) }
+func (m *meters) Rooms(n int) {
+	m.count.Store(int64(n))
+	m.rooms.Set(float64(n))
+}
+
+// actors is what Rooms was last told.
+func (m *meters) actors() int { return int(m.count.Load()) }
 
 func (m *meters) request(r livekit.Request) {
 	m.requests.WithLabelValues(r.Method, string(r.Outcome)).Inc()

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcallhq/rollcall/internal/certfile"
 )
 
 // Config is what a Server is made of beside its ports. Log and Registry are needed.
@@ -96,11 +98,12 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	if cfg.TLSCert == "" && cfg.TLSKey == "" {
 		return s, nil
 	}
-	pair, err := newCerts(cfg.TLSCert, cfg.TLSKey, cfg.Log)
+	pair, err := certfile.Pair(cfg.TLSCert, cfg.TLSKey, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
-	s.tls, s.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
+	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
+	s.tls, s.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}
 	return s, nil
 }
 

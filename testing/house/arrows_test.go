@@ -19,7 +19,9 @@ var mayImport = map[string][]string{
 	"cluster":             {"fsm"},
 	"internal/redisstore": {"reconcile"},
 	"internal/livekit":    {"reconcile"},
-	"internal/httpapi":    {"reconcile"},
+	"internal/httpapi":    {"reconcile", "internal/certfile"},
+	"internal/certfile":   {},
+	"internal/authority":  {},
 }
 
 // standardOnly may import nothing outside the standard library either.
