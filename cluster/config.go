@@ -66,8 +66,9 @@ type Config struct {
 	Join []string
 	// DeadAfter is how long a node may be silent before it is removed for good; 0 is for ever.
 	DeadAfter time.Duration
-	// ServerTLS and ClientTLS protect all talk between nodes; both or neither.
-	ServerTLS, ClientTLS *tls.Config
+	// ServerTLS and ClientTLS protect all talk between nodes; both or neither. ClientTLS is for one connection to a host.
+	ServerTLS *tls.Config
+	ClientTLS func(host string) *tls.Config
 	// Network is TCP when nil.
 	Network Network
 	// Handlers answer Call of other nodes, by name.

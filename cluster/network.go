@@ -159,7 +159,7 @@ func (b *branch) Addr() net.Addr { return b.mux.Addr() }
 // dialer reaches the raft addresses of other nodes.
 type dialer struct {
 	network Network
-	tls     *tls.Config
+	tls     func(host string) *tls.Config // nil without TLS
 	// names holds, by address, the name that it was found by: the one that its certificate must bear.
 	names *sync.Map
 }
@@ -189,19 +189,14 @@ func (d dialer) dial(ctx context.Context, addr string, proto byte) (net.Conn, er
 }
 
 func (d dialer) handshake(ctx context.Context, conn net.Conn, addr string) (net.Conn, error) {
-	cfg := d.tls
-	if cfg.ServerName == "" {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, fmt.Errorf("address %q: %w", addr, err)
-		}
-		if name, ok := d.names.Load(addr); ok {
-			host, _ = name.(string)
-		}
-		cfg = cfg.Clone()
-		cfg.ServerName = host
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("address %q: %w", addr, err)
 	}
-	secure := tls.Client(conn, cfg)
+	if name, ok := d.names.Load(addr); ok {
+		host, _ = name.(string)
+	}
+	secure := tls.Client(conn, d.tls(host))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with %s (check --tls-ca, --tls-cert and --tls-key of both nodes): %w", addr, err)
 	}

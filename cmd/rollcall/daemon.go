@@ -46,7 +46,8 @@ type daemon struct {
 	end      context.CancelFunc // of the chores
 	failed   chan error         // what ends the node before its time
 
-	serverTLS, clientTLS *tls.Config // between nodes; nil without
+	serverTLS *tls.Config // between nodes, as is clientTLS; nil without
+	clientTLS *peerClient
 }
 
 // startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
@@ -166,7 +167,7 @@ func (n *daemon) openPeers(context.Context) (err error) {
 		return nil
 	}
 	n.remote, err = remote.Open(remote.Config{Addr: n.config.ActorAddr, Advertise: n.config.ActorAdvertise,
-		ServerTLS: n.serverTLS, ClientTLS: n.clientTLS, Host: n.host, Epoch: n.own.Epoch, Log: n.log})
+		ServerTLS: n.serverTLS, Host: n.host, Epoch: n.own.Epoch, Log: n.log})
 	if err != nil {
 		return fmt.Errorf("--actor-addr, %s: %w", envName("actor-addr"), err)
 	}

@@ -57,7 +57,14 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.clientCommands()...)
 	root.AddCommand(a.versionCommand(), a.genDocsCommand())
 	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
+	a.mark(root.Commands())
+	return root
+}
+
+// mark lets every command note that it has started.
+func (a *app) mark(commands []*cobra.Command) {
+	for _, cmd := range commands {
+		a.mark(cmd.Commands())
 		run := cmd.RunE
 		if run == nil {
 			// completion without a shell: cobra would show help for a shell that
@@ -69,7 +76,6 @@ Look at it:  rollcall status`,
 			return run(cmd, args)
 		}
 	}
-	return root
 }
 
 // The headings under which the help lists the commands.

@@ -3,12 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"slices"
 	"sync"
-
-	"fmt"
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/cluster"
@@ -113,13 +112,17 @@ func (n *daemon) openCluster(ctx context.Context) error {
 		}
 		raftAddr = c.RaftAddr
 	}
-	opened, err := cluster.Open(ctx, cluster.Config{NodeID: id, DataDir: c.DataDir, RaftAddr: raftAddr,
+	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, RaftAddr: raftAddr,
 		RaftAdvertise: c.RaftAdvertise, ActorAddr: n.actorAddr(), HTTPAddr: n.httpAddr(),
 		Version: buildVersion().Version, BootstrapExpect: c.BootstrapExpect, Join: c.Join, DeadAfter: c.DeadAfter,
-		Insecure: c.Insecure, ServerTLS: n.serverTLS, ClientTLS: n.clientTLS,
+		Insecure: c.Insecure, ServerTLS: n.serverTLS,
 		Generation: n.generation, Tasks: n.tasks(), Logger: n.log,
 		Handlers: map[string]cluster.Handler{orderHandler: n.admin.answerOrder, agendaHandler: n.admin.answerAgenda,
-			selfHandler: n.members.answerSelf}})
+			selfHandler: n.members.answerSelf}}
+	if n.clientTLS != nil {
+		cfg.ClientTLS = n.clientTLS.config
+	}
+	opened, err := cluster.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type node struct {
 	status    Status
 	statusErr error
 	outcome   Outcome
+	cluster   ClusterStatus
 	actErr    error
 	acting    func(ctx context.Context) // called within each action
 	asked     []string
@@ -125,6 +126,13 @@ func (n *node) FullSync(ctx context.Context, o Options) (Outcome, Outcome, error
 func (n *node) SetService(ctx context.Context, running bool) (bool, error) {
 	n.note(ctx, "service %t", running)
 	return running, n.actErr
+}
+
+func (n *node) Cluster(context.Context) (ClusterStatus, error) { return n.cluster, n.readErr }
+
+func (n *node) Remove(ctx context.Context, id string) error {
+	n.note(ctx, "remove %s", id)
+	return n.actErr
 }
 
 // Rooms has the name that comes last as its cursor.
@@ -220,7 +228,7 @@ func newRig(t testing.TB, n *node, change func(*Config)) *rig {
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := New(cfg, Ports{Verifier: n, Deliverer: n, Admin: n, Reader: n, Tokens: n, Health: n})
+	s, err := New(cfg, Ports{Verifier: n, Deliverer: n, Admin: n, Cluster: n, Reader: n, Tokens: n, Health: n})
 	if err != nil {
 		t.Fatal(err)
 	}
