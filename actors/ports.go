@@ -88,7 +88,7 @@ func (e NotOwner) Is(target error) bool { return target == ErrNotOwner }
 type Effect struct {
 	Room    string
 	Cause   reconcile.Cause
-	At      int64 // Unix ms
+	At      int64 // Unix ms, when Redis had confirmed it
 	Changes int   // how many differences readers see; 0 where a loss is told that something else had mended by then
 	// Since is when what an event told of happened, in Unix ms by LiveKit's clock, to the millisecond or (not Exact) up to
 	// a second early; 0 for a look, whose Drift has its own times.

@@ -199,7 +199,7 @@ func (r *room) tell(in reconcile.Input, plan reconcile.Plan) {
 	if plan.Commit.Public == reconcile.Keep {
 		return // what a look found and left is not repaired yet
 	}
-	e := Effect{Room: r.name, Cause: plan.Commit.Cause, At: plan.Commit.Time, Changes: len(plan.Changes)}
+	e := Effect{Room: r.name, Cause: plan.Commit.Cause, At: r.env.clock.Now().Wall, Changes: len(plan.Changes)}
 	if event, ok := in.(reconcile.Event); ok {
 		e.Since, e.Exact = event.At()
 	} else {

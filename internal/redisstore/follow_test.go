@@ -54,18 +54,20 @@ func await(t *testing.T, what string, ok func() bool) {
 // follow follows s; the func it returns ends that and gives Follow's error.
 func follow(t *testing.T, s *redisstore.Store) (*follower, func() error) {
 	t.Helper()
-	f, ctx := &follower{}, t.Context()
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- s.Follow(ctx, f.take) }()
-	// It begins at the stream's end: write until one is seen.
+	f := &follower{}
+	ctx, cancel := context.WithCancel(t.Context())
 	rec := claimed(t, s, "begin")
-	version := rec.Version
-	await(t, "the first change is followed", func() bool {
-		committed(t, s, step("begin", version))
-		version++
-		return len(f.rooms()) > 0
+	committed(t, s, step("begin", rec.Version))
+	var last string
+	await(t, "the stream is there", func() (there bool) {
+		var err error
+		last, err = s.LastChange(ctx)
+		return err == nil && last != "0-0"
 	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Follow(ctx, last, f.take) }()
+	committed(t, s, step("begin", rec.Version+1))
+	await(t, "a change is followed", func() bool { return len(f.rooms()) > 0 })
 	return f, func() error {
 		cancel()
 		return <-ended
@@ -143,7 +145,7 @@ func TestFollowEndsAtOnce(t *testing.T) {
 	s2 := open(t, r.Addr, false)
 	_, _ = follow(t, s2)
 	r.Kill()
-	if err := s2.Follow(t.Context(), func([]redisstore.Change) {}); err == nil {
+	if err := s2.Follow(t.Context(), "0-0", func([]redisstore.Change) {}); err == nil {
 		t.Error("it goes on without a Redis")
 	}
 	r.Restart(true)

@@ -68,10 +68,10 @@ func (s *Store) recall(c *reconcile.Commit, changes []feedEntry) {
 	}
 }
 
-// Follow gives take the changes of all rooms from now on, in order and some at a time, until ctx ends or Redis fails. It
-// has a connection of its own. Without hash tags and with the feed on, that is every change; otherwise it is rooms:recent,
+// Follow gives take the changes of all rooms after the one of that id, in order and some at a time, until ctx ends or Redis
+// fails. It has a connection of its own. Without hash tags and with the feed on, that is every change; otherwise it is rooms:recent,
 // which is written beside the commits: what Redis did not take then is missing.
-func (s *Store) Follow(ctx context.Context, take func([]Change)) error {
+func (s *Store) Follow(ctx context.Context, after string, take func([]Change)) error {
 	client := s.another()
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() }) // ends a read that waits
 	defer func() {
@@ -79,12 +79,8 @@ func (s *Store) Follow(ctx context.Context, take func([]Change)) error {
 			_ = client.Close()
 		}
 	}()
-	last, err := s.last(ctx, client)
-	if err != nil {
-		return fmt.Errorf("redis: follow the changes: %w", err)
-	}
 	for {
-		read, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{s.followed(), last}, Count: followPage, Block: followBlock}).Result()
+		read, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{s.followed(), after}, Count: followPage, Block: followBlock}).Result()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -94,7 +90,7 @@ func (s *Store) Follow(ctx context.Context, take func([]Change)) error {
 			return fmt.Errorf("redis: follow the changes: %w", err)
 		}
 		messages := read[0].Messages
-		last = messages[len(messages)-1].ID
+		after = messages[len(messages)-1].ID
 		take(changesOf(messages))
 	}
 }
@@ -114,11 +110,14 @@ func (s *Store) another() redis.UniversalClient {
 	return s.client
 }
 
-// last is the id of the stream's last entry.
-func (s *Store) last(ctx context.Context, client redis.UniversalClient) (string, error) {
-	found, err := client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
-	if err != nil || len(found) == 0 {
-		return "0", err
+// LastChange is the id of the last change, 0-0 where there is none.
+func (s *Store) LastChange(ctx context.Context) (string, error) {
+	found, err := s.client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
+	if err != nil && !wrongType(err) {
+		return "", fmt.Errorf("redis: last change: %w", err)
+	}
+	if len(found) == 0 {
+		return "0-0", nil
 	}
 	return found[0].ID, nil
 }
