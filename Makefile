@@ -60,5 +60,11 @@ bench: livekit ## Run the benchmarks
 docs: ## Write docs/configuration.md from the flags
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
 
+.PHONY: proto
+proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: apt install protobuf-compiler)
+	@command -v protoc >/dev/null || { echo "protoc is missing: apt install protobuf-compiler"; exit 1; }
+	@GOBIN=$(CURDIR)/$(BIN) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$$($(GO) list -m -f '{{.Version}}' google.golang.org/protobuf)
+	@protoc --plugin=$(BIN)/protoc-gen-go --go_out=. --go_opt=module=github.com/rollcallhq/rollcall internal/wire/rollcall.proto
+
 .PHONY: check
 check: lint test ## What CI runs: lint and test

@@ -91,7 +91,12 @@ func TestRaftLogGoesToSlog(t *testing.T) {
 	l.Named("net").Warn("took long", "peer", hclog.Fmt("%s/%d", "n2", 7), "took", time.Second)
 	l.Error("went wrong")
 	l.Info("ordinary")
-	want := []string{`level=INFO msg="took long" component=raft.net peer=n2/7 took=1s`, `level=ERROR msg="went wrong" component=raft`}
+	for range 3 { // of the same peer: once
+		l.Error("no answer", "peer", "n3")
+	}
+	l.Error("no answer", "peer", "n4")
+	want := []string{`level=INFO msg="took long" component=raft.net peer=n2/7 took=1s`, `level=WARN msg="went wrong" component=raft`,
+		`level=WARN msg="no answer" component=raft peer=n3`, `level=WARN msg="no answer" component=raft peer=n4`}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != len(want) {
 		t.Fatalf("got:\n%s", out.String())

@@ -1,6 +1,9 @@
 package cluster
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrNotLeader means that another node leads; Status names it. The work was not begun.
@@ -29,3 +32,17 @@ var (
 	// ErrOtherNode means that the data directory belongs to another node.
 	ErrOtherNode = errors.New("this --data-dir belongs to another --node-id")
 )
+
+// also puts errors into one line, as errors.Join puts them into several; nil for none.
+func also(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}

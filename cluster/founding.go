@@ -114,9 +114,9 @@ func (n *Node) foundWithOthers(ctx context.Context) error {
 		case !n.isFresh() || slices.ContainsFunc(others, func(h hello) bool { return !h.Fresh }):
 			return nil
 		case n.cfg.BootstrapExpect == 1:
-			err = errors.Join(fmt.Errorf("waiting for a node of --join %s that is of a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
+			err = also(fmt.Errorf("waiting for a node of --join %s that is of a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
 		case len(others)+1 < n.cfg.BootstrapExpect:
-			err = errors.Join(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", len(others)+1, n.cfg.BootstrapExpect), err)
+			err = also(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", len(others)+1, n.cfg.BootstrapExpect), err)
 		default:
 			err = n.attempt(ctx, others)
 		}
@@ -147,7 +147,7 @@ func (n *Node) meet(ctx context.Context) ([]hello, error) {
 		all = append(all, h)
 	}
 	slices.SortFunc(all, func(a, b hello) int { return cmp.Compare(a.ID, b.ID) })
-	return all, errors.Join(errs...)
+	return all, also(errs...)
 }
 
 // addresses are those of --join, a name with several addresses once for each.
@@ -184,7 +184,7 @@ func (n *Node) attempt(ctx context.Context, others []hello) error {
 	slices.SortFunc(all, func(a, b server) int { return cmp.Compare(a.ID, b.ID) })
 	all = all[:n.cfg.BootstrapExpect]
 	if all[0].ID != n.cfg.NodeID {
-		return errors.Join(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.withdraw())
+		return also(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.withdraw())
 	}
 	if err := n.run(ctx); err != nil {
 		return err
@@ -223,7 +223,7 @@ func (n *Node) bootstrap(servers []server) error {
 	if !n.cfg.alone() {
 		promised, err := n.store.promised()
 		if err != nil || promised.ID != n.cfg.NodeID {
-			return errors.Join(errors.New("this node has promised to follow another founder meanwhile"), err)
+			return also(errors.New("this node has promised to follow another founder meanwhile"), err)
 		}
 	}
 	conf := raft.Configuration{}

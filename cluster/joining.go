@@ -129,14 +129,14 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 			return h.Leader, nil
 		}
 	}
-	return server{}, errors.Join(append([]error{ErrNoLeader}, errs...)...)
+	return server{}, also(append([]error{ErrNoLeader}, errs...)...)
 }
 
 // answerJoin takes a node into raft, on the leader.
 func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 	var j joining
 	if err := json.Unmarshal(body, &j); err != nil || j.ID == "" || j.Addr == "" {
-		return nil, errors.Join(errors.New("a join names its node and address"), err)
+		return nil, also(errors.New("a join names its node and address"), err)
 	}
 	err := n.Lead(ctx, func(context.Context, Term) error {
 		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {

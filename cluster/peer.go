@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -104,6 +105,10 @@ func (p *peers) call(ctx context.Context, addr, path string, in, out any) error 
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := p.client.Do(req)
+	var noisy *url.Error
+	if errors.As(err, &noisy) {
+		err = noisy.Err // what was asked, and where, is said here
+	}
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", addr, err)
 	}

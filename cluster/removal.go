@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -69,7 +68,7 @@ func (n *Node) handOver(ctx context.Context) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("the leadership was not handed over in time"), ctx.Err())
+		return fmt.Errorf("the leadership was not handed over in time: %w", ctx.Err())
 	}
 }
 

@@ -210,8 +210,8 @@ func TestThreeFoundACluster(t *testing.T) {
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2)
 	eventually(t, "it waits for the third", func() bool {
-		return errText(s.nodes[2].Ready()) == "waiting for nodes: 2 of --bootstrap-expect 3 are here\nask "+s.configs[3].RaftAddr+
-			": Post \"http://"+s.configs[3].RaftAddr+"/v1/hello\": dial tcp "+s.configs[3].RaftAddr+": connect: connection refused"
+		return errText(s.nodes[2].Ready()) == "waiting for nodes: 2 of --bootstrap-expect 3 are here; ask "+s.configs[3].RaftAddr+
+			": dial tcp "+s.configs[3].RaftAddr+": connect: connection refused"
 	})
 	s.start(3)
 	s.ready(1, 2, 3)

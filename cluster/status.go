@@ -75,7 +75,7 @@ func (n *Node) sinceContact() time.Duration {
 	case n.raft.State() == raft.Leader:
 		return 0
 	case last.IsZero():
-		return -1
+		return -time.Second
 	}
 	return time.Since(last)
 }

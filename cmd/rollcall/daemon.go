@@ -140,6 +140,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 func (n *daemon) openLiveKit(context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	n.meters = newMeters(registry)
+	n.meters.observe(n.own)
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
 		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.meters.request})
@@ -159,7 +160,7 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	}
 	n.router = actors.NewRouter(n.own, n.peer)
 	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router, Clock: clock, Log: n.log,
-		StaleAfter: n.config.StaleAfter, Housekeeping: n.housekeeping})
+		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
 	n.members = &members{admin: n.admin, health: health{n.own, n.store}, rooms: n.meters.actors}
@@ -171,8 +172,11 @@ func (n *daemon) openPeers(context.Context) (err error) {
 	if n.config.DataDir == "" {
 		return nil
 	}
-	n.remote, err = remote.Open(remote.Config{Addr: n.config.ActorAddr, Advertise: n.config.ActorAdvertise,
-		ServerTLS: n.serverTLS, Host: n.host, Epoch: n.own.Epoch, Log: n.log})
+	c := remote.Config{Listen: n.config.ActorAddr, Advertise: n.config.ActorAdvertise, Host: n.host, Epoch: n.own.Epoch, Log: n.log}
+	if n.clientTLS != nil {
+		c.ServerTLS, c.ClientTLS = n.serverTLS, n.clientTLS.credentials()
+	}
+	n.remote, err = remote.Open(c)
 	if err != nil {
 		return fmt.Errorf("--actor-addr, %s: %w", envName("actor-addr"), err)
 	}

@@ -125,10 +125,30 @@ func (a *admin) Status(ctx context.Context) (httpapi.Status, error) {
 	return s, nil
 }
 
-func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
-	var r actors.Report
+func keptReport(state fsm.State, kind fsm.Kind) (r actors.Report, ok bool) {
 	kept, ok := state.Reports[kind]
 	if !ok || json.Unmarshal(kept.JSON, &r) != nil {
+		return actors.Report{}, false
+	}
+	return r, true
+}
+
+// held is for how many scheduled cycles in a row the breaker has held, by the last report that all nodes have.
+func (o *ownership) held() int {
+	n, ok := o.cluster()
+	if !ok {
+		return 0
+	}
+	last, ok := keptReport(n.State(), fsm.KindSync)
+	if !ok || !last.Scheduled || last.Held == nil {
+		return 0
+	}
+	return last.Held.Cycles
+}
+
+func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
+	r, ok := keptReport(state, kind)
+	if !ok {
 		return nil
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,

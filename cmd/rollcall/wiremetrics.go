@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -154,4 +155,33 @@ func okOr(ok bool) string {
 		return "ok"
 	}
 	return "error"
+}
+
+// observe adds what the cluster tells of itself.
+func (m *meters) observe(own *ownership) {
+	gauge := func(name, help string, value func(cluster.Status) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_cluster_" + name, Help: help}, func() float64 {
+			n, ok := own.cluster()
+			if !ok {
+				return 0
+			}
+			return value(n.Status())
+		}))
+	}
+	gauge("is_leader", "1 on the node that leads with an established term.", func(s cluster.Status) float64 { return oneIf(s.Established) })
+	gauge("has_leader", "1 while this node knows of a leader.", func(s cluster.Status) float64 { return oneIf(s.Leader != "") })
+	gauge("members", "Nodes in the view, as this node knows it.", func(s cluster.Status) float64 { return float64(len(s.Members)) })
+	gauge("epoch", "Log index of the view, as this node knows it; nodes that differ for long do not see each other.",
+		func(s cluster.Status) float64 { return float64(s.Epoch) })
+	gauge("term", "Raft's term.", func(s cluster.Status) float64 { return float64(s.Term) })
+	gauge("leader_contact_seconds", "Time since this node heard of the leader; 0 on the leader, -1 when never.", func(s cluster.Status) float64 {
+		return max(s.SinceContact.Seconds(), -1)
+	})
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -22,6 +22,8 @@ var mayImport = map[string][]string{
 	"internal/httpapi":    {"reconcile", "internal/certfile"},
 	"internal/certfile":   {},
 	"internal/authority":  {},
+	"internal/wire":       {"reconcile", "actors"},
+	"internal/remote":     {"reconcile", "actors", "internal/wire"},
 }
 
 // standardOnly may import nothing outside the standard library either.
