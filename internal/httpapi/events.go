@@ -52,8 +52,9 @@ type stream struct {
 	*call
 	api     *api
 	watcher *watcher
-	after   string   // the last change that went out, or before which none does
-	missed  []Change // since Last-Event-ID
+	resumes bool     // the watcher says after which change it goes on
+	after   string   // the last change that went out, or that there was before
+	missed  []Change // since then
 	more    bool     // and others after those
 	first   []frame  // how the cluster stands
 }
@@ -62,12 +63,18 @@ type stream struct {
 func (a *api) beginStream(c *call) (*stream, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
-	w, err := a.hub.join(ctx, c.room)
+	s := &stream{call: c, api: a, after: c.r.Header.Get("Last-Event-ID"), resumes: c.r.Header.Get("Last-Event-ID") != ""}
+	var err error
+	if !s.resumes {
+		s.after, err = a.ports.Live.Last(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{call: c, api: a, watcher: w, after: c.r.Header.Get("Last-Event-ID")}
-	if s.after != "" {
+	if s.watcher, err = a.hub.join(ctx, c.room); err != nil {
+		return nil, err
+	}
+	if s.resumes {
 		s.missed, s.more, err = a.ports.Live.Since(ctx, s.after, replayPage)
 	}
 	if c.room == "" && err == nil {
@@ -76,14 +83,18 @@ func (a *api) beginStream(c *call) (*stream, error) {
 		s.first = []frame{now.leader(), now.members(), now.service()}
 	}
 	if err != nil {
-		a.hub.leave(w)
+		a.hub.leave(s.watcher)
 		return nil, err
 	}
 	return s, nil
 }
 
 func (s *stream) run() {
-	if s.write([]byte(": rollcall\n\n")) != nil {
+	begin := ": rollcall\n\n"
+	if !s.resumes {
+		begin = "id: " + s.after + "\n\n" // no event: it is where to go on if the stream breaks before the first change
+	}
+	if s.write([]byte(begin)) != nil {
 		return
 	}
 	for _, f := range s.first {

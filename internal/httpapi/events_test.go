@@ -78,7 +78,8 @@ func (l *listener) wants(blocks ...string) {
 }
 
 const (
-	began    = ": rollcall\n"
+	began    = "id: 0-0\n"
+	resumed  = ": rollcall\n"
 	noLeader = "event: leader\ndata: {\"leader\":\"\",\"term\":0,\"epoch\":0}\n"
 	nobody   = "event: members\ndata: {\"epoch\":0,\"members\":[]}\n"
 	stopped  = "event: service\ndata: {\"running\":false}\n"
@@ -116,8 +117,8 @@ func TestEvents(t *testing.T) {
 		if got := all.resp.Header.Get("Content-Type"); all.resp.StatusCode != 200 || got != "text/event-stream" {
 			t.Fatalf("%d, %s", all.resp.StatusCode, got)
 		}
-		all.wants(began, noLeader, nobody, stopped)
-		mine.wants(began)
+		all.wants("id: 1000-1\n", noLeader, nobody, stopped)
+		mine.wants("id: 1000-1\n")
 		wire.emit("mine", "{\"a\":\n \"<b>\"}")
 		all.wants(change("1000-2", "mine", 2, `{"a":"<b>"}`))
 		mine.wants(change("1000-2", "mine", 2, `{"a":"<b>"}`))
@@ -201,7 +202,7 @@ func TestEventsResume(t *testing.T) {
 		}
 		l.cancel()
 		l = listen(t, client, "", "Last-Event-ID", "nonsense")
-		l.wants(began, noLeader, nobody, stopped)
+		l.wants(resumed, noLeader, nobody, stopped)
 		wire.emit("c", "1")
 		if got := l.versions(1); got[0] != fmt.Sprint(len(wire.changes)) {
 			t.Errorf("after an id that is none comes %q", got)
