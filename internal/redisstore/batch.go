@@ -27,8 +27,6 @@ type request struct {
 	list   bool // put the room on the index
 	unlist bool // once done, take the room off the index and list its record
 
-	changes []feedEntry // of a commit
-
 	left <-chan struct{} // closed when its caller has left; a request that was not sent by then is skipped
 	done chan answer     // holds one, so that nobody waits for a caller that left
 }

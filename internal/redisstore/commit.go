@@ -26,7 +26,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if len(reply) < 2 {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
-	s.recall(&c, r.changes)
+	s.recall(&c)
 	receipt := reconcile.Receipt{Altered: reply[1] == int64(1)}
 	for _, sid := range reply[2:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
@@ -71,8 +71,12 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	for _, sid := range c.Exhume {
 		a = append(a, sid)
 	}
-	r.changes = s.feedEntries(&c, state)
-	r.args = s.timelineArgs(s.feedArgs(a, r.changes), &c)
+	if s.feedMax > 0 {
+		a = feedArgs(a, feedEntries(&c, c.Changes, state))
+	} else {
+		a = append(a, "0")
+	}
+	r.args = s.timelineArgs(a, &c)
 	return r, nil
 }
 
@@ -83,9 +87,10 @@ type feedEntry struct {
 	data          []byte
 }
 
-func (s *Store) feedEntries(c *reconcile.Commit, state []byte) []feedEntry {
-	entries := make([]feedEntry, 0, len(c.Changes))
-	for _, change := range c.Changes {
+// feedEntries are changes of a commit; state is its state's JSON, or nil where that is not at hand.
+func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) []feedEntry {
+	entries := make([]feedEntry, 0, len(changes))
+	for _, change := range changes {
 		e := feedEntry{kind: change.Type, sid: change.SID, data: []byte("null")}
 		switch {
 		case change.Member != nil:
@@ -103,10 +108,7 @@ func (s *Store) feedEntries(c *reconcile.Commit, state []byte) []feedEntry {
 }
 
 // feedArgs adds the change feed's entries.
-func (s *Store) feedArgs(a []any, entries []feedEntry) []any {
-	if s.feedMax == 0 {
-		return append(a, "0")
-	}
+func feedArgs(a []any, entries []feedEntry) []any {
 	a = append(a, strconv.Itoa(len(entries)))
 	for i, e := range entries {
 		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data)

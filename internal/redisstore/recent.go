@@ -53,12 +53,13 @@ func (p passed) write(ctx context.Context, pipe redis.Pipeliner) {
 	pipe.XAdd(ctx, &redis.XAddArgs{Stream: recentKey, MaxLen: recentMax, Approx: true, Values: p.values})
 }
 
-// recall notes what a commit changed in rooms:recent, where the feed is no stream to follow.
-func (s *Store) recall(c *reconcile.Commit, changes []feedEntry) {
-	if s.oneStream() {
+// recall notes what a commit changed in rooms:recent, where the feed is no stream to follow. It is the differences
+// themselves, also where the feed begins anew with a snapshot.
+func (s *Store) recall(c *reconcile.Commit) {
+	if s.oneStream() || c.Version == c.Expect {
 		return
 	}
-	for _, e := range changes {
+	for _, e := range feedEntries(c, c.Story, nil) {
 		data := e.data
 		if len(data) > recentData {
 			data = []byte("null")

@@ -34,6 +34,7 @@ type options struct {
 	proxied    bool     // rollcall reaches LiveKit's API through w.proxy
 	shared     bool     // LiveKit keeps its rooms in the same Redis
 	noFeed     bool     // do not hold the feed against the keys
+	unheard    bool     // LiveKit sends rollcall no webhooks: what it should have told is lost
 	down       bool     // do not start rollcall
 }
 
@@ -62,6 +63,9 @@ func newWorld(t *testing.T, o options) *world {
 	t.Cleanup(ear.Close)
 	w.node = newNode(t, nil, w.flags())
 	hook := livekittest.Options{URLs: []string{w.url() + webhookPath, ear.URL}, DepartureTimeout: o.departure}
+	if o.unheard {
+		hook.URLs = hook.URLs[1:]
+	}
 	if o.shared {
 		hook.Redis = w.redis.Addr
 	}
