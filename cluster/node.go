@@ -7,6 +7,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -35,7 +37,8 @@ type Node struct {
 
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
-	removed     atomic.Bool // by an operator
+	removed     atomic.Bool               // by an operator
+	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 
 	founding    sync.Mutex // of the promise to a founder, and the founding itself
 	configuring sync.Mutex // of changes to raft's configuration
@@ -97,8 +100,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 func raftConfig(cfg Config, log hclog.Logger, notify chan<- bool) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(cfg.NodeID)
-	c.HeartbeatTimeout, c.ElectionTimeout = heartbeatTimeout, electionTimeout
-	c.LeaderLeaseTimeout, c.CommitTimeout = leaseTimeout, commitTimeout
+	ours, given := timings(), cfg.Timings
+	c.HeartbeatTimeout, c.ElectionTimeout = cmp.Or(given.Heartbeat, ours.Heartbeat), cmp.Or(given.Election, ours.Election)
+	c.LeaderLeaseTimeout, c.CommitTimeout = cmp.Or(given.Lease, ours.Lease), cmp.Or(given.Commit, ours.Commit)
 	c.SnapshotThreshold, c.TrailingLogs = snapshotThreshold, trailingLogs
 	c.NoLegacyTelemetry, c.ShutdownOnRemove = true, false
 	c.Logger, c.NotifyCh = log, notify

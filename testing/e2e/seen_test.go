@@ -13,6 +13,7 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 	"github.com/rollcallhq/rollcall/testing/livekittest"
 	"github.com/rollcallhq/rollcall/testing/openapitest"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // TestDriftIsSeen: what lost webhooks should have told shows up with its reason once a sync has repaired it, and a dry run
@@ -24,7 +25,7 @@ func TestDriftIsSeen(t *testing.T) {
 	w.join(t, "r", who{Identity: "bob"})
 	w.repairs("r", "participant_joined alice missed join", "participant_joined bob missed join", "room_started  unseen room")
 	alice.Leave()
-	w.shows(t, "alice left", func(v view) bool { return len(v.Roster) == 1 }, "r")
+	w.shows(t, "alice left", func(v oracle.View) bool { return len(v.Roster) == 1 }, "r")
 	w.rename(t, "r", "bob", "new")
 	w.repairs("r", "participant_left alice missed leave", "participant_updated bob stale metadata")
 
@@ -180,7 +181,7 @@ func TestEvents(t *testing.T) {
 			all := w.events(w.client, client.EventsQuery{})
 			w.waits(all, "the leader", func(e client.Event) bool { return e.Leader != nil && e.Leader.Leader == "n1" })
 			w.waits(all, "the switch", func(e client.Event) bool { return e.Service != nil && e.Service.Running })
-			moderator, err := client.New(w.url(), client.WithToken(token(t, livekittest.Secret, auth.VideoGrant{RoomAdmin: true, Room: "mine"})))
+			moderator, err := client.New(w.URL(), client.WithToken(token(t, livekittest.Secret, auth.VideoGrant{RoomAdmin: true, Room: "mine"})))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,8 +201,8 @@ func TestEvents(t *testing.T) {
 			}
 			w.sync(client.ActionOptions{})
 			w.waits(all, "the sync", func(e client.Event) bool { return e.Sync != nil })
-			w.terminate()
-			w.up()
+			w.Terminate()
+			w.Up()
 			w.waits(mine, "the stream again", func(e client.Event) bool { return e.Connected })
 			w.join(t, "mine", who{Identity: "carol"})
 			w.waits(all, "carol joins", joins("mine", "carol"))
