@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -29,6 +30,7 @@ type room struct {
 	claimed   bool            // held is what Redis has, as far as this owner knows
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	lost      bool            // Redis has lost what was written, and no survey has told of it yet
+	lossShown bool            // the observer has been told of it, by the look that mended it
 	rests     bool            // as last told to the supervisor
 	poll      pollState
 }
@@ -128,15 +130,12 @@ func (r *room) tellLoss(drift map[reconcile.Reason]int, m *observe) map[reconcil
 	if !r.lost {
 		return drift
 	}
-	r.lost = m.dry // a dry run leaves it to the next
-	if !m.dry && drift[reconcile.LostWrite] == 0 {
-		r.env.observer.Changed(Effect{Room: r.name, Cause: m.look.Cause, At: r.env.clock.Now().Wall, Drift: lostWrite(r.held)})
+	if !m.dry && !r.lossShown {
+		r.env.observer.Changed(Effect{Room: r.name, Cause: m.look.Cause, At: r.env.clock.Now().Wall,
+			Drift: []reconcile.Drift{{Reason: reconcile.LostWrite, SID: r.held.Instance.SID}}})
 	}
+	r.lost, r.lossShown = m.dry, m.dry && r.lossShown // a dry run leaves it to the next
 	return with(drift, reconcile.LostWrite)
-}
-
-func lostWrite(held *reconcile.Room) []reconcile.Drift {
-	return []reconcile.Drift{{Reason: reconcile.LostWrite, SID: held.Instance.SID}}
 }
 
 // rehearse is what a look would change. Its script only compares, so that alteration by others shows.
@@ -204,6 +203,7 @@ func (r *room) tell(in reconcile.Input, plan reconcile.Plan) {
 		e.Since, e.Exact = event.At()
 	} else {
 		e.Drift = plan.Drift
+		r.lossShown = r.lossShown || slices.ContainsFunc(e.Drift, func(d reconcile.Drift) bool { return d.Reason == reconcile.LostWrite })
 	}
 	r.env.observer.Changed(e)
 }

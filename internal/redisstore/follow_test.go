@@ -202,3 +202,27 @@ func TestTrailNeverHoldsUpACommit(t *testing.T) {
 		return err == nil
 	})
 }
+
+// TestListsAreBounded: what is kept in Redis, not only what is shown.
+func TestListsAreBounded(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	version := claimed(t, s, "a").Version
+	for range 3 * reconcile.TimelineMax {
+		committed(t, s, step("a", version))
+		version++
+	}
+	if n := r.Client().LLen(t.Context(), "rooms:timeline:a").Val(); n < reconcile.TimelineMax || n > reconcile.TimelineMax*5/4 {
+		t.Errorf("the timeline has %d entries", n)
+	}
+	for i := range 2 * reconcile.DriftMax {
+		s.Drifted("a", reconcile.BySync, int64(i), []reconcile.Drift{{Reason: reconcile.Ghost}})
+	}
+	await(t, "the last repair is listed", func() bool {
+		got, err := s.Drift(t.Context())
+		return err == nil && len(got) > 0 && got[0].Time == 2*reconcile.DriftMax-1
+	})
+	if n := r.Client().LLen(t.Context(), "rooms:drift").Val(); n != reconcile.DriftMax {
+		t.Errorf("the list of drift has %d entries", n)
+	}
+}
