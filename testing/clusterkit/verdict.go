@@ -2,6 +2,7 @@ package clusterkit
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -113,11 +114,23 @@ func (c *Cluster) checkAcknowledged() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	problems := 0
+	problems := 0 // of which ten suffice
 	for _, w := range c.Ledger.All() {
 		if err := h.covers(w); err != nil && problems < 10 {
 			problems++
-			c.t.Errorf("acknowledged and not committed: %v: %+v", err, w)
+			c.t.Errorf("acknowledged and not committed: %v: %+v; the feed of its room:\n%s", err, w, tellRoom(entries, w.Room))
 		}
 	}
+}
+
+// tellRoom is the feed of one room, a line for each entry.
+func tellRoom(entries []redis.XMessage, room string) string {
+	var b strings.Builder
+	for _, e := range entries {
+		if e.Values["room"] == room {
+			fmt.Fprintf(&b, "  %s epoch %s version %s %s %s %s %s by %s\n", e.ID, e.Values["epoch"], e.Values["version"], e.Values["n"], e.Values["type"],
+				e.Values["identity"], e.Values["sid"], e.Values["cause"])
+		}
+	}
+	return b.String()
 }

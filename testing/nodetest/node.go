@@ -67,7 +67,7 @@ func New(t testing.TB, o Options) *Node {
 		"--data-dir=" + n.Dir, "--drain-delay=100ms", "--log-level=debug"}, o.Flags...)
 	t.Cleanup(func() {
 		n.Kill()
-		if t.Failed() || os.Getenv("SHOWLOG") != "" {
+		if t.Failed() {
 			t.Logf("the log of rollcall %s ends with:\n%s", n.ID, tail(withoutPolls(n.Output()), 20_000))
 		}
 	})
