@@ -16,6 +16,8 @@ import (
 const (
 	joinPath  = peerPrefix + "join"
 	applyPath = peerPrefix + "apply"
+	// lookForContact is how often a member looks whether it still hears of a leader.
+	lookForContact = time.Second
 )
 
 // joining asks the leader to take a process into raft.
@@ -32,8 +34,9 @@ type joined struct {
 	Index uint64 `json:"index"`
 }
 
-// enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start and whenever the view
-// has lost it. Only a leader takes its place by itself, in establish.
+// enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start, whenever the view has
+// lost it, and when it has lost the leader: whoever was removed while nothing reached it sees itself in its view for ever.
+// Only a leader takes its place by itself, in establish.
 func (n *Node) enlist(ctx context.Context) {
 	if n.link.mux == nil {
 		return
@@ -43,13 +46,16 @@ func (n *Node) enlist(ctx context.Context) {
 	}
 	for wait := firstRetry; ctx.Err() == nil; {
 		changed := n.fsm.Changed()
-		if n.member(n.fsm.State().View) {
+		if n.member(n.fsm.State().View) && n.InContact() == nil {
 			wait = firstRetry
 			n.await(nil)
+			contact := time.NewTimer(lookForContact)
 			select {
 			case <-changed:
+			case <-contact.C:
 			case <-ctx.Done():
 			}
+			contact.Stop()
 			continue
 		}
 		err := n.joinOnce(ctx)
@@ -59,7 +65,11 @@ func (n *Node) enlist(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			n.await(fmt.Errorf("waiting to join: %w", err))
+			err = fmt.Errorf("waiting to join: %w", err)
+			if n.incarnation.Load() != 0 {
+				err = also(n.InContact(), err)
+			}
+			n.await(err)
 			wait = min(2*wait, time.Second)
 		}
 		if sleep(ctx, wait) != nil {
