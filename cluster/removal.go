@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -40,7 +42,7 @@ func (n *Node) remove(ctx context.Context, id string) error {
 		return fmt.Errorf("%w: %q", ErrUnknownNode, id)
 	}
 	if voter {
-		if err := bears(all, raft.ServerID(id), n.silentNodes()); err != nil {
+		if err := bears(all, raft.ServerID(id), n.quietNow(ctx, all)); err != nil {
 			return err
 		}
 	}
@@ -54,13 +56,46 @@ func (n *Node) remove(ctx context.Context, id string) error {
 	return n.raftError(n.raft.RemoveServer(raft.ServerID(id), servers.Index(), applyTimeout).Error())
 }
 
-// handOver gives the leadership to another voter, if there is one.
+// quietNow are the servers that do not answer as a node of this cluster. A leader whose term has just begun has not missed
+// anybody's heartbeat yet, so they are asked.
+func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet {
+	ctx, cancel := context.WithTimeout(ctx, transportTimeout)
+	defer cancel()
+	silent := maps.Clone(n.silentNodes())
+	if silent == nil {
+		silent = map[string]quiet{}
+	}
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, s := range all {
+		if s.ID == raft.ServerID(n.cfg.NodeID) {
+			continue
+		}
+		asked.Go(func() {
+			h, err := n.ask(ctx, string(s.Address))
+			if err == nil && h.ID == string(s.ID) && !h.Fresh {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			silent[string(s.ID)] = quiet{told: time.Now()}
+		})
+	}
+	asked.Wait()
+	return silent
+}
+
+// handOver gives the leadership to another voter that answers, if there is one.
 func (n *Node) handOver(ctx context.Context) error {
 	if n.raft.State() != raft.Leader {
 		return nil
 	}
+	heir, err := n.heir(ctx)
+	if err != nil {
+		return err
+	}
 	done := make(chan error, 1)
-	go func() { done <- n.raft.LeadershipTransfer().Error() }()
+	go func() { done <- n.raft.LeadershipTransferToServer(heir.ID, heir.Address).Error() }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -70,6 +105,22 @@ func (n *Node) handOver(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the leadership was not handed over in time: %w", ctx.Err())
 	}
+}
+
+// heir is the voter that is to lead next. Raft by itself might choose one that is dead.
+func (n *Node) heir(ctx context.Context) (raft.Server, error) {
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return raft.Server{}, err
+	}
+	all := servers.Configuration().Servers
+	silent := n.quietNow(ctx, all)
+	for _, s := range all {
+		if _, quiet := silent[string(s.ID)]; s.Suffrage == raft.Voter && s.ID != raft.ServerID(n.cfg.NodeID) && !quiet {
+			return s, nil
+		}
+	}
+	return raft.Server{}, ErrNoHeir
 }
 
 // tellSilent keeps who is silent, as the leader sees it, for Status and Remove.
