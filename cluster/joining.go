@@ -135,6 +135,8 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
+		case h.Leader.ID == n.cfg.NodeID && h.Leader.Addr != n.link.addr && h.ID != n.cfg.NodeID:
+			errs = append(errs, fmt.Errorf("%s says that a node of the name %q leads at %s: if that one runs, give each node a --node-id of its own", addr, h.Leader.ID, h.Leader.Addr))
 		case h.Leader.ID != "" && h.Leader.ID != n.cfg.NodeID:
 			return h.Leader, nil
 		}
@@ -148,13 +150,34 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &j); err != nil || j.ID == "" || j.Addr == "" {
 		return nil, also(errors.New("a join names its node and address"), err)
 	}
-	err := n.Lead(ctx, func(context.Context, Term) error {
+	err := n.Lead(ctx, func(ctx context.Context, _ Term) error {
 		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {
 			return ErrRemoved
+		}
+		if err := n.namesake(ctx, j); err != nil {
+			return err
 		}
 		return n.admit(j)
 	})
 	return joined{Index: n.raft.CommitIndex()}, err
+}
+
+// namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
+// data directory that was copied, would vote twice.
+func (n *Node) namesake(ctx context.Context, j joining) error {
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return err
+	}
+	for _, s := range servers.Configuration().Servers {
+		if string(s.ID) != j.ID || string(s.Address) == j.Addr {
+			continue
+		}
+		if h, err := n.ask(ctx, string(s.Address)); err == nil && h.ID == j.ID && h.Addr != j.Addr {
+			return fmt.Errorf("node %q runs at %s already, and this one is at %s: give each node a --node-id and a --data-dir of its own, or stop that one first", j.ID, h.Addr, j.Addr)
+		}
+	}
+	return nil
 }
 
 // admit gives raft a server of that id and address. One that has lost its data comes in anew, as one that never voted.
