@@ -91,6 +91,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	go n.watch(ctx, notify)
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
+	n.enlists.Go(func() { n.endWithState(ctx) })
 	return n, nil
 }
 
@@ -146,7 +147,17 @@ func (n *Node) servePeers() {
 	})
 }
 
-// Failure gives the error after which this node cannot go on: an operator has removed it (ErrRemoved).
+// endWithState ends a node whose state stands still: it would go on by a view that is over, or lead without doing it.
+func (n *Node) endWithState(ctx context.Context) {
+	select {
+	case <-n.fsm.Broken():
+		n.fail(fmt.Errorf("the raft log cannot be applied: %w", n.fsm.Err()))
+	case <-ctx.Done():
+	}
+}
+
+// Failure gives the error after which this node cannot go on: an operator has removed it (ErrRemoved), or it cannot read
+// what the others have agreed on (fsm.ErrNewer, fsm.ErrCorrupt).
 func (n *Node) Failure() <-chan error { return n.failure }
 
 func (n *Node) fail(err error) {
