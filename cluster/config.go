@@ -73,6 +73,9 @@ type Config struct {
 	Network Network
 	// Handlers answer Call of other nodes, by name.
 	Handlers map[string]Handler
+	// Same and Alike are settings by flag, no secrets: a node that joins the leader with another value of one in Same is
+	// refused, of one in Alike told of in the logs of both.
+	Same, Alike map[string]string
 	// Insecure allows a raft address that other machines can reach, without TLS.
 	Insecure bool
 	// Generation gives the generation that a term is to have: ours, which is 0 for a new cluster, or one above every other

@@ -27,11 +27,16 @@ type joining struct {
 	Incarnation uint64 `json:"incarnation"`
 	// Fresh says that the node holds nothing of a cluster: whatever a node of its name has voted is forgotten.
 	Fresh bool `json:"fresh"`
+	// Same and Alike are those of its Config.
+	Same  map[string]string `json:"same,omitempty"`
+	Alike map[string]string `json:"alike,omitempty"`
 }
 
 // joined says up to which index the joiner must have caught up before it may become a member.
 type joined struct {
 	Index uint64 `json:"index"`
+	// Alike is that of the leader's Config.
+	Alike map[string]string `json:"alike,omitempty"`
 }
 
 // enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start, whenever the view has
@@ -91,11 +96,14 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		return err
 	}
 	var until joined
-	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load()}
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Same: n.cfg.Same, Alike: n.cfg.Alike}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
 		return err
 	}
 	n.link.closed.Store(false)
+	if ask.Incarnation == 0 {
+		n.tellDiffering(leader.ID, until.Alike)
+	}
 	n.await(fmt.Errorf("waiting to catch up with the leader %q", leader.ID))
 	for n.raft.AppliedIndex() < until.Index {
 		if sleep(ctx, pollReady) != nil {
@@ -154,12 +162,12 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {
 			return ErrRemoved
 		}
-		if err := n.namesake(ctx, j); err != nil {
+		if err := also(n.sameSettings(j), n.namesake(ctx, j)); err != nil {
 			return err
 		}
 		return n.admit(j)
 	})
-	return joined{Index: n.raft.CommitIndex()}, err
+	return joined{Index: n.raft.CommitIndex(), Alike: n.cfg.Alike}, err
 }
 
 // namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
