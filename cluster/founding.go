@@ -29,6 +29,8 @@ type hello struct {
 	Expect int `json:"expect"`
 	// Promised is whom it will follow, while it is fresh.
 	Promised server `json:"promised"`
+	// Leaving says that the node is shutting down.
+	Leaving bool `json:"leaving,omitempty"`
 	// Leader is the leader as far as the node knows; zero for none.
 	Leader server `json:"leader"`
 }
@@ -43,7 +45,7 @@ const (
 func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.link.addr} }
 
 func (n *Node) answerHello(context.Context, []byte) (any, error) {
-	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect}
+	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
 	if h.Fresh {
 		var err error
 		if h.Promised, err = n.store.promised(); err != nil {

@@ -36,6 +36,7 @@ type Node struct {
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
 	removed     atomic.Bool // by an operator
+	leaves      atomic.Bool
 
 	founding    sync.Mutex // of the promise to a founder, and the founding itself
 	configuring sync.Mutex // of changes to raft's configuration
@@ -194,6 +195,7 @@ func (n *Node) Leave(ctx context.Context) error {
 }
 
 func (n *Node) leave(ctx context.Context) error {
+	n.leaves.Store(true)
 	n.stop()
 	select {
 	case <-n.stopped:
@@ -215,6 +217,7 @@ func (n *Node) leave(ctx context.Context) error {
 	err := error(nil)
 	for wait := pollReady; ; wait = min(2*wait, firstRetry) {
 		if _, err = n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: inc}); err == nil || errors.Is(err, fsm.NotMember) {
+			n.giveVote(ctx)
 			return nil
 		}
 		if !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrNotLeader) || sleep(ctx, wait) != nil {

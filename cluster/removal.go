@@ -56,7 +56,7 @@ func (n *Node) remove(ctx context.Context, id string) error {
 	return n.raftError(n.raft.RemoveServer(raft.ServerID(id), servers.Index(), applyTimeout).Error())
 }
 
-// quietNow are the servers that do not answer as a node of this cluster. A leader whose term has just begun has not missed
+// quietNow are the servers that do not answer as a node that is of this cluster and stays. A leader whose term has just begun has not missed
 // anybody's heartbeat yet, so they are asked.
 func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet {
 	ctx, cancel := context.WithTimeout(ctx, transportTimeout)
@@ -73,7 +73,7 @@ func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet
 		}
 		asked.Go(func() {
 			h, err := n.ask(ctx, string(s.Address))
-			if err == nil && h.ID == string(s.ID) && !h.Fresh {
+			if err == nil && h.ID == string(s.ID) && !h.Fresh && !h.Leaving {
 				return
 			}
 			mu.Lock()
@@ -83,44 +83,6 @@ func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet
 	}
 	asked.Wait()
 	return silent
-}
-
-// handOver gives the leadership to another voter that answers, if there is one.
-func (n *Node) handOver(ctx context.Context) error {
-	if n.raft.State() != raft.Leader {
-		return nil
-	}
-	heir, err := n.heir(ctx)
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() { done <- n.raft.LeadershipTransferToServer(heir.ID, heir.Address).Error() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("hand the leadership over: %w", err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("the leadership was not handed over in time: %w", ctx.Err())
-	}
-}
-
-// heir is the voter that is to lead next. Raft by itself might choose one that is dead.
-func (n *Node) heir(ctx context.Context) (raft.Server, error) {
-	servers := n.raft.GetConfiguration()
-	if err := servers.Error(); err != nil {
-		return raft.Server{}, err
-	}
-	all := servers.Configuration().Servers
-	silent := n.quietNow(ctx, all)
-	for _, s := range all {
-		if _, quiet := silent[string(s.ID)]; s.Suffrage == raft.Voter && s.ID != raft.ServerID(n.cfg.NodeID) && !quiet {
-			return s, nil
-		}
-	}
-	return raft.Server{}, ErrNoHeir
 }
 
 // tellSilent keeps who is silent, as the leader sees it, for Status and Remove.

@@ -38,3 +38,34 @@ func TestANewLeaderRemovesNobodyWithoutAQuorum(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+// Of two nodes one votes. It can be stopped, and removed, all the same: the other has its vote then.
+func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 2, 2)
+	s.start(1, 2)
+	s.ready(1, 2)
+	for range 2 {
+		i := s.number(s.leader())
+		s.voters(s.configs[i].NodeID)
+		s.stop(i)
+		s.view(without(i, 2)...)
+		s.voters(without(i, 2)...)
+		s.start(i)
+		s.ready(i)
+		s.view("n1", "n2")
+	}
+	old := s.leader()
+	i := s.number(old)
+	eventually(t, "the leader is removed", func() bool {
+		for _, n := range s.nodes {
+			if err := n.Remove(t.Context(), old.ID()); err == nil {
+				return true
+			}
+		}
+		return false
+	})
+	s.stop(i)
+	s.view(without(i, 2)...)
+	s.voters(without(i, 2)...)
+}
