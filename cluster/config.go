@@ -78,6 +78,9 @@ type Config struct {
 	Handlers map[string]Handler
 	// Timings are for benchmarks, to compare others with ours. A zero field is ours; all nodes must have the same.
 	Timings Timings
+	// Same and Alike are settings by flag, no secrets: a node that joins the leader with another value of one in Same is
+	// refused, of one in Alike told of in the logs of both.
+	Same, Alike map[string]string
 	// Insecure allows a raft address that other machines can reach, without TLS.
 	Insecure bool
 	// Generation gives the generation that a term is to have: ours, which is 0 for a new cluster, or one above every other
