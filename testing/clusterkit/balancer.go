@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// probeEvery and probeWithin are how often a node is asked for /readyz, and how long it may take.
+	// probeEvery and probeWithin are how often a node is asked for /readyz, and how long it may take: a busy machine is slow, and
+	// a node that is told to end says so at once.
 	probeEvery  = 100 * time.Millisecond
-	probeWithin = 500 * time.Millisecond
+	probeWithin = 2 * time.Second
 	// forwardWithin is longer than a node takes to answer a webhook.
 	forwardWithin = 7 * time.Second
 )

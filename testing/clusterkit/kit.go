@@ -4,6 +4,7 @@
 package clusterkit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -110,10 +111,11 @@ func (c *Cluster) Found() {
 	}
 	c.AwaitView(c.Others("")...)
 	c.AwaitSync(begun)
-	c.awaitBalancer()
+	c.AwaitBalancer()
 }
 
-func (c *Cluster) awaitBalancer() {
+// AwaitBalancer waits until the balancer sends requests to every awake node.
+func (c *Cluster) AwaitBalancer() {
 	c.t.Helper()
 	c.Await("the balancer has seen that all are ready", func() error {
 		if got, want := len(c.Balancer.Ready()), len(c.Awake()); got != want {
@@ -180,6 +182,17 @@ func (c *Cluster) Awake() []*nodetest.Node {
 		}
 	}
 	return all
+}
+
+// Starved tells whether some leader lost its quorum though nobody had done anything to it: then the machine gave the nodes no
+// processor for longer than raft bears, and nothing can be said of what needs no more than some.
+func (c *Cluster) Starved() bool {
+	for _, n := range c.Nodes {
+		if bytes.Contains(n.Output(), []byte("failed to contact quorum of nodes, stepping down")) {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckLogs looks for what no run may have in any node's log.
