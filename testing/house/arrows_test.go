@@ -12,14 +12,15 @@ const module = "github.com/rollcallhq/rollcall/"
 
 // mayImport lists, for each production folder, which of ours it may import. cmd may import all.
 var mayImport = map[string][]string{
-	"reconcile":           {},
-	"fsm":                 {},
-	"client":              {},
-	"actors":              {"reconcile"},
-	"cluster":             {"fsm"},
-	"internal/redisstore": {"reconcile"},
-	"internal/livekit":    {"reconcile"},
-	"internal/httpapi":    {"reconcile"},
+	"reconcile":            {},
+	"fsm":                  {},
+	"client":               {},
+	"actors":               {"reconcile"},
+	"cluster":              {"fsm"},
+	"internal/redisstore":  {"reconcile"},
+	"internal/livekit":     {"reconcile"},
+	"internal/httpapi":     {"reconcile", "internal/httpapi/web"},
+	"internal/httpapi/web": {},
 }
 
 // standardOnly may import nothing outside the standard library either.
