@@ -87,6 +87,10 @@ func open(t *testing.T, url string, width int64, expected ...string) *tab {
 			t.Errorf("the browser complains: %s", p)
 		}
 	})
+	// The first run makes the tab, which lives as long as that run's context.
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
 	b.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(url))
 	return b
 }
@@ -95,9 +99,9 @@ func open(t *testing.T, url string, width int64, expected ...string) *tab {
 func (b *tab) hear(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		b.complain("exception: " + e.ExceptionDetails.Error())
+		b.complain("exception: " + (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning || e.Type == runtime.APITypeAssert {
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
 			var words []string
 			for _, arg := range e.Args {
 				words = append(words, string(arg.Value)+arg.Description)
@@ -105,7 +109,7 @@ func (b *tab) hear(event any) {
 			b.complain("console: " + strings.Join(words, " "))
 		}
 	case *cdplog.EventEntryAdded:
-		if e.Entry.Level == cdplog.LevelError || e.Entry.Level == cdplog.LevelWarning {
+		if e.Entry.Level == cdplog.EntryLevelError || e.Entry.Level == cdplog.EntryLevelWarning {
 			b.complain(fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}
 	}

@@ -107,7 +107,7 @@ func (f *fake) scriptStats() {
 			drift = 1 + i%3
 		}
 		points = append(points, object{"time": ago(time.Duration(180-i) * 10 * time.Second), "webhooks": int(wave), "changes": int(wave * 0.8),
-			"drift": drift, "convergeMs": 9 + int(6*math.Sin(float64(i)/8)+5*math.Cos(float64(i*7)))})
+			"drift": drift, "convergeMs": 14 + int(6*math.Sin(float64(i)/8)+5*math.Cos(float64(i*7)))})
 	}
 	f.stats = object{"node": "n1", "intervalMs": 10_000, "points": points}
 }

@@ -37,7 +37,7 @@ function lonely(points, i) {
 }
 
 function bars(points, y) {
-  const wide = Math.max(1, (width / points.length) * 0.7);
+  const wide = Math.max(2.5, (width / points.length) * 0.7);
   return points.map((p, i) => (p.value
     ? `M${(x(i, points.length) * (1 - wide / width)).toFixed(1)} ${height}v${(y(p.value) - height).toFixed(1)}h${wide.toFixed(1)}V${height}z` : "")).join("");
 }

@@ -10,7 +10,7 @@ export function count(n) {
 /** rate keeps small numbers exact enough to tell 0 from few. */
 export function rate(n) {
   if (!Number.isFinite(n)) return "–";
-  return n === 0 || n >= 100 ? numbers.format(n) : oneDigit.format(n);
+  return Number.isInteger(n) || n >= 100 ? numbers.format(n) : oneDigit.format(n);
 }
 
 export function plural(n, one, many = `${one}s`) {
@@ -21,7 +21,7 @@ export function plural(n, one, many = `${one}s`) {
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${oneDigit.format(ms / 1000)} s`;
+  if (ms < 60_000) return `${ms % 1000 ? oneDigit.format(ms / 1000) : ms / 1000} s`;
   const seconds = Math.round(ms / 1000);
   return seconds % 60 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : `${seconds / 60} min`;
 }

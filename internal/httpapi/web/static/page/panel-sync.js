@@ -39,7 +39,7 @@ function createFacts() {
     last.set(null, report ? `took ${duration(report.durationMs)}${report.scheduled ? "" : ", by hand"}` : "none yet");
     setWhen(next.value, moment(status.nextSync));
     next.set(null, status.syncServiceRunning ? `every ${duration(status.syncInterval)}` : "stopped");
-    rooms.set(count(report?.result?.synced), report ? `${count(report.changed)} were not right` : "");
+    rooms.set(count(report?.result?.synced), report ? report.changed ? `${count(report.changed)} not right` : "all were right" : "");
     repaired.set(report ? count(drift) : "–", report && !drift ? "nothing to do" : "", drift ? "warn" : "");
     removed.set(count(report?.result?.cleaned));
     errors.set(count(report?.result?.errors), report?.result?.errors ? "" : report ? "none" : "", report?.result?.errors ? "bad" : "");

@@ -7,11 +7,12 @@ import { h } from "./dom.js";
 // them, and named where they stand beside ASCII, which never does.
 const hidden = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb]|[\u200c\u200d](?=[\x20-\x7e]|$)|(?<=^|[\x20-\x7e])[\u200c\u200d]|[\u{e0000}-\u{e0fff}]|^ | $|\p{Surrogate}/gu;
 
+const short = { "\0": "\\0", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+
 function nameOf(character) {
   const code = character.codePointAt(0);
-  if (character === " ") return "\u2423";
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
+  if (character === " ") return "\u00b7";
+  if (character in short) return short[character];
   return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
 }
 
