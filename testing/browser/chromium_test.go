@@ -184,7 +184,7 @@ var all = (selector, root = document) => [...root.querySelectorAll(selector)].fi
 var says = (e) => (e.getAttribute("aria-label") ?? e.textContent).trim();
 var button = (text, root = document) => all("button", root).find((e) => says(e) === text || e.textContent.trim() === text);
 var panel = (title) => all("section").find((e) => e.querySelector("h2").textContent === title);
-var seen = (text, root = document.body) => root.innerText.includes(text);
+var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "\n").includes(text);
 `
 
 // press clicks a button by its text, the way people do: at its place on the screen.
@@ -207,4 +207,11 @@ func (b *tab) eval(script string, args ...any) {
 	})); err != nil {
 		b.t.Fatalf("%s: %v", script, err)
 	}
+}
+
+// expect allows complaints that hold part from now on.
+func (b *tab) expect(part string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expected = append(b.expected, part)
 }

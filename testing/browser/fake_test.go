@@ -40,10 +40,12 @@ type fake struct {
 	dead    bool              // cuts every connection
 	noFeed  bool              // has no /api/events
 	holding chan struct{}     // an action waits for its end; nil does not
-	asked   []object          // actions
-	seen    []string          // requests to the API, with their query
-	ears    map[chan string]bool
-	events  int
+	// wholeFeedRefused is for a token that may read one room.
+	wholeFeedRefused bool
+	asked            []object // actions
+	seen             []string // requests to the API, with their query
+	ears             map[chan string]bool
+	events           int
 }
 
 func newFake(t *testing.T, change ...func(*fake)) *fake {
@@ -246,6 +248,11 @@ func (f *fake) feed(w http.ResponseWriter, r *http.Request) {
 	if f.noFeed || f.ears == nil {
 		f.mu.Unlock()
 		refuse(w, http.StatusNotFound, "No such endpoint")
+		return
+	}
+	if f.wholeFeedRefused && !r.URL.Query().Has("room") {
+		f.mu.Unlock()
+		refuse(w, http.StatusForbidden, "The token does not allow this")
 		return
 	}
 	f.ears[ear] = true

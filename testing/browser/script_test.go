@@ -75,7 +75,7 @@ func line(kind, identity string, since time.Duration, cause, reason string, vers
 func (f *fake) scriptService() {
 	f.status = object{"syncServiceRunning": true, "node": "n1", "leader": "n2", "term": 3, "syncInterval": 30_000, "cleanupInterval": 300_000,
 		"nextSync": iso(time.Now().Add(18 * time.Second)), "nextCleanup": iso(time.Now().Add(3 * time.Minute)),
-		"lastSync": report(12*time.Second, 143, object{"synced": len(f.rooms), "errors": 0, "cleaned": 0}, object{"stale metadata": 2}),
+		"lastSync":    report(12*time.Second, 143, object{"synced": len(f.rooms), "errors": 0, "cleaned": 0}, object{"stale metadata": 2}),
 		"lastCleanup": report(2*time.Minute, 31, object{"synced": 0, "errors": 0, "cleaned": 1}, object{})}
 	member := func(id string, rooms int) object {
 		return object{"id": id, "state": "ready", "voter": true, "httpAddr": "10.0.0." + id[1:] + ":8080", "raftAddr": "10.0.0." + id[1:] + ":7000",

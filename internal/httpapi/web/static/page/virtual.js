@@ -50,20 +50,24 @@ export function createVirtual({ label, rowHeight, columns, create, update, keyOf
     for (const [key, row] of rows) {
       if (!wanted.has(key)) {
         rows.delete(key);
+        row.remove();
         free.push(row);
       }
     }
-    for (const [key, index] of wanted) {
+    // In the order of the list, as that is the order in which they are read out and tabbed through. Rows that stay are
+    // not moved, which would cost them the focus.
+    let next = body.firstChild;
+    for (const [key, index] of [...wanted].sort((a, b) => a[1] - b[1])) {
       let row = rows.get(key);
       if (!row) {
         row = free.pop() ?? create();
         row.itemKey = key;
         rows.set(key, row);
-        if (!row.isConnected) body.append(row);
       }
+      if (row === next) next = row.nextSibling;
+      else body.insertBefore(row, next);
       place(row, items[index], index);
     }
-    for (const row of free) row.remove();
   }
 
   function focusRow(index) {
@@ -71,9 +75,9 @@ export function createVirtual({ label, rowHeight, columns, create, update, keyOf
     const upper = at * rowHeight;
     if (upper < frame.scrollTop) frame.scrollTop = upper;
     else if (upper + rowHeight > frame.scrollTop + frame.clientHeight) frame.scrollTop = upper + rowHeight - frame.clientHeight;
-    focused = keyOf(items[at]);
+    const key = keyOf(items[at]);
     draw();
-    rows.get(focused).querySelector("a").focus({ preventScroll: true });
+    rows.get(key).querySelector("a").focus({ preventScroll: true });
   }
 
   function move(event) {
