@@ -34,7 +34,7 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 	@exec $(BIN)/rollcall dev --livekit-server $(BIN)/livekit-server $(ARGS)
 
 .PHONY: deps
-deps: ## Install what the tests need (redis-server)
+deps: ## Install what the tests need (redis-server, chromium)
 	@testing/install-deps.sh
 
 .PHONY: test
