@@ -184,6 +184,7 @@ var all = (selector, root = document) => [...root.querySelectorAll(selector)].fi
 var says = (e) => (e.getAttribute("aria-label") ?? e.textContent).trim();
 var button = (text, root = document) => all("button", root).find((e) => says(e) === text || e.textContent.trim() === text);
 var panel = (title) => all("section").find((e) => e.querySelector("h2").textContent === title);
+var live = () => document.querySelector(".connection-text").textContent === "Live";
 var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "\n").includes(text);
 `
 

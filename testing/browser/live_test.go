@@ -10,7 +10,7 @@ import (
 func TestLive(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.await(loaded + ` && seen("Live")`)
+	b.await(loaded + ` && live()`)
 	f.change("participant_joined", "standup", "hedy")
 	b.await(`panel("Changes").innerText.includes("hedy joined standup")`)
 	b.press("Pause")
@@ -35,10 +35,10 @@ func TestLive(t *testing.T) {
 func TestReconnect(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL+"/#/rooms", 1280)
-	b.await(`all(".room-row").length === 19 && seen("Live")`)
+	b.await(`all(".room-row").length === 19 && live()`)
 	f.hangUp()
 	f.change("participant_joined", "standup", "hedy")
-	b.await(`seen("Live") && all(".room-row").find((r) => r.querySelector("a").textContent === "standup").querySelector(".number").textContent === "4"`)
+	b.await(`live() && all(".room-row").find((r) => r.querySelector("a").textContent === "standup").querySelector(".number").textContent === "4"`)
 	if n := f.listeners(); n != 1 {
 		t.Errorf("%d feeds are open", n)
 	}

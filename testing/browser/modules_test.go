@@ -10,7 +10,7 @@ func TestModules(t *testing.T) {
 	b := open(t, f.URL, 1280)
 	for _, c := range []struct{ module, script, want string }{
 		{"text", `m.plain("a\u0000b\n\u202ec\u200d")`, `a\0b\n[U+202E]c[U+200D]`},
-		{"text", `m.plain("👩‍💻 می‌خواهم é")`, "👩\u200d💻 می\u200cخواهم é"},
+		{"text", `m.plain("👩\u200d💻 می\u200cخواهم é")`, "👩\u200d💻 می\u200cخواهم é"},
 		{"text", `m.plain(" x ") + m.plain("") + m.plain("\ud800")`, "·x·(empty)[U+D800]"},
 		{"format", `[m.duration(14), m.duration(1240), m.duration(30000), m.duration(125000), m.duration(NaN)].join()`, "14 ms,1.2 s,30 s,2 min 5 s,–"},
 		{"format", `[m.relative(1000, 1400), m.relative(0, 12000), m.relative(18000, 0), m.relative(0, 864e5 * 3)].join()`, "now,12 s ago,in 18 s,3 d ago"},

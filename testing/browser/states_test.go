@@ -18,12 +18,12 @@ func TestToken(t *testing.T) {
 	enter("wrong")
 	b.await(`!document.querySelector("dialog[open]") && seen("This node wants a token")`)
 	enter("  admin-token-of-the-tests ")
-	b.await(loaded + ` && seen("All present.") && seen("Live")`)
+	b.await(loaded + ` && seen("All present.") && live()`)
 	if kept := eval[string](b, "JSON.stringify(localStorage) + location.href + document.cookie"); kept != "{}"+f.URL+"/" {
 		t.Errorf("the token is kept beyond the tab: %s", kept)
 	}
 	b.do(chromedp.Reload())
-	b.await(loaded + ` && seen("Live")`)
+	b.await(loaded + ` && live()`)
 	b.press("Token: set; change")
 	b.press("Forget it")
 	b.await(`seen("This node wants a token") && !seen("10.0.0.3") && sessionStorage.length === 0`)
@@ -32,7 +32,7 @@ func TestToken(t *testing.T) {
 func TestNodeGone(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280, "ERR_", "Failed to load resource")
-	b.await(loaded + ` && seen("Live")`)
+	b.await(loaded + ` && live()`)
 	f.with(func() { f.dead = true })
 	f.hangUp()
 	b.await(`seen("This node does not answer") && seen("No answer") && seen("10.0.0.3")`)
@@ -41,7 +41,7 @@ func TestNodeGone(t *testing.T) {
 	b.await(`panel("Cluster").dataset.state === "stale" && /\d+ s old/.test(panel("Cluster").innerText)`)
 	f.with(func() { f.dead = false })
 	b.press("Try now")
-	b.await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && seen("Live")`)
+	b.await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && live()`)
 }
 
 func TestUnwell(t *testing.T) {
@@ -115,7 +115,7 @@ func TestRoomToken(t *testing.T) {
 		f.wholeFeedRefused = true
 	})
 	b := open(t, f.URL+"/#/rooms/standup", 1280, "403")
-	b.await(`seen("This token may not read the cluster") && seen("missed leave") && seen("Live")`)
+	b.await(`seen("This token may not read the cluster") && seen("missed leave") && live()`)
 	f.change("participant_joined", "standup", "hedy")
 	b.await(`seen("hedy joined")`)
 }

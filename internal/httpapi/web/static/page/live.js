@@ -60,12 +60,12 @@ export function createLive(store, session, rooms) {
   function told(turn) {
     if (turn.state === "refused" && turn.error.status === 403 && scope === "") return;
     store.set("conn", turn);
-    if (turn.state === "live" && (turn.resumed || store.state.status.at)) catchUp();
+    if (turn.state === "live") catchUp();
   }
 
   // What happened while nobody listened.
   function catchUp() {
-    for (const resource of Object.values(resources)) resource.refresh();
+    if (store.state.status.at) for (const resource of Object.values(resources)) resource.refresh();
     rooms.reload();
     store.touch("reconnected");
   }

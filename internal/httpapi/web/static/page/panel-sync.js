@@ -37,7 +37,7 @@ function createFacts() {
     const drift = Object.values(report?.drift ?? {}).reduce((sum, n) => sum + n, 0);
     setWhen(last.value, moment(report?.startedAt));
     last.set(null, report ? `took ${duration(report.durationMs)}${report.scheduled ? "" : ", by hand"}` : "none yet");
-    setWhen(next.value, moment(status.nextSync));
+    setWhen(next.value, status.syncServiceRunning ? moment(status.nextSync) : NaN);
     next.set(null, status.syncServiceRunning ? `every ${duration(status.syncInterval)}` : "stopped");
     rooms.set(count(report?.result?.synced), report ? report.changed ? `${count(report.changed)} not right` : "all were right" : "");
     repaired.set(report ? count(drift) : "–", report && !drift ? "nothing to do" : "", drift ? "warn" : "");
@@ -45,7 +45,7 @@ function createFacts() {
     errors.set(count(report?.result?.errors), report?.result?.errors ? "" : report ? "none" : "", report?.result?.errors ? "bad" : "");
     setWhen(cleanup.value, moment(status.lastCleanup?.startedAt));
     cleanup.set(null, status.lastCleanup ? `${count(status.lastCleanup.result.cleaned)} removed` : "none yet");
-    setWhen(nextCleanup.value, moment(status.nextCleanup));
+    setWhen(nextCleanup.value, status.syncServiceRunning ? moment(status.nextCleanup) : NaN);
     nextCleanup.set(null, status.syncServiceRunning ? `every ${duration(status.cleanupInterval)}` : "stopped");
   }
   return { element: h("dl", { class: "facts" }, all.map((f) => f.element)), draw };

@@ -72,6 +72,7 @@ export function createRoomView(app) {
   app.store.on(["timeline"], ({ timeline: line }) => history.draw(line));
   let seen = 0;
   let lastRead = 0;
+  app.store.on(["reconnected"], ({ route }) => { if (route?.view === "room") reread(); });
   function reread() {
     lastRead = Date.now();
     state.refresh();
