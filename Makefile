@@ -33,6 +33,11 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 	@$(MAKE) --no-print-directory build
 	@exec $(BIN)/rollcall dev --livekit-server $(BIN)/livekit-server $(ARGS)
 
+.PHONY: cluster
+cluster: deps livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
+	@$(GO) build -o $(BIN)/localcluster ./testing/localcluster
+	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
+
 .PHONY: deps
 deps: ## Install what the tests need (redis-server, chromium)
 	@testing/install-deps.sh
@@ -59,6 +64,12 @@ bench: livekit ## Run the benchmarks
 .PHONY: docs
 docs: ## Write docs/configuration.md from the flags
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
+
+.PHONY: proto
+proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: apt install protobuf-compiler)
+	@command -v protoc >/dev/null || { echo "protoc is missing: apt install protobuf-compiler"; exit 1; }
+	@GOBIN=$(CURDIR)/$(BIN) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$$($(GO) list -m -f '{{.Version}}' google.golang.org/protobuf)
+	@protoc --plugin=$(BIN)/protoc-gen-go --go_out=. --go_opt=module=github.com/rollcallhq/rollcall internal/wire/rollcall.proto
 
 .PHONY: check
 check: lint test ## What CI runs: lint and test

@@ -20,6 +20,8 @@ type HostConfig struct {
 	Clock     Clock
 	Observer  Observer
 	Log       *slog.Logger
+	// Index, when given, lists the rooms that are claimed as soon as a view makes them this node's.
+	Index Index
 	// Rest is how long a finished room's actor stays without messages; default 2 min.
 	Rest time.Duration
 	// Polls bounds the polls that events asked for and that are under way; default 1000.
@@ -69,6 +71,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	}
 	h.rooms = rooms
 	h.ticks.Go(func() { h.tick(c.Rest / 4) })
+	h.ticks.Go(func() { h.follow(c.Index) })
 	return h, nil
 }
 

@@ -52,6 +52,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		}
 	case passivate:
 		s.passivate(c)
+	case viewChanged:
+		s.viewChanged(c)
 	case *census:
 		s.census(m)
 	case *actor.Terminated:

@@ -32,6 +32,9 @@ type SweepConfig struct {
 	Log    *slog.Logger
 	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it.
 	StaleAfter time.Duration
+	// Held, when given, is for how many scheduled cycles in a row the breaker held under earlier leaders, by what all nodes
+	// agree on. It is asked as a leader's first scheduled sync judges.
+	Held func() int
 	// Housekeeping runs with each cleanup: what a store wants done now and then.
 	Housekeeping func(ctx context.Context) error
 }
@@ -44,6 +47,7 @@ type Sweep struct {
 	flight *flight // the newest plain sync that is running, or waits for its turn
 	cycle  uint64  // the last cycle's id
 	held   int     // scheduled cycles in a row that the breaker held
+	heldBy reconcile.Token
 
 	progress Progress
 }
@@ -234,7 +238,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
 	r.absorb(first, false)
-	v := judge(first, o, s.held)
+	v := judge(first, o, s.heldBefore(b.Leader))
 	r.Held = v.held
 	if o.Scheduled {
 		s.held = 0
@@ -255,6 +259,14 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 	for _, d := range first.Differences {
 		r.Differences = append(r.Differences, d...)
 	}
+}
+
+// heldBefore is for how many scheduled cycles in a row the breaker held before this one.
+func (s *Sweep) heldBefore(leader reconcile.Token) int {
+	if s.Held != nil && s.heldBy != leader {
+		s.held, s.heldBy = s.Held(), leader
+	}
+	return s.held
 }
 
 // Progress is the running cycle's.

@@ -122,3 +122,30 @@ func TestStatusReadsBothIntervals(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+func TestReady(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		body   string
+		good   func(error) bool
+	}{
+		{200, `{"status":"ready"}`, func(err error) bool { return err == nil }},
+		{200, `{"status":"ok"}`, func(err error) bool { return errors.Is(err, ErrNotRollcall) }},
+		{200, `ready`, func(err error) bool { return errors.Is(err, ErrNotRollcall) }},
+		{503, `{"error":"Draining"}`, func(err error) bool {
+			var refused *Error
+			return errors.As(err, &refused) && refused.Status == 503 && refused.Message == "Draining"
+		}},
+	} {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/readyz" {
+				t.Errorf("%s %s", r.Method, r.URL)
+			}
+			w.WriteHeader(tt.status)
+			_, _ = w.Write([]byte(tt.body))
+		})
+		if err := c.Ready(t.Context()); !tt.good(err) {
+			t.Errorf("%d %s: %v", tt.status, tt.body, err)
+		}
+	}
+}

@@ -62,6 +62,8 @@ func (n *Node) propose(data []byte, enqueue time.Duration) applied {
 // raftError gives raft's errors the meaning that they have for a caller.
 func (n *Node) raftError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, raft.ErrNotLeader):
 		return n.noTerm()
 	case errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):

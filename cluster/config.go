@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,14 +14,17 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// The timings of raft. A leader that is killed is replaced within 1.3 s by these.
-const (
-	heartbeatTimeout = 500 * time.Millisecond
-	electionTimeout  = 500 * time.Millisecond
-	leaseTimeout     = 250 * time.Millisecond
-	commitTimeout    = 20 * time.Millisecond
-	transportTimeout = time.Second
-)
+// Timings are raft's: how long a follower hears nothing before it stands for election, how long an election may take, how
+// long a leader without a quorum goes on, and how often it tells of commits when there is nothing else to tell.
+type Timings struct{ Heartbeat, Election, Lease, Commit time.Duration }
+
+// timings are those that nodes run with. A leader that is killed is replaced within 1.3 s by these.
+func timings() Timings {
+	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 250 * time.Millisecond, Commit: 20 * time.Millisecond}
+}
+
+// transportTimeout bounds each of raft's messages.
+const transportTimeout = time.Second
 
 const (
 	// lockTimeout bounds the wait for a data directory that another process holds.
@@ -35,6 +39,10 @@ const (
 	trailingLogs      = 512
 	keptSnapshots     = 2
 	maxNodeID         = 128
+	// maxVoters bounds what each commit waits for; further nodes own rooms and do not vote.
+	maxVoters = 5
+	// silentAfter is how long a member may be silent before it leaves the view.
+	silentAfter = time.Second
 )
 
 // Config is what a node is told. NodeID and Generation are required; RaftAddr too, unless DataDir is empty.
@@ -53,9 +61,23 @@ type Config struct {
 	ActorAddr, HTTPAddr string
 	// Version is the build's, carried in the join entry.
 	Version string
-	// BootstrapExpect is 1; anything else is ErrMultiNode, and so is a Join.
+	// BootstrapExpect is how many nodes found the cluster together, 1 to 5. A node that is told of others by Join founds
+	// one only together with them: with 1 it only joins.
 	BootstrapExpect int
-	Join            []string
+	// Join are raft addresses of other nodes, host:port; a name that resolves to several addresses stands for all of them.
+	// Its own may be among them.
+	Join []string
+	// DeadAfter is how long a node may be silent before it is removed for good; 0 is for ever.
+	DeadAfter time.Duration
+	// ServerTLS and ClientTLS protect all talk between nodes; both or neither. ClientTLS is for one connection to a host.
+	ServerTLS *tls.Config
+	ClientTLS func(host string) *tls.Config
+	// Network is TCP when nil.
+	Network Network
+	// Handlers answer Call of other nodes, by name.
+	Handlers map[string]Handler
+	// Timings are for benchmarks, to compare others with ours. A zero field is ours; all nodes must have the same.
+	Timings Timings
 	// Insecure allows a raft address that other machines can reach, without TLS.
 	Insecure bool
 	// Generation gives the generation that a term is to have: ours, which is 0 for a new cluster, or one above every other
@@ -75,11 +97,13 @@ func (c Config) Validate() error {
 		return errors.New("--node-id is empty: give this node a name that it keeps")
 	case len(c.NodeID) > maxNodeID || !utf8.ValidString(c.NodeID) || strings.ContainsFunc(c.NodeID, unicode.IsControl):
 		return fmt.Errorf("--node-id %q: use up to %d bytes of printable text", c.NodeID, maxNodeID)
-	case c.BootstrapExpect != 1:
-		return fmt.Errorf("--bootstrap-expect %d: %w", c.BootstrapExpect, ErrMultiNode)
-	case len(c.Join) > 0:
-		return fmt.Errorf("--join %s: %w", strings.Join(c.Join, ","), ErrMultiNode)
-	case c.DataDir != "" && c.RaftAddr == "":
+	case c.BootstrapExpect < 1 || c.BootstrapExpect > maxVoters:
+		return fmt.Errorf("--bootstrap-expect %d: give 1 to %d; further nodes join later", c.BootstrapExpect, maxVoters)
+	case c.BootstrapExpect > 1 && len(c.Join) == 0:
+		return fmt.Errorf("--bootstrap-expect %d without --join: name the other nodes' raft addresses", c.BootstrapExpect)
+	case (c.ServerTLS == nil) != (c.ClientTLS == nil):
+		return errors.New("cluster: one of Config.ServerTLS and ClientTLS is nil")
+	case (c.DataDir != "" || !c.alone()) && c.RaftAddr == "":
 		return errors.New("--raft-addr is empty: give host:port, such as 127.0.0.1:7000")
 	case c.Generation == nil:
 		return errors.New("cluster: Config.Generation is nil")
@@ -97,8 +121,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// alone tells whether nothing speaks of other nodes.
+func (c Config) alone() bool { return c.BootstrapExpect == 1 && len(c.Join) == 0 }
+
 // join is this process's entry in the view.
 func (n *Node) join() fsm.Join {
-	return fsm.Join{ID: n.cfg.NodeID, RaftAddr: n.raftAddr, ActorAddr: n.cfg.ActorAddr, HTTPAddr: n.cfg.HTTPAddr,
-		Version: n.cfg.Version, HashVersion: fsm.HashVersion, Voter: true}
+	return fsm.Join{ID: n.cfg.NodeID, RaftAddr: n.link.addr, ActorAddr: n.cfg.ActorAddr, HTTPAddr: n.cfg.HTTPAddr,
+		Version: n.cfg.Version, HashVersion: fsm.HashVersion}
 }

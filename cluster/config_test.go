@@ -3,7 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"errors"
+	"crypto/tls"
 	"log/slog"
 	"strings"
 	"testing"
@@ -25,6 +25,10 @@ func TestValidate(t *testing.T) {
 		{"control character", func(c *Config) { c.NodeID = "n\n1" }, "--node-id"},
 		{"not UTF-8", func(c *Config) { c.NodeID = "n\xff" }, "--node-id"},
 		{"long id", func(c *Config) { c.NodeID = strings.Repeat("n", 129) }, "--node-id"},
+		{"no node to found with", func(c *Config) { c.BootstrapExpect = 3 }, "--join"},
+		{"too many founders", func(c *Config) { c.BootstrapExpect, c.Join = 6, []string{"a:1"} }, "--bootstrap-expect"},
+		{"a cluster without a network", func(c *Config) { c.DataDir, c.RaftAddr, c.Join = "", "", []string{"a:1"} }, "--raft-addr"},
+		{"half of TLS", func(c *Config) { c.ServerTLS = &tls.Config{} }, "TLS"},
 		{"no raft address", func(c *Config) { c.RaftAddr = "" }, "--raft-addr"},
 		{"no generation", func(c *Config) { c.Generation = nil }, "Generation"},
 		{"task without a name", func(c *Config) { c.Tasks = []Task{{Every: 1, Run: run}} }, "no name"},
@@ -42,17 +46,6 @@ func TestValidate(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
-	}
-}
-
-func TestSeveralNodesAreRefused(t *testing.T) {
-	three, joining := config(t.TempDir()), config(t.TempDir())
-	three.BootstrapExpect = 3
-	joining.Join = []string{"10.0.0.1:7000"}
-	for flag, cfg := range map[string]Config{"--bootstrap-expect 3": three, "--join 10.0.0.1:7000": joining} {
-		if err := refused(t, cfg); !errors.Is(err, ErrMultiNode) || !strings.Contains(err.Error(), flag) {
-			t.Errorf("%s: %v", flag, err)
-		}
 	}
 }
 
@@ -98,7 +91,12 @@ func TestRaftLogGoesToSlog(t *testing.T) {
 	l.Named("net").Warn("took long", "peer", hclog.Fmt("%s/%d", "n2", 7), "took", time.Second)
 	l.Error("went wrong")
 	l.Info("ordinary")
-	want := []string{`level=INFO msg="took long" component=raft.net peer=n2/7 took=1s`, `level=ERROR msg="went wrong" component=raft`}
+	for range 3 { // of the same peer: once
+		l.Error("no answer", "peer", "n3")
+	}
+	l.Error("no answer", "peer", "n4")
+	want := []string{`level=INFO msg="took long" component=raft.net peer=n2/7 took=1s`, `level=WARN msg="went wrong" component=raft`,
+		`level=WARN msg="no answer" component=raft peer=n3`, `level=WARN msg="no answer" component=raft peer=n4`}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != len(want) {
 		t.Fatalf("got:\n%s", out.String())

@@ -1,6 +1,9 @@
 package cluster
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrNotLeader means that another node leads; Status names it. The work was not begun.
@@ -13,13 +16,33 @@ var (
 	ErrOutcomeUnknown = errors.New("the command's outcome is unknown")
 	// ErrNotJoined means that this process is not in the view that it sees.
 	ErrNotJoined = errors.New("this node is not a member of the view")
+	// ErrOutOfContact means that this node has not heard of a leader for 3 s: it takes no work, since others may do it.
+	ErrOutOfContact = errors.New("out of contact with the leader")
+	// ErrRemoved means that an operator has removed this node for good. It is for the process that ran then: a new start
+	// joins anew.
+	ErrRemoved = errors.New("this node was removed from the cluster: stop it, or start it again to join anew")
+	// ErrUnknownNode means that the cluster has no node of that name.
+	ErrUnknownNode = errors.New("the cluster has no such node")
+	// ErrQuorum means that a removal would leave too few voters that answer.
+	ErrQuorum = errors.New("too few of the remaining voters answer: bring them back first")
 	// ErrClosed means that the node was closed.
 	ErrClosed = errors.New("the node is closed")
-	// ErrMultiNode means that the configuration, or the data directory, asks for more than one node.
-	ErrMultiNode = errors.New("this build of rollcall runs exactly one node, clusters of several are not built yet: " +
-		"use --bootstrap-expect 1 and no --join")
 	// ErrDataDirLocked means that another process has the data directory open.
 	ErrDataDirLocked = errors.New("another process uses this --data-dir: stop it, or give each node a directory of its own")
 	// ErrOtherNode means that the data directory belongs to another node.
 	ErrOtherNode = errors.New("this --data-dir belongs to another --node-id")
 )
+
+// also puts errors into one line, as errors.Join puts them into several; nil for none.
+func also(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}

@@ -63,6 +63,7 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 
 // reign establishes a term, runs its work, and returns when ctx, which is the term's, has ended and all work with it.
 func (n *Node) reign(ctx context.Context) {
+	care := &steward{node: n, heard: n.heardBefore(), silent: map[string]quiet{}}
 	term, err := n.establish(ctx)
 	n.await(nil)
 	if err != nil {
@@ -70,6 +71,7 @@ func (n *Node) reign(ctx context.Context) {
 	}
 	n.log.Info("term established", "term", term.Number, "generation", term.Token.Generation, "index", term.Token.Index)
 	r := &reign{term: term, onEnd: func(f func()) func() bool { return context.AfterFunc(ctx, f) }}
+	r.work.Go(func() { care.tend(ctx) })
 	for _, t := range n.tasks {
 		r.work.Go(func() { t.serve(ctx, term) })
 	}
@@ -78,6 +80,15 @@ func (n *Node) reign(ctx context.Context) {
 	n.install(nil) // from here on no Lead adds to the work
 	r.work.Wait()
 	n.log.Info("term ended", "term", term.Number)
+}
+
+// heardBefore is when the leader before this one was last heard of.
+func (n *Node) heardBefore() map[string]time.Time {
+	last, before := n.raft.LastContact(), n.fsm.State().Leader.ID
+	if last.IsZero() || before == "" || before == n.cfg.NodeID {
+		return map[string]time.Time{}
+	}
+	return map[string]time.Time{before: last}
 }
 
 func (n *Node) install(r *reign) {
@@ -148,9 +159,9 @@ func (n *Node) correctAddress(context.Context) error {
 		return err
 	}
 	for _, s := range servers.Configuration().Servers {
-		if s.ID == raft.ServerID(n.cfg.NodeID) && s.Address != raft.ServerAddress(n.raftAddr) {
-			n.log.Info("raft address changed", "from", s.Address, "to", n.raftAddr)
-			return n.raft.AddVoter(s.ID, raft.ServerAddress(n.raftAddr), servers.Index(), applyTimeout).Error()
+		if s.ID == raft.ServerID(n.cfg.NodeID) && s.Address != raft.ServerAddress(n.link.addr) {
+			n.log.Info("raft address changed", "from", s.Address, "to", n.link.addr)
+			return n.raft.AddVoter(s.ID, raft.ServerAddress(n.link.addr), servers.Index(), applyTimeout).Error()
 		}
 	}
 	return nil

@@ -2,16 +2,21 @@
 // leader's (tasks and Lead) runs under a context that dies with the leader's term, that the next term's work begins
 // only after the last one's has ended, and that what is agreed (fsm.State) survives a kill -9.
 //
-// A Node is one raft member. This build runs one node; ErrMultiNode says so.
+// A Node is one process. It founds a cluster or joins one, and returns to the view by itself whenever the view has lost
+// it. At most five nodes vote in raft; who leads tends the membership.
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -21,20 +26,30 @@ import (
 
 // Node is this process's part in the cluster. Make one with Open and end it with Close.
 type Node struct {
-	cfg      Config
-	log      *slog.Logger
-	raft     *raft.Raft
-	fsm      *fsm.FSM
-	store    *storage
-	raftAddr string
-	tasks    []*runner
+	cfg   Config
+	log   *slog.Logger
+	raft  *raft.Raft
+	fsm   *fsm.FSM
+	store *storage
+	link  *link
+	peers *peers // nil without a network
+	tasks []*runner
 
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
+	removed     atomic.Bool               // by an operator
+	led         atomic.Pointer[time.Time] // when this node was last seen to lead
+
+	founding    sync.Mutex // of the promise to a founder, and the founding itself
+	configuring sync.Mutex // of changes to raft's configuration
 
 	mu      sync.Mutex
-	current *reign // nil while this node has no established term
-	waiting error  // what an unestablished leader waits for
+	current *reign           // nil while this node has no established term
+	waiting error            // what a node that is not in the view waits for
+	silent  map[string]quiet // on the leader
+
+	failure chan error // one at most: why this node cannot go on
+	enlists sync.WaitGroup
 
 	stop     context.CancelFunc // ends watch
 	stopped  chan struct{}      // closed when watch and the last reign have ended
@@ -46,7 +61,7 @@ type Node struct {
 
 // Open starts a node, the first time and every time after by the same Config. It returns before there is a leader:
 // see WaitReady. ctx bounds the opening only. Errors: those of Validate, ErrDataDirLocked, ErrOtherNode,
-// fsm.ErrNewer, ErrMultiNode, and those of the file system and the network.
+// fsm.ErrNewer, and those of the file system and the network.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -56,65 +71,111 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		log = slog.Default()
 	}
 	log = log.With("node", cfg.NodeID)
+	cfg.Logger = log
 	hlog := raftLogger(log)
 	store, err := openStorage(cfg, hlog)
 	if err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(ctx, cfg, hlog)
+	link, err := openLink(ctx, cfg, hlog)
 	if err != nil {
 		return nil, errors.Join(err, store.close())
 	}
-	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, raftAddr: string(transport.LocalAddr()),
-		stopped: make(chan struct{})}
+	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, stopped: make(chan struct{}), failure: make(chan error, 1)}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
-	if err := n.startRaft(raftConfig(cfg, hlog, notify), transport); err != nil {
-		return nil, errors.Join(err, closeTransport(transport), store.close())
+	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
+		return nil, errors.Join(err, link.close(), store.close())
 	}
 	for _, t := range cfg.Tasks {
 		n.tasks = append(n.tasks, &runner{task: t, source: n.fsm, log: log.With("task", t.Name)})
 	}
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go n.watch(ctx, notify)
+	n.servePeers()
+	n.enlists.Go(func() { n.enlist(ctx) })
 	return n, nil
 }
 
 func raftConfig(cfg Config, log hclog.Logger, notify chan<- bool) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(cfg.NodeID)
-	c.HeartbeatTimeout, c.ElectionTimeout = heartbeatTimeout, electionTimeout
-	c.LeaderLeaseTimeout, c.CommitTimeout = leaseTimeout, commitTimeout
+	ours, given := timings(), cfg.Timings
+	c.HeartbeatTimeout, c.ElectionTimeout = cmp.Or(given.Heartbeat, ours.Heartbeat), cmp.Or(given.Election, ours.Election)
+	c.LeaderLeaseTimeout, c.CommitTimeout = cmp.Or(given.Lease, ours.Lease), cmp.Or(given.Commit, ours.Commit)
 	c.SnapshotThreshold, c.TrailingLogs = snapshotThreshold, trailingLogs
-	c.NoLegacyTelemetry = true
+	c.NoLegacyTelemetry, c.ShutdownOnRemove = true, false
 	c.Logger, c.NotifyCh = log, notify
 	return c
 }
 
-func (n *Node) startRaft(conf *raft.Config, transport raft.Transport) error {
-	if err := n.store.bootstrap(conf, transport); err != nil {
-		return fmt.Errorf("founding the cluster: %w", err)
+// startRaft starts it over what is stored. A node that nothing speaks of others to founds a cluster at once.
+func (n *Node) startRaft(conf *raft.Config) error {
+	fresh, err := n.store.fresh()
+	if err != nil {
+		return err
 	}
-	r, err := raft.NewRaft(conf, n.fsm, n.store.logs, n.store.stable, n.store.snaps, transport)
+	promised, err := n.store.promised()
+	if err != nil {
+		return err
+	}
+	n.link.closed.Store(fresh && promised.ID == "")
+	n.raft, err = raft.NewRaft(conf, n.fsm, n.store.logs, n.store.stable, n.store.snaps, n.link.transport)
 	if err != nil {
 		return fmt.Errorf("starting raft: %w", err)
 	}
-	n.raft = r
-	servers := r.GetConfiguration()
-	if err := servers.Error(); err != nil {
-		return errors.Join(fmt.Errorf("reading raft's configuration: %w", err), r.Shutdown().Error())
+	if !fresh || !n.cfg.alone() {
+		return nil
 	}
-	if have := len(servers.Configuration().Servers); have != 1 {
-		return errors.Join(fmt.Errorf("--data-dir %s is of a cluster of %d: %w", n.cfg.DataDir, have, ErrMultiNode), r.Shutdown().Error())
+	if err := n.bootstrap([]server{n.self()}); err != nil {
+		return errors.Join(err, n.raft.Shutdown().Error())
 	}
 	return nil
 }
 
-func closeTransport(t raft.Transport) error {
-	if c, ok := t.(raft.WithClose); ok {
-		return c.Close()
+// servePeers answers other nodes.
+func (n *Node) servePeers() {
+	if n.link.mux == nil {
+		return
 	}
-	return nil
+	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply}
+	for name, h := range n.cfg.Handlers {
+		handlers[handlerPrefix+name] = h
+	}
+	n.peers = newPeers(n.link, handlers, n.log)
+	n.enlists.Go(func() {
+		if err := n.peers.server.Serve(n.link.mux.peer); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			n.fail(fmt.Errorf("serve other nodes: %w", err))
+		}
+	})
+}
+
+// Failure gives the error after which this node cannot go on: an operator has removed it (ErrRemoved).
+func (n *Node) Failure() <-chan error { return n.failure }
+
+func (n *Node) fail(err error) {
+	select {
+	case n.failure <- err:
+	default: // one suffices
+	}
+}
+
+// Call asks the node at a raft address, as a member of the view has one, by the handler of that name. What it answers
+// with as an error is a RemoteError; after any other error the request may have been carried out.
+func (n *Node) Call(ctx context.Context, raftAddr, handler string, in, out any) error {
+	if n.peers == nil {
+		return fmt.Errorf("%w: this node has no network", ErrNoLeader)
+	}
+	return n.peers.call(ctx, raftAddr, handlerPrefix+handler, in, out)
+}
+
+// CallLeader is Call of the leader that this node knows of. Errors: ErrNoLeader, and those of Call.
+func (n *Node) CallLeader(ctx context.Context, handler string, in, out any) error {
+	leader := n.leader()
+	if leader.ID == "" || leader.ID == n.cfg.NodeID {
+		return ErrNoLeader
+	}
+	return n.Call(ctx, leader.Addr, handler, in, out)
 }
 
 // Leave ends this node's leader work and takes it out of the view, so that no room is owned here any more; raft
@@ -133,13 +194,26 @@ func (n *Node) leave(ctx context.Context) error {
 		return fmt.Errorf("the leader's work did not end in time: %w", ctx.Err())
 	}
 	inc := n.incarnation.Load()
-	if inc == 0 {
+	if inc == 0 || n.removed.Load() {
 		return nil
 	}
-	if _, err := n.Apply(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: inc}); err != nil && !errors.Is(err, fsm.NotMember) {
-		return fmt.Errorf("leaving the view: %w", err)
+	// Without a leader the view learns of the leaving by this node's silence.
+	ctx, cancel := context.WithTimeout(ctx, outOfContact)
+	defer cancel()
+	if n.peers != nil {
+		if err := n.handOver(ctx); err != nil {
+			n.log.Debug("leaving as the leader", "err", err) // there is no other voter, perhaps
+		}
 	}
-	return nil
+	err := error(nil)
+	for wait := pollReady; ; wait = min(2*wait, firstRetry) {
+		if _, err = n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: inc}); err == nil || errors.Is(err, fsm.NotMember) {
+			return nil
+		}
+		if !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrNotLeader) || sleep(ctx, wait) != nil {
+			return fmt.Errorf("leaving the view: %w", err)
+		}
+	}
 }
 
 // Close leaves, then ends raft and closes its data. ctx bounds the leaving; the rest is quick and always done.
@@ -147,8 +221,15 @@ func (n *Node) leave(ctx context.Context) error {
 func (n *Node) Close(ctx context.Context) error {
 	n.closing.Do(func() {
 		left := n.Leave(ctx)
-		// Its future closes the transport too.
-		n.closeErr = errors.Join(left, n.raft.Shutdown().Error(), n.store.close())
+		n.stop()
+		var peers error
+		if n.peers != nil {
+			peers = n.peers.close()
+		}
+		// The shutdown's future closes the transport too.
+		n.closeErr = errors.Join(left, n.raft.Shutdown().Error(), peers, n.link.close())
+		n.enlists.Wait()
+		n.closeErr = errors.Join(n.closeErr, n.store.close())
 	})
 	return n.closeErr
 }

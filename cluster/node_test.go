@@ -98,7 +98,7 @@ func TestFirstStart(t *testing.T) {
 		t.Errorf("status %+v of term %+v", s, term)
 	}
 	want := fsm.Member{ID: "n1", Incarnation: s.Incarnation, RaftAddr: s.RaftAddr, ActorAddr: "127.0.0.1:7001", Version: "test",
-		HashVersion: fsm.HashVersion, Voter: true}
+		HashVersion: fsm.HashVersion}
 	if len(s.Members) != 1 || s.Members[0] != want {
 		t.Errorf("members %+v, want %+v", s.Members, want)
 	}

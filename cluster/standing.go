@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,9 +10,6 @@ import (
 
 // outOfContact is how long a node without its leader may still believe its view. After that others may own its rooms.
 const outOfContact = 3 * time.Second
-
-// ErrOutOfContact means that this node has not heard of a leader for 3 s: it takes no work, since others may do it.
-var ErrOutOfContact = errors.New("out of contact with the leader")
 
 // Standing is what fences this node's writes: cheap enough to be asked for with every message.
 type Standing struct {

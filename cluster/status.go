@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -35,29 +36,52 @@ type Status struct {
 	// Epoch and Members are the view's.
 	Epoch   uint64
 	Members []fsm.Member
+	// Servers are raft's, voters or not, whether in the view or away.
+	Servers []Server
 	// ServiceRunning is the service switch.
 	ServiceRunning bool
 }
+
+// Server is a node of raft's configuration.
+type Server struct {
+	ID, RaftAddr string
+	Voter        bool
+}
+
+// ID is this node's.
+func (n *Node) ID() string { return n.cfg.NodeID }
 
 // Status is a moment's picture; its parts are read one after another.
 func (n *Node) Status() Status {
 	state := n.State()
 	_, leader := n.raft.LeaderWithID()
-	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), RaftAddr: n.raftAddr, Leader: string(leader),
+	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), RaftAddr: n.link.addr, Leader: string(leader),
 		Term: n.raft.CurrentTerm(), Token: state.Token(), RaftState: n.raft.State().String(), SinceContact: n.sinceContact(),
 		Generation: state.Generation, Epoch: state.View.Epoch, Members: state.View.Members, ServiceRunning: state.Running()}
+	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
+		for _, one := range servers.Configuration().Servers {
+			s.Servers = append(s.Servers, Server{ID: string(one.ID), RaftAddr: string(one.Address), Voter: one.Suffrage == raft.Voter})
+		}
+	}
 	n.mu.Lock()
 	s.Established = n.current != nil
 	n.mu.Unlock()
 	return s
 }
 
+// sinceContact counts the own leadership as contact: who has just handed it over, or lost it, has heard of nobody else for
+// as long as it led. It is noted whenever somebody asks, and by the steward.
 func (n *Node) sinceContact() time.Duration {
 	last := n.raft.LastContact()
-	switch {
-	case n.raft.State() == raft.Leader:
+	if n.raft.State() == raft.Leader {
+		now := time.Now()
+		n.led.Store(&now)
 		return 0
-	case last.IsZero():
+	}
+	if led := n.led.Load(); led != nil && led.After(last) {
+		last = *led
+	}
+	if last.IsZero() {
 		return -1
 	}
 	return time.Since(last)
@@ -70,16 +94,14 @@ func (n *Node) State() fsm.State { return n.fsm.State().Clone() }
 // Changed is closed at the next change of State: take it, then read State, then wait.
 func (n *Node) Changed() <-chan struct{} { return n.fsm.Changed() }
 
-// Ready is nil while there is a leader and this process, by its own state, is in the view. The error says what
-// is missing.
+// Ready is nil while this node is in contact with a leader (an election is no loss of contact yet) and this process, by
+// its own state, is in the view. The error says what is missing.
 func (n *Node) Ready() error {
 	if err := n.fsm.Err(); err != nil {
 		return fmt.Errorf("the raft log cannot be applied: %w", err)
 	}
-	if _, leader := n.raft.LeaderWithID(); leader == "" {
-		return ErrNoLeader
-	}
-	if n.member(n.fsm.State().View) {
+	contact := n.InContact()
+	if contact == nil && n.member(n.fsm.State().View) {
 		return nil
 	}
 	n.mu.Lock()
@@ -87,7 +109,7 @@ func (n *Node) Ready() error {
 	if n.waiting != nil {
 		return n.waiting
 	}
-	return ErrNotJoined
+	return cmp.Or(contact, ErrNotJoined)
 }
 
 // WaitReady returns nil once the node is Ready; when ctx ends first, what was missing.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,9 @@ const (
 	nodeIDKey = "rollcall.node-id"
 	// termKey is where hashicorp/raft keeps its current term.
 	termKey = "CurrentTerm"
+	// votedKey is where it keeps the last term in which it voted.
+	votedKey   = "LastVoteTerm"
+	promiseKey = "rollcall.founder"
 )
 
 // storage is what raft keeps.
@@ -127,24 +131,59 @@ func (s *storage) checkSnapshot() error {
 	return nil
 }
 
-// bootstrap makes a fresh store that of a one-node cluster, and leaves any other alone.
-func (s *storage) bootstrap(conf *raft.Config, transport raft.Transport) error {
+// fresh tells whether nothing of a cluster is stored: no log, no snapshot, no vote. What a process killed within its
+// bootstrap leaves is a term and nothing else; raft would neither bootstrap that again nor ever elect, and as nobody has
+// voted yet, the term goes.
+func (s *storage) fresh() (bool, error) {
 	last, err := s.logs.LastIndex()
 	if err != nil {
-		return fmt.Errorf("reading the log: %w", err)
+		return false, fmt.Errorf("reading the log: %w", err)
 	}
 	snaps, err := s.snaps.List()
 	if err != nil {
-		return fmt.Errorf("listing snapshots: %w", err)
+		return false, fmt.Errorf("listing snapshots: %w", err)
 	}
-	if last > 0 || len(snaps) > 0 {
-		return nil
+	voted, err := s.stable.GetUint64([]byte(votedKey))
+	if err != nil && !absent(err) {
+		return false, fmt.Errorf("reading the last vote: %w", err)
 	}
-	// A process killed within its bootstrap leaves a term and nothing else. Raft would neither bootstrap that again
-	// nor ever elect; and as nobody has voted yet, the term may go.
+	if last > 0 || len(snaps) > 0 || voted > 0 {
+		return false, nil
+	}
 	if err := s.stable.SetUint64([]byte(termKey), 0); err != nil {
-		return fmt.Errorf("writing the term: %w", err)
+		return false, fmt.Errorf("writing the term: %w", err)
 	}
-	self := raft.Server{Suffrage: raft.Voter, ID: conf.LocalID, Address: transport.LocalAddr()}
-	return raft.BootstrapCluster(conf, s.logs, s.stable, s.snaps, transport, raft.Configuration{Servers: []raft.Server{self}})
+	return true, nil
+}
+
+// promised is the founder that this node has promised to follow; zero without one.
+func (s *storage) promised() (server, error) {
+	data, err := s.stable.Get([]byte(promiseKey))
+	if absent(err) || err == nil && len(data) == 0 {
+		return server{}, nil
+	}
+	if err != nil {
+		return server{}, fmt.Errorf("reading the promise: %w", err)
+	}
+	var p server
+	if err := json.Unmarshal(data, &p); err != nil {
+		return server{}, fmt.Errorf("reading the promise: %w", err)
+	}
+	return p, nil
+}
+
+func (s *storage) promise(to server) error {
+	data, err := json.Marshal(to)
+	if err == nil {
+		err = s.stable.Set([]byte(promiseKey), data)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the promise: %w", err)
+	}
+	return nil
+}
+
+// absent tells whether a stable store has no such key: each says so in words of its own.
+func absent(err error) bool {
+	return err != nil && (errors.Is(err, raftboltdb.ErrKeyNotFound) || err.Error() == "not found")
 }

@@ -168,19 +168,6 @@ func TestNewerEntryKeepsTheNodeFromServing(t *testing.T) {
 	eventually(t, "the restarted node says so", func() bool { return errors.Is(again.Ready(), fsm.ErrNewer) })
 }
 
-func TestDataDirOfALargerCluster(t *testing.T) {
-	t.Parallel()
-	cfg := config(t.TempDir())
-	n := openReady(t, cfg)
-	if err := n.raft.AddNonvoter("n2", "127.0.0.1:1", 0, time.Second).Error(); err != nil {
-		t.Fatal(err)
-	}
-	shut(t, n)
-	if err := refused(t, cfg); !errors.Is(err, ErrMultiNode) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestRaftPortInUse(t *testing.T) {
 	t.Parallel()
 	first := openReady(t, config(t.TempDir()))

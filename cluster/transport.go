@@ -2,35 +2,66 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
-// newTransport listens for raft.
-func newTransport(ctx context.Context, cfg Config, log hclog.Logger) (raft.Transport, error) {
+// link is this node's place on the network: raft's transport and the peers' HTTP share one listener. Without a
+// network (a Config without RaftAddr) it has the transport only.
+type link struct {
+	transport raft.Transport
+	mux       *mux // nil without a network
+	dialer    dialer
+	addr      string // what other nodes dial
+	// closed keeps raft's messages out: a node that has lost its data must not vote by its old name before it was
+	// taken in anew.
+	closed *atomic.Bool
+}
+
+func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) {
 	if cfg.RaftAddr == "" {
 		_, t := raft.NewInmemTransport(raft.ServerAddress(cfg.NodeID))
-		return t, nil
+		return &link{transport: t, addr: cfg.NodeID, closed: &atomic.Bool{}}, nil
 	}
 	addr, err := listenAddr(cfg)
 	if err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", addr)
+	network := cfg.Network
+	if network == nil {
+		network = tcp{}
+	}
+	listener, err := network.Listen(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("--raft-addr %s: %w", cfg.RaftAddr, err)
 	}
-	stream := streamLayer{Listener: listener, advertise: cfg.RaftAdvertise}
-	if stream.advertise == "" {
-		stream.advertise = listener.Addr().String()
+	l := &link{mux: newMux(listener, cfg.ServerTLS, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
+		addr: cfg.RaftAdvertise, closed: &atomic.Bool{}}
+	if l.addr == "" {
+		l.addr = listener.Addr().String()
 	}
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")}), nil
+	stream := streamLayer{branch: l.mux.raft, dialer: l.dialer, advertise: l.addr, closed: l.closed}
+	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")})
+	return l, nil
+}
+
+func (l *link) close() error {
+	err := error(nil)
+	if c, ok := l.transport.(raft.WithClose); ok {
+		err = c.Close()
+	}
+	if l.mux != nil {
+		err = errors.Join(err, l.mux.Close())
+	}
+	return err
 }
 
 // listenAddr keeps raft off the network unless it was told otherwise: whoever reaches its port can end the cluster.
@@ -48,8 +79,8 @@ func listenAddr(cfg Config) (string, error) {
 	}
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || ip.IsLoopback()
-	if !loopback && !cfg.Insecure {
-		return "", fmt.Errorf("--raft-addr %s can be reached by other machines without TLS: use 127.0.0.1:%s, or set --insecure", cfg.RaftAddr, port)
+	if !loopback && !cfg.Insecure && cfg.ServerTLS == nil {
+		return "", fmt.Errorf("--raft-addr %s can be reached by other machines without TLS: use 127.0.0.1:%s, or give --tls-ca, --tls-cert and --tls-key, or set --insecure", cfg.RaftAddr, port)
 	}
 	if cfg.RaftAdvertise == "" && ip != nil && ip.IsUnspecified() {
 		return "", fmt.Errorf("--raft-addr %s names no host: set --raft-advertise to what other nodes can reach", cfg.RaftAddr)
@@ -57,11 +88,24 @@ func listenAddr(cfg Config) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// streamLayer is raft's way to other nodes; TLS goes in here. It advertises names as they are, so that a node
-// whose name resolves to another address after a restart is still the same.
+// streamLayer is raft's way to other nodes. It advertises names as they are, so that a node whose name resolves to
+// another address after a restart is still the same.
 type streamLayer struct {
-	net.Listener
+	*branch
+	dialer    dialer
 	advertise string
+	closed    *atomic.Bool
+}
+
+// Accept implements net.Listener.
+func (s streamLayer) Accept() (net.Conn, error) {
+	for {
+		conn, err := s.branch.Accept()
+		if err != nil || !s.closed.Load() {
+			return conn, err
+		}
+		_ = conn.Close()
+	}
 }
 
 // Addr implements net.Listener with what other nodes dial.
@@ -69,7 +113,9 @@ func (s streamLayer) Addr() net.Addr { return hostPort(s.advertise) }
 
 // Dial implements raft.StreamLayer.
 func (s streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return net.DialTimeout("tcp", string(address), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return s.dialer.dial(ctx, string(address), protoRaft)
 }
 
 type hostPort string

@@ -12,7 +12,7 @@ import (
 // fields raises the number: unknown fields are refused, never dropped.
 const (
 	commandVersion  = 1
-	snapshotVersion = 1
+	snapshotVersion = 2
 )
 
 var (
@@ -63,6 +63,8 @@ func Decode(data []byte) (Command, error) {
 		return decodeArgs[Join](e)
 	case Leave{}.op():
 		return decodeArgs[Leave](e)
+	case Remove{}.op():
+		return decodeArgs[Remove](e)
 	case SetService{}.op():
 		return decodeArgs[SetService](e)
 	case RecordReport{}.op():

@@ -36,13 +36,19 @@ type Join struct {
 	HTTPAddr    string `json:"httpAddr,omitempty"`
 	Version     string `json:"version,omitempty"`
 	HashVersion int    `json:"hashVersion"`
-	Voter       bool   `json:"voter"`
+	// Voter is of the first format; see Member.
+	Voter bool `json:"voter,omitempty"`
 }
 
 // Leave removes that incarnation only: a late Leave does not hit the process that has joined since.
 type Leave struct {
 	ID          string `json:"id"`
 	Incarnation uint64 `json:"incarnation"`
+}
+
+// Remove takes a node out of the view by an operator's hand. Its process is not to come back by itself.
+type Remove struct {
+	ID string `json:"id"`
 }
 
 // SetService switches the schedule of sync and cleanup.
@@ -107,6 +113,10 @@ func (c Join) apply(s *State, index uint64) Refusal {
 	} else {
 		members = slices.Insert(members, i, m)
 	}
+	if _, ok := s.Removed[c.ID]; ok {
+		s.Removed = maps.Clone(s.Removed)
+		delete(s.Removed, c.ID)
+	}
 	s.look(newView(index, members))
 	return ""
 }
@@ -119,6 +129,24 @@ func (c Leave) apply(s *State, index uint64) Refusal {
 		return NotMember
 	}
 	s.look(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
+	return ""
+}
+
+func (Remove) op() string { return "remove" }
+
+func (c Remove) apply(s *State, index uint64) Refusal {
+	if c.ID == "" {
+		return Invalid
+	}
+	removed := maps.Clone(s.Removed)
+	if removed == nil {
+		removed = map[string]uint64{}
+	}
+	removed[c.ID] = index
+	s.Removed = removed
+	if i, ok := s.View.find(c.ID); ok {
+		s.look(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
+	}
 	return ""
 }
 

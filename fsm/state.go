@@ -37,8 +37,8 @@ type Member struct {
 	Version string `json:"version,omitempty"`
 	// HashVersion is the newest ownership hash that the member knows.
 	HashVersion int `json:"hashVersion"`
-	// Voter tells whether the member also votes in raft.
-	Voter bool `json:"voter"`
+	// Voter is of the first format, where it told of raft's configuration, which knows better.
+	Voter bool `json:"voter,omitempty"`
 }
 
 // View is one immutable membership. Never change the Members of a View that you were given.
@@ -108,8 +108,10 @@ type State struct {
 	Generation uint64 `json:"generation"`
 	View       View   `json:"view"`
 	// Past are the views before, oldest first, at most pastViews of them.
-	Past   []View `json:"past,omitempty"`
-	Leader Claim  `json:"leader"`
+	Past []View `json:"past,omitempty"`
+	// Removed are the nodes that an operator has removed and that have not joined since: at which log index.
+	Removed map[string]uint64 `json:"removed,omitempty"`
+	Leader  Claim             `json:"leader"`
 	// Stopped is the service switch, so named that a new cluster runs.
 	Stopped bool            `json:"stopped"`
 	Reports map[Kind]Report `json:"reports,omitempty"`
@@ -128,7 +130,7 @@ func (s State) Clone() State {
 	for i := range s.Past {
 		s.Past[i].Members = slices.Clone(s.Past[i].Members)
 	}
-	s.Reports = maps.Clone(s.Reports)
+	s.Removed, s.Reports = maps.Clone(s.Removed), maps.Clone(s.Reports)
 	for kind, report := range s.Reports {
 		report.JSON = slices.Clone(report.JSON)
 		s.Reports[kind] = report

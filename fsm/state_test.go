@@ -14,7 +14,7 @@ import (
 // anyCommand draws commands over few ids, indexes and generations, so that they meet.
 func anyCommand(t *rapid.T, s State) Command {
 	id := rapid.SampledFrom([]string{"n1", "n2", "n3"}).Draw(t, "id")
-	switch rapid.IntRange(0, 6).Draw(t, "op") {
+	switch rapid.IntRange(0, 7).Draw(t, "op") {
 	case 0:
 		return Found{Generation: rapid.Uint64Range(0, 9).Draw(t, "generation")}
 	case 1:
@@ -26,6 +26,8 @@ func anyCommand(t *rapid.T, s State) Command {
 		return Leave{ID: id, Incarnation: m.Incarnation - rapid.Uint64Range(0, 1).Draw(t, "late")}
 	case 5:
 		return SetService{Running: rapid.Bool().Draw(t, "running")}
+	case 6:
+		return Remove{ID: id}
 	default:
 		token := s.Token()
 		token.Index -= rapid.Uint64Range(0, 1).Draw(t, "stale")
@@ -107,6 +109,11 @@ func checkStep(t *rapid.T, before, after State, cmd Command, res Result, index u
 	case Leave:
 		if _, ok := after.View.Member(c.ID); ok || after.View.Epoch <= before.View.Epoch {
 			t.Fatalf("leave kept the member, or epoch %d", after.View.Epoch)
+		}
+	case Remove:
+		_, was := before.View.Member(c.ID)
+		if _, ok := after.View.Member(c.ID); ok || (after.View.Epoch > before.View.Epoch) != was || after.Removed[c.ID] != index {
+			t.Fatalf("remove at %d of a member (%v): epoch %d, removed %v", index, was, after.View.Epoch, after.Removed)
 		}
 	default:
 		if after.View.Epoch != before.View.Epoch {

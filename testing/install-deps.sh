@@ -3,13 +3,14 @@
 set -euo pipefail
 
 missing=()
-for package in redis-server chromium; do # each brings a command of its own name
-	command -v "$package" >/dev/null || missing+=("$package")
-done
-[ "${#missing[@]}" -eq 0 ] && exit 0
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v chromium >/dev/null || missing+=(chromium) # testing/browser drives it
+# Where there are containers, testing/compose puts busybox into an image, for its wget.
+if command -v docker >/dev/null && ! command -v busybox >/dev/null; then missing+=(busybox-static); fi
+[ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
-	echo "the tests need ${missing[*]} on the PATH (redis-server 6.2 or newer): install with your package manager" >&2
+	echo "the tests need ${missing[*]} on the PATH (Redis 6.2 or newer): install it with your package manager" >&2
 	exit 1
 fi
 as_root=()

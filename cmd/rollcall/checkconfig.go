@@ -36,7 +36,7 @@ listed one a line, with exit code 2.`,
 	addSettingFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := loadNode(cmd.Flags(), a.environ, forServe)
+		loaded, err := load(cmd.Flags(), a.environ, forServe)
 		if asJSON {
 			return errors.Join(printJSON(a.stdout, checked(loaded, err)), err)
 		}

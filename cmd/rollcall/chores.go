@@ -22,6 +22,15 @@ func (n *daemon) startChores() {
 	n.end = end
 	n.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
 	n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
+	n.chores.Go(func() { n.shareBudget(ctx) })
+	n.chores.Go(func() { n.tellReadiness(ctx) })
+	n.chores.Go(func() {
+		select {
+		case err := <-n.cluster.Failure():
+			n.fail(err)
+		case <-ctx.Done():
+		}
+	})
 }
 
 func (n *daemon) repeat(ctx context.Context, every time.Duration, chore func(context.Context)) {
@@ -60,5 +69,46 @@ func (n *daemon) housekeeping(ctx context.Context) error {
 		if err != nil || dropped == 0 { // a batch may drop fewer: those that it gave more time
 			return err
 		}
+	}
+}
+
+const (
+	readinessEvery = 500 * time.Millisecond
+	// readinessAgain is how long a node is not ready before it says so once more.
+	readinessAgain = 30 * time.Second
+)
+
+// tellReadiness logs when this node begins or ceases to take webhooks, and now and then why it still does not.
+func (n *daemon) tellReadiness(ctx context.Context) {
+	begun, ready, said := time.Now(), false, time.Time{}
+	for pause(ctx, readinessEvery) {
+		try, cancel := context.WithTimeout(ctx, choreTimeout)
+		err := n.members.health.Ready(try)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && !ready:
+			n.log.Info("ready: this node takes webhooks", "after", time.Since(begun).Round(time.Millisecond))
+			ready = true
+		case err != nil && (ready || time.Since(said) > readinessAgain && time.Since(begun) > 2*readinessEvery):
+			if ready {
+				begun = time.Now()
+			}
+			ready, said = false, time.Now()
+			n.log.Warn("not ready: this node answers webhooks with 503", "why", err)
+		}
+	}
+}
+
+// pause waits and tells whether to go on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

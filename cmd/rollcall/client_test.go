@@ -101,6 +101,8 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/rooms/a%20b%3F%23", roomAnswer, []string{"room", "a b?#", "--json"}},
 		{"GET /api/rooms?name=a%2Fb", `{"roomName":"a/b","participants":[]}`, []string{"room", "a/b"}},
 		{"", "", []string{"room", "gone\nroom"}},
+		{"GET /readyz", `{"status":"ready"}`, []string{"ready"}},
+		{"GET /readyz", `{"status":"ready"}`, []string{"ready", "--json"}},
 	}
 	var b strings.Builder
 	for _, tt := range tests {
@@ -173,6 +175,24 @@ func TestRefusals(t *testing.T) {
 		}
 		if strings.Contains(o.errOut, testToken) {
 			t.Errorf("the token is shown: %s", o.errOut)
+		}
+		srv.Close()
+	}
+}
+
+func TestReadySaysWhyNot(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":"Draining"}`:  "does not serve: it is stopping",
+		`{"error":"Not ready"}`: "does not serve: it has no leader, is no member yet, or its Redis does not answer",
+		`{"error":"\u001b[2J"}`: `does not serve: "\x1b[2J"`,
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, body)
+		}))
+		o := command(t, deps{}, nil, "ready", "--addr", srv.URL)
+		if o.code != exitFailed || o.out != "" || !strings.HasPrefix(o.errOut, "rollcall: "+srv.URL+" "+want) || strings.Count(o.errOut, "\n") != 1 {
+			t.Errorf("%s: %+v", body, o)
 		}
 		srv.Close()
 	}

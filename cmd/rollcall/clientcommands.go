@@ -32,7 +32,7 @@ type ask func(ctx context.Context, c *client.Client, asJSON bool) error
 func (a *app) clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		a.statusCommand(), a.syncCommand(), a.cleanupCommand(), a.fullSyncCommand(),
-		a.startCommand(), a.stopCommand(), a.roomsCommand(), a.roomCommand(),
+		a.startCommand(), a.stopCommand(), a.roomsCommand(), a.roomCommand(), a.clusterCommand(), a.readyCommand(),
 	}
 }
 

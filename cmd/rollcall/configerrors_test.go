@@ -25,7 +25,7 @@ func wrongValues() []string {
 		"redis-url=redis://u:%zzhunter2@x", "redis-url=redis://x?password=hunter2", "redis-url=redis://x?cluster=hunter2",
 		"redis-url=redis+cluster://u:hunter2@x/1", "redis-url=redis+sentinel://u:hunter2@x", "redis-url=unix://hunter2",
 		"redis-url=redis+://hunter2", "redis-url=redis://x?%zz=hunter2",
-		"redis-hash-tags=maybe", "change-feed=maybe", "change-feed-max=1",
+		"redis-hash-tags=maybe", "change-feed=maybe", "change-feed-max=1", "timeline=maybe",
 		"http-addr=8080", "http-addr=:99999", "http-addr=:7000", "http-advertise=:8080", "admin-token=hunter2 hunter2", "metrics-public=2",
 		"cors-origins=*", "cors-origins=https://a.example/", "cors-origins=https://a.example:443", "cors-origins=HTTPS://a.example", "cors-origins=null",
 		"cors-origins=https://u@a.example", "cors-origins=https://a.example,ftp://b", "cors-origins=https://a.example:",

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/httpapi"
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/internal/remote"
 )
 
 // syncJitter spreads the syncs, so that those of several clusters do not hit one LiveKit in step.
@@ -33,21 +33,33 @@ type daemon struct {
 	store    *redisstore.Store
 	livekit  *livekit.Client
 	meters   *meters
+	stats    *stats
 	own      *ownership
 	host     *actors.Host
+	router   *actors.Router
 	admin    *admin
+	members  *members
+	remote   *remote.Remote // nil where there are no others
 	http     *httpapi.Server
 	listener net.Listener
 	cluster  *cluster.Node
 	chores   sync.WaitGroup
 	end      context.CancelFunc // of the chores
 	failed   chan error         // what ends the node before its time
+
+	serverTLS *tls.Config // between nodes, as is clientTLS; nil without
+	clientTLS *peerClient
 }
 
 // startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
 func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, error) {
 	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1)}
-	for _, start := range []func(context.Context) error{n.listen, n.openRedis, n.openLiveKit, n.openRooms, n.openHTTP, n.openCluster} {
+	var err error
+	if n.serverTLS, n.clientTLS, err = peerTLS(c.PeerTLS, log); err != nil {
+		return nil, err
+	}
+	for _, start := range []func(context.Context) error{n.listen, n.openRedis, n.openLiveKit, n.openRooms,
+		n.openPeers, n.openHTTP, n.openCluster} {
 		if err := start(ctx); err != nil {
 			n.abandon()
 			return nil, err
@@ -56,10 +68,18 @@ func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, erro
 	n.startChores()
 	go func() {
 		if err := n.http.Serve(n.listener); err != nil {
-			n.failed <- err
+			n.fail(err)
 		}
 	}()
 	return n, nil
+}
+
+// fail ends the node, for the first reason that there is.
+func (n *daemon) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
 }
 
 // listen comes first: a port that is taken should stop the start before anything else happened.
@@ -81,6 +101,10 @@ func portTaken(err error) error {
 }
 
 func (n *daemon) openRedis(ctx context.Context) error {
+	name, err := n.name()
+	if err != nil {
+		return err
+	}
 	target := n.config.Redis
 	if target.Mode == RedisEmbedded {
 		e, err := startEmbedded("127.0.0.1:0")
@@ -95,11 +119,11 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		}
 		n.log.Log(ctx, level, "no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
 	}
-	store, err := openStore(n.config, target, n.log)
+	store, err := openStore(n.config, target, name, n.log)
 	if err != nil {
 		return err
 	}
-	n.store = store
+	n.store, n.stats = store, newStats(name, time.Now)
 	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
 	defer cancel()
 	err = store.Ping(ctx)
@@ -116,6 +140,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 func (n *daemon) openLiveKit(context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	n.meters = newMeters(registry)
+	n.meters.observe(n.own)
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
 		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.meters.request})
@@ -129,20 +154,40 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	clock := actors.NewSystemClock()
 	rooms := livekitRooms{n.livekit}
 	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
-		Observer: n.meters, Log: n.log})
+		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log})
 	if err != nil {
 		return err
 	}
-	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router(), Clock: clock, Log: n.log,
-		StaleAfter: n.config.StaleAfter, Housekeeping: n.housekeeping})
+	n.router = actors.NewRouter(n.own, n.peer)
+	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router, Clock: clock, Log: n.log,
+		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
+	n.members = &members{admin: n.admin, health: health{n.own, n.store}, rooms: n.meters.actors}
 	return nil
 }
 
-// router knows one node, this one. Every node of a view that has others is reached through internal/remote.
-func (n *daemon) router() *actors.Router {
-	return actors.NewRouter(n.own, func(actors.Place) (actors.Owner, bool) { return n.host, true })
+// openPeers opens the way to the rooms of other nodes, and theirs to the rooms here. What is alone for good has none.
+func (n *daemon) openPeers(context.Context) (err error) {
+	if n.config.DataDir == "" {
+		return nil
+	}
+	c := remote.Config{Listen: n.config.ActorAddr, Advertise: n.config.ActorAdvertise, Host: n.host, Epoch: n.own.Epoch, Log: n.log}
+	if n.clientTLS != nil {
+		c.ServerTLS, c.ClientTLS = n.serverTLS, n.clientTLS.credentials()
+	}
+	n.remote, err = remote.Open(c)
+	if err != nil {
+		return fmt.Errorf("--actor-addr, %s: %w", envName("actor-addr"), err)
+	}
+	return nil
+}
+
+func (n *daemon) actorAddr() string {
+	if n.remote == nil {
+		return ""
+	}
+	return n.remote.Addr()
 }
 
 func (n *daemon) openHTTP(context.Context) error {
@@ -160,38 +205,10 @@ func (n *daemon) openHTTP(context.Context) error {
 		CORSOrigins: n.config.CORSOrigins,
 		TLSCert:     n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
 		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
-		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: deliverer{n.router()}, Admin: n.admin,
-			Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: health{n.own, n.store}})
+		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
+			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,
+			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.own}})
 	return err
-}
-
-// openCluster comes last: its tasks begin at once and need all the rest.
-func (n *daemon) openCluster(ctx context.Context) error {
-	id, dir := n.config.NodeID, n.config.DataDir
-	if dir != "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return fmt.Errorf("--node-id, %s: the host has no name: %w", envName("node-id"), err)
-		}
-		if id, err = nodeID(n.config, host); err != nil {
-			return err
-		}
-	}
-	raftAddr := n.config.RaftAddr
-	if dir == "" {
-		raftAddr = ""
-	}
-	opened, err := cluster.Open(ctx, cluster.Config{NodeID: id, DataDir: dir, RaftAddr: raftAddr,
-		RaftAdvertise: n.config.RaftAdvertise, ActorAddr: cmp.Or(n.config.ActorAdvertise, n.config.ActorAddr),
-		HTTPAddr: cmp.Or(n.config.HTTPAdvertise, n.listener.Addr().String()),
-		Version:  buildVersion().Version, BootstrapExpect: n.config.BootstrapExpect, Join: n.config.Join,
-		Insecure: n.config.Insecure, Generation: n.generation, Tasks: n.tasks(), Logger: n.log})
-	if err != nil {
-		return err
-	}
-	n.cluster = opened
-	n.own.open(opened)
-	return nil
 }
 
 // generation is ours while this Redis has seen no later one. A new cluster's, and that of a node that starts after another
@@ -277,6 +294,11 @@ func (n *daemon) close(ctx context.Context) error {
 	}
 	if n.cluster != nil {
 		time.Sleep(linger)
+	}
+	if n.remote != nil {
+		note(n.remote.Stop(ctx))
+	}
+	if n.cluster != nil {
 		note(n.cluster.Close(ctx))
 	}
 	if n.livekit != nil {

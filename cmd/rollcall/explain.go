@@ -67,6 +67,8 @@ func explainStatus(e *client.Error, base string, f clientFlags) string {
 		return fmt.Sprintf("%s cannot do that now (it says: %s): try again in %s; if it lasts, the node has no leader or no Redis: see /readyz and its log", base, said, again)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return fmt.Sprintf("%s does not know that request (it says: %s): check --addr (ROLLCALL_ADDR), or the node is of another version", base, said)
+	case http.StatusConflict:
+		return base + " refuses: " + said
 	case http.StatusBadRequest:
 		if e.Message == "" {
 			return base + " does not understand the request: is it another server, or does it want https:// in --addr (ROLLCALL_ADDR)?"

@@ -57,7 +57,14 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.clientCommands()...)
 	root.AddCommand(a.versionCommand(), a.genDocsCommand())
 	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
+	a.mark(root.Commands())
+	return root
+}
+
+// mark lets every command note that it has started.
+func (a *app) mark(commands []*cobra.Command) {
+	for _, cmd := range commands {
+		a.mark(cmd.Commands())
 		run := cmd.RunE
 		if run == nil {
 			// completion without a shell: cobra would show help for a shell that
@@ -69,7 +76,6 @@ Look at it:  rollcall status`,
 			return run(cmd, args)
 		}
 	}
-	return root
 }
 
 // The headings under which the help lists the commands.
@@ -79,7 +85,7 @@ const (
 )
 
 func (a *app) nodeCommands() []*cobra.Command {
-	return []*cobra.Command{a.serveCommand(), a.devCommand(), a.checkConfigCommand()}
+	return []*cobra.Command{a.serveCommand(), a.devCommand(), a.checkConfigCommand(), a.certCommand()}
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -94,7 +100,7 @@ environment or as a line "flag: value" in the file of --config.`,
 	}
 	addSettingFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := loadNode(cmd.Flags(), a.environ, forServe)
+		loaded, err := load(cmd.Flags(), a.environ, forServe)
 		if err != nil {
 			return err
 		}
@@ -122,9 +128,12 @@ LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`
 		if o.Participants < 0 || o.Participants > 100 {
 			return &usageError{lines: []string{"--participants: give a number from 0 to 100"}}
 		}
-		loaded, err := loadNode(cmd.Flags(), a.environ, forDev)
+		loaded, err := load(cmd.Flags(), a.environ, forDev)
 		if err != nil {
 			return err
+		}
+		if !loaded.Config.alone() {
+			return &usageError{lines: []string{"dev runs one node: leave --bootstrap-expect, --join and the --*-advertise out. `make cluster` runs three"}}
 		}
 		loaded.warn(a.stderr)
 		return a.deps.Dev(cmd.Context(), loaded.Config, o, a.stdout, a.stderr)

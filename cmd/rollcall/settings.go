@@ -67,9 +67,9 @@ func liveKitSettings() []setting {
 	}
 	return []setting{
 		host, key, secret, keys,
-		number("livekit-concurrency", "16", groupLiveKit, "how many requests to LiveKit may be in flight",
+		number("livekit-concurrency", "16", groupLiveKit, "how many requests to LiveKit this node may have in flight",
 			func(c *Config) *int { return &c.LiveKit.Concurrency }, 1, 1000),
-		rate("livekit-rate", "0", groupLiveKit, "requests per second to LiveKit at most; 0 is no limit, except 15 for a host of *.livekit.cloud",
+		rate("livekit-rate", "0", groupLiveKit, "requests per second to LiveKit at most, of all nodes together; 0 is no limit, except 15 for a host of *.livekit.cloud",
 			func(c *Config) *float64 { return &c.LiveKit.Rate }, 10000),
 		{
 			name: "count-kinds", kind: "list", def: "STANDARD,SIP", group: groupLiveKit, list: true,
@@ -95,6 +95,8 @@ func redisSettings() []setting {
 			func(c *Config) *bool { return &c.ChangeFeed }),
 		number("change-feed-max", "100000", groupRedis, "about how many entries the change feed keeps",
 			func(c *Config) *int64 { return &c.ChangeFeedMax }, 100, 100_000_000),
+		toggle("timeline", "true", groupRedis, "keep each room's last 100 changes with their causes; costs a commit some microseconds, and a room up to 15 KB of Redis",
+			func(c *Config) *bool { return &c.Timeline }),
 	}
 }
 

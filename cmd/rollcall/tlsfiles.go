@@ -2,9 +2,10 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
+
+	"github.com/rollcallhq/rollcall/internal/certfile"
 )
 
 // PeerTLS are the files by which nodes know each other; all or none are set.
@@ -15,18 +16,6 @@ type PeerTLS struct {
 // Enabled says whether nodes talk by TLS.
 func (t PeerTLS) Enabled() bool { return t.CAFile != "" && t.CertFile != "" && t.KeyFile != "" }
 
-func loadPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%q holds no PEM certificate", file)
-	}
-	return pool, nil
-}
-
 // HTTPTLS are the files of the public listener; both or none are set.
 type HTTPTLS struct {
 	CertFile, KeyFile string
@@ -36,7 +25,7 @@ type HTTPTLS struct {
 func checkTLS(c *Config, report func(name, problem string)) {
 	peers := []fileFlag{{"tls-ca", c.PeerTLS.CAFile}, {"tls-cert", c.PeerTLS.CertFile}, {"tls-key", c.PeerTLS.KeyFile}}
 	if complete(peers, report) {
-		if _, err := loadPool(c.PeerTLS.CAFile); err != nil {
+		if _, err := certfile.ReadPool(c.PeerTLS.CAFile); err != nil {
 			report("tls-ca", fmt.Sprintf("%v: give a readable PEM file with the authority's certificate", err))
 		}
 		checkPair(peers[1], peers[2], report)

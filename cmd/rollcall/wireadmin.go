@@ -40,64 +40,6 @@ type generations interface {
 // cycle is a sync or a cleanup under a term.
 type cycle func(context.Context, cluster.Term, actors.Options) (actors.Report, error)
 
-// leads runs an action under this node's term. The action goes on when the caller stops waiting.
-func (a *admin) leads(ctx context.Context, action func(context.Context, cluster.Term) error) error {
-	n, ok := a.own.cluster()
-	if !ok {
-		return httpapi.ErrNoLeader
-	}
-	err := n.Lead(ctx, action)
-	switch {
-	case errors.Is(err, cluster.ErrNoLeader), errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrTermEnded):
-		return fmt.Errorf("%w: %w", httpapi.ErrNoLeader, err)
-	case errors.Is(err, cluster.ErrOutcomeUnknown), errors.Is(err, cluster.ErrClosed):
-		return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
-	}
-	return err
-}
-
-// Sync implements httpapi.Admin.
-func (a *admin) Sync(ctx context.Context, o httpapi.Options) (out httpapi.Outcome, err error) {
-	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
-		r, err := a.runSync(ctx, term, actors.Options{DryRun: o.DryRun, Force: o.Force})
-		out = outcomeOf(r)
-		return err
-	})
-	return out, err
-}
-
-// Cleanup implements httpapi.Admin.
-func (a *admin) Cleanup(ctx context.Context, o httpapi.Options) (out httpapi.Outcome, err error) {
-	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
-		r, err := a.runCleanup(ctx, term, actors.Options{DryRun: o.DryRun, Force: o.Force})
-		out = outcomeOf(r)
-		return err
-	})
-	return out, err
-}
-
-// FullSync implements httpapi.Admin.
-func (a *admin) FullSync(ctx context.Context, o httpapi.Options) (synced, cleaned httpapi.Outcome, err error) {
-	err = a.leads(ctx, func(ctx context.Context, term cluster.Term) error {
-		s, c, err := a.sweep.FullSync(ctx, token(term.Token), actors.Options{DryRun: o.DryRun, Force: o.Force})
-		synced, cleaned = outcomeOf(s), outcomeOf(c)
-		if c.StartedAt.IsZero() {
-			return a.ended(ctx, term, fsm.KindSync, s, err) // it did not come to the cleanup
-		}
-		return errors.Join(a.ended(ctx, term, fsm.KindSync, s, nil), a.ended(ctx, term, fsm.KindCleanup, c, err))
-	})
-	return synced, cleaned, err
-}
-
-// SetService implements httpapi.Admin.
-func (a *admin) SetService(ctx context.Context, running bool) (bool, error) {
-	err := a.leads(ctx, func(ctx context.Context, _ cluster.Term) error {
-		result, err := a.own.node.Apply(ctx, fsm.SetService{Running: running})
-		return errors.Join(err, result.Err())
-	})
-	return running, err
-}
-
 // runSync runs a sync, and restores in Redis the generation that it may have lost.
 func (a *admin) runSync(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
 	a.restoreGeneration(ctx, term.Token.Generation)
@@ -159,25 +101,54 @@ func (a *admin) record(ctx context.Context, term cluster.Term, kind fsm.Kind, r 
 	return nil
 }
 
-// Status implements httpapi.Admin.
-func (a *admin) Status(context.Context) (httpapi.Status, error) {
+// Status implements httpapi.Admin. What only the leader knows is asked of it, and left out where it does not answer.
+func (a *admin) Status(ctx context.Context) (httpapi.Status, error) {
 	n, ok := a.own.cluster()
 	if !ok {
 		return httpapi.Status{}, httpapi.ErrUnavailable
 	}
-	now, state, next := n.Status(), n.State(), n.NextRuns()
-	return httpapi.Status{
+	now, state := n.Status(), n.State()
+	s := httpapi.Status{
 		Running: state.Running(), Node: now.ID, Leader: now.Leader, Term: now.Term,
 		SyncInterval: a.every[taskSync], CleanupInterval: a.every[taskCleanup],
-		NextSync: next[taskSync], NextCleanup: next[taskCleanup],
 		LastSync: lastReport(state, fsm.KindSync), LastCleanup: lastReport(state, fsm.KindCleanup),
-	}, nil
+	}
+	agenda := a.agenda(n)
+	if now.Leader != now.ID {
+		ctx, cancel := context.WithTimeout(ctx, askPeerTimeout)
+		defer cancel()
+		if n.CallLeader(ctx, agendaHandler, struct{}{}, &agenda) != nil {
+			return s, nil
+		}
+	}
+	s.NextSync, s.NextCleanup, s.Progress = agenda.NextSync, agenda.NextCleanup, agenda.Progress
+	return s, nil
+}
+
+func keptReport(state fsm.State, kind fsm.Kind) (r actors.Report, ok bool) {
+	kept, ok := state.Reports[kind]
+	if !ok || json.Unmarshal(kept.JSON, &r) != nil {
+		return actors.Report{}, false
+	}
+	return r, true
+}
+
+// held is for how many scheduled cycles in a row the breaker has held, by the last report that all nodes have.
+func (o *ownership) held() int {
+	n, ok := o.cluster()
+	if !ok {
+		return 0
+	}
+	last, ok := keptReport(n.State(), fsm.KindSync)
+	if !ok || !last.Scheduled || last.Held == nil {
+		return 0
+	}
+	return last.Held.Cycles
 }
 
 func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
-	var r actors.Report
-	kept, ok := state.Reports[kind]
-	if !ok || json.Unmarshal(kept.JSON, &r) != nil {
+	r, ok := keptReport(state, kind)
+	if !ok {
 		return nil
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,

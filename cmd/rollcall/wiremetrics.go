@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -21,16 +23,16 @@ type meters struct {
 	polls      *prometheus.CounterVec
 	crashes    prometheus.Counter
 	rooms      prometheus.Gauge
+	count      atomic.Int64 // the same
 	requests   *prometheus.CounterVec
 	waited     prometheus.Counter
 	cycles     *prometheus.CounterVec
 	cycleTime  *prometheus.HistogramVec
 	drift      *prometheus.CounterVec
+	converge   *prometheus.HistogramVec
 	held       *prometheus.GaugeVec
 	last       *prometheus.GaugeVec
 }
-
-var _ actors.Observer = (*meters)(nil)
 
 func newMeters(r *prometheus.Registry) *meters {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -60,7 +62,14 @@ func newMeters(r *prometheus.Registry) *meters {
 		Help: "Time from a room's commit to Redis' answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)})
 	m.cycleTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_cycle_seconds",
 		Help: "Duration of syncs and cleanups.", Buckets: prometheus.ExponentialBuckets(0.05, 2, 14)}, []string{"kind"})
-	r.MustRegister(m.commitTime, m.cycleTime, collectors.NewGoCollector(),
+	m.converge = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_converge_seconds",
+		Help: "Time from a change in LiveKit to its commit to Redis, by the commit's cause. For a webhook: since the participant's " +
+			"joinedAt, the room's creation, or (leaves and finishes) the event's createdAt, which has whole seconds: those show up " +
+			"to 1 s too long. For a sync: since the joinedAt or creation of what was missed, or, for what had gone, since the first look " +
+			"that did not show it: those show too short by up to a sync's interval. Changed metadata, lost writes and foreign " +
+			"changes have no known beginning and are not in it. LiveKit's clock is compared with this node's.",
+		Buckets: prometheus.ExponentialBuckets(0.005, 2, 20)}, []string{"cause"})
+	r.MustRegister(m.commitTime, m.cycleTime, m.converge, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -73,6 +82,21 @@ func (m *meters) Committed(cause reconcile.Cause, wrote bool, took time.Duration
 	}
 	m.commits.WithLabelValues(string(cause), did).Inc()
 	m.commitTime.Observe(took.Seconds())
+}
+
+// changed observes how long after the truth a commit came. A clock of LiveKit's that is ahead of ours gives 0.
+func (m *meters) changed(e actors.Effect) {
+	observe := func(since int64) {
+		if since != 0 {
+			m.converge.WithLabelValues(string(e.Cause)).Observe(float64(max(0, e.At-since)) / 1000)
+		}
+	}
+	if e.Changes > 0 {
+		observe(e.Since)
+	}
+	for _, d := range e.Drift {
+		observe(d.Since)
+	}
 }
 
 // Refused implements actors.Observer.
@@ -95,7 +119,13 @@ func (m *meters) Polled(ok bool) { m.polls.WithLabelValues(okOr(ok)).Inc() }
 func (m *meters) Crashed() { m.crashes.Inc() }
 
 // Rooms implements actors.Observer.
-func (m *meters) Rooms(n int) { m.rooms.Set(float64(n)) }
+func (m *meters) Rooms(n int) {
+	m.count.Store(int64(n))
+	m.rooms.Set(float64(n))
+}
+
+// actors is what Rooms was last told.
+func (m *meters) actors() int { return int(m.count.Load()) }
 
 func (m *meters) request(r livekit.Request) {
 	m.requests.WithLabelValues(r.Method, string(r.Outcome)).Inc()
@@ -125,4 +155,36 @@ func okOr(ok bool) string {
 		return "ok"
 	}
 	return "error"
+}
+
+// observe adds what the cluster tells of itself.
+func (m *meters) observe(own *ownership) {
+	gauge := func(name, help string, value func(cluster.Status) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_cluster_" + name, Help: help}, func() float64 {
+			n, ok := own.cluster()
+			if !ok {
+				return 0
+			}
+			return value(n.Status())
+		}))
+	}
+	gauge("is_leader", "1 on the node that leads with an established term.", func(s cluster.Status) float64 { return oneIf(s.Established) })
+	gauge("has_leader", "1 while this node knows of a leader.", func(s cluster.Status) float64 { return oneIf(s.Leader != "") })
+	gauge("members", "Nodes in the view, as this node knows it.", func(s cluster.Status) float64 { return float64(len(s.Members)) })
+	gauge("epoch", "Log index of the view, as this node knows it; nodes that differ for long do not see each other.",
+		func(s cluster.Status) float64 { return float64(s.Epoch) })
+	gauge("term", "Raft's term.", func(s cluster.Status) float64 { return float64(s.Term) })
+	gauge("leader_contact_seconds", "Time since this node heard of the leader; 0 on the leader, -1 when never.", func(s cluster.Status) float64 {
+		if s.SinceContact < 0 {
+			return -1
+		}
+		return s.SinceContact.Seconds()
+	})
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

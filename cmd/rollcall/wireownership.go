@@ -13,21 +13,26 @@ import (
 // ownership answers the rooms' questions from the cluster's view. The rooms are wired before the cluster is open, since
 // the cluster's tasks need them; until then nobody owns anything.
 type ownership struct {
-	opened chan struct{}
-	node   *cluster.Node // set before opened is closed
+	opened context.Context // ends when the cluster is open
+	open   func(*cluster.Node)
+	node   *cluster.Node // set before opened ends
 }
 
-func newOwnership() *ownership { return &ownership{opened: make(chan struct{})} }
-
-func (o *ownership) open(n *cluster.Node) {
-	o.node = n
-	close(o.opened)
+func newOwnership() *ownership {
+	o := &ownership{}
+	opened, end := context.WithCancel(context.Background())
+	o.opened = opened
+	o.open = func(n *cluster.Node) {
+		o.node = n
+		end()
+	}
+	return o
 }
 
 // wait returns once the cluster is open.
 func (o *ownership) wait(ctx context.Context) error {
 	select {
-	case <-o.opened:
+	case <-o.opened.Done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -35,12 +40,10 @@ func (o *ownership) wait(ctx context.Context) error {
 }
 
 func (o *ownership) cluster() (*cluster.Node, bool) {
-	select {
-	case <-o.opened:
-		return o.node, true
-	default:
+	if o.opened.Err() == nil {
 		return nil, false
 	}
+	return o.node, true
 }
 
 // Owner implements actors.Ownership.
@@ -101,7 +104,7 @@ func (o *ownership) Members() []actors.Place {
 func (o *ownership) View() context.Context {
 	n, ok := o.cluster()
 	if !ok {
-		return context.Background()
+		return o.opened
 	}
 	return n.ViewContext()
 }

@@ -32,9 +32,12 @@ const clientGone = 499
 // explain turns any error of a handler into the problem to answer with.
 func explain(err error) *problem {
 	var p *problem
+	var r Refused
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &r):
+		return &problem{status: http.StatusConflict, text: r.Reason, cause: err}
 	case errors.Is(err, ErrNoLeader):
 		return &problem{status: http.StatusServiceUnavailable, text: "The cluster has no leader now; try again shortly", retry: 1, cause: err}
 	case errors.Is(err, ErrBusy):

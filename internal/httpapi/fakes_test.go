@@ -39,6 +39,7 @@ type node struct {
 	status    Status
 	statusErr error
 	outcome   Outcome
+	cluster   ClusterStatus
 	actErr    error
 	acting    func(ctx context.Context) // called within each action
 	asked     []string
@@ -49,6 +50,13 @@ type node struct {
 
 	grants   map[string]Grant
 	readyErr error
+
+	timeline []reconcile.TimelineEntry
+	drift    []reconcile.DriftEntry
+	look     reconcile.Look
+	looking  func() // called within each look at LiveKit
+	stats    Stats
+	wire     wire
 }
 
 func (n *node) Admit(authorization string, _ time.Time) error {
@@ -125,6 +133,13 @@ func (n *node) FullSync(ctx context.Context, o Options) (Outcome, Outcome, error
 func (n *node) SetService(ctx context.Context, running bool) (bool, error) {
 	n.note(ctx, "service %t", running)
 	return running, n.actErr
+}
+
+func (n *node) Cluster(context.Context) (ClusterStatus, error) { return n.cluster, n.readErr }
+
+func (n *node) Remove(ctx context.Context, id string) error {
+	n.note(ctx, "remove %s", id)
+	return n.actErr
 }
 
 // Rooms has the name that comes last as its cursor.
@@ -220,7 +235,7 @@ func newRig(t testing.TB, n *node, change func(*Config)) *rig {
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := New(cfg, Ports{Verifier: n, Deliverer: n, Admin: n, Reader: n, Tokens: n, Health: n})
+	s, err := New(cfg, n.ports())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,18 +26,30 @@ var (
 	ErrBusy = errors.New("busy")
 )
 
+// Refused says why something may not be done as things stand. The caller reads it.
+type Refused struct{ Reason string }
+
+// Error is the reason.
+func (r Refused) Error() string { return r.Reason }
+
 // Ports is all that the API needs from the rest of the node.
 type Ports struct {
 	Verifier  Verifier
 	Deliverer Deliverer
 	Admin     Admin
+	Cluster   Cluster
 	Reader    Reader
 	Tokens    Tokens
 	Health    Health
+	History   History
+	LiveKit   LiveKit
+	Meter     Meter
+	Live      Live
 }
 
 func (p Ports) complete() bool {
-	return p.Verifier != nil && p.Deliverer != nil && p.Admin != nil && p.Reader != nil && p.Tokens != nil && p.Health != nil
+	return p.Verifier != nil && p.Deliverer != nil && p.Admin != nil && p.Cluster != nil && p.Reader != nil && p.Tokens != nil &&
+		p.Health != nil && p.History != nil && p.LiveKit != nil && p.Meter != nil && p.Live != nil
 }
 
 // Verifier checks webhooks.

@@ -273,40 +273,6 @@ func TestTLSReadsAChangedCertificate(t *testing.T) {
 	}
 }
 
-func TestCertificatesAreReadAgain(t *testing.T) {
-	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writePair(t, cert, key, "first.example")
-	synctest.Test(t, func(t *testing.T) {
-		pair, err := newCerts(cert, key, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := func() string {
-			c, err := pair.get(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c.Leaf.Subject.CommonName
-		}
-		if err := os.WriteFile(cert, []byte("half a file"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(certCheckEvery)
-		if got := name(); got != "first.example" {
-			t.Errorf("a broken file gave %s", got)
-		}
-		writePair(t, cert, key, "second-and-longer.example")
-		if got := name(); got != "first.example" {
-			t.Errorf("looked at the files at once: %s", got)
-		}
-		time.Sleep(certCheckEvery)
-		if got := name(); got != "second-and-longer.example" {
-			t.Errorf("got %s", got)
-		}
-	})
-}
-
 func writePair(t *testing.T, certFile, keyFile, name string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -331,7 +297,7 @@ func writePair(t *testing.T, certFile, keyFile, name string) {
 
 func TestNewRefuses(t *testing.T) {
 	n := &node{}
-	ports := Ports{Verifier: n, Deliverer: n, Admin: n, Reader: n, Tokens: n, Health: n}
+	ports := n.ports()
 	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	if _, err := New(Config{Log: log, Registry: reg}, Ports{}); err == nil {
 		t.Error("no ports")

@@ -66,6 +66,15 @@ type Status struct {
 	SyncInterval, CleanupInterval time.Duration
 	NextSync, NextCleanup         time.Time // zero: not scheduled, or not known here
 	LastSync, LastCleanup         *Report   // nil: none yet
+	Progress                      *Progress // of the running cycle; nil: none, or not known here
+}
+
+// Progress is how far a running cycle is: rooms looked at, of those to look at as far as is known.
+type Progress struct {
+	Kind      string    `json:"kind"` // sync or cleanup
+	StartedAt time.Time `json:"startedAt"`
+	Done      int       `json:"done"`
+	Of        int       `json:"of"`
 }
 
 // Build names the running program.
@@ -98,6 +107,7 @@ type statusAnswer struct {
 	NextCleanup     string        `json:"nextCleanup,omitempty"`
 	LastSync        *reportAnswer `json:"lastSync,omitempty"`
 	LastCleanup     *reportAnswer `json:"lastCleanup,omitempty"`
+	Progress        *Progress     `json:"progress,omitempty"`
 }
 
 type reportAnswer struct {
@@ -116,7 +126,7 @@ func tellStatus(s Status, now time.Time) statusAnswer {
 		Running: s.Running, Timestamp: stamp(now), Node: s.Node, Leader: s.Leader, Term: s.Term,
 		SyncInterval: s.SyncInterval.Milliseconds(), CleanupInterval: s.CleanupInterval.Milliseconds(),
 		NextSync: stampOrNone(s.NextSync), NextCleanup: stampOrNone(s.NextCleanup),
-		LastSync: tellReport(s.LastSync), LastCleanup: tellReport(s.LastCleanup),
+		LastSync: tellReport(s.LastSync), LastCleanup: tellReport(s.LastCleanup), Progress: s.Progress,
 	}
 }
 

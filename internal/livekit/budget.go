@@ -20,11 +20,12 @@ const (
 type budget struct {
 	slots   chan struct{}
 	limiter *rate.Limiter
-	full    rate.Limit
+	whole   rate.Limit // as configured
 
 	mu      sync.Mutex
-	until   time.Time // no request before
-	strikes int       // pauses in a row
+	full    rate.Limit // the share of it
+	until   time.Time  // no request before
+	strikes int        // pauses in a row
 }
 
 // newBudget takes the rate in requests a second; 0 is without limit.
@@ -33,7 +34,21 @@ func newBudget(concurrency int, perSecond float64) *budget {
 	if perSecond > 0 {
 		full, burst = rate.Limit(perSecond), max(1, int(perSecond))
 	}
-	return &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(full, burst), full: full}
+	return &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(full, burst), whole: full, full: full}
+}
+
+// share makes the rate that part of what newBudget was given, for a budget that several processes share. A rate that was
+// lowered stays lowered by as much.
+func (b *budget) share(part float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.whole == rate.Inf {
+		return
+	}
+	lowered := b.limiter.Limit() / b.full
+	b.full = b.whole * rate.Limit(part)
+	b.limiter.SetLimit(b.full * lowered)
+	b.limiter.SetBurst(max(1, int(b.full)))
 }
 
 // acquire waits for a slot and then for a turn, at most as long as ctx lasts. Without an error release must follow.

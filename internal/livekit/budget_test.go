@@ -160,3 +160,21 @@ func TestRetryAfterHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, &livekit.ListRoomsResponse{}) },
+			func(o *Options) { o.Rate = 30 })
+		client.Share(3)
+		time.Sleep(time.Minute) // what was saved up of the whole rate goes
+		start := time.Now()
+		for range 40 {
+			if _, err := client.ListRooms(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start).Round(time.Millisecond); took != 3*time.Second {
+			t.Errorf("40 requests at a third of 30/s and a burst of 10 took %s", took)
+		}
+	})
+}

@@ -96,6 +96,9 @@ func (c *Client) Close() {
 // method is one of the generated client's methods.
 type method[In, Out any] func(context.Context, In) (Out, error)
 
+// Share makes the rate of requests one of parts equal ones of Options.Rate: so many processes share the budget.
+func (c *Client) Share(parts int) { c.budget.share(1 / float64(max(1, parts))) }
+
 // ask sends one request under the budget, with a token that grants no more than it needs.
 func ask[In, Out any](ctx context.Context, c *Client, name string, grant auth.VideoGrant, send method[In, Out], in In) (Out, error) {
 	r := Request{Method: name}

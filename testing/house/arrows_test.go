@@ -19,8 +19,13 @@ var mayImport = map[string][]string{
 	"cluster":              {"fsm"},
 	"internal/redisstore":  {"reconcile"},
 	"internal/livekit":     {"reconcile"},
-	"internal/httpapi":     {"reconcile", "internal/httpapi/web"},
+	"internal/httpapi":     {"reconcile", "internal/certfile", "internal/httpapi/web"},
 	"internal/httpapi/web": {},
+	"internal/certfile":    {},
+	"internal/demo":        {},
+	"internal/authority":   {},
+	"internal/wire":        {"reconcile", "actors"},
+	"internal/remote":      {"reconcile", "actors", "internal/wire"},
 }
 
 // standardOnly may import nothing outside the standard library either.

@@ -1,0 +1,89 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+const (
+	// adoptPage is how many names of the index are looked at together.
+	adoptPage = 1000
+	// adoptRetry is the pause before rooms that could not be claimed are tried again.
+	adoptRetry = time.Second
+)
+
+// follow keeps the rooms in step with the view: those that went stop behind their mail, those that came are claimed at once.
+// Stale means after a newer claim on that room, so until then Redis could not refuse the owner before.
+func (h *Host) follow(index Index) {
+	for h.life.Err() == nil {
+		view := h.env.own.View()
+		h.tell(viewChanged{})
+		if index != nil && h.adopt(view, index) != nil {
+			_ = sleep(view, adoptRetry)
+			if view.Err() == nil && h.life.Err() == nil {
+				continue
+			}
+		}
+		select {
+		case <-view.Done():
+		case <-h.life.Done():
+		}
+	}
+}
+
+// adopt claims the rooms of the index that are this node's, until the view changes.
+func (h *Host) adopt(view context.Context, index Index) error {
+	ctx, cancel := context.WithCancel(h.life)
+	defer cancel()
+	defer context.AfterFunc(view, cancel)()
+	var failed error
+	for cursor := ""; ; {
+		page, cancel := context.WithTimeout(ctx, lookTimeout)
+		names, next, err := index.Rooms(page, cursor, adoptPage, "")
+		cancel()
+		if err != nil {
+			return err
+		}
+		errs := make(chan error, len(names))
+		each(names, func(room string) {
+			if _, err := h.env.own.Claim(room, reconcile.Claim{}); err == nil {
+				errs <- h.claim(ctx, room)
+			}
+		})
+		close(errs)
+		for err := range errs {
+			if err != nil && !errors.Is(err, ErrNotOwner) {
+				failed = err
+			}
+		}
+		if cursor = next; cursor == "" || ctx.Err() != nil {
+			return failed
+		}
+	}
+}
+
+func (h *Host) claim(ctx context.Context, room string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return h.prepare(ctx, room)
+}
+
+// viewChanged asks the supervisor to stop the rooms that are this node's no more.
+type viewChanged struct{}
+
+func (s *supervisor) viewChanged(c actor.Context) {
+	for name, e := range s.rooms {
+		if e.closing {
+			continue
+		}
+		if _, err := s.env.own.Claim(name, reconcile.Claim{}); errors.Is(err, ErrNotOwner) {
+			e.closing = true
+			c.Poison(e.pid)
+		}
+	}
+}

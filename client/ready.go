@@ -1,0 +1,22 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// Ready returns nil if the node serves now. An *Error with status 503 says that it does not: it is starting or stopping, has no
+// leader, or its Redis does not answer. No token is needed.
+func (c *Client) Ready(ctx context.Context) error {
+	var answer struct {
+		Status string `json:"status"`
+	}
+	if err := c.do(ctx, http.MethodGet, "/readyz", nil, &answer); err != nil {
+		return err
+	}
+	if answer.Status != "ready" {
+		return fmt.Errorf("%w: /readyz gives no status", ErrNotRollcall)
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// server is a node as founders know it.
+type server struct {
+	ID   string `json:"id"`
+	Addr string `json:"addr"` // of raft
+}
+
+// hello is what a node says of itself to whoever asks.
+type hello struct {
+	server
+	// Fresh says that it holds nothing of a cluster.
+	Fresh bool `json:"fresh"`
+	// Promised is whom it will follow, while it is fresh.
+	Promised server `json:"promised"`
+	// Leader is the leader as far as the node knows; zero for none.
+	Leader server `json:"leader"`
+}
+
+const (
+	helloPath   = peerPrefix + "hello"
+	promisePath = peerPrefix + "promise"
+	// askTimeout bounds one question to another node.
+	askTimeout = 2 * time.Second
+)
+
+func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.link.addr} }
+
+func (n *Node) answerHello(context.Context, []byte) (any, error) {
+	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader()}
+	if h.Fresh {
+		var err error
+		if h.Promised, err = n.store.promised(); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// isFresh tells whether raft here has no configuration yet.
+func (n *Node) isFresh() bool {
+	servers := n.raft.GetConfiguration()
+	return servers.Error() == nil && len(servers.Configuration().Servers) == 0
+}
+
+// leader is the one that raft here knows of.
+func (n *Node) leader() server {
+	addr, id := n.raft.LeaderWithID()
+	return server{ID: string(id), Addr: string(addr)}
+}
+
+// answerPromise binds this node to a founder. Another one it follows only when the first, asked, has given up: so no two
+// founders can ever both have all whom they need.
+func (n *Node) answerPromise(ctx context.Context, body []byte) (any, error) {
+	var founder server
+	if err := json.Unmarshal(body, &founder); err != nil {
+		return nil, fmt.Errorf("read the founder: %w", err)
+	}
+	n.founding.Lock()
+	defer n.founding.Unlock()
+	if !n.isFresh() {
+		return nil, fmt.Errorf("node %q is of a cluster already", n.cfg.NodeID)
+	}
+	before, err := n.store.promised()
+	if err != nil {
+		return nil, err
+	}
+	if before.ID != "" && before.ID != founder.ID && !n.gaveUp(ctx, before) {
+		return nil, fmt.Errorf("node %q has promised to found the cluster with %q: start that one, or empty the --data-dir of %q", n.cfg.NodeID, before.ID, n.cfg.NodeID)
+	}
+	if err := n.store.promise(founder); err != nil {
+		return nil, err
+	}
+	n.link.closed.Store(false)
+	return struct{}{}, nil
+}
+
+func (n *Node) gaveUp(ctx context.Context, founder server) bool {
+	if founder.ID == n.cfg.NodeID {
+		return false // it would have withdrawn
+	}
+	h, err := n.ask(ctx, founder.Addr)
+	return err == nil && h.ID == founder.ID && h.Fresh && h.Promised.ID != founder.ID
+}
+
+func (n *Node) ask(ctx context.Context, addr string) (hello, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var h hello
+	err := n.peers.call(ctx, addr, helloPath, struct{}{}, &h)
+	return h, err
+}
+
+// foundWithOthers makes, with the others that are expected, a new cluster, unless one of them is of a cluster already. It returns
+// when raft here has a configuration, by its own hand or another's, or there is a cluster to join.
+func (n *Node) foundWithOthers(ctx context.Context) error {
+	for wait := firstRetry; ; wait = min(2*wait, time.Second) {
+		others, err := n.meet(ctx)
+		switch {
+		case !n.isFresh() || slices.ContainsFunc(others, func(h hello) bool { return !h.Fresh }):
+			return nil
+		case n.cfg.BootstrapExpect == 1:
+			err = also(fmt.Errorf("waiting for a node of --join %s that is of a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
+		case len(others)+1 < n.cfg.BootstrapExpect:
+			err = also(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", len(others)+1, n.cfg.BootstrapExpect), err)
+		default:
+			err = n.attempt(ctx, others)
+		}
+		n.await(err)
+		if sleep(ctx, wait) != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// meet greets all of --join and gives those that answered, but not this node itself.
+func (n *Node) meet(ctx context.Context) ([]hello, error) {
+	found := map[string]hello{}
+	var errs []error
+	for _, addr := range n.addresses(ctx) {
+		h, err := n.ask(ctx, addr)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case h.ID == n.cfg.NodeID && h.Addr != n.link.addr:
+			errs = append(errs, fmt.Errorf("another node at %s calls itself %q too: give each node a --node-id of its own", addr, h.ID))
+		case h.ID != n.cfg.NodeID:
+			found[h.ID] = h
+		}
+	}
+	all := make([]hello, 0, len(found))
+	for _, h := range found {
+		all = append(all, h)
+	}
+	slices.SortFunc(all, func(a, b hello) int { return cmp.Compare(a.ID, b.ID) })
+	return all, also(errs...)
+}
+
+// addresses are those of --join, a name with several addresses once for each.
+func (n *Node) addresses(ctx context.Context) []string {
+	var all []string
+	for _, addr := range n.cfg.Join {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			continue // refused by Validate's callers
+		}
+		ips := []string{host}
+		if n.cfg.Network == nil {
+			if found, err := net.DefaultResolver.LookupHost(ctx, host); err == nil {
+				ips = found
+			}
+		}
+		for _, ip := range ips {
+			one := net.JoinHostPort(ip, port)
+			n.link.dialer.names.Store(one, host)
+			if !slices.Contains(all, one) {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
+
+// attempt founds the cluster if this node is the first, by id, of those expected, and all the others promise to follow.
+func (n *Node) attempt(ctx context.Context, others []hello) error {
+	all := []server{n.self()}
+	for _, h := range others {
+		all = append(all, h.server)
+	}
+	slices.SortFunc(all, func(a, b server) int { return cmp.Compare(a.ID, b.ID) })
+	all = all[:n.cfg.BootstrapExpect]
+	if all[0].ID != n.cfg.NodeID {
+		return also(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.withdraw())
+	}
+	if err := n.run(ctx); err != nil {
+		return err
+	}
+	for _, s := range all[1:] {
+		asked, cancel := context.WithTimeout(ctx, askTimeout)
+		err := n.peers.call(asked, s.Addr, promisePath, n.self(), nil)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("waiting for %q to promise to found the cluster with this node: %w", s.ID, err)
+		}
+	}
+	return n.bootstrap(all)
+}
+
+// run makes this node a candidate for founder; withdraw ends that.
+func (n *Node) run(ctx context.Context) error {
+	_, err := n.answerPromise(ctx, mustJSON(n.self()))
+	return err
+}
+
+func (n *Node) withdraw() error {
+	n.founding.Lock()
+	defer n.founding.Unlock()
+	promised, err := n.store.promised()
+	if err != nil || promised.ID != n.cfg.NodeID {
+		return err
+	}
+	return n.store.promise(server{})
+}
+
+// bootstrap gives raft its first configuration.
+func (n *Node) bootstrap(servers []server) error {
+	n.founding.Lock()
+	defer n.founding.Unlock()
+	if !n.cfg.alone() {
+		promised, err := n.store.promised()
+		if err != nil || promised.ID != n.cfg.NodeID {
+			return also(errors.New("this node has promised to follow another founder meanwhile"), err)
+		}
+	}
+	conf := raft.Configuration{}
+	for _, s := range servers {
+		conf.Servers = append(conf.Servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Addr)})
+	}
+	if err := n.raft.BootstrapCluster(conf).Error(); err != nil {
+		return fmt.Errorf("founding the cluster: %w", err)
+	}
+	n.link.closed.Store(false)
+	n.log.Info("the cluster is founded", "nodes", len(servers))
+	return nil
+}
+
+func mustJSON(s server) []byte {
+	data, _ := json.Marshal(s) // two strings always marshal
+	return data
+}
+
+// sleep waits, or returns the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,219 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+const (
+	joinPath  = peerPrefix + "join"
+	applyPath = peerPrefix + "apply"
+)
+
+// joining asks the leader to take a process into raft.
+type joining struct {
+	server
+	// Incarnation is the last one of this process, 0 if it had none.
+	Incarnation uint64 `json:"incarnation"`
+	// Fresh says that the node holds nothing of a cluster: whatever a node of its name has voted is forgotten.
+	Fresh bool `json:"fresh"`
+}
+
+// joined says up to which index the joiner must have caught up before it may become a member.
+type joined struct {
+	Index uint64 `json:"index"`
+}
+
+// enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start and whenever the view
+// has lost it. Only a leader takes its place by itself, in establish.
+func (n *Node) enlist(ctx context.Context) {
+	if n.link.mux == nil {
+		return
+	}
+	if n.isFresh() && n.foundWithOthers(ctx) != nil {
+		return
+	}
+	for wait := firstRetry; ctx.Err() == nil; {
+		changed := n.fsm.Changed()
+		if n.member(n.fsm.State().View) {
+			wait = firstRetry
+			n.await(nil)
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		err := n.joinOnce(ctx)
+		if errors.Is(err, ErrRemoved) {
+			n.removed.Store(true)
+			n.fail(err)
+			return
+		}
+		if err != nil {
+			n.await(fmt.Errorf("waiting to join: %w", err))
+			wait = min(2*wait, time.Second)
+		}
+		if sleep(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// joinOnce tries to become a member: first of raft; then, once this node has caught up, of the view. It is ready when it
+// sees its own entry.
+func (n *Node) joinOnce(ctx context.Context) error {
+	if n.raft.State() == raft.Leader {
+		return nil // establish does it
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*applyTimeout)
+	defer cancel()
+	leader, err := n.findLeader(ctx)
+	if err != nil {
+		return err
+	}
+	var until joined
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load()}
+	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
+		return err
+	}
+	n.link.closed.Store(false)
+	n.await(fmt.Errorf("waiting to catch up with the leader %q", leader.ID))
+	for n.raft.AppliedIndex() < until.Index {
+		if sleep(ctx, pollReady) != nil {
+			return fmt.Errorf("the log has come to %d of %d", n.raft.AppliedIndex(), until.Index)
+		}
+	}
+	res, err := n.commit(ctx, n.join())
+	if err != nil {
+		return err
+	}
+	n.incarnation.Store(res.Index)
+	n.log.Info("joined the cluster", "leader", leader.ID, "incarnation", res.Index)
+	for !n.member(n.fsm.State().View) && n.fsm.State().View.Epoch < res.Index {
+		if sleep(ctx, pollReady) != nil {
+			return errors.New("the own join has not been seen yet")
+		}
+	}
+	return nil
+}
+
+// findLeader asks, where raft here does not know, whoever may.
+func (n *Node) findLeader(ctx context.Context) (server, error) {
+	if l := n.leader(); l.ID != "" {
+		return l, nil
+	}
+	addrs := n.addresses(ctx)
+	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
+		for _, s := range servers.Configuration().Servers {
+			if string(s.Address) != n.link.addr && !slices.Contains(addrs, string(s.Address)) {
+				addrs = append(addrs, string(s.Address))
+			}
+		}
+	}
+	var errs []error
+	for _, addr := range addrs {
+		h, err := n.ask(ctx, addr)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case h.Leader.ID != "" && h.Leader.ID != n.cfg.NodeID:
+			return h.Leader, nil
+		}
+	}
+	return server{}, also(append([]error{ErrNoLeader}, errs...)...)
+}
+
+// answerJoin takes a node into raft, on the leader.
+func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
+	var j joining
+	if err := json.Unmarshal(body, &j); err != nil || j.ID == "" || j.Addr == "" {
+		return nil, also(errors.New("a join names its node and address"), err)
+	}
+	err := n.Lead(ctx, func(context.Context, Term) error {
+		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {
+			return ErrRemoved
+		}
+		return n.admit(j)
+	})
+	return joined{Index: n.raft.CommitIndex()}, err
+}
+
+// admit gives raft a server of that id and address. One that has lost its data comes in anew, as one that never voted.
+func (n *Node) admit(j joining) error {
+	n.configuring.Lock()
+	defer n.configuring.Unlock()
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return err
+	}
+	id, addr, index := raft.ServerID(j.ID), raft.ServerAddress(j.Addr), servers.Index()
+	for _, s := range servers.Configuration().Servers {
+		switch {
+		case s.ID != id && s.Address == addr:
+			return fmt.Errorf("node %q is known by the address %s: if it is gone, remove it with `rollcall cluster remove %s`", s.ID, addr, s.ID)
+		case s.ID != id:
+			continue
+		case j.Fresh:
+			n.log.Warn("a node has come back without its data and is taken in anew", "peer", j.ID)
+			gone := n.raft.RemoveServer(id, index, applyTimeout)
+			if err := gone.Error(); err != nil {
+				return n.raftError(err)
+			}
+			return n.raftError(n.raft.AddNonvoter(id, addr, gone.Index(), applyTimeout).Error())
+		case s.Address == addr:
+			return nil
+		case s.Suffrage == raft.Voter:
+			n.log.Info("a node has another raft address", "peer", j.ID, "from", s.Address, "to", addr)
+			return n.raftError(n.raft.AddVoter(id, addr, index, applyTimeout).Error())
+		}
+	}
+	n.log.Info("a node joins", "peer", j.ID, "addr", j.Addr)
+	return n.raftError(n.raft.AddNonvoter(id, addr, index, applyTimeout).Error())
+}
+
+// answerApply commits what another node wants committed of itself.
+func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
+	cmd, err := fsm.Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	switch cmd.(type) {
+	case fsm.Join, fsm.Leave:
+	default:
+		return nil, errors.New("only a join or a leave may be asked for")
+	}
+	res, err := n.Apply(ctx, cmd)
+	if res.Refused != "" {
+		return res, nil // the asker sees it in the result
+	}
+	return res, err
+}
+
+// commit commits a command of this node's own membership, through the leader wherever it is.
+func (n *Node) commit(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
+	res, err := n.Apply(ctx, cmd)
+	if !errors.Is(err, ErrNotLeader) && !errors.Is(err, ErrNoLeader) || n.link.mux == nil {
+		return res, err
+	}
+	leader := n.leader()
+	if leader.ID == "" || leader.ID == n.cfg.NodeID {
+		return fsm.Result{}, ErrNoLeader
+	}
+	data, err := fsm.Encode(cmd)
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	if err := n.peers.call(ctx, leader.Addr, applyPath, json.RawMessage(data), &res); err != nil {
+		return fsm.Result{}, err
+	}
+	return res, res.Err()
+}

@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Network is how a node listens and dials; nil in a Config is TCP.
+type Network interface {
+	Listen(ctx context.Context, addr string) (net.Listener, error)
+	Dial(ctx context.Context, addr string) (net.Conn, error)
+}
+
+type tcp struct{}
+
+func (tcp) Listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", addr)
+}
+
+func (tcp) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// A connection to the raft address begins, after the TLS handshake if there is TLS, with the byte of its protocol.
+const (
+	protoRaft = 'R'
+	protoPeer = 'P' // HTTP, of peerServer
+)
+
+// helloTimeout bounds the handshake and that byte, on both sides.
+const helloTimeout = 2 * time.Second
+
+// mux gives the connections that come to one listener to the two protocols.
+type mux struct {
+	net.Listener
+	tls   *tls.Config
+	log   *slog.Logger
+	raft  *branch
+	peer  *branch
+	ended chan struct{}
+	open  sync.WaitGroup
+	stop  sync.Once
+}
+
+func newMux(l net.Listener, secure *tls.Config, log *slog.Logger) *mux {
+	m := &mux{Listener: l, tls: secure, log: log, ended: make(chan struct{})}
+	m.raft, m.peer = newBranch(m), newBranch(m)
+	m.open.Go(m.accept)
+	return m
+}
+
+func (m *mux) accept() {
+	for {
+		conn, err := m.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors, perhaps
+			m.log.Warn("a connection of another node was not accepted", "err", err)
+			select {
+			case <-time.After(firstRetry):
+				continue
+			case <-m.ended:
+				return
+			}
+		}
+		m.open.Go(func() { m.sort(conn) })
+	}
+}
+
+// sort reads what a connection is for and hands it over.
+func (m *mux) sort(conn net.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(helloTimeout))
+	if m.tls != nil {
+		conn = tls.Server(conn, m.tls)
+	}
+	proto := make([]byte, 1)
+	if _, err := conn.Read(proto); err != nil {
+		m.log.Debug("a connection to --raft-addr said nothing that this node understands", "peer", conn.RemoteAddr(), "err", err)
+		_ = conn.Close()
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	to := m.peer
+	switch proto[0] {
+	case protoPeer:
+	case protoRaft:
+		to = m.raft
+	default:
+		m.log.Debug("a connection to --raft-addr is of no known protocol", "peer", conn.RemoteAddr())
+		to = nil
+	}
+	if to == nil || !to.give(conn) {
+		_ = conn.Close()
+	}
+}
+
+// Close ends the listener and both branches. Connections that were handed over belong to whoever took them.
+func (m *mux) Close() error {
+	err := error(nil)
+	m.stop.Do(func() {
+		close(m.ended)
+		err = m.Listener.Close()
+		m.open.Wait()
+	})
+	return err
+}
+
+// branch is the net.Listener of one protocol.
+type branch struct {
+	mux    *mux
+	queue  chan net.Conn
+	closed chan struct{}
+	stop   sync.Once
+}
+
+func newBranch(m *mux) *branch {
+	return &branch{mux: m, queue: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (b *branch) give(conn net.Conn) bool {
+	select {
+	case b.queue <- conn:
+		return true
+	case <-b.closed:
+	case <-b.mux.ended:
+	}
+	return false
+}
+
+// Accept implements net.Listener.
+func (b *branch) Accept() (net.Conn, error) {
+	select {
+	case conn := <-b.queue:
+		return conn, nil
+	case <-b.closed:
+	case <-b.mux.ended:
+	}
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener; the mux goes on.
+func (b *branch) Close() error {
+	b.stop.Do(func() { close(b.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (b *branch) Addr() net.Addr { return b.mux.Addr() }
+
+// dialer reaches the raft addresses of other nodes.
+type dialer struct {
+	network Network
+	tls     func(host string) *tls.Config // nil without TLS
+	// names holds, by address, the name that it was found by: the one that its certificate must bear.
+	names *sync.Map
+}
+
+// dial gives a connection of that protocol.
+func (d dialer) dial(ctx context.Context, addr string, proto byte) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	conn, err := d.network.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	if d.tls != nil {
+		secure, err := d.handshake(ctx, conn, addr)
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		conn = secure
+	}
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetWriteDeadline(deadline)
+	if _, err := conn.Write([]byte{proto}); err != nil {
+		return nil, errors.Join(fmt.Errorf("greet %s: %w", addr, err), conn.Close())
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	return conn, nil
+}
+
+func (d dialer) handshake(ctx context.Context, conn net.Conn, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("address %q: %w", addr, err)
+	}
+	if name, ok := d.names.Load(addr); ok {
+		host, _ = name.(string)
+	}
+	secure := tls.Client(conn, d.tls(host))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS with %s (check --tls-ca, --tls-cert and --tls-key of both nodes): %w", addr, err)
+	}
+	return secure, nil
+}

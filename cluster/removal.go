@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+// Remove takes a node out of the cluster for good, on the leader: out of the view, out of raft, and its process, if it
+// runs, ends by itself. A leader that is to go hands over first, and the next leader must be asked. Errors:
+// ErrUnknownNode, ErrQuorum, ErrNotLeader, ErrNoLeader.
+func (n *Node) Remove(ctx context.Context, id string) error {
+	if id == n.cfg.NodeID {
+		if err := n.handOver(ctx); err != nil {
+			return err
+		}
+		return n.noTerm()
+	}
+	return n.Lead(ctx, func(ctx context.Context, _ Term) error { return n.remove(ctx, id) })
+}
+
+func (n *Node) remove(ctx context.Context, id string) error {
+	n.configuring.Lock()
+	defer n.configuring.Unlock()
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return err
+	}
+	all, known, voter := servers.Configuration().Servers, false, false
+	for _, s := range all {
+		if string(s.ID) == id {
+			known, voter = true, s.Suffrage == raft.Voter
+		}
+	}
+	if _, member := n.fsm.State().View.Member(id); !known && !member {
+		return fmt.Errorf("%w: %q", ErrUnknownNode, id)
+	}
+	if voter {
+		if err := bears(all, raft.ServerID(id), n.silentNodes()); err != nil {
+			return err
+		}
+	}
+	if _, err := n.Apply(ctx, fsm.Remove{ID: id}); err != nil {
+		return err
+	}
+	n.log.Info("a node was removed by hand", "peer", id)
+	if !known {
+		return nil
+	}
+	return n.raftError(n.raft.RemoveServer(raft.ServerID(id), servers.Index(), applyTimeout).Error())
+}
+
+// handOver gives the leadership to another voter, if there is one.
+func (n *Node) handOver(ctx context.Context) error {
+	if n.raft.State() != raft.Leader {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.raft.LeadershipTransfer().Error() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("hand the leadership over: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the leadership was not handed over in time: %w", ctx.Err())
+	}
+}
+
+// tellSilent keeps who is silent, as the leader sees it, for Status and Remove.
+func (n *Node) tellSilent(silent map[string]quiet) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.silent = maps.Clone(silent)
+}
+
+func (n *Node) silentNodes() map[string]quiet {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.silent
+}

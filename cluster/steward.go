@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
+)
+
+// stewardTick is how often the leader looks at who is silent.
+const stewardTick = 100 * time.Millisecond
+
+// quiet is a node's silence, as the leader's heartbeats tell it.
+type quiet struct {
+	since time.Time // the last contact
+	told  time.Time // the last heartbeat that failed
+}
+
+// lasts tells whether heartbeats still fail: a node that was taken in anew begins without a word of the old silence's end.
+func (q quiet) lasts() bool { return time.Since(q.told) < 3*transportTimeout }
+
+// steward is the leader's care for the membership, for one term: who is silent leaves the view, who has been for long
+// leaves raft, and as many vote as makes sense.
+type steward struct {
+	node *Node
+	// heard is, by id, when a node was heard of before the term: the last leader's silence began with its death.
+	heard  map[string]time.Time
+	silent map[string]quiet
+}
+
+// tend runs until ctx, which is the term's, ends.
+func (s *steward) tend(ctx context.Context) {
+	r := s.node.raft
+	seen := make(chan raft.Observation, 256)
+	observer := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.FailedHeartbeatObservation, raft.ResumedHeartbeatObservation:
+			return true
+		}
+		return false
+	})
+	r.RegisterObserver(observer)
+	defer r.DeregisterObserver(observer)
+	defer s.node.tellSilent(nil)
+	tick := time.NewTicker(stewardTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-seen:
+			s.note(o)
+		case <-tick.C:
+			s.look(ctx)
+		}
+	}
+}
+
+func (s *steward) note(o raft.Observation) {
+	switch o := o.Data.(type) {
+	case raft.FailedHeartbeatObservation:
+		id, since := string(o.PeerID), o.LastContact
+		if before, ok := s.heard[id]; ok && before.Before(since) {
+			since = before
+		}
+		s.silent[id] = quiet{since: since, told: time.Now()}
+	case raft.ResumedHeartbeatObservation:
+		delete(s.silent, string(o.PeerID))
+		delete(s.heard, string(o.PeerID))
+	}
+}
+
+func (s *steward) look(ctx context.Context) {
+	n := s.node
+	n.sinceContact() // for the time after the term
+	maps.DeleteFunc(s.silent, func(_ string, q quiet) bool { return !q.lasts() })
+	n.tellSilent(s.silent)
+	for _, m := range n.fsm.State().View.Members {
+		q, ok := s.silent[m.ID]
+		if !ok || m.ID == n.cfg.NodeID || time.Since(q.since) < silentAfter {
+			continue
+		}
+		n.log.Warn("a node is silent and leaves the view: others own its rooms until it is back", "peer", m.ID, "silent", time.Since(q.since).Round(time.Millisecond))
+		if _, err := n.Apply(ctx, fsm.Leave{ID: m.ID, Incarnation: m.Incarnation}); err != nil && ctx.Err() == nil {
+			n.log.Warn("a silent node is still in the view", "peer", m.ID, "err", err)
+		}
+	}
+	if err := s.configure(); err != nil && ctx.Err() == nil {
+		n.log.Warn("raft's configuration is not as it should be yet", "err", err)
+	}
+}
+
+// configure makes at most one change to raft's configuration.
+func (s *steward) configure() error {
+	n := s.node
+	if !n.configuring.TryLock() {
+		return nil // a join is under way
+	}
+	defer n.configuring.Unlock()
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return err
+	}
+	all, index := servers.Configuration().Servers, servers.Index()
+	if id, ok := s.dead(all); ok {
+		n.log.Warn("a node has been silent for longer than --dead-after and is removed", "peer", id, "after", n.cfg.DeadAfter)
+		return n.raft.RemoveServer(id, index, applyTimeout).Error()
+	}
+	id, promote, ok := s.suffrage(all)
+	switch {
+	case !ok:
+		return nil
+	case promote.Address != "":
+		n.log.Info("a node votes from now on", "peer", id)
+		return n.raft.AddVoter(id, promote.Address, index, applyTimeout).Error()
+	}
+	n.log.Info("a node votes no more: an even number of voters bears no more failures than one less", "peer", id)
+	return n.raft.DemoteVoter(id, index, applyTimeout).Error()
+}
+
+// dead is a server to be removed for its silence. Of the voters so many must stay, and answer, that they can lose as
+// many as are gone.
+func (s *steward) dead(all []raft.Server) (raft.ServerID, bool) {
+	for _, server := range all {
+		q, silent := s.silent[string(server.ID)]
+		if !silent || s.node.cfg.DeadAfter == 0 || time.Since(q.since) < s.node.cfg.DeadAfter {
+			continue
+		}
+		if server.Suffrage != raft.Voter || bears(all, server.ID, s.silent) == nil {
+			return server.ID, true
+		}
+	}
+	return "", false
+}
+
+// bears is nil when the voters without that one still have a quorum that answers.
+func bears(all []raft.Server, without raft.ServerID, silent map[string]quiet) error {
+	voters, answer := 0, 0
+	for _, server := range all {
+		if server.ID == without || server.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
+		if _, quiet := silent[string(server.ID)]; !quiet {
+			answer++
+		}
+	}
+	if voters == 0 || answer < voters/2+1 {
+		return fmt.Errorf("%w: %d of %d", ErrQuorum, answer, voters)
+	}
+	return nil
+}
+
+// suffrage is a server that should begin or cease to vote. An odd number votes, at most maxVoters; who is away is not
+// replaced before it is dead.
+func (s *steward) suffrage(all []raft.Server) (id raft.ServerID, promote raft.Server, ok bool) {
+	voters, view := 0, s.node.fsm.State().View
+	for _, server := range all {
+		if server.Suffrage == raft.Voter {
+			voters++
+		}
+	}
+	want := min(maxVoters, len(all))
+	want -= 1 - want%2
+	for _, server := range all {
+		member, here := view.Member(string(server.ID))
+		_, silent := s.silent[member.ID]
+		switch {
+		case voters < want && server.Suffrage != raft.Voter && here && !silent:
+			return server.ID, server, true
+		case voters > want && server.Suffrage == raft.Voter && member.ID != s.node.cfg.NodeID && string(server.ID) != s.node.cfg.NodeID:
+			return server.ID, raft.Server{}, true
+		}
+	}
+	return "", raft.Server{}, false
+}

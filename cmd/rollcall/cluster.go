@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+func (a *app) clusterCommand() *cobra.Command {
+	cmd := a.asking(&cobra.Command{
+		Use:   "cluster",
+		Short: "Show the cluster's nodes and who leads",
+		Args:  noArgs,
+	}, readTimeout, func([]string) ask { return a.showCluster })
+	cmd.AddCommand(a.clusterRemoveCommand())
+	return cmd
+}
+
+func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) error {
+	s, err := c.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(a.stdout, s)
+	}
+	rows := [][]string{{"NODE", "STATE", "ROLE", "ROOMS", "HTTP", "RAFT", "VERSION"}}
+	for _, m := range s.Members {
+		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.Rooms),
+			orDash(m.HTTPAddr), orDash(m.RaftAddr), orDash(m.Version)})
+	}
+	if err := table(a.stdout, rows); err != nil {
+		return err
+	}
+	if s.Leader == "" {
+		fmt.Fprintln(a.stdout, "\nNO LEADER: no sync runs and no node can join or leave until one is elected; if that takes longer than seconds, most voters are down or out of reach")
+	}
+	return nil
+}
+
+func roleText(m client.Member, leader string) string {
+	switch {
+	case m.ID == leader:
+		return "leader"
+	case m.Voter:
+		return "voter"
+	}
+	return "non-voter"
+}
+
+// stateText shouts what needs a look.
+func stateText(state string) string {
+	if state == "unreachable" || state == "unready" {
+		return "! " + state
+	}
+	return orDash(state)
+}
+
+func (a *app) clusterRemoveCommand() *cobra.Command {
+	cmd := a.asking(&cobra.Command{
+		Use:   "remove NODE",
+		Short: "Take a node out of the cluster for good",
+		Long: `Take a node out of the cluster for good: other nodes own its rooms, it votes no
+more, and its process, if it runs, ends by itself. Started again, it joins anew.
+A node that was only stopped needs no removal: it comes back by itself, and one
+that stays away is removed after --dead-after.`,
+		Args: oneNode,
+	}, readTimeout, func(args []string) ask {
+		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			answer, err := c.RemoveNode(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.stdout, answer)
+			}
+			fmt.Fprintf(a.stdout, "%s is removed\n", safe(answer.ID))
+			return nil
+		}
+	})
+	cmd.GroupID = ""
+	return cmd
+}
+
+func oneNode(_ *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return errors.New("give the one node's name, as `rollcall cluster` shows it")
+	}
+	return nil
+}

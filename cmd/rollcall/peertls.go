@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/rollcallhq/rollcall/internal/certfile"
+)
+
+// errNoPeerName says that a node was dialled without saying which: its certificate could then be any node's.
+var errNoPeerName = errors.New("a node is dialled without a host to verify")
+
+// peerTLS makes both sides of the talk between nodes: TLS 1.3, each side shows a certificate of the same authority, and the
+// one who dials checks that the other's is for the host dialled. All three files are read again when they change; new
+// connections use what is new. Without files both are nil.
+func peerTLS(files PeerTLS, log *slog.Logger) (server *tls.Config, client *peerClient, err error) {
+	if !files.Enabled() {
+		return nil, nil, nil
+	}
+	pair, err := certfile.Pair(files.CertFile, files.KeyFile, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	pool, err := certfile.Pool(files.CAFile, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--tls-ca: %w", err)
+	}
+	return peerServer(pair, pool), &peerClient{pair: pair, pool: pool}, nil
+}
+
+func peerServer(pair *certfile.Watched[*tls.Certificate], pool *certfile.Watched[*x509.CertPool]) *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil },
+		// ClientCAs cannot be exchanged once servers have the configuration, so VerifyConnection is what verifies.
+		// GetConfigForClient would exchange them, and lose the protocols that gRPC and HTTP/2 add to their copies.
+		ClientAuth:       tls.RequireAnyClientCert,
+		VerifyConnection: func(c tls.ConnectionState) error { return verifyPeer(c, pool.Get()) },
+		// A resumed session would skip the look at a changed authority's certificates.
+		SessionTicketsDisabled: true,
+	}
+}
+
+// verifyPeer holds a caller's certificate to the authorities of this moment.
+func verifyPeer(c tls.ConnectionState, authorities *x509.CertPool) error {
+	if len(c.PeerCertificates) == 0 {
+		return errors.New("the other node shows no certificate")
+	}
+	between := x509.NewCertPool()
+	for _, cert := range c.PeerCertificates[1:] {
+		between.AddCert(cert)
+	}
+	_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots:         authorities,
+		Intermediates: between,
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return fmt.Errorf("the other node's certificate: %w", err)
+	}
+	return nil
+}
+
+// peerClient is the side that dials. It is no *tls.Config, because the authorities of one cannot be exchanged while it is in
+// use: a hook that verifies in their stead is told host names only, and not the IP address that was dialled.
+type peerClient struct {
+	pair *certfile.Watched[*tls.Certificate]
+	pool *certfile.Watched[*x509.CertPool]
+}
+
+// config is for one connection to host, a name or an IP address without port. With an empty host, whoever takes it must set
+// its ServerName, as gRPC and net/http do; tls.Client refuses it otherwise.
+func (c *peerClient) config(host string) *tls.Config {
+	return &tls.Config{
+		MinVersion:           tls.VersionTLS13,
+		RootCAs:              c.pool.Get(),
+		ServerName:           host,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.pair.Get(), nil },
+	}
+}
+
+// dial connects to host:port and returns once both sides have agreed to each other's certificates, as far as this side can
+// know. Its signature is that of http.Transport's DialTLSContext.
+func (c *peerClient) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial a node: %w", err)
+	}
+	if host == "" {
+		return nil, fmt.Errorf("dial a node at %s: %w", addr, errNoPeerName)
+	}
+	d := tls.Dialer{Config: c.config(host)}
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial a node: %w", err)
+	}
+	return conn, nil
+}

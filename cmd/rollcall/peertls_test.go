@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/rollcallhq/rollcall/internal/authority"
+	"github.com/rollcallhq/rollcall/internal/certfile"
+)
+
+var noLog = slog.New(slog.DiscardHandler)
+
+const day = 24 * time.Hour
+
+func newAuthority(t *testing.T) *authority.Authority {
+	t.Helper()
+	now := time.Now()
+	a, err := authority.New("test", now, now.Add(3650*day))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// peerNode is one node's files, and what peerTLS makes of them.
+type peerNode struct {
+	files  PeerTLS
+	server *tls.Config
+	client *peerClient
+}
+
+// newPeer is a node that trusts ca and shows a certificate of issuer, for these hosts and for that long.
+func newPeer(t *testing.T, ca, issuer *authority.Authority, lasts time.Duration, hosts ...string) *peerNode {
+	t.Helper()
+	dir := t.TempDir()
+	n := &peerNode{files: PeerTLS{filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}}
+	n.trust(t, ca)
+	n.show(t, issuer, lasts, hosts...)
+	var err error
+	if n.server, n.client, err = peerTLS(n.files, noLog); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *peerNode) trust(t *testing.T, all ...*authority.Authority) {
+	t.Helper()
+	var certs [][]byte
+	for _, ca := range all {
+		certs = append(certs, ca.Pair().Cert)
+	}
+	replaceFile(t, n.files.CAFile, bytes.Join(certs, nil))
+}
+
+func (n *peerNode) show(t *testing.T, issuer *authority.Authority, lasts time.Duration, hosts ...string) {
+	t.Helper()
+	now := time.Now()
+	pair, err := issuer.Issue("node", hosts, now, now.Add(lasts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaceFile(t, n.files.CertFile, pair.Cert)
+	replaceFile(t, n.files.KeyFile, pair.Key)
+}
+
+func replaceFile(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wire is one end of a pipe that takes some writes before they are read, as a socket does: a side that refuses sends an
+// alert while the other may still be sending. Close it after its last write.
+type wire struct {
+	net.Conn
+	queue chan []byte
+}
+
+func newWire(conn net.Conn) *wire {
+	w := &wire{conn, make(chan []byte, 64)}
+	go func() {
+		for data := range w.queue {
+			_, _ = conn.Write(data) // fails once the other end is closed
+		}
+	}()
+	return w
+}
+
+func (w *wire) Write(data []byte) (int, error) {
+	w.queue <- bytes.Clone(data)
+	return len(data), nil
+}
+
+func (w *wire) Close() error {
+	close(w.queue)
+	return w.Conn.Close()
+}
+
+// talk sends a word from server to client. A refusal by either side is an error of one or both.
+func talk(server, client *tls.Config) error {
+	a, b := net.Pipe()
+	near, far := newWire(a), newWire(b)
+	served := make(chan error, 1)
+	go func() {
+		_, err := tls.Server(far, server).Write([]byte("word"))
+		served <- err
+	}()
+	got := make([]byte, 4)
+	_, err := io.ReadFull(tls.Client(near, client), got)
+	err = errors.Join(err, near.Close(), <-served, far.Close())
+	if err == nil && string(got) != "word" {
+		err = errors.New("other bytes came than were sent")
+	}
+	return err
+}
+
+func TestPeersTalkOrAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, others := newAuthority(t), newAuthority(t)
+		good := newPeer(t, ours, ours, 365*day, "n1.example.org", "10.0.0.1", "::1")
+		short := newPeer(t, ours, ours, day, "n1.example.org")
+		foreign := newPeer(t, ours, others, 365*day, "n1.example.org")
+		time.Sleep(2 * day) // short's certificate has ended
+		none := good.client.config("n1.example.org")
+		none.GetClientCertificate = nil
+		old := good.client.config("n1.example.org")
+		old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+		for name, tt := range map[string]struct {
+			server, client *tls.Config
+			refusal        string
+		}{
+			"by name":                    {good.server, good.client.config("n1.example.org"), ""},
+			"by IPv4 address":            {good.server, good.client.config("10.0.0.1"), ""},
+			"by IPv6 address":            {good.server, good.client.config("::1"), ""},
+			"another name":               {good.server, good.client.config("n2.example.org"), "not n2.example.org"},
+			"another address":            {good.server, good.client.config("10.0.0.2"), "not 10.0.0.2"},
+			"no host":                    {good.server, good.client.config(""), "ServerName"},
+			"server of another CA":       {foreign.server, good.client.config("n1.example.org"), "unknown authority"},
+			"client of another CA":       {good.server, foreign.client.config("n1.example.org"), "unknown authority"},
+			"server's has ended":         {short.server, good.client.config("n1.example.org"), "expired"},
+			"client's has ended":         {good.server, short.client.config("n1.example.org"), "expired"},
+			"client without certificate": {good.server, none, "didn't provide a certificate"},
+			"TLS 1.2":                    {good.server, old, "protocol version"},
+		} {
+			err := talk(tt.server, tt.client)
+			if tt.refusal == "" && err != nil || tt.refusal != "" && (err == nil || !strings.Contains(err.Error(), tt.refusal)) {
+				t.Errorf("%s: %v, want %q", name, err, tt.refusal)
+			}
+		}
+	})
+}
+
+// TestPeersRotate replaces every certificate and then the authority under nodes that go on running.
+func TestPeersRotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newAuthority(t), newAuthority(t)
+		nodes := []*peerNode{newPeer(t, first, first, 90*day, "n1"), newPeer(t, first, first, 90*day, "n2.example.org")}
+		names := []string{"n1", "n2.example.org"}
+		check := func(when string, good bool) {
+			t.Helper()
+			for i := range nodes {
+				err := talk(nodes[i].server, nodes[1-i].client.config(names[i]))
+				if (err == nil) != good {
+					t.Errorf("%s, to %s: %v", when, names[i], err)
+				}
+			}
+		}
+		each := func(do func(i int, n *peerNode)) {
+			for i, n := range nodes {
+				do(i, n)
+			}
+			time.Sleep(certfile.CheckEvery)
+		}
+		check("at first", true)
+		time.Sleep(80 * day)
+		each(func(i int, n *peerNode) { n.show(t, first, 91*day, names[i]) })
+		time.Sleep(20 * day)
+		check("with new certificates, the first have ended", true)
+		each(func(_ int, n *peerNode) { n.trust(t, first, second) })
+		each(func(i int, n *peerNode) {
+			if i == 0 {
+				n.show(t, second, 900*day, names[i])
+			}
+		})
+		check("under both authorities", true)
+		each(func(i int, n *peerNode) { n.show(t, second, 900*day, names[i]) })
+		each(func(_ int, n *peerNode) { n.trust(t, second) })
+		check("under the second", true)
+		nodes[1].show(t, first, 901*day, names[1])
+		time.Sleep(certfile.CheckEvery)
+		check("one under the first again", false)
+	})
+}
+
+// TestPeersOverSockets dials as raft and HTTP do, and shakes hands as gRPC does.
+func TestPeersOverSockets(t *testing.T) {
+	ca := newAuthority(t)
+	peer := newPeer(t, ca, ca, day, "127.0.0.1")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	served := make(chan error)
+	serve := func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			conn, _, err = credentials.NewTLS(peer.server).ServerHandshake(conn)
+		}
+		if err == nil {
+			err = conn.Close()
+		}
+		served <- err
+	}
+	go serve()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := peer.client.credentials().Clone().ClientHandshake(t.Context(), listener.Addr().String(), conn); err != nil {
+		t.Error("gRPC:", err)
+	}
+	if err := errors.Join(<-served, conn.Close()); err != nil {
+		t.Error("gRPC:", err)
+	}
+	if _, _, err := peer.client.credentials().ClientHandshake(t.Context(), ":7001", conn); !errors.Is(err, errNoPeerName) {
+		t.Error("gRPC to no host:", err)
+	}
+	listener = tls.NewListener(listener, peer.server)
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			err = conn.(*tls.Conn).HandshakeContext(context.Background())
+		}
+		served <- err
+	}()
+	dialled, err := peer.client.dial(t.Context(), "tcp", listener.Addr().String())
+	if err := errors.Join(err, <-served); err != nil {
+		t.Fatal("dial:", err)
+	}
+	_ = dialled.Close()
+	if _, err := peer.client.dial(t.Context(), "tcp", ":1"); !errors.Is(err, errNoPeerName) {
+		t.Error("dial to no host:", err)
+	}
+}
+
+func TestPeerTLSWithoutFiles(t *testing.T) {
+	if server, client, err := peerTLS(PeerTLS{}, noLog); server != nil || client != nil || err != nil {
+		t.Errorf("%v %v %v", server, client, err)
+	}
+	if _, _, err := peerTLS(PeerTLS{"none.pem", "none.pem", "none.key"}, noLog); err == nil || !strings.Contains(err.Error(), "--tls-") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// NewFindings carries what an owner reports of a round.
+func NewFindings(f actors.Findings) *Findings {
+	x := &Findings{Examined: int64(f.Examined), Errors: int64(f.Errors), Changed: int64(f.Changed), Tally: newTally(f.Tally),
+		Missing: texts(f.Missing), Agreed: texts(f.Agreed), Moved: texts(f.Moved), Err: []byte(f.Err)}
+	for room, list := range f.Differences {
+		d := &Differences{Room: []byte(room), List: make([]*Difference, len(list))}
+		for i, one := range list {
+			d.List[i] = newDifference(one)
+		}
+		x.Differences = append(x.Differences, d)
+	}
+	return x
+}
+
+// Value gives the findings back.
+func (x *Findings) Value() actors.Findings {
+	f := actors.Findings{Examined: int(x.GetExamined()), Errors: int(x.GetErrors()), Changed: int(x.GetChanged()),
+		Tally: x.GetTally().value(), Missing: strings(x.GetMissing()), Agreed: strings(x.GetAgreed()),
+		Moved: strings(x.GetMoved()), Err: string(x.GetErr())}
+	for _, d := range x.GetDifferences() {
+		if f.Differences == nil {
+			f.Differences = make(map[string][]actors.Difference, len(x.GetDifferences()))
+		}
+		list := make([]actors.Difference, len(d.GetList()))
+		for i, one := range d.GetList() {
+			list[i] = one.value()
+		}
+		f.Differences[string(d.GetRoom())] = list // also empty: the room was looked at
+	}
+	return f
+}
+
+func newTally(t reconcile.Tally) *Tally {
+	x := &Tally{Rooms: int64(t.Rooms), Participants: int64(t.Participants), MissingRooms: int64(t.MissingRooms),
+		MissingParticipants: int64(t.MissingParticipants), AgreedRooms: int64(t.AgreedRooms),
+		AgreedParticipants: int64(t.AgreedParticipants), Cleaned: int64(t.Cleaned)}
+	for reason, n := range t.Drift {
+		x.Drift = append(x.Drift, &Drift{Reason: []byte(reason), Count: int64(n)})
+	}
+	return x
+}
+
+func (x *Tally) value() reconcile.Tally {
+	t := reconcile.Tally{Rooms: int(x.GetRooms()), Participants: int(x.GetParticipants()), MissingRooms: int(x.GetMissingRooms()),
+		MissingParticipants: int(x.GetMissingParticipants()), AgreedRooms: int(x.GetAgreedRooms()),
+		AgreedParticipants: int(x.GetAgreedParticipants()), Cleaned: int(x.GetCleaned())}
+	for _, d := range x.GetDrift() {
+		if t.Drift == nil {
+			t.Drift = make(map[reconcile.Reason]int, len(x.GetDrift()))
+		}
+		t.Drift[reconcile.Reason(d.GetReason())] = int(d.GetCount())
+	}
+	return t
+}
+
+func newDifference(d actors.Difference) *Difference {
+	return &Difference{Room: []byte(d.Room), Change: []byte(d.Change), Identity: []byte(d.Identity), Sid: []byte(d.SID),
+		Reason: []byte(d.Reason)}
+}
+
+func (x *Difference) value() actors.Difference {
+	return actors.Difference{Room: string(x.GetRoom()), Change: reconcile.ChangeType(x.GetChange()),
+		Identity: string(x.GetIdentity()), SID: string(x.GetSid()), Reason: string(x.GetReason())}
+}

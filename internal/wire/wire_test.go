@@ -1,0 +1,85 @@
+package wire_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wire"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// any bytes may be in a string, so the generator makes them of bytes.
+var bytesForStrings = rapid.MakeConfig{Kinds: map[reflect.Kind]*rapid.Generator[any]{
+	reflect.String: rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 8), func(b []byte) any { return string(b) }),
+}}
+
+// carried draws values by reflection, each field that there is, and wants all of it back: a field that is added to a type
+// and not to the wire fails here.
+func carried[V any, M proto.Message](t *testing.T, there func(V) M, back func(M) V) {
+	t.Helper()
+	t.Run(reflect.TypeFor[V]().String(), func(t *testing.T) {
+		t.Parallel()
+		values := rapid.MakeCustom[V](bytesForStrings)
+		rapid.Check(t, func(t *rapid.T) {
+			v := values.Draw(t, "value")
+			raw, err := proto.Marshal(there(v))
+			if err != nil {
+				t.Fatalf("%+v: %v", v, err)
+			}
+			var zero M
+			m := zero.ProtoReflect().New().Interface().(M)
+			if err := proto.Unmarshal(raw, m); err != nil {
+				t.Fatalf("%+v: %v", v, err)
+			}
+			if d := cmp.Diff(v, back(m), cmpopts.EquateEmpty()); d != "" {
+				t.Fatalf("not the same (-sent +received):\n%s", d)
+			}
+		})
+	})
+}
+
+func TestEveryFieldIsCarried(t *testing.T) {
+	t.Parallel()
+	carried[reconcile.Event](t, wire.NewEvent, (*wire.Event).Value)
+	carried[actors.Batch](t, wire.NewBatch, (*wire.Batch).Value)
+	carried[actors.Findings](t, wire.NewFindings, (*wire.Findings).Value)
+	carried[actors.Tending](t, wire.NewTending, (*wire.Tending).Value)
+	carried[actors.Tended](t, wire.NewTended, (*wire.Tended).Value)
+	carried[[]string](t, wire.NewNameList, (*wire.NameList).Value)
+}
+
+// A peer's message may lack any part.
+func TestAbsentPartsAreZero(t *testing.T) {
+	t.Parallel()
+	for name, got := range map[string]any{
+		"event": (*wire.Event)(nil).Value(), "batch": new(wire.Batch).Value(), "findings": (*wire.Findings)(nil).Value(),
+		"tending": new(wire.Tending).Value(), "tended": (*wire.Tended)(nil).Value(),
+	} {
+		if !reflect.ValueOf(got).IsZero() {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// The numbers are what other builds know. Whoever changes one breaks a rolling upgrade.
+func TestNumbersStay(t *testing.T) {
+	t.Parallel()
+	old := []byte{8, 7, 16, 9, 24, 100, 0x52, 0} // call 7, epoch 9, 100 ms, kind 10: a Deliver
+	var req wire.Request
+	if err := proto.Unmarshal(old, &req); err != nil || req.GetCall() != 7 || req.GetEpoch() != 9 || req.GetDeadlineMs() != 100 ||
+		req.GetDeliver() == nil {
+		t.Errorf("a request of the first build reads as %v (%v)", &req, err)
+	}
+	for number, code := range map[int32]wire.Code{1: wire.Code_CODE_OK, 2: wire.Code_CODE_NOT_OWNER, 3: wire.Code_CODE_EXPIRED,
+		4: wire.Code_CODE_FENCED, 5: wire.Code_CODE_BUSY, 6: wire.Code_CODE_UNAVAILABLE, 7: wire.Code_CODE_UNSUPPORTED} {
+		if int32(code) != number {
+			t.Errorf("%v is %d, was %d", code, code, number)
+		}
+	}
+}

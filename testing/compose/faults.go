@@ -1,0 +1,57 @@
+package compose
+
+import (
+	"context"
+	"fmt"
+)
+
+// Kill ends a service as kill -9 does; its volumes stay. It returns when the container has ended.
+func (p *Project) Kill(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"kill", "--signal", "KILL"}, []string{"wait"})
+}
+
+// Stop ends a service in order: SIGTERM, and SIGKILL after 15 s.
+func (p *Project) Stop(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"stop", "--time", "15"})
+}
+
+// Start starts a service that has ended, with its volumes as they are. It does not wait for it to be healthy.
+func (p *Project) Start(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"start"})
+}
+
+// Pause freezes every process of a service: connections stay open and nothing answers.
+func (p *Project) Pause(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"pause"})
+}
+
+// Unpause lets a paused service go on.
+func (p *Project) Unpause(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"unpause"})
+}
+
+// Disconnect takes a service off the project's network, and with it its published ports: nobody reaches it any more.
+func (p *Project) Disconnect(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"network", "disconnect", p.network()})
+}
+
+// Connect brings a disconnected service back under its name. Its address may have changed.
+func (p *Project) Connect(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"network", "connect", "--alias", service, p.network()})
+}
+
+func (p *Project) network() string { return p.name + "_default" }
+
+// each runs docker commands, one after another, on a service's container.
+func (p *Project) each(ctx context.Context, service string, commands ...[]string) error {
+	id, err := p.ID(ctx, service)
+	if err != nil {
+		return err
+	}
+	for _, command := range commands {
+		if _, err := p.engine.docker(ctx, append(command, id)...); err != nil {
+			return fmt.Errorf("%s %s: %w", command[0], service, err)
+		}
+	}
+	return nil
+}

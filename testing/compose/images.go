@@ -1,0 +1,139 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rollcallhq/rollcall/testing/livekittest"
+)
+
+// The images that override.yml names.
+const (
+	RollcallImage = "rollcall-test/rollcall:local"
+	RedisImage    = "rollcall-test/redis:local"
+	LiveKitImage  = "rollcall-test/livekit:local"
+)
+
+// The user that the redis image of registries runs as, and docker-compose.yml with it.
+const redisUser = "999:999"
+
+// BuildImages builds all three images from this work tree and this machine. What has not changed is taken from the engine's cache.
+// The first time it may take minutes; lines about that go to progress.
+func (e *Engine) BuildImages(ctx context.Context, progress io.Writer) error {
+	dir, err := os.MkdirTemp("", "rollcall-images")
+	if err != nil {
+		return fmt.Errorf("make a directory for images: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "rollcall")
+	if err := e.BuildBinary(ctx, binary); err != nil {
+		return err
+	}
+	if err := e.BuildRollcall(ctx, RollcallImage, binary); err != nil {
+		return err
+	}
+	if err := e.buildRedis(ctx); err != nil {
+		return err
+	}
+	return e.buildLiveKit(ctx, progress)
+}
+
+// BuildBinary builds a static rollcall of this work tree. flags are further ones of go build, such as "-tags=nofence".
+func (e *Engine) BuildBinary(ctx context.Context, target string, flags ...string) error {
+	args := append([]string{"go", "build", "-trimpath", "-ldflags=-s -w -X main.version=test", "-o", target}, flags...)
+	_, err := e.run(ctx, append(os.Environ(), "CGO_ENABLED=0"), append(args, "./cmd/rollcall")...)
+	return err
+}
+
+// BuildRollcall makes an image of a static rollcall binary, by the last stage of deploy/Dockerfile.
+func (e *Engine) BuildRollcall(ctx context.Context, tag, binary string) error {
+	stage, err := lastStage(filepath.Join(e.root, "deploy", "Dockerfile"))
+	if err != nil {
+		return err
+	}
+	// What it takes from the stage before, it finds here in the context, under the same paths.
+	return e.build(ctx, tag, strings.ReplaceAll(stage, "--from=build ", ""), func(c *buildContext) error {
+		return errors.Join(
+			c.copyFile(binary, "out/rollcall", 0o755),
+			c.makeDir("out/data"),
+			c.copyFile("/etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/ca-certificates.crt", 0o644),
+		)
+	})
+}
+
+// lastStage is a Dockerfile from its last FROM on.
+func lastStage(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the Dockerfile: %w", err)
+	}
+	at := strings.LastIndex(string(data), "\nFROM ")
+	if at < 0 {
+		return "", fmt.Errorf("%s has no second stage", file)
+	}
+	return string(data[at+1:]), nil
+}
+
+func (e *Engine) buildRedis(ctx context.Context) error {
+	file := `FROM scratch
+COPY files/ /
+COPY --chown=` + redisUser + ` data/ /data/
+WORKDIR /data
+VOLUME /data
+EXPOSE 6379
+CMD ["redis-server"]
+`
+	return e.build(ctx, RedisImage, file, func(c *buildContext) error {
+		return errors.Join(
+			c.makeDir("data"),
+			c.install(ctx, "redis-server", "/usr/local/bin/redis-server"),
+			c.install(ctx, "redis-cli", "/usr/local/bin/redis-cli"),
+		)
+	})
+}
+
+func (e *Engine) buildLiveKit(ctx context.Context, progress io.Writer) error {
+	server, err := livekittest.Binary(ctx, progress)
+	if err != nil {
+		return err
+	}
+	// Without it, a server that was built with cgo asks the C library for names, whose modules ldd does not show.
+	file := `FROM scratch
+COPY files/ /
+ENV GODEBUG=netdns=go
+ENTRYPOINT ["/livekit-server"]
+`
+	return e.build(ctx, LiveKitImage, file, func(c *buildContext) error {
+		return errors.Join(
+			c.install(ctx, server, "/livekit-server"),
+			// Enough for the health check: a static busybox knows addresses, but no names.
+			c.install(ctx, "busybox", "/usr/bin/wget"),
+		)
+	})
+}
+
+// build makes an image of a Dockerfile and the files that fill puts in place, and removes the one that had the tag before.
+func (e *Engine) build(ctx context.Context, tag, dockerfile string, fill func(*buildContext) error) error {
+	c, err := newBuildContext()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(c.dir)
+	if err := errors.Join(fill(c), os.WriteFile(filepath.Join(c.dir, "Dockerfile"), []byte(dockerfile), 0o644)); err != nil {
+		return fmt.Errorf("gather the files of %s: %w", tag, err)
+	}
+	before, _ := e.docker(ctx, "image", "inspect", "--format", "{{.Id}}", tag) // an error: there was none
+	if _, err := e.docker(ctx, "build", "--quiet", "--tag", tag, c.dir); err != nil {
+		return fmt.Errorf("build the image %s: %w", tag, err)
+	}
+	now, err := e.docker(ctx, "image", "inspect", "--format", "{{.Id}}", tag)
+	if err == nil && before != "" && before != now {
+		_, _ = e.docker(ctx, "image", "rm", before) // refused while a container uses it
+	}
+	return err
+}
