@@ -39,7 +39,7 @@ cluster: deps livekit build ## Run three nodes with a real Redis, a real LiveKit
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
 
 .PHONY: deps
-deps: ## Install what the tests need (redis-server)
+deps: ## Install what the tests need (redis-server, chromium)
 	@testing/install-deps.sh
 
 .PHONY: test

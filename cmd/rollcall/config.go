@@ -51,6 +51,8 @@ type Config struct {
 	AdminToken Secret
 	// MetricsPublic opens /metrics to callers without a token.
 	MetricsPublic bool
+	// CORSOrigins are origins of other sites whose pages may call the API.
+	CORSOrigins []string
 
 	// PeerTLS protects raft and actors; all three files or none.
 	PeerTLS PeerTLS

@@ -202,7 +202,8 @@ func (n *daemon) openHTTP(context.Context) error {
 	}
 	v := buildVersion()
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
-		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
+		CORSOrigins: n.config.CORSOrigins,
+		TLSCert:     n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
 		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
 		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
 			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,

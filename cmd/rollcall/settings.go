@@ -110,6 +110,11 @@ func httpSettings() []setting {
 			func(c *Config) *Secret { return &c.AdminToken }),
 		toggle("metrics-public", "false", groupHTTP, "serve /metrics without a token",
 			func(c *Config) *bool { return &c.MetricsPublic }),
+		{
+			name: "cors-origins", kind: "list", group: groupHTTP, list: true,
+			help: "origins of other sites whose pages may call the API, always with a token, comma-separated, such as https://app.example.org; none by default",
+			set:  setCORSOrigins, show: func(c *Config) string { return joinList(c.CORSOrigins) },
+		},
 		duration("drain-delay", "1s", groupHTTP, "how long to go on serving after /readyz says 503, so that load balancers notice; more than 5s may end later than 10 s after SIGTERM",
 			func(c *Config) *time.Duration { return &c.DrainDelay }, 0, time.Minute),
 	}

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
 // api answers requests. It is an http.Handler, and safe for use by many.
@@ -17,6 +19,8 @@ type api struct {
 	log      *slog.Logger
 	build    Build
 	routes   routes
+	files    *web.Files
+	origins  origins
 	access   access
 	hooks    *webhooks
 	actions  *actions
@@ -34,6 +38,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.begin(c.at.Add(a.limits.Deliver))
 	defer a.finish(c)
 	protect(c.w.Header())
+	a.origins.greet(c)
 	value, err := a.answer(c)
 	var body []byte
 	if err == nil && value != nil {
@@ -56,6 +61,9 @@ func (a *api) answer(c *call) (any, error) {
 	c.query = query
 	if err := a.routes.find(c); err != nil {
 		return nil, err
+	}
+	if a.origins.preflight(c) {
+		return nil, nil
 	}
 	e, err := c.route.endpoint(c.r.Method)
 	if err != nil {

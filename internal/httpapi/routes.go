@@ -26,16 +26,20 @@ func (r *route) endpoint(method string) (*endpoint, error) {
 	case method == http.MethodPost && r.post != nil:
 		return r.post, nil
 	}
-	var allow []string
+	p := refuse(http.StatusMethodNotAllowed, "Method not allowed here")
+	p.header = http.Header{"Allow": {strings.Join(r.methods(), ", ")}}
+	return nil, p
+}
+
+func (r *route) methods() []string {
+	var all []string
 	if r.get != nil {
-		allow = append(allow, http.MethodGet, http.MethodHead)
+		all = append(all, http.MethodGet, http.MethodHead)
 	}
 	if r.post != nil {
-		allow = append(allow, http.MethodPost)
+		all = append(all, http.MethodPost)
 	}
-	p := refuse(http.StatusMethodNotAllowed, "Method not allowed here")
-	p.header = http.Header{"Allow": {strings.Join(allow, ", ")}}
-	return nil, p
+	return all
 }
 
 const (
@@ -84,16 +88,17 @@ func (a *api) makeRoutes(metricsPublic bool) routes {
 	} {
 		table[r.pattern] = r
 	}
+	a.addFiles(table)
 	return table
 }
 
 func (t routes) patterns() []string {
 	var all []string
-	for p := range t {
-		all = append(all, p)
+	for _, r := range t {
+		all = append(all, r.pattern)
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // find sets the call's route and room, or says why there is none.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcallhq/rollcall/internal/certfile"
+	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
 // Config is what a Server is made of beside its ports. Log and Registry are needed.
@@ -21,6 +22,9 @@ type Config struct {
 	AdminToken string
 	// MetricsPublic opens /metrics; otherwise it is a read.
 	MetricsPublic bool
+	// CORSOrigins are the origins (scheme://host[:port], as browsers write them) of other sites whose pages may call the
+	// API. They need a token always.
+	CORSOrigins []string
 	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they change.
 	TLSCert, TLSKey string
 	Build           Build
@@ -119,7 +123,13 @@ func New(cfg Config, ports Ports) (*Server, error) {
 
 func newAPI(cfg Config, ports Ports) (*api, error) {
 	limits := cfg.Limits.withDefaults()
-	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, access: newAccess(cfg.AdminToken, ports.Tokens),
+	files, err := web.New()
+	if err != nil {
+		return nil, err
+	}
+	allowed := newOrigins(cfg.CORSOrigins)
+	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, files: files, origins: allowed,
+		access:  newAccess(cfg.AdminToken, ports.Tokens, allowed),
 		actions: newActions(limits.Actions, limits.Action), drain: &drain{}, hub: newHub(ports.Live, cfg.Log),
 		looks: places{limit: int64(limits.Looks)}, watching: places{limit: int64(limits.Watchers)}}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
