@@ -26,14 +26,15 @@ import (
 
 // Node is this process's part in the cluster. Make one with Open and end it with Close.
 type Node struct {
-	cfg   Config
-	log   *slog.Logger
-	raft  *raft.Raft
-	fsm   *fsm.FSM
-	store *storage
-	link  *link
-	peers *peers // nil without a network
-	tasks []*runner
+	cfg    Config
+	log    *slog.Logger
+	raft   *raft.Raft
+	fsm    *fsm.FSM
+	store  *storage
+	link   *link
+	peers  *peers // nil without a network
+	opened time.Time
+	tasks  []*runner
 
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
@@ -82,7 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.close())
 	}
-	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, stopped: make(chan struct{}), failure: make(chan error, 1)}
+	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1)}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 )
@@ -46,4 +47,15 @@ func TestWhoHandsOverIsInContact(t *testing.T) {
 		}
 		return s.leader() != n
 	})
+}
+
+// Who has just been opened has had no time to hear of a leader: requests wait, as they do in an election.
+func TestWhoWasJustOpenedIsInContact(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1)
+	if err := s.nodes[1].InContact(); err != nil {
+		t.Errorf("just opened: %v", err)
+	}
+	eventually(t, "it is out of contact after a while", func() bool { return errors.Is(s.nodes[1].InContact(), ErrOutOfContact) })
 }
