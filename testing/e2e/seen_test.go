@@ -246,6 +246,9 @@ func TestOpenAPI(t *testing.T) {
 	}
 	var served []string
 	for _, path := range w.fields(w.request(http.MethodGet, "/", nil, nil))["endpoints"].([]any) {
+		if path == "/{file}" {
+			continue // the page's own
+		}
 		served = append(served, path.(string))
 		if spec.Methods[path.(string)] == nil {
 			t.Errorf("%s is served and not described", path)
