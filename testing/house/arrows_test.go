@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"internal/httpapi":    {"reconcile", "internal/certfile"},
 	"internal/certfile":   {},
 	"internal/authority":  {},
+	"internal/ownership":  {"actors", "cluster", "fsm", "reconcile"}, // the joint between the two; no adapter
 }
 
 // standardOnly may import nothing outside the standard library either.

@@ -26,6 +26,16 @@ type Options struct {
 	Now   func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
 	Kinds reconcile.Kinds  // nil for STANDARD and SIP
 	Feed  bool
+	// Watch, when given, is told of each claim and commit that was not refused, in the order in which they happened. It must
+	// not call the Store.
+	Watch func(Script)
+}
+
+// Script is a claim or a commit that was not refused.
+type Script struct {
+	Room   string
+	Claim  reconcile.Claim
+	Commit *reconcile.Commit // nil for a claim
 }
 
 // Store is the fake. Its methods may be called at once by many.
@@ -33,6 +43,7 @@ type Store struct {
 	now   func() time.Time
 	kinds reconcile.Kinds
 	feeds bool
+	watch func(Script)
 
 	mu         sync.Mutex
 	rooms      map[string]*room
@@ -71,12 +82,15 @@ type buried struct {
 
 // New makes an empty Store.
 func New(o Options) *Store {
-	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed}
+	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed, watch: o.Watch}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.kinds == nil {
 		s.kinds = reconcile.Kinds{"STANDARD": true, "SIP": true}
+	}
+	if s.watch == nil {
+		s.watch = func(Script) {}
 	}
 	s.flush()
 	return s
@@ -126,6 +140,7 @@ func (s *Store) Claim(ctx context.Context, name string, c reconcile.Claim) (reco
 	if r.participants == nil && r.states == nil {
 		f.expires = s.unix() + int64(recordLife.Seconds())
 	}
+	s.watch(Script{Room: name, Claim: c})
 	return s.read(r), nil
 }
 
@@ -170,6 +185,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		}
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
+	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
 	var receipt reconcile.Receipt
 	if c.Verify {
 		receipt.Altered = altered(r)
