@@ -26,12 +26,12 @@ type Options struct {
 	Now   func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
 	Kinds reconcile.Kinds  // nil for STANDARD and SIP
 	Feed  bool
-	// Watch, when given, is told of each claim and commit that was not refused, in the order in which they happened. It must
-	// not call the Store.
+	// Watch, when given, is told of each claim and commit that was not refused, and of each loss of data, in the order in which
+	// they happened. It must not call the Store.
 	Watch func(Script)
 }
 
-// Script is a claim or a commit that was not refused.
+// Script is a claim or a commit that was not refused. The zero Script is the loss of all data.
 type Script struct {
 	Room   string
 	Claim  reconcile.Claim
@@ -106,6 +106,7 @@ func (s *Store) Flush() {
 func (s *Store) flush() {
 	s.rooms, s.index, s.records = map[string]*room{}, map[string]bool{}, map[string]int64{}
 	s.generation, s.feed = 0, nil
+	s.watch(Script{})
 }
 
 // Close does nothing.

@@ -1,0 +1,220 @@
+package sim_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcallhq/rollcall/testing/memstore"
+	. "github.com/rollcallhq/rollcall/testing/sim"
+)
+
+// lane orders one fault after another until ctx ends. Each ends its harm before it returns.
+func (s *several) lane(ctx context.Context, name string, fault func(context.Context)) {
+	for rest(ctx, time.Duration(s.dice.N("rest "+name, 4000))*time.Millisecond) {
+		fault(ctx)
+	}
+}
+
+// rest is false when ctx has ended.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// victim is a process, the leader as often as all others together.
+func (s *several) victim(topic string) *Process {
+	if leader := s.leader(); leader != nil && s.dice.Roll(topic) < 0.5 {
+		return leader
+	}
+	all := s.running()
+	if len(all) == 0 {
+		return nil
+	}
+	return all[s.dice.N(topic, len(all))]
+}
+
+func (s *several) others(name string) (names []string) {
+	for _, m := range s.machines {
+		if m.Name != name {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// cut cuts ways between a node and hosts until the returned func is called.
+func (s *several) cut(name string, hosts []string, there, back bool) (heal func()) {
+	var heals []func()
+	for _, host := range hosts {
+		if there {
+			heals = append(heals, s.world.Net.Cut(name, host))
+		}
+		if back {
+			heals = append(heals, s.world.Net.Cut(host, name))
+		}
+	}
+	return func() {
+		for _, heal := range heals {
+			heal()
+		}
+	}
+}
+
+// soft faults leave the processes alone: cuts, pauses, slowness.
+func (s *several) soft(ctx context.Context) {
+	p := s.victim("soft")
+	if p == nil {
+		return
+	}
+	long := time.Duration(200+s.dice.N("soft", 8000)) * time.Millisecond
+	switch n := s.dice.N("soft", 7); n {
+	case 0, 1, 2:
+		s.log("cut %s off the others, to them %v, from them %v, %v", p.Name, n != 1, n != 2, long)
+		defer s.cut(p.Name, s.others(p.Name), n != 1, n != 2)()
+		if s.dice.Roll("soft") < 0.5 {
+			for _, other := range s.others(p.Name) {
+				s.world.Net.Reset(p.Name, other)
+			}
+		}
+	case 3:
+		s.log("cut %s off Redis, %v", p.Name, long)
+		defer s.cut(p.Name, []string{Redis}, true, s.dice.Roll("soft") < 0.5)()
+	case 4, 5:
+		long = time.Duration(2000+s.dice.N("soft", 10000)) * time.Millisecond
+		s.log("pause %s, %v", p.Name, long)
+		defer s.cut(p.Name, s.others(p.Name), true, true)()
+		p.Gate.Pause()
+		defer p.Gate.Resume()
+	case 6:
+		s.log("slow down %s, %v", p.Name, long)
+		s.setSlow(p.Name, true)
+		defer s.setSlow(p.Name, false)
+	}
+	rest(ctx, long)
+}
+
+// hard faults end processes or start them.
+func (s *several) hard(ctx context.Context) {
+	if s.inMemory && s.disagreement() != "" {
+		return // who has lost its data must have been taken in before another may lose its own
+	}
+	down := time.Duration(s.dice.N("hard", 5000)) * time.Millisecond
+	joiner := s.machines[len(s.machines)-1]
+	p := s.victim("hard")
+	switch n := s.dice.N("hard", 10); {
+	case p == nil:
+	case n < 3:
+		s.log("kill %s, %v", p.Name, down)
+		s.forget(p)
+		p.Kill()
+		s.again(ctx, p.Machine, down)
+	case n < 6:
+		s.log("stop %s, %v", p.Name, down)
+		s.forget(p)
+		_ = p.Stop() // without the others it cannot leave in order
+		s.again(ctx, p.Machine, down)
+	case n < 7:
+		s.remove(ctx, down)
+	case n < 8:
+		s.blink(ctx, joiner)
+	case s.process(joiner.Name) == nil:
+		s.log("join %s", joiner.Name)
+		s.start(joiner)
+	default:
+		s.log("leave %s", joiner.Name)
+		p := s.process(joiner.Name)
+		s.forget(p)
+		_ = p.Stop()
+	}
+}
+
+func (s *several) again(ctx context.Context, m *Machine, down time.Duration) {
+	rest(ctx, down)
+	s.log("start %s", m.Name)
+	s.start(m)
+}
+
+// remove has the leader remove another node, whose process then ends by itself and is started again.
+func (s *several) remove(ctx context.Context, down time.Duration) {
+	leader, p := s.leader(), s.victim("remove")
+	if leader == nil || p == leader {
+		return
+	}
+	call, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := leader.Cluster.Remove(call, p.Name)
+	s.log("%s removes %s: %v", leader.Name, p.Name, err)
+	if err != nil {
+		return
+	}
+	select {
+	case <-p.Cluster.Failure():
+	case <-time.After(time.Minute):
+		s.log("%s has not heard of its removal", p.Name)
+	}
+	s.forget(p)
+	_ = p.Stop()
+	s.again(ctx, p.Machine, down)
+}
+
+// blink lets a node come and go while another does not hear of it, so that it sees both views at once: rooms that it lost
+// and has again.
+func (s *several) blink(ctx context.Context, joiner *Machine) {
+	leader, p := s.leader(), s.victim("blink")
+	if leader == nil || p == leader || s.process(joiner.Name) != nil || p.Machine == joiner {
+		return
+	}
+	s.log("%s comes and goes while %s is cut off", joiner.Name, p.Name)
+	defer s.cut(p.Name, s.others(p.Name), true, true)()
+	ends, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
+	defer cancel()
+	guest := s.start(joiner)
+	if guest == nil {
+		return
+	}
+	_ = guest.Cluster.WaitReady(ends)
+	s.forget(guest)
+	s.ending.Go(func() { _ = guest.Stop() })
+	<-ends.Done()
+}
+
+func (s *several) setSlow(host string, slow bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow[host] = slow
+}
+
+func (s *several) delay(from, to string) time.Duration {
+	if !s.hurting.Load() {
+		return 0
+	}
+	s.mu.Lock()
+	slow := s.slow[from] || s.slow[to]
+	s.mu.Unlock()
+	topic := "delay " + from + to
+	switch {
+	case slow:
+		return time.Duration(s.dice.N(topic, 250)) * time.Millisecond
+	case s.dice.Roll(topic) < 0.1:
+		return time.Duration(s.dice.N(topic, 20)) * time.Millisecond
+	}
+	return 0
+}
+
+func (s *several) storeFault(op memstore.Op, room string) memstore.Fault {
+	if !s.hurting.Load() {
+		return memstore.Fault{}
+	}
+	return storeFault(s.dice, op, room)
+}
+
+func (s *several) lookFault(room string) LookFault {
+	if !s.hurting.Load() {
+		return LookFault{}
+	}
+	return lookFault(s.dice, room)
+}
