@@ -256,7 +256,7 @@ func (s *several) heal() {
 	if s.dice.Seed%2 == 0 { // then the one cycle of the check is the first since the faults
 		s.service(false)
 	}
-	time.Sleep(70 * time.Second)
+	time.Sleep(90 * time.Second)                                            // clients that never became active are given up after 60 s, their rooms 20 s later
 	if err := s.world.Store.Discover(context.Background(), 0); err != nil { // as the store's own background work does
 		s.Error(err)
 	}

@@ -18,6 +18,8 @@ const (
 	patiently = 5 * time.Minute
 	patience  = 3 * time.Second
 	redial    = 100 * time.Millisecond
+	// notice is how long a link takes at the most to notice that it carries nothing.
+	notice = 12 * time.Second
 )
 
 // errLost is trouble with the link: the request may not have come, or its answer not.
@@ -92,14 +94,25 @@ func attempt[T any](ctx context.Context, p *peer, do func(context.Context, *owne
 	if left <= 0 {
 		return none, fmt.Errorf("%w: %w", actors.ErrUnavailable, context.DeadlineExceeded)
 	}
-	answers := make(chan result[T], 2)
+	answers := make(chan result[T], 1)
+	say := func(r result[T]) {
+		select {
+		case answers <- r:
+		default: // another copy was answered, or nobody waits
+		}
+	}
 	copies := 1
 	if w.Hurting() && w.Dice.Roll("copy") < 0.05 {
 		copies = 2
 	}
 	for i := range copies {
 		w.late.Go(func() {
-			p.travel(i > 0, left, func(ctx context.Context, o *owner) { arrive(ctx, p, o, do, answers) }, func() { answers <- result[T]{err: errLost} })
+			answered := false
+			p.travel(i > 0, left, func(ctx context.Context, o *owner) { answered = arrive(ctx, p, o, do, say) })
+			if !answered {
+				_ = pause(context.Background(), time.Duration(w.Dice.N("notice", int(notice.Milliseconds())))*time.Millisecond)
+				say(result[T]{err: errLost})
+			}
 		})
 	}
 	select {
@@ -114,7 +127,7 @@ func attempt[T any](ctx context.Context, p *peer, do func(context.Context, *owne
 }
 
 // travel brings a request to the other node, with the time that was left when it was sent; late it may come, or never.
-func (p *peer) travel(second bool, left time.Duration, work func(context.Context, *owner), lost func()) {
+func (p *peer) travel(second bool, left time.Duration, work func(context.Context, *owner)) {
 	w, topic := p.from.world, p.from.Name+">"+p.to
 	life, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -124,19 +137,14 @@ func (p *peer) travel(second bool, left time.Duration, work func(context.Context
 	if w.Hurting() && w.Dice.Roll(topic) < 0.03 {
 		return // it vanishes without a word
 	}
-	if open, _ := w.Net.Open(p.from.Name, p.to); !open {
-		_ = pause(life, time.Second) // so long the link takes to notice
-		lost()
-		if w.Dice.Roll(topic) < 0.7 {
-			return
-		}
+	if open, _ := w.Net.Open(p.from.Name, p.to); !open && w.Dice.Roll(topic) < 0.7 {
+		return // the link breaks; otherwise it comes late
 	}
 	if w.hop(life, p.from.Name, p.to) != nil {
 		return
 	}
 	to := w.peer(p.to)
 	if to == nil {
-		lost()
 		return
 	}
 	ctx, cancel := context.WithTimeout(to.life, left)
@@ -145,10 +153,10 @@ func (p *peer) travel(second bool, left time.Duration, work func(context.Context
 }
 
 // arrive is the receiver's part.
-func arrive[T any](ctx context.Context, p *peer, o *owner, do func(context.Context, *owner) (T, error), answers chan<- result[T]) {
+func arrive[T any](ctx context.Context, p *peer, o *owner, do func(context.Context, *owner) (T, error), say func(result[T])) (answered bool) {
 	to := o.process
 	if _, gone := to.Gate.Pass(); gone != nil {
-		return
+		return false
 	}
 	var r result[T]
 	if own := to.Own.Epoch(); p.epoch > own {
@@ -158,17 +166,15 @@ func arrive[T any](ctx context.Context, p *peer, o *owner, do func(context.Conte
 		r.err = translated(r.err, own)
 	}
 	if _, gone := to.Gate.Pass(); gone != nil {
-		return
+		return false
 	}
 	back, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if to.world.hop(back, to.Name, p.from.Name) != nil {
-		return
+		return false
 	}
-	select {
-	case answers <- r:
-	default:
-	}
+	say(r)
+	return true
 }
 
 // translated is an error as it crosses between nodes: what has no name there is ErrUnavailable, and a node that is closing
