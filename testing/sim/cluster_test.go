@@ -167,6 +167,7 @@ func (s *several) leader() *Process {
 func (s *several) settle() {
 	until, said := time.Now().Add(time.Minute), ""
 	for time.Now().Before(until) {
+		s.mend()
 		if said = s.disagreement(); said == "" {
 			return
 		}
@@ -293,8 +294,8 @@ func (s *several) check() {
 	s.service(true)
 	time.Sleep(65 * time.Second)
 	s.world.History.Settle(false)
-	s.truth("after a minute in which nothing happened", s.rooms)
-	for i, room := range s.rooms {
+	s.truth("after a minute in which nothing happened", visible)
+	for i, room := range visible {
 		who := fakelivekit.Who{Identity: "late comer"}
 		if i%3 > 0 {
 			s.world.Fake.Join(room, who)
@@ -304,7 +305,7 @@ func (s *several) check() {
 		}
 	}
 	time.Sleep(2 * time.Second)
-	s.truth("by webhooks", s.rooms)
+	s.truth("by webhooks", visible)
 	for _, broken := range s.world.History.Broken() {
 		s.Error(broken)
 	}

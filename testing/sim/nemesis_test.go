@@ -99,6 +99,7 @@ func (s *several) soft(ctx context.Context) {
 
 // hard faults end processes or start them.
 func (s *several) hard(ctx context.Context) {
+	s.mend()
 	if s.inMemory && s.disagreement() != "" {
 		return // who has lost its data must have been taken in before another may lose its own
 	}
@@ -122,7 +123,7 @@ func (s *several) hard(ctx context.Context) {
 		_ = p.Stop() // without the others it cannot leave in order
 		s.again(ctx, p.Machine, down)
 	case n < 7:
-		s.remove(ctx, down)
+		s.remove(ctx)
 	case n < 8:
 		s.blink(ctx, joiner)
 	case s.process(joiner.Name) == nil:
@@ -142,8 +143,8 @@ func (s *several) again(ctx context.Context, m *Machine, down time.Duration) {
 	s.start(m)
 }
 
-// remove has the leader remove another node, whose process then ends by itself and is started again.
-func (s *several) remove(ctx context.Context, down time.Duration) {
+// remove has the leader remove another node, whose process then ends by itself; see mend.
+func (s *several) remove(ctx context.Context) {
 	leader, p := s.leader(), s.victim("remove")
 	if leader == nil || p == nil || p == leader {
 		return
@@ -152,17 +153,20 @@ func (s *several) remove(ctx context.Context, down time.Duration) {
 	defer cancel()
 	err := leader.Cluster.Remove(call, p.Name)
 	s.log("%s removes %s: %v", leader.Name, p.Name, err)
-	if err != nil {
-		return
+}
+
+// mend ends the processes that say that they cannot go on, as cmd/rollcall does, and starts them again.
+func (s *several) mend() {
+	for _, p := range s.running() {
+		select {
+		case err := <-p.Cluster.Failure():
+			s.log("%s ends by itself and is started again: %v", p.Name, err)
+			s.forget(p)
+			_ = p.Stop()
+			s.start(p.Machine)
+		default:
+		}
 	}
-	select {
-	case <-p.Cluster.Failure():
-	case <-time.After(time.Minute):
-		s.log("%s has not heard of its removal", p.Name)
-	}
-	s.forget(p)
-	_ = p.Stop()
-	s.again(ctx, p.Machine, down)
 }
 
 // blink lets a node come and go while another does not hear of it, so that it sees both views at once: rooms that it lost
