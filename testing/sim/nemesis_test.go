@@ -106,9 +106,9 @@ func (s *several) hard(ctx context.Context) {
 	down := time.Duration(s.dice.N("hard", 5000)) * time.Millisecond
 	joiner := s.machines[len(s.machines)-1]
 	p := s.victim("hard")
-	n := s.dice.N("hard", 10)
+	n := s.dice.N("hard", 12)
 	if s.inMemory {
-		n %= 6 // a joiner that votes and goes would take its data with it
+		n %= 5 // a joiner that votes and goes would take its data with it
 	}
 	switch {
 	case p == nil:
@@ -117,14 +117,14 @@ func (s *several) hard(ctx context.Context) {
 		s.forget(p)
 		p.Kill()
 		s.again(ctx, p.Machine, down)
-	case n < 6:
+	case n < 5:
 		s.log("stop %s, %v", p.Name, down)
 		s.forget(p)
 		_ = p.Stop() // without the others it cannot leave in order
 		s.again(ctx, p.Machine, down)
-	case n < 7:
+	case n < 6:
 		s.remove(ctx)
-	case n < 8:
+	case n < 9:
 		s.blink(ctx, joiner)
 	case s.process(joiner.Name) == nil:
 		s.log("join %s", joiner.Name)
@@ -176,18 +176,34 @@ func (s *several) blink(ctx context.Context, joiner *Machine) {
 	if leader == nil || p == nil || p == leader || s.process(joiner.Name) != nil || p.Machine == joiner {
 		return
 	}
-	s.log("%s comes and goes while %s is cut off", joiner.Name, p.Name)
-	defer s.cut(p.Name, s.others(p.Name), true, true)()
-	ends, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
-	defer cancel()
+	s.log("%s comes and goes while %s does not hear of it", joiner.Name, p.Name)
 	guest := s.start(joiner)
 	if guest == nil {
 		return
 	}
-	_ = guest.Cluster.WaitReady(ends)
+	s.awaitMember(ctx, leader, joiner.Name, true, 10*time.Second)
+	// The leader has applied the join; the others learn that it is committed by its next message.
+	defer s.cut(p.Name, s.others(p.Name), true, true)()
 	s.forget(guest)
 	s.ending.Go(func() { _ = guest.Stop() })
-	<-ends.Done()
+	s.awaitMember(ctx, leader, joiner.Name, false, 900*time.Millisecond) // after a second of silence it would leave the view
+}
+
+// awaitMember waits, not for long, until a node has come into a process's view, or has gone.
+func (s *several) awaitMember(ctx context.Context, p *Process, name string, there bool, long time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, long)
+	defer cancel()
+	for {
+		changed := p.Cluster.Changed()
+		if _, member := p.Cluster.View().Member(name); member == there {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *several) setSlow(host string, slow bool) {
