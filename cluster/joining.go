@@ -138,19 +138,21 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &j); err != nil || j.ID == "" || j.Addr == "" {
 		return nil, errors.Join(errors.New("a join names its node and address"), err)
 	}
-	err := n.Lead(ctx, func(context.Context, Term) error {
+	err := n.Lead(ctx, func(ctx context.Context, _ Term) error {
 		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {
 			return ErrRemoved
 		}
-		return n.admit(j)
+		return n.admit(ctx, j)
 	})
 	return joined{Index: n.raft.CommitIndex()}, err
 }
 
 // admit gives raft a server of that id and address. One that has lost its data comes in anew, as one that never voted.
-func (n *Node) admit(j joining) error {
-	n.configuring.Lock()
-	defer n.configuring.Unlock()
+func (n *Node) admit(ctx context.Context, j joining) error {
+	if err := n.configuring.take(ctx); err != nil {
+		return err
+	}
+	defer n.configuring.give()
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err
