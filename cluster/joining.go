@@ -33,7 +33,7 @@ type joined struct {
 }
 
 // enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start and whenever the view
-// has lost it. Only a leader takes its place by itself, in establish.
+// has lost it, also where this node has not heard of that. Only a leader takes its place by itself, in establish.
 func (n *Node) enlist(ctx context.Context) {
 	if n.link.mux == nil {
 		return
@@ -48,9 +48,15 @@ func (n *Node) enlist(ctx context.Context) {
 			n.await(nil)
 			select {
 			case <-changed:
+				continue
 			case <-ctx.Done():
+				return
+			case <-time.After(outOfContact):
 			}
-			continue
+			if n.InContact() == nil {
+				continue
+			}
+			// Raft does not tell a server that it was removed, and the view at hand may be long past: ask.
 		}
 		err := n.joinOnce(ctx)
 		if errors.Is(err, ErrRemoved) {
@@ -91,6 +97,9 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		if sleep(ctx, pollReady) != nil {
 			return fmt.Errorf("the log has come to %d of %d", n.raft.AppliedIndex(), until.Index)
 		}
+	}
+	if n.member(n.fsm.State().View) {
+		return nil // it was out of contact, no more
 	}
 	res, err := n.commit(ctx, n.join())
 	if err != nil {
