@@ -68,7 +68,6 @@ type several struct {
 	mu        sync.Mutex
 	processes map[string]*Process
 	slow      map[string]bool // hosts whose messages take their time
-	ending    sync.WaitGroup
 	did       []string
 }
 
@@ -249,7 +248,6 @@ func (s *several) act() {
 func (s *several) heal() {
 	s.hurting.Store(false)
 	s.world.Fake.SetFate(nil)
-	s.ending.Wait()
 	s.log("healed")
 	for _, m := range s.machines[:len(s.machines)-1] {
 		if s.process(m.Name) == nil {

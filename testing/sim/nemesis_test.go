@@ -2,8 +2,11 @@ package sim_test
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/testing/memstore"
 	. "github.com/rollcallhq/rollcall/testing/sim"
 )
@@ -172,8 +175,12 @@ func (s *several) mend() {
 // blink lets a node come and go while another does not hear of it, so that it sees both views at once: rooms that it lost
 // and has again.
 func (s *several) blink(ctx context.Context, joiner *Machine) {
-	leader, p := s.leader(), s.victim("blink")
-	if leader == nil || p == nil || p == leader || s.process(joiner.Name) != nil || p.Machine == joiner {
+	leader := s.leader()
+	if leader == nil || s.process(joiner.Name) != nil {
+		return
+	}
+	p := s.process(s.loser(leader.Cluster.View(), joiner.Name))
+	if p == nil || p == leader {
 		return
 	}
 	s.log("%s comes and goes while %s does not hear of it", joiner.Name, p.Name)
@@ -183,10 +190,30 @@ func (s *several) blink(ctx context.Context, joiner *Machine) {
 	}
 	s.awaitMember(ctx, leader, joiner.Name, true, 10*time.Second)
 	// The leader has applied the join; the others learn that it is committed by its next message.
-	defer s.cut(p.Name, s.others(p.Name), true, true)()
+	heal := s.cut(p.Name, s.others(p.Name), true, true)
 	s.forget(guest)
-	s.ending.Go(func() { _ = guest.Stop() })
+	var stop sync.WaitGroup
+	stop.Go(func() { _ = guest.Stop() })
 	s.awaitMember(ctx, leader, joiner.Name, false, 900*time.Millisecond) // after a second of silence it would leave the view
+	heal()
+	stop.Wait()
+}
+
+// loser is a node that would lose a room to another that comes.
+func (s *several) loser(v fsm.View, comes string) string {
+	next := v
+	next.Members = append(slices.Clone(v.Members), fsm.Member{ID: comes, HashVersion: v.HashVersion}) // the last by its name
+	var losers []string
+	for _, room := range s.rooms {
+		before, _ := fsm.Owner(v, room)
+		if after, _ := fsm.Owner(next, room); after.ID != before.ID {
+			losers = append(losers, before.ID)
+		}
+	}
+	if len(losers) == 0 {
+		return ""
+	}
+	return losers[s.dice.N("loser", len(losers))]
 }
 
 // awaitMember waits, not for long, until a node has come into a process's view, or has gone.
