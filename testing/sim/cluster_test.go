@@ -25,7 +25,7 @@ import (
 
 // TestClusterSimulation runs seeds of several nodes; ROLLCALL_SIM_SEEDS says how many, -sim.seed runs one again.
 func TestClusterSimulation(t *testing.T) {
-	seeds := uint64(10)
+	seeds := uint64(6)
 	if n, err := strconv.ParseUint(os.Getenv("ROLLCALL_SIM_SEEDS"), 10, 64); err == nil {
 		seeds = n
 	}
@@ -92,7 +92,7 @@ func runCluster(t *testing.T, seed uint64, dirs map[int]string) {
 	s.heal()
 	s.check()
 	s.shut()
-	if t.Failed() || testing.Verbose() {
+	if t.Failed() {
 		for _, line := range s.did {
 			t.Log(line)
 		}
