@@ -195,14 +195,16 @@ func (s *several) disagreement() (said string) {
 	if len(leaders) != 1 || leader == nil {
 		return fmt.Sprintf("the leaders are %v", leaders)
 	}
-	voters := 0
-	for _, server := range leader.Cluster.Status().Servers {
-		if server.Voter {
-			voters++
+	for _, p := range all {
+		voters := 0
+		for _, server := range p.Cluster.Status().Servers {
+			if server.Voter {
+				voters++
+			}
 		}
-	}
-	if s.inMemory && voters < len(s.machines)-1 {
-		return fmt.Sprintf("%d voters", voters)
+		if s.inMemory && voters < len(s.machines)-1 {
+			return fmt.Sprintf("%s knows of %d voters", p.Name, voters)
+		}
 	}
 	return ""
 }
@@ -215,8 +217,20 @@ func (s *several) hurt() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var lanes sync.WaitGroup
-	lanes.Go(func() { s.lane(ctx, "soft", s.soft) })
-	lanes.Go(func() { s.lane(ctx, "hard", s.hard) })
+	if s.inMemory { // one fault at a time: a voter that has lost its data is away, and the others must hear each other
+		lanes.Go(func() {
+			s.lane(ctx, "both", func(ctx context.Context) {
+				if s.dice.Roll("both") < 0.5 {
+					s.soft(ctx)
+				} else {
+					s.hard(ctx)
+				}
+			})
+		})
+	} else {
+		lanes.Go(func() { s.lane(ctx, "soft", s.soft) })
+		lanes.Go(func() { s.lane(ctx, "hard", s.hard) })
+	}
 	for range 120 {
 		time.Sleep(time.Duration(s.dice.N("pace", 1500)) * time.Millisecond)
 		s.act()
