@@ -42,8 +42,8 @@ type Node struct {
 	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 	leaves      atomic.Bool
 
-	founding    sync.Mutex // of the promise to a founder, and the founding itself
-	configuring sync.Mutex // of changes to raft's configuration
+	founding    turn // of the promise to a founder, and the founding itself
+	configuring turn // of changes to raft's configuration
 
 	mu      sync.Mutex
 	current *reign           // nil while this node has no established term
@@ -83,7 +83,8 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.close())
 	}
-	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1)}
+	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
+		founding: newTurn(), configuring: newTurn()}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
@@ -130,7 +131,7 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	if !fresh || !n.cfg.alone() {
 		return nil
 	}
-	if err := n.bootstrap([]server{n.self()}); err != nil {
+	if err := n.bootstrap(context.Background(), []server{n.self()}); err != nil {
 		return errors.Join(err, n.raft.Shutdown().Error())
 	}
 	return nil

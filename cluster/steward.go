@@ -97,10 +97,10 @@ func (s *steward) look(ctx context.Context) {
 // configure makes at most one change to raft's configuration.
 func (s *steward) configure() error {
 	n := s.node
-	if !n.configuring.TryLock() {
+	if !n.configuring.try() {
 		return nil // a join is under way
 	}
-	defer n.configuring.Unlock()
+	defer n.configuring.give()
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err

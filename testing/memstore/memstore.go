@@ -28,6 +28,16 @@ type Options struct {
 	Feed     bool
 	Timeline bool
 	Node     string // whose changes and repairs these are
+	// Watch, when given, is told of each claim and commit that was not refused, and of each loss of data, in the order in which
+	// they happened. It must not call the Store.
+	Watch func(Script)
+}
+
+// Script is a claim or a commit that was not refused. The zero Script is the loss of all data.
+type Script struct {
+	Room   string
+	Claim  reconcile.Claim
+	Commit *reconcile.Commit // nil for a claim
 }
 
 // Store is the fake. Its methods may be called at once by many.
@@ -37,6 +47,7 @@ type Store struct {
 	feeds   bool
 	stories bool
 	node    string
+	watch   func(Script)
 
 	mu         sync.Mutex
 	rooms      map[string]*room
@@ -77,12 +88,15 @@ type buried struct {
 
 // New makes an empty Store.
 func New(o Options) *Store {
-	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed, stories: o.Timeline, node: o.Node}
+	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed, stories: o.Timeline, node: o.Node, watch: o.Watch}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.kinds == nil {
 		s.kinds = reconcile.Kinds{"STANDARD": true, "SIP": true}
+	}
+	if s.watch == nil {
+		s.watch = func(Script) {}
 	}
 	s.flush()
 	return s
@@ -98,6 +112,7 @@ func (s *Store) Flush() {
 func (s *Store) flush() {
 	s.rooms, s.index, s.records = map[string]*room{}, map[string]bool{}, map[string]int64{}
 	s.generation, s.feed, s.drift = 0, nil, nil
+	s.watch(Script{})
 }
 
 // Close does nothing.
@@ -132,6 +147,7 @@ func (s *Store) Claim(ctx context.Context, name string, c reconcile.Claim) (reco
 	if r.participants == nil && r.states == nil {
 		f.expires = s.unix() + int64(recordLife.Seconds())
 	}
+	s.watch(Script{Room: name, Claim: c})
 	return s.read(r), nil
 }
 
@@ -176,6 +192,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		}
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
+	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
 	var receipt reconcile.Receipt
 	if c.Verify {
 		receipt.Altered = altered(r)
