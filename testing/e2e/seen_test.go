@@ -116,6 +116,8 @@ func TestTimeline(t *testing.T) {
 	if err != nil || !there.Listed || len(there.Participants) != 1 || there.Participants[0].Metadata != "no webhook tells" || there.Metadata != "about a/b" {
 		t.Errorf("in LiveKit it is %+v, %v", there, err)
 	}
+	p.Leave() // lest she comes back while the last sync looks
+	w.awaitPresent(room)
 	w.livekit.Kill()
 	if a := w.request(http.MethodGet, "/api/rooms/livekit?name=a%2Fb", nil, nil); a.status != http.StatusServiceUnavailable {
 		t.Errorf("with LiveKit down: %d %s", a.status, a.body)
