@@ -20,6 +20,11 @@ func (p *Project) Start(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"start"})
 }
 
+// Remove takes a service's container away, whatever its state; named volumes stay.
+func (p *Project) Remove(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"rm", "--force", "--volumes"})
+}
+
 // Pause freezes every process of a service: connections stay open and nothing answers.
 func (p *Project) Pause(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"pause"})
