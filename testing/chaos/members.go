@@ -12,8 +12,8 @@ import (
 
 func members() []Nemesis {
 	return []Nemesis{
-		{Name: "join-and-leave", Kind: "members", Lasts: true, Doc: "a node more joins, owns rooms for the hold, and is removed for good", Do: joinAndLeave},
-		{Name: "lose-data", Kind: "node", Doc: "kill -9 of a node, which loses its data directory and is taken in anew", Do: loseData},
+		{Name: "join-and-leave", Kind: "members", Lasts: true, Disks: true, Doc: "a node more joins, owns rooms for the hold, and is removed for good", Do: joinAndLeave},
+		{Name: "lose-data", Kind: "node", Disks: true, Doc: "kill -9 of a node, which loses its data directory and is taken in anew", Do: loseData},
 	}
 }
 

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type Options struct {
 	SyncInterval time.Duration
 	// Sentinel puts a replica and three sentinels beside Redis.
 	Sentinel bool
+	// RealLiveKit puts a real livekit-server into the network, which nodes use in the place of the fake one. Such a world has no
+	// traffic, and Run is not for it.
+	RealLiveKit bool
 	// Binary is the rollcall of the run, static; built from the work tree if empty.
 	Binary string
 	// Dir is where the reports go; none are written if empty.
@@ -88,6 +92,9 @@ func FromEnv() (Options, error) {
 	}
 	if o.Nodes != 0 && o.Nodes != 3 && o.Nodes != 5 {
 		return o, fmt.Errorf("NODES: 3 or 5, not %d", o.Nodes)
+	}
+	for _, n := range All() {
+		o.Sentinel = o.Sentinel || n.Sentinel && slices.Contains(o.Nemeses, n.Name)
 	}
 	return o.withDefaults(), nil
 }

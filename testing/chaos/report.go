@@ -51,6 +51,9 @@ type Fault struct {
 	Leaderless float64 `json:"leaderless"`
 	Webhooks   Mail    `json:"webhooks"`
 	Error      string  `json:"error,omitempty"`
+
+	mark   time.Time // when the fault began
+	gentle bool
 }
 
 // Converged is how long after the heal Redis equalled LiveKit, in seconds.

@@ -37,14 +37,8 @@ func (w *World) openSegment() {
 
 // verify judges the whole run once the traffic has ended.
 func (w *World) verify(ctx context.Context) error {
-	mail := await(mailWithin, ctx.Done(), func() error {
-		if n := w.fake.Stats().Waiting; n > 0 {
-			return fmt.Errorf("%d webhooks are still on their way", n)
-		}
-		return nil
-	})
-	if mail != nil {
-		w.violate(4, "%v", mail)
+	if err := w.awaitMail(ctx); err != nil {
+		w.violate(4, "%v", err)
 	}
 	if err := w.syncOnce(ctx); err != nil {
 		w.violate(7, "a last sync: %v", err)
@@ -60,6 +54,16 @@ func (w *World) verify(ctx context.Context) error {
 		w.violate(7, "after the last sync: %v", exact)
 	}
 	return errors.Join(w.closeSegment(ctx), w.checkForeign(ctx), w.checkSecrets(ctx))
+}
+
+// awaitMail waits until LiveKit has no webhook on its way.
+func (w *World) awaitMail(ctx context.Context) error {
+	return await(mailWithin, ctx.Done(), func() error {
+		if n := w.fake.Stats().Waiting; n > 0 {
+			return fmt.Errorf("%d webhooks are still on their way", n)
+		}
+		return nil
+	})
 }
 
 func (w *World) syncOnce(ctx context.Context) error {
@@ -195,7 +199,17 @@ func (w *World) finish() {
 	r := w.report
 	r.Took = r.since(time.Now())
 	r.Samples = w.watch.all()
-	r.Webhooks = mail(w.ledger.Since(r.Began))
+	r.Webhooks = w.mail(r.Began, time.Now())
+	for i, f := range r.Faults {
+		end := time.Now()
+		if i+1 < len(r.Faults) {
+			end = r.Faults[i+1].mark
+		}
+		f.Webhooks = w.mail(f.mark, end)
+		if f.gentle && f.Webhooks.Retried > 0 {
+			w.violate(4, "%s: in order and behind a balancer no webhook fails, and %d did: %v", f.Name, f.Webhooks.Retried, f.Webhooks.Statuses)
+		}
+	}
 	r.Leaderless = w.leaderless(0, r.Took)
 	for _, witness := range w.witness {
 		seen := witness.Testimony()

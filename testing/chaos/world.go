@@ -82,9 +82,19 @@ func NewWorld(ctx context.Context, t testing.TB, engine *compose.Engine, o Optio
 		return w, err
 	}
 	w.traffic = clusterkit.NewTraffic(w.fake, o.Seed, o.Rooms, o.Rate)
-	w.watch = newWatch(w)
+	if !o.RealLiveKit {
+		w.traffic.Fill()
+	}
+	if err := w.awaitMail(ctx); err != nil {
+		return w, err
+	}
+	var err error
+	if w.report.Version, err = w.version(ctx, w.nodes[0]); err != nil {
+		return w, err
+	}
 	w.segment = time.Now()
-	w.traffic.Fill()
+	w.report.Began, w.report.healed = w.segment, w.segment
+	w.watch = newWatch(w)
 	return w, w.putCanaries(ctx)
 }
 
@@ -104,7 +114,7 @@ func serviceOf(id string) string { return "rollcall-" + strings.TrimPrefix(id, "
 
 // ip is a service's address, as chaos.yml, more.yml and sentinel.yml fix it.
 func (w *World) ip(service string) string {
-	last := map[string]string{"redis": "21", "redis-2": "22", "gateway": "1"}[service]
+	last := map[string]string{"redis": "21", "redis-2": "22", "livekit": "31", "gateway": "1"}[service]
 	if name, number, _ := strings.Cut(service, "-"); last == "" {
 		last = map[string]string{"rollcall": "1", "sentinel": "4"}[name] + number
 	}
@@ -119,6 +129,9 @@ func (w *World) up(ctx context.Context) error {
 		return err
 	}
 	bottom := []string{"redis"}
+	if w.opts.RealLiveKit {
+		bottom = append(bottom, "livekit")
+	}
 	if w.opts.Sentinel {
 		bottom = append(bottom, "redis-2", "sentinel-1", "sentinel-2", "sentinel-3")
 	}
@@ -151,7 +164,8 @@ func (w *World) makeProject(ctx context.Context) error {
 	if w.data, err = os.MkdirTemp("", "rollcall-chaos"); err != nil {
 		return err
 	}
-	if err := w.makeDisks(); err != nil {
+	disks, err := w.makeDisks()
+	if err != nil {
 		return err
 	}
 	url := fmt.Sprintf("redis://%s:6379/0", w.ip("redis"))
@@ -160,17 +174,22 @@ func (w *World) makeProject(ctx context.Context) error {
 		files = append(files, "testing/chaos/sentinel.yml")
 		url = fmt.Sprintf("redis+sentinel://%s:26379,%s:26379,%s:26379/mymaster/0", w.ip("sentinel-1"), w.ip("sentinel-2"), w.ip("sentinel-3"))
 	}
+	livekit := fmt.Sprintf("http://%s:%d", w.ip("gateway"), livekitPort)
+	if w.opts.RealLiveKit {
+		files = append(files, "testing/chaos/livekit.yml")
+		livekit = fmt.Sprintf("http://%s:7880", w.ip("livekit"))
+	}
 	var join []string
 	for _, node := range w.nodes {
 		join = append(join, node+":7000")
 	}
-	env := []string{"CHAOS_NET=" + w.net, "CHAOS_DATA=" + w.data, "CHAOS_REDIS_URL=" + url,
-		fmt.Sprintf("CHAOS_LIVEKIT=http://%s:%d", w.ip("gateway"), livekitPort), "CHAOS_SYNC_INTERVAL=" + w.opts.SyncInterval.String(),
+	env := []string{"CHAOS_NET=" + w.net, "CHAOS_REDIS_URL=" + url,
+		"CHAOS_LIVEKIT=" + livekit, "CHAOS_SYNC_INTERVAL=" + w.opts.SyncInterval.String(),
 		fmt.Sprintf("CHAOS_NODES=%d", w.opts.Nodes), "CHAOS_JOIN=" + strings.Join(join, ","), "ROLLCALL_ADMIN_TOKEN=" + token}
 	if w.opts.Nodes > 3 {
 		env = append(env, fmt.Sprintf("CHAOS_MORE_EXPECT=%d", w.opts.Nodes))
 	}
-	w.project = w.engine.NewProject(compose.Options{Files: files, Env: env})
+	w.project = w.engine.NewProject(compose.Options{Files: files, Env: append(env, disks...)})
 	return w.makeImage(ctx)
 }
 
@@ -191,24 +210,29 @@ func (w *World) makeImage(ctx context.Context) error {
 	return w.engine.BuildRollcall(ctx, w.image(), binary)
 }
 
-// makeDisks gives every node a small disk of its own, that can be filled without harm to others.
-func (w *World) makeDisks() error {
+// makeDisks gives every node a small disk of its own, that can be filled without harm to others and looked into; without the right
+// to mount one, a volume of the project. It returns where each node's data is, as chaos.yml wants it.
+func (w *World) makeDisks() (env []string, err error) {
+	for i := range 5 {
+		env = append(env, fmt.Sprintf("CHAOS_DISK_%d=%s", i+1, nodeService(i+1)))
+	}
+	if os.Geteuid() != 0 {
+		return env, nil
+	}
 	for i := range 5 {
 		dir := filepath.Join(w.data, fmt.Sprintf("n%d", i+1))
-		if err := os.Mkdir(dir, 0o777); err != nil {
-			return err
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, err
 		}
 		out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m,mode=0777", "rollcall-chaos", dir).CombinedOutput()
-		if err == nil {
-			w.mounted = append(w.mounted, dir)
-			continue
+		if err != nil {
+			w.t.Logf("no disks that can be filled: mount: %v: %s", err, out)
+			return env[:5], nil
 		}
-		w.t.Logf("no disks that can be filled: mount: %v: %s", err, out)
-		if err := os.Chmod(dir, 0o777); err != nil { // the umask
-			return err
-		}
+		w.mounted = append(w.mounted, dir)
+		env = append(env, fmt.Sprintf("CHAOS_DISK_%d=%s", i+1, dir)) // the last one counts
 	}
-	return nil
+	return env, nil
 }
 
 // freeNetwork finds a /24 that no interface of this machine has.
