@@ -7,7 +7,8 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 )
 
-func held(r client.Report) bool { return r.Held != nil }
+// held tells whether the breaker held removals of a cycle.
+func held(r client.Report) bool { return r.Held != nil && r.Held.Rooms+r.Held.Participants > 0 }
 
 // good are the cycles in which every room was examined.
 func good(cycles []client.Report) []client.Report {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/rollcallhq/rollcall/client"
 )
 
 // Report is all that a run has to say. Times are seconds since Began, durations seconds.
@@ -30,7 +32,9 @@ type Report struct {
 	Writes  int      `json:"writes"`
 	Stale   int      `json:"stale"`
 	Samples []Sample `json:"samples"`
-	Notes   []string `json:"notes"`
+	// Syncs are the completed cycles, as the nodes report them.
+	Syncs []client.Report `json:"syncs"`
+	Notes []string        `json:"notes"`
 
 	mu     sync.Mutex
 	healed time.Time // zero while something is broken

@@ -55,7 +55,7 @@ func Run(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (
 		err = w.verify(ctx)
 	}
 	w.finish()
-	return w.report, errors.Join(err, w.report.write(o.Dir))
+	return w.report, errors.Join(err, w.report.write(o.Dir, w.logs))
 }
 
 // face lets one nemesis at the cluster: all well under traffic, the fault, the heal, some traffic still, and then silence in which Redis

@@ -198,7 +198,7 @@ func (w *World) keepLog(ctx context.Context, service string) {
 func (w *World) finish() {
 	r := w.report
 	r.Took = r.since(time.Now())
-	r.Samples = w.watch.all()
+	r.Samples, r.Syncs = w.watch.all(), w.watch.after(time.Time{})
 	r.Webhooks = w.mail(r.Began, time.Now())
 	for i, f := range r.Faults {
 		end := time.Now()

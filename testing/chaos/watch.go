@@ -186,7 +186,7 @@ func (v *watch) judge(d difference) {
 		return
 	}
 	for _, c := range v.after(healed) {
-		if c.Result.Errors > 0 || c.Held != nil || d.at.Before(ended(c).Add(secondLook)) {
+		if c.Result.Errors > 0 || held(c) || d.at.Before(ended(c).Add(secondLook)) {
 			continue
 		}
 		for room, why := range d.wrong {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// write puts the report into dir as JSON and as a page; nothing with an empty dir.
-func (r *Report) write(dir string) error {
+// write puts the report into dir as JSON and as a page, and the nodes' logs beside it; nothing with an empty dir.
+func (r *Report) write(dir string, logs map[string]string) error {
 	if dir == "" {
 		return nil
 	}
@@ -28,7 +28,11 @@ func (r *Report) write(dir string) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	base := filepath.Join(dir, r.title())
-	for name, content := range map[string][]byte{base + ".json": data, base + ".html": page.Bytes()} {
+	files := map[string][]byte{base + ".json": data, base + ".html": page.Bytes()}
+	for node, log := range logs {
+		files[base+"-"+nodeID(node)+".log"] = []byte(log)
+	}
+	for name, content := range files {
 		if err := os.WriteFile(name, content, 0o644); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
