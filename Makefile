@@ -33,6 +33,11 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 	@$(MAKE) --no-print-directory build
 	@exec $(BIN)/rollcall dev --livekit-server $(BIN)/livekit-server $(ARGS)
 
+.PHONY: cluster
+cluster: deps livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
+	@$(GO) build -o $(BIN)/localcluster ./testing/localcluster
+	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
+
 .PHONY: deps
 deps: ## Install what the tests need (redis-server)
 	@testing/install-deps.sh

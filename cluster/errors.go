@@ -25,6 +25,8 @@ var (
 	ErrUnknownNode = errors.New("the cluster has no such node")
 	// ErrQuorum means that a removal would leave too few voters that answer.
 	ErrQuorum = errors.New("too few of the remaining voters answer: bring them back first")
+	// ErrNoHeir means that a leader is to go and no other voter answers that could lead.
+	ErrNoHeir = errors.New("this node leads, and no other node answers that could: start one first")
 	// ErrClosed means that the node was closed.
 	ErrClosed = errors.New("the node is closed")
 	// ErrDataDirLocked means that another process has the data directory open.

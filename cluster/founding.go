@@ -25,8 +25,12 @@ type hello struct {
 	server
 	// Fresh says that it holds nothing of a cluster.
 	Fresh bool `json:"fresh"`
+	// Expect is its --bootstrap-expect: 1 for one that only joins.
+	Expect int `json:"expect"`
 	// Promised is whom it will follow, while it is fresh.
 	Promised server `json:"promised"`
+	// Leaving says that the node is shutting down.
+	Leaving bool `json:"leaving,omitempty"`
 	// Leader is the leader as far as the node knows; zero for none.
 	Leader server `json:"leader"`
 }
@@ -41,7 +45,7 @@ const (
 func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.link.addr} }
 
 func (n *Node) answerHello(context.Context, []byte) (any, error) {
-	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader()}
+	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
 	if h.Fresh {
 		var err error
 		if h.Promised, err = n.store.promised(); err != nil {
@@ -74,6 +78,9 @@ func (n *Node) answerPromise(ctx context.Context, body []byte) (any, error) {
 	defer n.founding.Unlock()
 	if !n.isFresh() {
 		return nil, fmt.Errorf("node %q is of a cluster already", n.cfg.NodeID)
+	}
+	if n.cfg.BootstrapExpect == 1 {
+		return nil, fmt.Errorf("node %q has no --bootstrap-expect: it joins a cluster and founds none", n.cfg.NodeID)
 	}
 	before, err := n.store.promised()
 	if err != nil {
@@ -110,21 +117,40 @@ func (n *Node) ask(ctx context.Context, addr string) (hello, error) {
 func (n *Node) foundWithOthers(ctx context.Context) error {
 	for wait := firstRetry; ; wait = min(2*wait, time.Second) {
 		others, err := n.meet(ctx)
-		switch {
-		case !n.isFresh() || slices.ContainsFunc(others, func(h hello) bool { return !h.Fresh }):
+		if !n.isFresh() || slices.ContainsFunc(others, func(h hello) bool { return !h.Fresh }) {
 			return nil
-		case n.cfg.BootstrapExpect == 1:
+		}
+		founders, unlike := n.founders(others)
+		expect, here := n.cfg.BootstrapExpect, len(founders)+1
+		switch {
+		case expect == 1:
 			err = also(fmt.Errorf("waiting for a node of --join %s that is of a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
-		case len(others)+1 < n.cfg.BootstrapExpect:
-			err = also(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", len(others)+1, n.cfg.BootstrapExpect), err)
+		case here < expect:
+			err = also(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", here, expect), unlike, err)
+		case len(n.cfg.Join)-here >= expect:
+			err = also(fmt.Errorf("waiting for more nodes: of the %d in --join, %d are here, and as many as --bootstrap-expect %d that are not could found another cluster", len(n.cfg.Join), here, expect), unlike, err)
 		default:
-			err = n.attempt(ctx, others)
+			err = n.attempt(ctx, founders)
 		}
 		n.await(err)
 		if sleep(ctx, wait) != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// founders are those that are to found the cluster with this node. The error names those that were told otherwise.
+func (n *Node) founders(others []hello) (with []hello, unlike error) {
+	for _, h := range others {
+		switch h.Expect {
+		case n.cfg.BootstrapExpect:
+			with = append(with, h)
+		case 1: // it only joins
+		default:
+			unlike = also(unlike, fmt.Errorf("node %q has --bootstrap-expect %d: give the same to all", h.ID, h.Expect))
+		}
+	}
+	return with, unlike
 }
 
 // meet greets all of --join and gives those that answered, but not this node itself.

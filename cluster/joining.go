@@ -16,6 +16,8 @@ import (
 const (
 	joinPath  = peerPrefix + "join"
 	applyPath = peerPrefix + "apply"
+	// lookForContact is how often a member looks whether it still hears of a leader.
+	lookForContact = time.Second
 )
 
 // joining asks the leader to take a process into raft.
@@ -25,15 +27,21 @@ type joining struct {
 	Incarnation uint64 `json:"incarnation"`
 	// Fresh says that the node holds nothing of a cluster: whatever a node of its name has voted is forgotten.
 	Fresh bool `json:"fresh"`
+	// Same and Alike are those of its Config.
+	Same  map[string]string `json:"same,omitempty"`
+	Alike map[string]string `json:"alike,omitempty"`
 }
 
 // joined says up to which index the joiner must have caught up before it may become a member.
 type joined struct {
 	Index uint64 `json:"index"`
+	// Alike is that of the leader's Config.
+	Alike map[string]string `json:"alike,omitempty"`
 }
 
-// enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start and whenever the view
-// has lost it. Only a leader takes its place by itself, in establish.
+// enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start, whenever the view has
+// lost it, and when it has lost the leader: whoever was removed while nothing reached it sees itself in its view for ever.
+// Only a leader takes its place by itself, in establish.
 func (n *Node) enlist(ctx context.Context) {
 	if n.link.mux == nil {
 		return
@@ -43,13 +51,16 @@ func (n *Node) enlist(ctx context.Context) {
 	}
 	for wait := firstRetry; ctx.Err() == nil; {
 		changed := n.fsm.Changed()
-		if n.member(n.fsm.State().View) {
+		if n.member(n.fsm.State().View) && n.InContact() == nil {
 			wait = firstRetry
 			n.await(nil)
+			contact := time.NewTimer(lookForContact)
 			select {
 			case <-changed:
+			case <-contact.C:
 			case <-ctx.Done():
 			}
+			contact.Stop()
 			continue
 		}
 		err := n.joinOnce(ctx)
@@ -59,7 +70,11 @@ func (n *Node) enlist(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			n.await(fmt.Errorf("waiting to join: %w", err))
+			err = fmt.Errorf("waiting to join: %w", err)
+			if n.incarnation.Load() != 0 {
+				err = also(n.InContact(), err)
+			}
+			n.await(err)
 			wait = min(2*wait, time.Second)
 		}
 		if sleep(ctx, wait) != nil {
@@ -81,11 +96,14 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		return err
 	}
 	var until joined
-	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load()}
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Same: n.cfg.Same, Alike: n.cfg.Alike}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
 		return err
 	}
 	n.link.closed.Store(false)
+	if ask.Incarnation == 0 {
+		n.tellDiffering(leader.ID, until.Alike)
+	}
 	n.await(fmt.Errorf("waiting to catch up with the leader %q", leader.ID))
 	for n.raft.AppliedIndex() < until.Index {
 		if sleep(ctx, pollReady) != nil {
@@ -125,6 +143,8 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
+		case h.Leader.ID == n.cfg.NodeID && h.Leader.Addr != n.link.addr && h.ID != n.cfg.NodeID:
+			errs = append(errs, fmt.Errorf("%s says that a node of the name %q leads at %s: if that one runs, give each node a --node-id of its own", addr, h.Leader.ID, h.Leader.Addr))
 		case h.Leader.ID != "" && h.Leader.ID != n.cfg.NodeID:
 			return h.Leader, nil
 		}
@@ -138,13 +158,34 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &j); err != nil || j.ID == "" || j.Addr == "" {
 		return nil, also(errors.New("a join names its node and address"), err)
 	}
-	err := n.Lead(ctx, func(context.Context, Term) error {
+	err := n.Lead(ctx, func(ctx context.Context, _ Term) error {
 		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {
 			return ErrRemoved
 		}
+		if err := also(n.sameSettings(j), n.namesake(ctx, j)); err != nil {
+			return err
+		}
 		return n.admit(j)
 	})
-	return joined{Index: n.raft.CommitIndex()}, err
+	return joined{Index: n.raft.CommitIndex(), Alike: n.cfg.Alike}, err
+}
+
+// namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
+// data directory that was copied, would vote twice.
+func (n *Node) namesake(ctx context.Context, j joining) error {
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return err
+	}
+	for _, s := range servers.Configuration().Servers {
+		if string(s.ID) != j.ID || string(s.Address) == j.Addr {
+			continue
+		}
+		if h, err := n.ask(ctx, string(s.Address)); err == nil && h.ID == j.ID && h.Addr != j.Addr {
+			return fmt.Errorf("node %q runs at %s already, and this one is at %s: give each node a --node-id and a --data-dir of its own, or stop that one first", j.ID, h.Addr, j.Addr)
+		}
+	}
+	return nil
 }
 
 // admit gives raft a server of that id and address. One that has lost its data comes in anew, as one that never voted.

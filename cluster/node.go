@@ -7,6 +7,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -35,7 +37,9 @@ type Node struct {
 
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
-	removed     atomic.Bool // by an operator
+	removed     atomic.Bool               // by an operator
+	led         atomic.Pointer[time.Time] // when this node was last seen to lead
+	leaves      atomic.Bool
 
 	founding    sync.Mutex // of the promise to a founder, and the founding itself
 	configuring sync.Mutex // of changes to raft's configuration
@@ -91,14 +95,16 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	go n.watch(ctx, notify)
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
+	n.enlists.Go(func() { n.endWithState(ctx) })
 	return n, nil
 }
 
 func raftConfig(cfg Config, log hclog.Logger, notify chan<- bool) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(cfg.NodeID)
-	c.HeartbeatTimeout, c.ElectionTimeout = heartbeatTimeout, electionTimeout
-	c.LeaderLeaseTimeout, c.CommitTimeout = leaseTimeout, commitTimeout
+	ours, given := timings(), cfg.Timings
+	c.HeartbeatTimeout, c.ElectionTimeout = cmp.Or(given.Heartbeat, ours.Heartbeat), cmp.Or(given.Election, ours.Election)
+	c.LeaderLeaseTimeout, c.CommitTimeout = cmp.Or(given.Lease, ours.Lease), cmp.Or(given.Commit, ours.Commit)
 	c.SnapshotThreshold, c.TrailingLogs = snapshotThreshold, trailingLogs
 	c.NoLegacyTelemetry, c.ShutdownOnRemove = true, false
 	c.Logger, c.NotifyCh = log, notify
@@ -146,7 +152,17 @@ func (n *Node) servePeers() {
 	})
 }
 
-// Failure gives the error after which this node cannot go on: an operator has removed it (ErrRemoved).
+// endWithState ends a node whose state stands still: it would go on by a view that is over, or lead without doing it.
+func (n *Node) endWithState(ctx context.Context) {
+	select {
+	case <-n.fsm.Broken():
+		n.fail(fmt.Errorf("the raft log cannot be applied: %w", n.fsm.Err()))
+	case <-ctx.Done():
+	}
+}
+
+// Failure gives the error after which this node cannot go on: an operator has removed it (ErrRemoved), or it cannot read
+// what the others have agreed on (fsm.ErrNewer, fsm.ErrCorrupt).
 func (n *Node) Failure() <-chan error { return n.failure }
 
 func (n *Node) fail(err error) {
@@ -183,6 +199,7 @@ func (n *Node) Leave(ctx context.Context) error {
 }
 
 func (n *Node) leave(ctx context.Context) error {
+	n.leaves.Store(true)
 	n.stop()
 	select {
 	case <-n.stopped:
@@ -204,6 +221,7 @@ func (n *Node) leave(ctx context.Context) error {
 	err := error(nil)
 	for wait := pollReady; ; wait = min(2*wait, firstRetry) {
 		if _, err = n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: inc}); err == nil || errors.Is(err, fsm.NotMember) {
+			n.giveVote(ctx)
 			return nil
 		}
 		if !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrNotLeader) || sleep(ctx, wait) != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -40,7 +42,7 @@ func (n *Node) remove(ctx context.Context, id string) error {
 		return fmt.Errorf("%w: %q", ErrUnknownNode, id)
 	}
 	if voter {
-		if err := bears(all, raft.ServerID(id), n.silentNodes()); err != nil {
+		if err := bears(all, raft.ServerID(id), n.quietNow(ctx, all)); err != nil {
 			return err
 		}
 	}
@@ -54,22 +56,33 @@ func (n *Node) remove(ctx context.Context, id string) error {
 	return n.raftError(n.raft.RemoveServer(raft.ServerID(id), servers.Index(), applyTimeout).Error())
 }
 
-// handOver gives the leadership to another voter, if there is one.
-func (n *Node) handOver(ctx context.Context) error {
-	if n.raft.State() != raft.Leader {
-		return nil
+// quietNow are the servers that do not answer as a node that is of this cluster and stays. A leader whose term has just begun has not missed
+// anybody's heartbeat yet, so they are asked.
+func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet {
+	ctx, cancel := context.WithTimeout(ctx, transportTimeout)
+	defer cancel()
+	silent := maps.Clone(n.silentNodes())
+	if silent == nil {
+		silent = map[string]quiet{}
 	}
-	done := make(chan error, 1)
-	go func() { done <- n.raft.LeadershipTransfer().Error() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("hand the leadership over: %w", err)
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, s := range all {
+		if s.ID == raft.ServerID(n.cfg.NodeID) {
+			continue
 		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("the leadership was not handed over in time: %w", ctx.Err())
+		asked.Go(func() {
+			h, err := n.ask(ctx, string(s.Address))
+			if err == nil && h.ID == string(s.ID) && !h.Fresh && !h.Leaving {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			silent[string(s.ID)] = quiet{told: time.Now()}
+		})
 	}
+	asked.Wait()
+	return silent
 }
 
 // tellSilent keeps who is silent, as the leader sees it, for Status and Remove.

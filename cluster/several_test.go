@@ -390,6 +390,10 @@ func TestADeadNodeIsRemovedAndReplaced(t *testing.T) {
 	}
 	s.view(want...)
 	s.voters(want...)
+	s.start(i) // with its data, which still says that it votes
+	s.ready(i)
+	s.view("n1", "n2", "n3", "n4")
+	s.voters(want...)
 }
 
 func TestNoRemovalBelowAQuorum(t *testing.T) {

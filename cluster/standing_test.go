@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"testing"
 	"time"
 )
@@ -12,4 +13,37 @@ func TestOutOfContactOwnsNothing(t *testing.T) {
 			t.Errorf("%v after the last contact: %v", since, err)
 		}
 	}
+}
+
+// TestWhoHandsOverIsInContact: a leader has heard of no other for as long as it led. While it hands over, and until its
+// successor's first word, it has not lost contact for that.
+func TestWhoHandsOverIsInContact(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1, 2, 3)
+	s.ready(1, 2, 3)
+	n := s.leader()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- n.handOver(ctx) }()
+	for handed := false; !handed; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			handed = true
+		default:
+		}
+		if err := n.InContact(); err != nil {
+			t.Fatalf("while it hands over: %v", err)
+		}
+	}
+	eventually(t, "another one leads", func() bool {
+		if err := n.InContact(); err != nil {
+			t.Fatalf("after it has handed over: %v", err)
+		}
+		return s.leader() != n
+	})
 }

@@ -76,6 +76,7 @@ func (s *steward) note(o raft.Observation) {
 
 func (s *steward) look(ctx context.Context) {
 	n := s.node
+	n.sinceContact() // for the time after the term
 	maps.DeleteFunc(s.silent, func(_ string, q quiet) bool { return !q.lasts() })
 	n.tellSilent(s.silent)
 	for _, m := range n.fsm.State().View.Members {

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -22,11 +23,12 @@ type FSM struct {
 	view    context.Context
 	endView context.CancelFunc
 	broken  error
+	broke   chan struct{} // closed with broken
 }
 
 // New is an FSM with the empty State.
 func New() *FSM {
-	f := &FSM{changed: make(chan struct{})}
+	f := &FSM{changed: make(chan struct{}), broke: make(chan struct{})}
 	f.view, f.endView = context.WithCancel(context.Background())
 	f.state.Store(&State{})
 	return f
@@ -56,6 +58,18 @@ func (f *FSM) Err() error {
 	return f.broken
 }
 
+// Broken is closed when Err is no longer nil.
+func (f *FSM) Broken() <-chan struct{} { return f.broke }
+
+func (f *FSM) end(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken == nil {
+		f.broken = err
+		close(f.broke)
+	}
+}
+
 // Apply implements raft.FSM. The future's response is a Result, or the error of Err.
 func (f *FSM) Apply(log *raft.Log) any {
 	if err := f.Err(); err != nil {
@@ -64,9 +78,7 @@ func (f *FSM) Apply(log *raft.Log) any {
 	cmd, err := Decode(log.Data)
 	if err != nil {
 		err = fmt.Errorf("at index %d: %w", log.Index, err)
-		f.mu.Lock()
-		f.broken = err
-		f.mu.Unlock()
+		f.end(err)
 		return err
 	}
 	next, result := f.State().Apply(log.Index, cmd)
@@ -87,6 +99,9 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 func (f *FSM) Restore(r io.ReadCloser) error {
 	defer r.Close()
 	state, err := ReadSnapshot(r)
+	if errors.Is(err, ErrNewer) || errors.Is(err, ErrCorrupt) {
+		f.end(err) // raft would ask for it again and again
+	}
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	// ChangeFeedMax about how many entries that stream keeps.
 	ChangeFeed    bool
 	ChangeFeedMax int64
+	// Timeline says whether commits keep their room's last changes for people to look at.
+	Timeline bool
 
 	AdminToken Secret
 	// MetricsPublic opens /metrics to callers without a token.

@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 		LiveKit: LiveKitConfig{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",
 			Keys: map[string]Secret{}, Concurrency: 16},
 		Redis: RedisTarget{Mode: RedisEmbedded}, CountKinds: []string{"STANDARD", "SIP"},
-		ChangeFeed: true, ChangeFeedMax: 100000, LogLevel: slog.LevelInfo, LogFormat: "text",
+		ChangeFeed: true, ChangeFeedMax: 100000, Timeline: true, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -25,7 +25,7 @@ func wrongValues() []string {
 		"redis-url=redis://u:%zzhunter2@x", "redis-url=redis://x?password=hunter2", "redis-url=redis://x?cluster=hunter2",
 		"redis-url=redis+cluster://u:hunter2@x/1", "redis-url=redis+sentinel://u:hunter2@x", "redis-url=unix://hunter2",
 		"redis-url=redis+://hunter2", "redis-url=redis://x?%zz=hunter2",
-		"redis-hash-tags=maybe", "change-feed=maybe", "change-feed-max=1",
+		"redis-hash-tags=maybe", "change-feed=maybe", "change-feed-max=1", "timeline=maybe",
 		"http-addr=8080", "http-addr=:99999", "http-addr=:7000", "http-advertise=:8080", "admin-token=hunter2 hunter2", "metrics-public=2",
 		"drain-delay=-1s", "sync-interval=5", "sync-interval=10ms", "cleanup-interval=0s", "stale-after=20s", "stale-after=soon",
 		"node-id=a b", "data-dir=", "bootstrap-expect=0", "bootstrap-expect=9", "join=n1", "join=:7000", "raft-addr=x", "raft-addr=0.0.0.0:7000",

@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"slices"
 	"sync"
 
@@ -101,21 +99,18 @@ func (m *members) Remove(ctx context.Context, id string) error {
 // openCluster comes last: its tasks begin at once and need all the rest.
 func (n *daemon) openCluster(ctx context.Context) error {
 	c := n.config
-	id, raftAddr := c.NodeID, ""
+	id, err := n.name()
+	if err != nil {
+		return err
+	}
+	raftAddr := ""
 	if c.DataDir != "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return fmt.Errorf("--node-id, %s: the host has no name: %w", envName("node-id"), err)
-		}
-		if id, err = nodeID(c, host); err != nil {
-			return err
-		}
 		raftAddr = c.RaftAddr
 	}
 	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, RaftAddr: raftAddr,
 		RaftAdvertise: c.RaftAdvertise, ActorAddr: n.actorAddr(), HTTPAddr: n.httpAddr(),
 		Version: buildVersion().Version, BootstrapExpect: c.BootstrapExpect, Join: c.Join, DeadAfter: c.DeadAfter,
-		Insecure: c.Insecure, ServerTLS: n.serverTLS,
+		Insecure: c.Insecure, ServerTLS: n.serverTLS, Same: mustAgree(c), Alike: shouldAgree(c),
 		Generation: n.generation, Tasks: n.tasks(), Logger: n.log,
 		Handlers: map[string]cluster.Handler{orderHandler: n.admin.answerOrder, agendaHandler: n.admin.answerAgenda,
 			selfHandler: n.members.answerSelf}}
@@ -129,6 +124,18 @@ func (n *daemon) openCluster(ctx context.Context) error {
 	n.cluster = opened
 	n.own.open(opened)
 	return nil
+}
+
+// mustAgree are the settings without which two nodes would write different keys for one room.
+func mustAgree(c Config) map[string]string {
+	return map[string]string{"--redis-hash-tags": showBool(c.RedisHashTags)}
+}
+
+// shouldAgree are those that say what is written and where it comes from. They may differ while an operator changes them
+// node by node, or where one place has two names.
+func shouldAgree(c Config) map[string]string {
+	return map[string]string{"--redis-url": c.Redis.String(), "--livekit-host": c.LiveKit.Host, "--livekit-api-key": c.LiveKit.APIKey,
+		"--count-kinds": joinList(c.CountKinds), "--change-feed": showBool(c.ChangeFeed)}
 }
 
 // httpAddr is what others dial for HTTP: a listener of all interfaces is reached where raft is.

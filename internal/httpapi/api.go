@@ -12,17 +12,20 @@ import (
 
 // api answers requests. It is an http.Handler, and safe for use by many.
 type api struct {
-	ports   Ports
-	limits  Limits
-	log     *slog.Logger
-	build   Build
-	routes  routes
-	access  access
-	hooks   *webhooks
-	actions *actions
-	metrics *metrics
-	drain   *drain
-	trouble seldom
+	ports    Ports
+	limits   Limits
+	log      *slog.Logger
+	build    Build
+	routes   routes
+	access   access
+	hooks    *webhooks
+	actions  *actions
+	hub      *hub
+	looks    places // at LiveKit
+	watching places // of /api/events
+	metrics  *metrics
+	drain    *drain
+	trouble  seldom
 }
 
 // ServeHTTP answers one request, whatever the handler does.

@@ -35,6 +35,14 @@ func open(t testing.TB, setups ...func(*Setup)) *node {
 	for _, change := range setups {
 		change(&s)
 	}
+	n := start(t)
+	n.call("Open", s, &n.addr)
+	return n
+}
+
+// start makes a node's process.
+func start(t testing.TB) *node {
+	t.Helper()
 	n := &node{t: t, cmd: exec.Command(os.Args[0])}
 	n.cmd.Env = append(os.Environ(), nodeVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	n.cmd.Stderr = os.Stderr
@@ -51,7 +59,6 @@ func open(t testing.TB, setups ...func(*Setup)) *node {
 	}
 	n.rpc = rpc.NewClient(pipes{bufio.NewReader(out), in})
 	t.Cleanup(n.end)
-	n.call("Open", s, &n.addr)
 	return n
 }
 
@@ -142,7 +149,7 @@ func (n *node) to(other *node) way { return way{n, other.addr, epoch} }
 // send does a request. It may be called beside the test: what fails there is the request's error.
 func (w way) send(ctx context.Context, req Request) (Reply, error) {
 	req.Addr, req.Epoch = w.addr, w.epoch
-	if deadline, ok := ctx.Deadline(); ok {
+	if deadline, ok := ctx.Deadline(); ok && req.Timeout == 0 {
 		req.Timeout = time.Until(deadline)
 	}
 	var r Reply

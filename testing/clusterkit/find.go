@@ -3,7 +3,6 @@ package clusterkit
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -146,33 +145,6 @@ func (c *Cluster) AwaitView(ids ...string) {
 		}
 		return nil
 	})
-}
-
-// AwaitSync waits for a sync that began after mark and is done, and gives its report.
-func (c *Cluster) AwaitSync(mark time.Time) client.Report {
-	c.t.Helper()
-	var last client.Report
-	c.Await("a completed sync", func() error {
-		for _, n := range c.Awake() {
-			s, err := c.Client(n).Status(c.ctx())
-			if err == nil && s.LastSync != nil && s.LastSync.StartedAt.After(mark) {
-				last = *s.LastSync
-				return nil
-			}
-		}
-		return errors.New("no node knows of one")
-	})
-	return last
-}
-
-// Sync has a node do a sync, which must come without errors.
-func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
-	c.t.Helper()
-	answer, err := c.Client(n).Sync(c.ctx(), client.ActionOptions{})
-	if err != nil || answer.Result.Errors > 0 {
-		c.t.Errorf("a sync by way of %s: %+v: %v", n.ID, answer, err)
-	}
-	return answer
 }
 
 // Command runs the binary against a node, and gives its output and error.

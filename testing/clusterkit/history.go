@@ -19,6 +19,7 @@ type history struct {
 	started, stopped map[string]time.Time // by the room's sid
 	rooms            map[string]*presence
 	newest           map[string][]sighting // by room, or room and identity: each newer one
+	latest           map[string]int64      // by the room's sid, when the last one joined (Unix ms)
 }
 
 // sighting is when a room's instance, or an identity's participant, of that age (Unix ms) was first there.
@@ -35,7 +36,8 @@ type presence struct {
 
 func readHistory(entries []redis.XMessage) (*history, error) {
 	h := &history{came: map[string]time.Time{}, went: map[string]time.Time{}, started: map[string]time.Time{},
-		stopped: map[string]time.Time{}, rooms: map[string]*presence{}, newest: map[string][]sighting{}}
+		stopped: map[string]time.Time{}, rooms: map[string]*presence{}, newest: map[string][]sighting{},
+		latest: map[string]int64{}}
 	for _, e := range entries {
 		if err := h.take(e); err != nil {
 			return nil, fmt.Errorf("feed entry %s: %w", e.ID, err)
@@ -78,6 +80,7 @@ func (h *history) take(e redis.XMessage) error {
 func (h *history) enter(name string, room *presence, m oracle.Member, at time.Time) {
 	first(h.came, m.SID, at)
 	room.people[m.SID] = true
+	h.latest[room.sid] = max(h.latest[room.sid], m.JoinedAt)
 	h.sight(name+"\x00"+m.Identity, m.JoinedAt, at)
 }
 
@@ -148,7 +151,8 @@ func (h *history) covers(w Webhook) error {
 	switch w.Event {
 	case "room_started":
 	case "room_finished":
-		if _, was := h.started[of]; !was {
+		// A finish spares those who joined within its second or later: with them the room stays.
+		if _, was := h.started[of]; !was || h.latest[of] >= 1000*w.Emitted {
 			return nil
 		}
 		times = h.stopped

@@ -110,12 +110,29 @@ func (c *Cluster) Found() {
 	}
 	c.AwaitView(c.Others("")...)
 	c.AwaitSync(begun)
+	c.awaitBalancer()
+}
+
+func (c *Cluster) awaitBalancer() {
+	c.t.Helper()
+	c.Await("the balancer has seen that all are ready", func() error {
+		if got, want := len(c.Balancer.Ready()), len(c.Awake()); got != want {
+			return fmt.Errorf("%d of %d", got, want)
+		}
+		return nil
+	})
+}
+
+// Make makes one more node, which would join the running cluster, and does not start it.
+func (c *Cluster) Make() *nodetest.Node {
+	c.t.Helper()
+	return c.add(nodetest.QuietAddrs(c.t, 3), 1)
 }
 
 // Add starts one more node, which joins the running cluster, and returns when it is ready.
 func (c *Cluster) Add() *nodetest.Node {
 	c.t.Helper()
-	n := c.add(nodetest.QuietAddrs(c.t, 3), 1)
+	n := c.Make()
 	n.Up()
 	return n
 }

@@ -20,7 +20,7 @@ func TestLeave(t *testing.T) {
 		c.AwaitView(c.Others(node)...)
 		if node == led {
 			t.Logf("%s leads in the place of %s", c.Leader(led).ID, led)
-			t.Logf("the next sync began %v after SIGTERM", c.AwaitSync(begun).StartedAt.Sub(begun).Round(time.Millisecond))
+			t.Logf("the next sync began %v after SIGTERM", c.AwaitSyncStart(begun).Sub(begun).Round(time.Millisecond))
 		}
 		c.Pass(under)
 		c.Node(node).Up()

@@ -13,8 +13,8 @@ import (
 // Webhook is one event of the fake LiveKit and what became of it, over all its attempts.
 type Webhook struct {
 	ID, Event, Room, RoomSID, SID, Identity string
-	// Created is its room's and Joined its participant's time, in Unix ms.
-	Created, Joined int64
+	// Created is its room's and Joined its participant's time, in Unix ms; Emitted its own, in Unix s.
+	Created, Joined, Emitted int64
 	// First is when its first attempt was sent, Answered when its 200 came; the latter is zero without one.
 	First, Answered time.Time
 	// Failed are the attempts that did not end with a 200: their statuses, 0 where there was no answer.
@@ -73,6 +73,7 @@ func (l *Ledger) RoundTrip(req *http.Request) (*http.Response, error) {
 func (l *Ledger) began(body []byte) string {
 	var e struct {
 		ID, Event string
+		CreatedAt int64 `json:",string"`
 		Room      struct {
 			Name, SID      string
 			CreationTimeMs int64 `json:",string"`
@@ -87,7 +88,7 @@ func (l *Ledger) began(body []byte) string {
 	defer l.mu.Unlock()
 	if l.all[e.ID] == nil {
 		l.all[e.ID] = &Webhook{ID: e.ID, Event: e.Event, Room: e.Room.Name, RoomSID: e.Room.SID, SID: e.Participant.SID,
-			Identity: e.Participant.Identity, Created: e.Room.CreationTimeMs, Joined: e.Participant.JoinedAtMs, First: time.Now()}
+			Identity: e.Participant.Identity, Created: e.Room.CreationTimeMs, Joined: e.Participant.JoinedAtMs, Emitted: e.CreatedAt, First: time.Now()}
 	}
 	return e.ID
 }

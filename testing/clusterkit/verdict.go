@@ -2,6 +2,7 @@ package clusterkit
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,7 +20,7 @@ func (c *Cluster) Verify() Summary {
 	c.checkWitness()
 	c.checkAcknowledged()
 	if all.Lost == 0 {
-		c.Await("Redis equals LiveKit, as no webhook was lost", func() error { return c.agree(false) })
+		c.Converges()
 	}
 	c.Sync(c.Awake()[0])
 	// A look that an event asked for may end a second later.
@@ -27,9 +28,26 @@ func (c *Cluster) Verify() Summary {
 	c.Await("the feed folds to the keys", c.feedAgrees)
 	c.checkWitness()
 	c.CheckLogs()
+	c.t.Logf("the longest wait: %+v", all.Slowest)
 	c.t.Logf("%d webhooks; tried again %d, lost %d (failed attempts by status %v); longest wait for a 200 %v, median %v; Redis saw %s",
 		all.Webhooks, all.Retried, all.Lost, all.Statuses, all.Longest.Round(time.Millisecond), all.Median.Round(100*time.Microsecond), c.seen())
 	return all
+}
+
+// Converges waits until Redis equals LiveKit, but for what no webhook tells of.
+func (c *Cluster) Converges() {
+	c.t.Helper()
+	c.Await("Redis equals LiveKit", func() error { return c.agree(false) })
+}
+
+// Generation is the one that Redis knows.
+func (c *Cluster) Generation() uint64 {
+	c.t.Helper()
+	n, err := c.Redis.Client().Get(c.ctx(), "rooms:generation").Uint64()
+	if err != nil {
+		c.t.Fatalf("rooms:generation: %v", err)
+	}
+	return n
 }
 
 func (c *Cluster) seen() string {
@@ -96,11 +114,23 @@ func (c *Cluster) checkAcknowledged() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	problems := 0
+	problems := 0 // of which ten suffice
 	for _, w := range c.Ledger.All() {
 		if err := h.covers(w); err != nil && problems < 10 {
 			problems++
-			c.t.Errorf("acknowledged and not committed: %v: %+v", err, w)
+			c.t.Errorf("acknowledged and not committed: %v: %+v; the feed of its room:\n%s", err, w, tellRoom(entries, w.Room))
 		}
 	}
+}
+
+// tellRoom is the feed of one room, a line for each entry.
+func tellRoom(entries []redis.XMessage, room string) string {
+	var b strings.Builder
+	for _, e := range entries {
+		if e.Values["room"] == room {
+			fmt.Fprintf(&b, "  %s epoch %s version %s %s %s %s %s by %s\n", e.ID, e.Values["epoch"], e.Values["version"], e.Values["n"], e.Values["type"],
+				e.Values["identity"], e.Values["sid"], e.Values["cause"])
+		}
+	}
+	return b.String()
 }

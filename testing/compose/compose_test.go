@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -168,60 +167,4 @@ func webhookReachesRedis(t *testing.T, p *Project, prefix string) {
 			return
 		}
 	}
-}
-
-// TestComposeUp is `docker compose up` as users have it, three nodes.
-func TestComposeUp(t *testing.T) {
-	e := need(t)
-	p := project(t, e, Options{})
-	if err := p.Up(within(t, 3*time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	leaders := map[string]bool{}
-	for _, node := range []string{"rollcall-1", "rollcall-2", "rollcall-3"} {
-		resp, err := http.Get("http://" + addr(t, p, node, 8080) + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s", node, resp.Status)
-		}
-		eventually(t, within(t, 30*time.Second), func() error {
-			leader, members, err := cluster(t.Context(), p, node)
-			if err == nil && (leader == "" || members != 3) {
-				err = errors.New(node + " does not know three members and a leader yet")
-			}
-			leaders[leader] = true
-			return err
-		})
-	}
-	delete(leaders, "")
-	if len(leaders) != 1 {
-		t.Errorf("leaders: %v", leaders)
-	}
-	webhookReachesRedis(t, p, "room-123")
-}
-
-// cluster asks a node for the leader and the number of ready members.
-func cluster(ctx context.Context, p *Project, node string) (leader string, members int, err error) {
-	out, err := p.Exec(ctx, node, "/rollcall", "cluster", "--json")
-	if err != nil {
-		return "", 0, err
-	}
-	var answer struct {
-		Leader  string `json:"leader"`
-		Members []struct {
-			State string `json:"state"`
-		} `json:"members"`
-	}
-	if err := json.Unmarshal([]byte(out), &answer); err != nil {
-		return "", 0, err
-	}
-	for _, m := range answer.Members {
-		if m.State == "ready" {
-			members++
-		}
-	}
-	return answer.Leader, members, nil
 }

@@ -109,7 +109,7 @@ func (w *world) rebound(want [3]int) {
 func (w *world) openPaths(header http.Header, metrics int) {
 	w.t.Helper()
 	header["Authorization"] = nil
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/version": 200, "/": 200, "/metrics": metrics} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/version": 200, "/": 200, "/openapi.yaml": 200, "/metrics": metrics} {
 		if a := w.request(http.MethodGet, path, nil, header); a.status != want {
 			w.t.Errorf("%s without a token: %d, want %d", path, a.status, want)
 		}

@@ -36,6 +36,7 @@ type options struct {
 	proxied    bool     // rollcall reaches LiveKit's API through w.proxy
 	shared     bool     // LiveKit keeps its rooms in the same Redis
 	noFeed     bool     // do not hold the feed against the keys
+	unheard    bool     // LiveKit sends rollcall no webhooks: what it should have told is lost
 	down       bool     // do not start rollcall
 }
 
@@ -64,6 +65,9 @@ func newWorld(t *testing.T, o options) *world {
 	t.Cleanup(ear.Close)
 	w.Node = nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "n1", Flags: w.flags()})
 	hook := livekittest.Options{URLs: []string{w.URL() + webhookPath, ear.URL}, DepartureTimeout: o.departure}
+	if o.unheard {
+		hook.URLs = hook.URLs[1:]
+	}
 	if o.shared {
 		hook.Redis = w.redis.Addr
 	}

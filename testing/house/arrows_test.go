@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"internal/livekit":    {"reconcile"},
 	"internal/httpapi":    {"reconcile", "internal/certfile"},
 	"internal/certfile":   {},
+	"internal/demo":       {},
 	"internal/authority":  {},
 	"internal/wire":       {"reconcile", "actors"},
 	"internal/remote":     {"reconcile", "actors", "internal/wire"},

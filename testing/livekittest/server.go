@@ -35,6 +35,8 @@ type Options struct {
 	EmptyTimeout, DepartureTimeout int
 	// Dir holds configuration and log. Default: a new temporary directory, removed by Close.
 	Dir string
+	// OwnGroup keeps the terminal's Ctrl-C from the server, for a caller who ends things in an order of its own.
+	OwnGroup bool
 	// Progress gets a line when the server has to be built first. Default: stderr.
 	Progress io.Writer
 }
@@ -115,6 +117,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	defer log.Close() // the process has its own descriptor
 	cmd := exec.Command(s.bin, "--config", config, "--node-ip", "127.0.0.1")
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: s.opts.OwnGroup}
 	s.proc, err = proc.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("start livekit-server: %w", err)

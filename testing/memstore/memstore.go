@@ -23,16 +23,20 @@ const (
 
 // Options are what a Store needs; the zero value is a Store without a feed that counts STANDARD and SIP by the wall clock.
 type Options struct {
-	Now   func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
-	Kinds reconcile.Kinds  // nil for STANDARD and SIP
-	Feed  bool
+	Now      func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
+	Kinds    reconcile.Kinds  // nil for STANDARD and SIP
+	Feed     bool
+	Timeline bool
+	Node     string // whose changes and repairs these are
 }
 
 // Store is the fake. Its methods may be called at once by many.
 type Store struct {
-	now   func() time.Time
-	kinds reconcile.Kinds
-	feeds bool
+	now     func() time.Time
+	kinds   reconcile.Kinds
+	feeds   bool
+	stories bool
+	node    string
 
 	mu         sync.Mutex
 	rooms      map[string]*room
@@ -40,6 +44,7 @@ type Store struct {
 	records    map[string]int64 // room → expiry of its record, Unix s
 	generation uint64
 	feed       []map[string]string
+	drift      []reconcile.DriftEntry // newest first
 }
 
 // room is what Redis holds under one room's keys.
@@ -47,6 +52,7 @@ type room struct {
 	fence        *fence
 	participants *value
 	states       *value
+	timeline     []reconcile.TimelineEntry // newest first; it goes with the record
 }
 
 // value is a public key. One of a wrong type has no text.
@@ -71,7 +77,7 @@ type buried struct {
 
 // New makes an empty Store.
 func New(o Options) *Store {
-	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed}
+	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed, stories: o.Timeline, node: o.Node}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -91,7 +97,7 @@ func (s *Store) Flush() {
 
 func (s *Store) flush() {
 	s.rooms, s.index, s.records = map[string]*room{}, map[string]bool{}, map[string]int64{}
-	s.generation, s.feed = 0, nil
+	s.generation, s.feed, s.drift = 0, nil, nil
 }
 
 // Close does nothing.
@@ -193,6 +199,10 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if s.feeds && len(c.Changes) > 0 {
 		f.rec.Appended = c.Version
 		s.append(c)
+	}
+	if s.stories {
+		r.timeline = append(c.Timeline(s.node), r.timeline...)
+		r.timeline = r.timeline[:min(len(r.timeline), reconcile.TimelineMax)]
 	}
 	f.expires = 0
 	if f.states == "" {
@@ -303,7 +313,7 @@ func (s *Store) room(name string) *room {
 		return &room{}
 	}
 	if f := r.fence; f != nil && f.expires != 0 && f.expires <= s.unix() {
-		r.fence = nil
+		r.fence, r.timeline = nil, nil
 	}
 	return r
 }

@@ -32,14 +32,23 @@ func Build(ctx context.Context, dir string, race bool) (string, error) {
 	return bin, nil
 }
 
-// QuietAddrs are free addresses of 127.0.0.1 below the ports that the system hands out by itself, so that nobody takes them
-// while their node is down.
+// QuietAddrs is FreeAddrs for a test.
 func QuietAddrs(t testing.TB, n int) []string {
 	t.Helper()
+	addrs, err := FreeAddrs(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addrs
+}
+
+// FreeAddrs are free addresses of 127.0.0.1 below the ports that the system hands out by itself, so that nobody takes them
+// while their node is down. It is an error when there are none.
+func FreeAddrs(n int) ([]string, error) {
 	var addrs []string
 	for range 100 * n {
 		if len(addrs) == n {
-			break
+			return addrs, nil
 		}
 		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
 		if l, err := net.Listen("tcp4", addr); err == nil {
@@ -47,8 +56,5 @@ func QuietAddrs(t testing.TB, n int) []string {
 			addrs = append(addrs, addr)
 		}
 	}
-	if len(addrs) < n {
-		t.Fatal("no free port")
-	}
-	return addrs
+	return nil, fmt.Errorf("find %d free ports: all that were tried are taken", n)
 }

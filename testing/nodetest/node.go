@@ -215,6 +215,20 @@ func (n *Node) Output() []byte {
 	return raw
 }
 
+// Says is nil when the node has logged a line that holds all of these.
+func (n *Node) Says(parts ...string) error {
+	for line := range bytes.Lines(n.Output()) {
+		all := true
+		for _, part := range parts {
+			all = all && bytes.Contains(line, []byte(part))
+		}
+		if all {
+			return nil
+		}
+	}
+	return fmt.Errorf("the log of rollcall %s has no line with %q", n.ID, parts)
+}
+
 // CheckLog looks for what no run may have in its log.
 func (n *Node) CheckLog() {
 	n.t.Helper()

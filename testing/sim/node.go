@@ -127,6 +127,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type silent struct{}
 
 func (silent) Committed(reconcile.Cause, bool, time.Duration) {}
+func (silent) Changed(actors.Effect)                          {}
 func (silent) Refused(error)                                  {}
 func (silent) Polled(bool)                                    {}
 func (silent) Crashed()                                       {}

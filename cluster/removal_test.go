@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Before it has heard of anybody, a new leader must not take the others' answers for granted.
+func TestANewLeaderRemovesNobodyWithoutAQuorum(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1, 2, 3)
+	s.ready(1, 2, 3)
+	s.voters("n1", "n2", "n3")
+	old := s.leader()
+	i := s.follower()
+	s.crash(i)
+	eventually(t, "the silence is noticed", func() bool { return len(old.silentNodes()) == 1 })
+	if err := old.handOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; {
+		var err error
+		for _, n := range s.nodes {
+			if n != old && n.Status().Established {
+				err = n.Remove(t.Context(), old.ID())
+			}
+		}
+		switch {
+		case errors.Is(err, ErrQuorum):
+			s.view(without(i, 3)...)
+			return
+		case err != nil || time.Now().After(end):
+			t.Fatalf("removing one of two that are left: %v", err)
+		}
+		runtime.Gosched()
+	}
+}
+
+// Of two nodes one votes. It can be stopped, and removed, all the same: the other has its vote then.
+func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 2, 2)
+	s.start(1, 2)
+	s.ready(1, 2)
+	for range 2 {
+		i := s.number(s.leader())
+		s.voters(s.configs[i].NodeID)
+		s.stop(i)
+		s.view(without(i, 2)...)
+		s.voters(without(i, 2)...)
+		s.start(i)
+		s.ready(i)
+		s.view("n1", "n2")
+	}
+	old := s.leader()
+	i := s.number(old)
+	eventually(t, "the leader is removed", func() bool {
+		for _, n := range s.nodes {
+			if err := n.Remove(t.Context(), old.ID()); err == nil {
+				return true
+			}
+		}
+		return false
+	})
+	s.stop(i)
+	s.view(without(i, 2)...)
+	s.voters(without(i, 2)...)
+}
