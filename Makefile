@@ -46,6 +46,20 @@ deps: ## Install what the tests need (redis-server, chromium)
 test: deps livekit ## Run unit, property and end-to-end tests with the race detector
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -race -timeout 20m $(PACKAGES)
 
+# What make chaos hands on to testing/chaos, whose README tells of it.
+CHAOS_ENV = CHAOS_NEMESIS="$(NEMESIS)" CHAOS_SEED="$(SEED)" CHAOS_DURATION="$(DURATION)" CHAOS_HOLD="$(HOLD)" CHAOS_NODES="$(NODES)" \
+	CHAOS_ROOMS="$(ROOMS)" CHAOS_RATE="$(RATE)" CHAOS_REPORTS="$(or $(REPORTS),$(CURDIR)/$(BIN)/chaos)" \
+	LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server
+
+.PHONY: chaos
+chaos: deps livekit ## Break a cluster of containers on purpose (NEMESIS=… SEED=… DURATION=…; see testing/chaos)
+	@CHAOS=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^(TestChaos|TestSentinel|TestRealLiveKit|TestWithoutTheFence)$$"
+	@echo "reports: $(or $(REPORTS),$(BIN)/chaos)"
+
+.PHONY: smoke
+smoke: deps livekit ## A few minutes of make chaos, as CI runs it; says what is missing where there is no engine
+	@CHAOS_SMOKE=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^TestSmoke$$"
+
 .PHONY: lint
 lint: ## Check formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \

@@ -3,12 +3,15 @@ package clusterkit
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rollcallhq/rollcall/testing/redistest"
 )
@@ -18,10 +21,13 @@ const fenceKey = "rooms:fence:"
 // Witness follows everything that Redis does (MONITOR), in Redis' own order: it sees each script that claims or commits, by
 // which claim it came, and what it really wrote. It is the proof that nothing landed after a newer claim.
 type Witness struct {
-	conn net.Conn
+	addr string
+	end  context.CancelFunc
 	done chan struct{}
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// again: the connection was lost, so a room's claim may have changed unseen.
+	again    bool
 	rooms    map[string]*fence
 	script   script
 	problems []string
@@ -42,6 +48,7 @@ func (c claim) before(other claim) bool {
 type fence struct {
 	claim   claim
 	version uint64
+	leader  [2]uint64 // the token, generation and index, of the last sync or cleanup that removed something
 }
 
 // script is the one that runs: its room, and by which claim it came.
@@ -54,28 +61,85 @@ type script struct {
 // watchRedis begins to follow a server, until the test ends.
 func watchRedis(t testing.TB, server *redistest.Server) *Witness {
 	t.Helper()
-	conn, err := net.Dial("tcp", server.Addr)
+	w, err := Watch(server.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Witness{conn: conn, done: make(chan struct{}), rooms: map[string]*fence{}}
-	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewReaderSize(conn, 1<<20)
-	if said, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(said, "+OK") {
-		t.Fatalf("MONITOR: %q %v", said, err)
-	}
-	go w.follow(lines)
-	t.Cleanup(func() {
-		_ = conn.Close()
-		<-w.done
-	})
+	t.Cleanup(w.Close)
 	return w
 }
 
-func (w *Witness) follow(lines *bufio.Reader) {
+// Watch begins to follow the server at addr, host:port, until Close. When the server goes away it waits for it to come back, and
+// judges each room from the first claim or commit on that it then sees. Errors: those of the first connection.
+func Watch(addr string) (*Witness, error) {
+	conn, lines, err := monitor(addr)
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(context.Background())
+	w := &Witness{addr: addr, end: end, done: make(chan struct{}), rooms: map[string]*fence{}}
+	go w.follow(ctx, conn, lines)
+	return w, nil
+}
+
+// Close ends it and waits for its end.
+func (w *Witness) Close() {
+	w.end()
+	<-w.done
+}
+
+func monitor(addr string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_, err = conn.Write([]byte("MONITOR\r\n"))
+	lines := bufio.NewReaderSize(conn, 1<<20)
+	said := ""
+	if err == nil {
+		said, err = lines.ReadString('\n')
+	}
+	if err == nil && !strings.HasPrefix(said, "+OK") {
+		err = fmt.Errorf("MONITOR: %q", said)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return conn, lines, conn.SetDeadline(time.Time{})
+}
+
+func (w *Witness) follow(ctx context.Context, conn net.Conn, lines *bufio.Reader) {
 	defer close(w.done)
+	for {
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		w.read(lines)
+		stop()
+		_ = conn.Close()
+		if ctx.Err() != nil {
+			return
+		}
+		w.lost()
+		var err error
+		for conn, lines, err = monitor(w.addr); err != nil; conn, lines, err = monitor(w.addr) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// lost forgets what may have changed unseen.
+func (w *Witness) lost() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.again, w.rooms, w.script = true, map[string]*fence{}, script{}
+}
+
+func (w *Witness) read(lines *bufio.Reader) {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
@@ -115,6 +179,9 @@ func parseMonitor(line string) (from string, args []string) {
 func (w *Witness) see(from string, args []string) {
 	switch {
 	case len(args) == 0:
+	case strings.EqualFold(args[0], "flushall"):
+		w.ended()
+		w.rooms = map[string]*fence{}
 	case from != "lua":
 		w.ended()
 		w.began(args)
@@ -166,6 +233,9 @@ func (w *Witness) acted(args []string) {
 		f = &fence{}
 		w.rooms[s.room] = f
 	}
+	if w.again && f.claim == (claim{}) {
+		f.claim = s.claim
+	}
 	if s.claim.before(f.claim) {
 		w.problem("room %q: %.120q by the claim %v landed after the claim %v", s.room, args, s.claim, f.claim)
 	}
@@ -185,6 +255,12 @@ func (w *Witness) acted(args []string) {
 		}
 		w.writes++
 		f.version = version
+	case field == "lgen" && len(args) > 5:
+		leader := [2]uint64{number(args[3]), number(args[5])}
+		if slices.Compare(leader[:], f.leader[:]) < 0 {
+			w.problem("room %q: the leader %v acted after the leader %v", s.room, leader, f.leader)
+		}
+		f.leader = leader
 	}
 }
 
