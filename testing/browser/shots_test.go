@@ -35,12 +35,13 @@ func (b *tab) snap(name string) {
 	}
 }
 
+// prefer sets a preference of the reader, and only that one, but for motion: a colour on its way to another is neither.
 func (b *tab) prefer(name, value string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: name, Value: value}}})
+		Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}, {Name: name, Value: value}}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
