@@ -188,14 +188,22 @@ var live = () => document.querySelector(".connection-text").textContent === "Liv
 var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "\n").includes(text);
 `
 
-// press clicks a button by its text, the way people do: at its place on the screen.
+// press clicks a button by its text, the way people do: at its place on the screen. When the page moved it away in that
+// moment, as pages do while they load, it looks again.
 func (b *tab) press(text string) {
 	b.t.Helper()
-	b.await("button(a) && !button(a).disabled", text)
-	place := eval[struct{ X, Y float64 }](b, `(() => {
-		const e = button(a); e.scrollIntoView({ block: "center" });
-		const r = e.getBoundingClientRect(); return { X: r.x + r.width / 2, Y: r.y + r.height / 2 }; })()`, text)
-	b.do(chromedp.MouseClickXY(place.X, place.Y))
+	for range 10 {
+		b.await("button(a) && !button(a).disabled", text)
+		place := eval[struct{ X, Y float64 }](b, `(() => {
+			const e = button(a); e.scrollIntoView({ block: "center" });
+			window.pressed = false; e.addEventListener("click", () => { window.pressed = true; }, { once: true, capture: true });
+			const r = e.getBoundingClientRect(); return { X: r.x + r.width / 2, Y: r.y + r.height / 2 }; })()`, text)
+		b.do(chromedp.MouseClickXY(place.X, place.Y))
+		if eval[bool](b, "window.pressed") {
+			return
+		}
+	}
+	b.t.Fatalf("the button %q cannot be hit", text)
 }
 
 func (b *tab) eval(script string, args ...any) {

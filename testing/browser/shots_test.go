@@ -35,13 +35,13 @@ func (b *tab) snap(name string) {
 	}
 }
 
+// prefer sets a preference of the reader, and only that one, but for motion: a colour on its way to another is neither.
 func (b *tab) prefer(name, value string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		// Nothing is looked at on its way from one colour to another.
-		Features: []*emulation.MediaFeature{{Name: name, Value: value}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+		Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}, {Name: name, Value: value}}})
 	if err != nil {
 		b.t.Fatal(err)
 	}

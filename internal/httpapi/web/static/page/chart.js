@@ -31,6 +31,19 @@ function line(points, y) {
   return path;
 }
 
+// The ground below a line, for each stretch between gaps.
+function ground(points, y) {
+  let path = "";
+  points.forEach((p, i) => {
+    if (p.value === null) return;
+    const at = x(i, points.length).toFixed(1);
+    const begins = (points[i - 1]?.value ?? null) === null;
+    const ends = (points[i + 1]?.value ?? null) === null;
+    path += `${begins ? `M${at} ${height}` : ""}L${at} ${y(p.value).toFixed(1)}${ends ? `L${at} ${height}z` : ""}`;
+  });
+  return path;
+}
+
 // A value between two gaps would be a line of no length.
 function lonely(points, i) {
   return points[i].value !== null && (points[i - 1]?.value ?? null) === null && (points[i + 1]?.value ?? null) === null;
@@ -93,7 +106,7 @@ export function createChart({ title, unit, format, kind = "line", summary }) {
     const y = (v) => height - (v / limit) * (height - top);
     const path = kind === "bars" ? bars(points, y) : line(points, y);
     setAttribute(stroke, "d", path || null);
-    setAttribute(area, "d", kind === "line" && points.length > 1 && points.every((p) => p.value !== null) ? `${path}L${width} ${height}L0 ${height}z` : null);
+    setAttribute(area, "d", kind === "line" ? ground(points, y) || null : null);
     setAttribute(dots, "d", kind === "line" ? points.map((p, i) => (lonely(points, i) ? `M${x(i, points.length).toFixed(1)} ${y(p.value).toFixed(1)}h0` : "")).join("") || null : null);
     setText(highest, points.length ? `top ${format(limit)}` : "");
     setText(from, points.length ? clockTime(points[0].time).slice(0, 5) : "");

@@ -6,6 +6,14 @@ import { count, duration, plural, rate } from "./format.js";
 import { createPanel, follow } from "./panel.js";
 import { plain } from "./text.js";
 
+// A node that has just started has few points: they stand at the right, and the half hour before is empty.
+function wholeSpan(points, intervalMs) {
+  const missing = Math.max(0, Math.round(1_800_000 / intervalMs) - points.length);
+  const first = points[0]?.time ?? 0;
+  if (!points.length) return [];
+  return [...Array.from({ length: missing }, (_, i) => ({ time: first - (missing - i) * intervalMs, value: null })), ...points];
+}
+
 const values = (points) => points.map((p) => p.value).filter((v) => v !== null);
 
 function median(list) {
@@ -34,10 +42,11 @@ export function createCharts(app) {
     const points = stats.points ?? [];
     const seconds = (stats.intervalMs || 10_000) / 1000;
     setText(node, `of ${plain(stats.node)}, in points of ${seconds} s`);
-    webhooks.draw(points.map((p) => ({ time: p.time, value: p.webhooks / seconds })));
-    drift.draw(points.map((p) => ({ time: p.time, value: p.drift })));
+    const draw = (chart, value) => chart.draw(wholeSpan(points.map((p) => ({ time: p.time, value: value(p) })), seconds * 1000));
+    draw(webhooks, (p) => p.webhooks / seconds);
+    draw(drift, (p) => p.drift);
     // 0 is "no change in this point", and not "at once".
-    converge.draw(points.map((p) => ({ time: p.time, value: p.convergeMs || null })));
+    draw(converge, (p) => p.convergeMs || null);
   });
   return panel.element;
 }

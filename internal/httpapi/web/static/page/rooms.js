@@ -57,7 +57,8 @@ export function createRooms(store, session) {
     const fresh = new Map();
     const missed = [];
     if (model.search !== store.state.rooms.search || !model.rows.size) model.rows = fresh;
-    model.pending = missed;
+    // A list that is shown while it grows takes changes at once; one that grows unseen takes them when it is whole.
+    model.pending = model.rows === fresh ? null : missed;
     store.set("rooms", model);
     try {
       const complete = await fetchPages(of, model, fresh);
