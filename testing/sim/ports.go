@@ -37,6 +37,7 @@ func call[T any](ctx context.Context, p *Process, topic string, do func(context.
 			w.late.Go(func() {
 				later, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 				defer cancel()
+				defer func() { _ = recover() }() // an ordered crash hits nobody here
 				if w.hop(later, p.Name, Redis) == nil {
 					_, _ = do(later)
 				}
