@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -152,6 +153,26 @@ func await(t *testing.T, ok func() bool) {
 	for end := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("not within %v", patience)
+		}
+	}
+}
+
+// TestOvertakenJoins: a join that came after the news of its end is covered by that; one that was lost is not.
+func TestOvertakenJoins(t *testing.T) {
+	t.Parallel()
+	at := func(ms int64) time.Time { return time.UnixMilli(1_795_586_061_000 + ms) }
+	join := Webhook{ID: "EV_1", Event: "participant_joined", Room: "r", SID: "PA_1", Identity: "ada", First: at(1000), Answered: at(1002)}
+	left := Webhook{ID: "EV_2", Event: "participant_left", Room: "r", SID: "PA_1", Identity: "ada", First: at(500), Answered: at(503)}
+	later := left
+	later.First, later.Answered = at(2000), at(2002)
+	for name, c := range map[string]struct {
+		end  Webhook
+		fine bool
+	}{"the end came first": {left, true}, "the end came later": {later, false}} {
+		problems, err := Acknowledged(nil, []Webhook{join, c.end})
+		joins := slices.DeleteFunc(problems, func(p string) bool { return !strings.Contains(p, "EV_1") })
+		if err != nil || (len(joins) == 0) != c.fine {
+			t.Errorf("%s: %v, %v", name, joins, err)
 		}
 	}
 }
