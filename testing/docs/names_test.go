@@ -64,9 +64,7 @@ func TestFlagsExist(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s --help: %v", command, err)
 		}
-		for _, m := range regexp.MustCompile(`--[a-z-]+`).FindAllString(string(help), -1) {
-			known = append(known, m)
-		}
+		known = append(known, regexp.MustCompile(`--[a-z-]+`).FindAllString(string(help), -1)...)
 	}
 	for _, p := range read(t) {
 		for _, m := range flagName.FindAllStringSubmatch(p.text, -1) {

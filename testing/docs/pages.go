@@ -62,7 +62,7 @@ func (p page) commands() (all []string) {
 
 var (
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	unsaid  = regexp.MustCompile("[^\\pL\\pN _-]")
+	unsaid  = regexp.MustCompile(`[^\pL\pN _-]`)
 )
 
 // anchors are those that the page's headings have on GitHub.
