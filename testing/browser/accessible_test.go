@@ -87,7 +87,7 @@ func TestKeyboard(t *testing.T) {
 	if got := strings.Join(stops, "|"); got != want {
 		t.Errorf("the order is\n%s, want\n%s", got, want)
 	}
-	b.do(chromedp.Reload())
+	b.reload()
 	b.await(loaded)
 	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
 	b.await(`document.activeElement.tagName === "MAIN" && location.hash === ""`)

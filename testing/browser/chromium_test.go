@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -60,6 +62,7 @@ func (c *chromium) start() {
 type tab struct {
 	t   *testing.T
 	ctx context.Context
+	cut atomic.Int64 // requests that a change of networks ended
 
 	mu       sync.Mutex
 	problems []string
@@ -91,8 +94,28 @@ func open(t *testing.T, url string, width int64, expected ...string) *tab {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	b.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(url))
+	// Several tabs are open at once; each is to be drawn as if somebody looked at it.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.EmulateViewport(width, 900))
+	b.load(chromedp.Navigate(url))
 	return b
+}
+
+// load brings a page in. Chromium cuts what it is loading when the machine gets or loses a network, which containers and
+// other tests bring about at any time; then it is loaded again.
+func (b *tab) load(how chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	before := b.cut.Load()
+	for b.do(how); b.cut.Load() != before; b.do(chromedp.Reload()) {
+		before = b.cut.Load()
+	}
+}
+
+func (b *tab) reload() {
+	b.t.Helper()
+	b.load(chromedp.Reload())
 }
 
 // hear collects errors and warnings of the console, of scripts and of the browser itself: a breach of the policy is one.
@@ -116,6 +139,10 @@ func (b *tab) hear(event any) {
 }
 
 func (b *tab) complain(text string) {
+	if strings.Contains(text, "ERR_NETWORK_CHANGED") {
+		b.cut.Add(1)
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, part := range b.expected {
@@ -195,9 +222,14 @@ func (b *tab) press(text string) {
 	for range 10 {
 		b.await("button(a) && !button(a).disabled", text)
 		place := eval[struct{ X, Y float64 }](b, `(() => {
-			const e = button(a); e.scrollIntoView({ block: "center" });
+			const e = button(a);
+			if (!e || e.disabled) return { X: -1, Y: -1 };
+			e.scrollIntoView({ block: "center" });
 			window.pressed = false; e.addEventListener("click", () => { window.pressed = true; }, { once: true, capture: true });
 			const r = e.getBoundingClientRect(); return { X: r.x + r.width / 2, Y: r.y + r.height / 2 }; })()`, text)
+		if place.X < 0 {
+			continue
+		}
 		b.do(chromedp.MouseClickXY(place.X, place.Y))
 		if eval[bool](b, "window.pressed") {
 			return

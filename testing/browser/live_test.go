@@ -1,10 +1,6 @@
 package browser
 
-import (
-	"testing"
-
-	"github.com/chromedp/chromedp"
-)
+import "testing"
 
 // TestLive: people come and go while the page is open, in the overview, the list and the room.
 func TestLive(t *testing.T) {
@@ -59,7 +55,7 @@ func TestRoomView(t *testing.T) {
 	b.await(`seen("LiveKit: The rooms cannot be read now")`)
 	f.with(func() { delete(f.rooms, "standup") })
 	b.expect("404")
-	b.do(chromedp.Reload())
+	b.reload()
 	b.await(`seen("This room is not live now.") && seen("missed leave")`)
 }
 
@@ -77,7 +73,7 @@ func TestHostileNames(t *testing.T) {
 	if got := eval[string](b, `document.querySelector(".room h1 bdi").tagName + document.title`); got != "BDI"+shownAs+" · rollcall" {
 		t.Errorf("shown as %q", got)
 	}
-	b.do(chromedp.Reload())
+	b.reload()
 	b.await(`document.querySelector(".room h1").textContent === a`, shownAs)
 }
 

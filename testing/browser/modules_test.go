@@ -1,8 +1,6 @@
 package browser
 
-import (
-	"testing"
-)
+import "testing"
 
 // TestModules tries the page's pure parts on what is hard to bring about through the page.
 func TestModules(t *testing.T) {

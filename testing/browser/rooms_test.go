@@ -28,7 +28,7 @@ func TestSearchAndSort(t *testing.T) {
 	}
 	b.press("People")
 	b.await(`document.querySelector("[data-sort=people]").ariaSort === "ascending"`)
-	b.do(chromedp.Reload())
+	b.reload()
 	b.await(`seen("3 of 19 rooms") && document.querySelector("input[type=search]").value === "CLASS"`)
 	b.do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("zzz"))
 	b.await(`seen("No room's name contains what you typed")`)

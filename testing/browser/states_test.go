@@ -22,7 +22,7 @@ func TestToken(t *testing.T) {
 	if kept := eval[string](b, "JSON.stringify(localStorage) + location.href + document.cookie"); kept != "{}"+f.URL+"/" {
 		t.Errorf("the token is kept beyond the tab: %s", kept)
 	}
-	b.do(chromedp.Reload())
+	b.reload()
 	b.await(loaded + ` && live()`)
 	b.press("Token: set; change")
 	b.press("Forget it")
@@ -99,7 +99,7 @@ func TestThemeSwitch(t *testing.T) {
 	if light == dark {
 		t.Errorf("both themes are %s", dark)
 	}
-	b.do(chromedp.Reload())
+	b.reload()
 	b.await(loaded + ` && button("Dark theme; switch")`)
 	if again := paper(); again != dark {
 		t.Errorf("after a reload: %s, was %s", again, dark)

@@ -99,8 +99,8 @@ export function createRoomsView(app) {
     if (route?.view !== "rooms") return;
     const all = [...rooms.rows.values()];
     const found = arrange(all, want);
+    show(list.element, found.length > 0); // first, as what is hidden has no height to fill
     list.show(found);
-    show(list.element, found.length > 0);
     for (const head of heads) {
       const own = head.dataset.sort === want.sort;
       setAttribute(head, "aria-sort", own ? (want.down ? "descending" : "ascending") : null);
