@@ -2,12 +2,15 @@ package remote_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/rpc"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -90,6 +93,25 @@ func (n *node) signal(s syscall.Signal) {
 	if err := n.cmd.Process.Signal(s); err != nil {
 		n.t.Fatal(err)
 	}
+	if s == syscall.SIGSTOP {
+		eventually(n.t, "the process stands still", n.stands)
+	}
+}
+
+// stands tells whether every thread has stopped: the signal's sender does not wait for that.
+func (n *node) stands() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", n.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		_, rest, ok := bytes.Cut(stat, []byte(") "))
+		if err != nil || !ok || rest[0] != 'T' {
+			return false
+		}
+	}
+	return true
 }
 
 func (n *node) call(method string, args, reply any) {
