@@ -25,7 +25,7 @@ import (
 
 // TestClusterSimulation runs seeds of several nodes; ROLLCALL_SIM_SEEDS says how many, -sim.seed runs one again.
 func TestClusterSimulation(t *testing.T) {
-	seeds := uint64(6)
+	seeds := uint64(5)
 	if n, err := strconv.ParseUint(os.Getenv("ROLLCALL_SIM_SEEDS"), 10, 64); err == nil {
 		seeds = n
 	}
