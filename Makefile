@@ -33,13 +33,36 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 	@$(MAKE) --no-print-directory build
 	@exec $(BIN)/rollcall dev --livekit-server $(BIN)/livekit-server $(ARGS)
 
+.PHONY: cluster
+cluster: deps livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
+	@$(GO) build -o $(BIN)/localcluster ./testing/localcluster
+	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
+
 .PHONY: deps
-deps: ## Install what the tests need (redis-server)
+deps: ## Install what the tests need (redis-server, chromium)
 	@testing/install-deps.sh
 
 .PHONY: test
 test: deps livekit ## Run unit, property and end-to-end tests with the race detector
-	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -race -timeout 20m $(PACKAGES)
+	@# Containers come with networks, and a browser drops what is under way when the machine's networks change: one after the other.
+	@all=$$($(GO) list $(PACKAGES)); containers=$$(grep '/testing/compose$$' <<<"$$all" || true); others=$$(grep -v '/testing/compose$$' <<<"$$all" || true); \
+	export LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server; \
+	if [ -n "$$others" ]; then $(GO) test -race -timeout 20m $$others; fi; \
+	if [ -n "$$containers" ]; then $(GO) test -race -timeout 20m $$containers; fi
+
+# What make chaos hands on to testing/chaos, whose README tells of it.
+CHAOS_ENV = CHAOS_NEMESIS="$(NEMESIS)" CHAOS_SEED="$(SEED)" CHAOS_DURATION="$(DURATION)" CHAOS_HOLD="$(HOLD)" CHAOS_NODES="$(NODES)" \
+	CHAOS_ROOMS="$(ROOMS)" CHAOS_RATE="$(RATE)" CHAOS_REPORTS="$(or $(REPORTS),$(CURDIR)/$(BIN)/chaos)" \
+	LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server
+
+.PHONY: chaos
+chaos: deps livekit ## Break a cluster of containers on purpose (NEMESIS=… SEED=… DURATION=…; see testing/chaos)
+	@CHAOS=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^(TestChaos|TestSentinel|TestRealLiveKit|TestWithoutTheFence)$$"
+	@echo "reports: $(or $(REPORTS),$(BIN)/chaos)"
+
+.PHONY: smoke
+smoke: deps livekit ## A few minutes of make chaos, as CI runs it; says what is missing where there is no engine
+	@CHAOS_SMOKE=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^TestSmoke$$"
 
 .PHONY: lint
 lint: ## Check formatting, go vet and staticcheck

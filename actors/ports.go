@@ -84,9 +84,23 @@ func (e NotOwner) Error() string {
 // Is makes it an ErrNotOwner.
 func (e NotOwner) Is(target error) bool { return target == ErrNotOwner }
 
-// Observer is told what happens, for metrics. Its methods must not block.
+// Effect is what a committed input changed of a room's keys.
+type Effect struct {
+	Room    string
+	Cause   reconcile.Cause
+	At      int64 // Unix ms, when Redis had confirmed it
+	Changes int   // how many differences readers see; 0 where a loss is told that something else had mended by then
+	// Since is when what an event told of happened, in Unix ms by LiveKit's clock, to the millisecond or (not Exact) up to
+	// a second early; 0 for a look, whose Drift has its own times.
+	Since int64
+	Exact bool
+	Drift []reconcile.Drift // what a look repaired
+}
+
+// Observer is told what happens, for metrics and for people to see. Its methods must not block.
 type Observer interface {
 	Committed(cause reconcile.Cause, wrote bool, took time.Duration)
+	Changed(e Effect)
 	Refused(err error)
 	Polled(ok bool)
 	Crashed()

@@ -263,6 +263,7 @@ type observer struct {
 	mu                            sync.Mutex
 	commits, refusals             int
 	polls, failed, crashed, rooms int
+	effects                       []actors.Effect
 }
 
 func (o *observer) note(f func()) {
@@ -278,6 +279,7 @@ func (o *observer) get(n *int) int {
 }
 
 func (o *observer) Committed(reconcile.Cause, bool, time.Duration) { o.note(func() { o.commits++ }) }
+func (o *observer) Changed(e actors.Effect)                        { o.note(func() { o.effects = append(o.effects, e) }) }
 func (o *observer) Refused(error)                                  { o.note(func() { o.refusals++ }) }
 func (o *observer) Crashed()                                       { o.note(func() { o.crashed++ }) }
 func (o *observer) Rooms(n int)                                    { o.note(func() { o.rooms = n }) }

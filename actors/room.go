@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -29,6 +30,7 @@ type room struct {
 	claimed   bool            // held is what Redis has, as far as this owner knows
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	lost      bool            // Redis has lost what was written, and no survey has told of it yet
+	lossShown bool            // the observer has been told of it, by the look that mended it
 	rests     bool            // as last told to the supervisor
 	poll      pollState
 }
@@ -117,18 +119,22 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 		plan, err = r.evaluate(ctx, m.look)
 	}
 	if err == nil && m.look.Cycle != 0 {
-		plan.Tally.Drift = r.tellLoss(plan.Tally.Drift, m.dry)
+		plan.Tally.Drift = r.tellLoss(plan.Tally.Drift, m)
 	}
 	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
 }
 
 // tellLoss adds a loss to a survey's findings, once: whatever found it before that look (the claim of another, a webhook, a
 // poll) has repaired it as well.
-func (r *room) tellLoss(drift map[reconcile.Reason]int, dry bool) map[reconcile.Reason]int {
+func (r *room) tellLoss(drift map[reconcile.Reason]int, m *observe) map[reconcile.Reason]int {
 	if !r.lost {
 		return drift
 	}
-	r.lost = dry // a dry run leaves it to the next
+	if !m.dry && !r.lossShown {
+		r.env.observer.Changed(Effect{Room: r.name, Cause: m.look.Cause, At: r.env.clock.Now().Wall,
+			Drift: []reconcile.Drift{{Reason: reconcile.LostWrite, SID: r.held.Instance.SID}}})
+	}
+	r.lost, r.lossShown = m.dry, m.dry && r.lossShown // a dry run leaves it to the next
 	return with(drift, reconcile.LostWrite)
 }
 
@@ -169,8 +175,10 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 			if receipt.Altered && plan.Commit.Public != reconcile.Keep {
 				receipt.Altered = false // this commit has put the keys right
 				plan.Tally.Drift = with(plan.Tally.Drift, reconcile.ForeignChange)
+				plan.Drift = append(plan.Drift, reconcile.Drift{Reason: reconcile.ForeignChange, SID: plan.Commit.Instance.SID})
 			}
 			r.held.Adopt(plan, receipt)
+			r.tell(in, plan)
 			if !receipt.Altered || known {
 				return plan, nil // what is known to be altered may have to wait for a second look
 			}
@@ -183,6 +191,21 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 		err = fmt.Errorf("%w: %w", ErrUnavailable, failed)
 	}
 	return reconcile.Plan{}, err
+}
+
+// tell tells of what a commit changed.
+func (r *room) tell(in reconcile.Input, plan reconcile.Plan) {
+	if plan.Commit.Public == reconcile.Keep {
+		return // what a look found and left is not repaired yet
+	}
+	e := Effect{Room: r.name, Cause: plan.Commit.Cause, At: r.env.clock.Now().Wall, Changes: len(plan.Changes)}
+	if event, ok := in.(reconcile.Event); ok {
+		e.Since, e.Exact = event.At()
+	} else {
+		e.Drift = plan.Drift
+		r.lossShown = r.lossShown || slices.ContainsFunc(e.Drift, func(d reconcile.Drift) bool { return d.Reason == reconcile.LostWrite })
+	}
+	r.env.observer.Changed(e)
 }
 
 func (r *room) commit(ctx context.Context, c reconcile.Commit, writes bool) (reconcile.Receipt, error) {

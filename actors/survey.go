@@ -32,7 +32,7 @@ type Difference struct {
 	Change   reconcile.ChangeType `json:"change"`
 	Identity string               `json:"identity"`
 	SID      string               `json:"sid"`
-	Reason   string               `json:"reason"`
+	Reason   string               `json:"reason"` // a reconcile.Reason, or for an entry of the index that it has no keys
 }
 
 // Findings are what an owner reports of a round.
@@ -266,15 +266,16 @@ func (v *survey) total() Findings {
 func differences(room string, got looked) []Difference {
 	list := []Difference{}
 	if got.tally.Drift[reconcile.ForeignChange]+got.tally.Drift[reconcile.LostWrite] > 0 {
-		list = append(list, Difference{Room: room, Change: reconcile.RoomSnapshot, Reason: "the keys are not as they were written"})
+		reason := reconcile.ForeignChange
+		if got.tally.Drift[reconcile.LostWrite] > 0 {
+			reason = reconcile.LostWrite
+		}
+		list = append(list, Difference{Room: room, Change: reconcile.RoomSnapshot, Reason: string(reason)})
 	}
 	for _, c := range got.changes {
-		d := Difference{Room: room, Change: c.Type, SID: c.SID, Reason: "LiveKit shows it"}
+		d := Difference{Room: room, Change: c.Type, SID: c.SID, Reason: string(c.Reason)}
 		if c.Member != nil {
 			d.Identity = c.Member.Identity
-		}
-		if c.Type == reconcile.ParticipantLeft || c.Type == reconcile.RoomFinished {
-			d.Reason = "LiveKit does not show it"
 		}
 		list = append(list, d)
 	}

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -206,7 +205,8 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
 			names, err := owner.Names(ctx)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil && !errors.Is(context.Cause(ctx), errMoved) { // its rooms have other owners, who know them from the index
+			// A node that went has rooms that the index knows; one whose view is behind has just come.
+			if err != nil && !elsewhere(ctx, err) {
 				r.Errors, r.Error = r.Errors+1, fmt.Sprintf("ask node %s for its rooms: %v", place.Node, err)
 			}
 			for _, name := range names {

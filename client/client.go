@@ -1,8 +1,9 @@
 // Package client talks to a rollcall node over HTTP.
 //
-// Its promise: each method is one request (Rooms: one for each page), its
-// context bounds it, and a node that refuses makes an *Error with the node's
-// own words. It never shows the token, and needs nothing else of rollcall.
+// Its promise: each method is one request (Rooms: one for each page; Events: one
+// that is made again when it breaks), its context bounds it, and a node that
+// refuses makes an *Error with the node's own words. It never shows the token,
+// and needs nothing else of rollcall.
 package client
 
 import (

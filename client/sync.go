@@ -85,6 +85,17 @@ type Status struct {
 	NextCleanup        *time.Time `json:"nextCleanup,omitempty"`
 	LastSync           *Report    `json:"lastSync,omitempty"`
 	LastCleanup        *Report    `json:"lastCleanup,omitempty"`
+	// Progress is of the cycle that runs.
+	Progress *Progress `json:"progress,omitempty"`
+}
+
+// Progress is how far a cycle is: Done rooms were looked at, of those to look at
+// as far as is known.
+type Progress struct {
+	Kind      string    `json:"kind"` // sync or cleanup
+	StartedAt time.Time `json:"startedAt"`
+	Done      int       `json:"done"`
+	Of        int       `json:"of"`
 }
 
 // ActionOptions change what an action does.

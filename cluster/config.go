@@ -14,14 +14,17 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// The timings of raft. A leader that is killed is replaced within 1.3 s by these.
-const (
-	heartbeatTimeout = 500 * time.Millisecond
-	electionTimeout  = 500 * time.Millisecond
-	leaseTimeout     = 250 * time.Millisecond
-	commitTimeout    = 20 * time.Millisecond
-	transportTimeout = time.Second
-)
+// Timings are raft's: how long a follower hears nothing before it stands for election, how long an election may take, how
+// long a leader without a quorum goes on, and how often it tells of commits when there is nothing else to tell.
+type Timings struct{ Heartbeat, Election, Lease, Commit time.Duration }
+
+// timings are those that nodes run with. A leader that is killed is replaced within 1.3 s by these.
+func timings() Timings {
+	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 250 * time.Millisecond, Commit: 20 * time.Millisecond}
+}
+
+// transportTimeout bounds each of raft's messages.
+const transportTimeout = time.Second
 
 const (
 	// lockTimeout bounds the wait for a data directory that another process holds.
@@ -73,6 +76,8 @@ type Config struct {
 	Network Network
 	// Handlers answer Call of other nodes, by name.
 	Handlers map[string]Handler
+	// Timings are for benchmarks, to compare others with ours. A zero field is ours; all nodes must have the same.
+	Timings Timings
 	// Same and Alike are settings by flag, no secrets: a node that joins the leader with another value of one in Same is
 	// refused, of one in Alike told of in the logs of both.
 	Same, Alike map[string]string

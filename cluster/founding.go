@@ -74,8 +74,10 @@ func (n *Node) answerPromise(ctx context.Context, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &founder); err != nil {
 		return nil, fmt.Errorf("read the founder: %w", err)
 	}
-	n.founding.Lock()
-	defer n.founding.Unlock()
+	if err := n.founding.take(ctx); err != nil {
+		return nil, err
+	}
+	defer n.founding.give()
 	if !n.isFresh() {
 		return nil, fmt.Errorf("node %q is of a cluster already", n.cfg.NodeID)
 	}
@@ -210,7 +212,7 @@ func (n *Node) attempt(ctx context.Context, others []hello) error {
 	slices.SortFunc(all, func(a, b server) int { return cmp.Compare(a.ID, b.ID) })
 	all = all[:n.cfg.BootstrapExpect]
 	if all[0].ID != n.cfg.NodeID {
-		return also(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.withdraw())
+		return also(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.withdraw(ctx))
 	}
 	if err := n.run(ctx); err != nil {
 		return err
@@ -223,7 +225,7 @@ func (n *Node) attempt(ctx context.Context, others []hello) error {
 			return fmt.Errorf("waiting for %q to promise to found the cluster with this node: %w", s.ID, err)
 		}
 	}
-	return n.bootstrap(all)
+	return n.bootstrap(ctx, all)
 }
 
 // run makes this node a candidate for founder; withdraw ends that.
@@ -232,9 +234,11 @@ func (n *Node) run(ctx context.Context) error {
 	return err
 }
 
-func (n *Node) withdraw() error {
-	n.founding.Lock()
-	defer n.founding.Unlock()
+func (n *Node) withdraw(ctx context.Context) error {
+	if err := n.founding.take(ctx); err != nil {
+		return err
+	}
+	defer n.founding.give()
 	promised, err := n.store.promised()
 	if err != nil || promised.ID != n.cfg.NodeID {
 		return err
@@ -243,9 +247,11 @@ func (n *Node) withdraw() error {
 }
 
 // bootstrap gives raft its first configuration.
-func (n *Node) bootstrap(servers []server) error {
-	n.founding.Lock()
-	defer n.founding.Unlock()
+func (n *Node) bootstrap(ctx context.Context, servers []server) error {
+	if err := n.founding.take(ctx); err != nil {
+		return err
+	}
+	defer n.founding.give()
 	if !n.cfg.alone() {
 		promised, err := n.store.promised()
 		if err != nil || promised.ID != n.cfg.NodeID {

@@ -12,8 +12,11 @@ func (n *Node) handOver(ctx context.Context) error {
 	if n.raft.State() != raft.Leader {
 		return nil
 	}
-	n.configuring.Lock() // also the steward, who would take the heir's vote
-	defer n.configuring.Unlock()
+	// Also from the steward, who would take the heir's vote.
+	if err := n.configuring.take(ctx); err != nil {
+		return fmt.Errorf("another change of the configuration is under way: %w", err)
+	}
+	defer n.configuring.give()
 	heir, err := n.heir(ctx)
 	if err != nil {
 		return err

@@ -110,6 +110,9 @@ func (n *Node) joinOnce(ctx context.Context) error {
 			return fmt.Errorf("the log has come to %d of %d", n.raft.AppliedIndex(), until.Index)
 		}
 	}
+	if n.member(n.fsm.State().View) {
+		return nil // it was out of contact, no more
+	}
 	res, err := n.commit(ctx, n.join())
 	if err != nil {
 		return err
@@ -165,7 +168,7 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		if err := also(n.sameSettings(j), n.namesake(ctx, j)); err != nil {
 			return err
 		}
-		return n.admit(j)
+		return n.admit(ctx, j)
 	})
 	return joined{Index: n.raft.CommitIndex(), Alike: n.cfg.Alike}, err
 }
@@ -189,9 +192,11 @@ func (n *Node) namesake(ctx context.Context, j joining) error {
 }
 
 // admit gives raft a server of that id and address. One that has lost its data comes in anew, as one that never voted.
-func (n *Node) admit(j joining) error {
-	n.configuring.Lock()
-	defer n.configuring.Unlock()
+func (n *Node) admit(ctx context.Context, j joining) error {
+	if err := n.configuring.take(ctx); err != nil {
+		return err
+	}
+	defer n.configuring.give()
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err

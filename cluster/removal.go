@@ -26,8 +26,10 @@ func (n *Node) Remove(ctx context.Context, id string) error {
 }
 
 func (n *Node) remove(ctx context.Context, id string) error {
-	n.configuring.Lock()
-	defer n.configuring.Unlock()
+	if err := n.configuring.take(ctx); err != nil {
+		return err
+	}
+	defer n.configuring.give()
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err

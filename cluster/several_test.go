@@ -303,6 +303,14 @@ func TestAGracefulLeaveHandsOver(t *testing.T) {
 	}
 }
 
+func TestAllStopInOrder(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1, 2, 3)
+	s.ready(1, 2, 3)
+	s.stop(1, 2, 3) // the last one has nobody to tell, which is no failure
+}
+
 func TestSixNodesHaveFiveVoters(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 6, 1)

@@ -37,8 +37,15 @@ func (s Standing) Owns(room string, since uint64) bool {
 	return s.Incarnation != 0 && s.state.Owned(room, s.id, s.Incarnation, since)
 }
 
-// InContact is nil while this node has heard of a leader lately enough, else an ErrOutOfContact.
-func (n *Node) InContact() error { return inContact(n.sinceContact()) }
+// InContact is nil while this node has heard of a leader lately enough, or has been open for as little, else an
+// ErrOutOfContact.
+func (n *Node) InContact() error {
+	since := n.sinceContact()
+	if since < 0 && time.Since(n.opened) < outOfContact {
+		return nil
+	}
+	return inContact(since)
+}
 
 func inContact(since time.Duration) error {
 	if since < 0 {

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 )
@@ -12,4 +14,48 @@ func TestOutOfContactOwnsNothing(t *testing.T) {
 			t.Errorf("%v after the last contact: %v", since, err)
 		}
 	}
+}
+
+// TestWhoHandsOverIsInContact: a leader has heard of no other for as long as it led. While it hands over, and until its
+// successor's first word, it has not lost contact for that.
+func TestWhoHandsOverIsInContact(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1, 2, 3)
+	s.ready(1, 2, 3)
+	n := s.leader()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- n.handOver(ctx) }()
+	for handed := false; !handed; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			handed = true
+		default:
+		}
+		if err := n.InContact(); err != nil {
+			t.Fatalf("while it hands over: %v", err)
+		}
+	}
+	eventually(t, "another one leads", func() bool {
+		if err := n.InContact(); err != nil {
+			t.Fatalf("after it has handed over: %v", err)
+		}
+		return s.leader() != n
+	})
+}
+
+// Who has just been opened has had no time to hear of a leader: requests wait, as they do in an election.
+func TestWhoWasJustOpenedIsInContact(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1)
+	if err := s.nodes[1].InContact(); err != nil {
+		t.Errorf("just opened: %v", err)
+	}
+	eventually(t, "it is out of contact after a while", func() bool { return errors.Is(s.nodes[1].InContact(), ErrOutOfContact) })
 }

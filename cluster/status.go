@@ -69,13 +69,20 @@ func (n *Node) Status() Status {
 	return s
 }
 
+// sinceContact counts the own leadership as contact: who has just handed it over, or lost it, has heard of nobody else for
+// as long as it led. It is noted whenever somebody asks, and by the steward.
 func (n *Node) sinceContact() time.Duration {
 	last := n.raft.LastContact()
-	switch {
-	case n.raft.State() == raft.Leader:
+	if n.raft.State() == raft.Leader {
+		now := time.Now()
+		n.led.Store(&now)
 		return 0
-	case last.IsZero():
-		return -time.Second
+	}
+	if led := n.led.Load(); led != nil && led.After(last) {
+		last = *led
+	}
+	if last.IsZero() {
+		return -1
 	}
 	return time.Since(last)
 }

@@ -78,6 +78,7 @@ func (s *steward) note(o raft.Observation) {
 
 func (s *steward) look(ctx context.Context) {
 	n := s.node
+	n.sinceContact() // for the time after the term
 	maps.DeleteFunc(s.silent, func(_ string, q quiet) bool { return !q.lasts() })
 	n.tellSilent(s.silent)
 	for _, m := range n.fsm.State().View.Members {
@@ -98,10 +99,10 @@ func (s *steward) look(ctx context.Context) {
 // configure makes at most one change to raft's configuration.
 func (s *steward) configure() error {
 	n := s.node
-	if !n.configuring.TryLock() {
+	if !n.configuring.try() {
 		return nil // a join is under way
 	}
-	defer n.configuring.Unlock()
+	defer n.configuring.give()
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err

@@ -22,7 +22,8 @@ type draft struct {
 	changes  []Change
 	touched  []string
 	ask      *Ask
-	drift    map[Reason]int
+	why      Reason // of the changes that follow; empty for an event's
+	drift    []Drift
 
 	restarted int64
 }
@@ -36,14 +37,13 @@ func newDraft(room *Room, now Moment) *draft {
 }
 
 func (d *draft) log(t ChangeType, m *Member, sid string) {
-	d.changes = append(d.changes, Change{Type: t, Member: m, SID: sid})
+	d.changes = append(d.changes, Change{Type: t, Member: m, SID: sid, Reason: d.why})
 }
 
-func (d *draft) drifted(r Reason) {
-	if d.drift == nil {
-		d.drift = map[Reason]int{}
-	}
-	d.drift[r]++
+// drifted notes a difference that is repaired by the changes that follow.
+func (d *draft) drifted(r Reason, identity, sid string, since int64) {
+	d.why = r
+	d.drift = append(d.drift, Drift{Reason: r, Identity: identity, SID: sid, Since: since})
 }
 
 // wants asks for a poll that may remove the named sids; several reasons of one input become one.
@@ -281,6 +281,14 @@ func (d *draft) publish(c *Commit) {
 	c.Changes = d.changes
 	if d.room.Snapshot || d.room.Altered || d.rewrite {
 		c.Changes = []Change{{Type: RoomSnapshot, SID: d.instance.SID}}
+	}
+	c.Story = d.changes
+	if d.room.Altered || d.rewrite {
+		again := Change{Type: RoomSnapshot, SID: d.instance.SID}
+		if d.polled {
+			again.Reason = d.room.mishap()
+		}
+		c.Story = append([]Change{again}, d.changes...)
 	}
 }
 

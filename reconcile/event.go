@@ -16,7 +16,21 @@ func stepEvent(room *Room, e Event, now Moment) Plan {
 	if e.sound() && d.enter(e) {
 		d.apply(e)
 	}
-	return d.plan(ByWebhook)
+	p := d.plan(ByWebhook)
+	p.Commit.Event = e.ID
+	return p
+}
+
+// At is when what the event tells of happened, in Unix ms by LiveKit's clock. It is exact for a join and for a room's first
+// start; otherwise LiveKit gives whole seconds, and At is up to a second early.
+func (e Event) At() (ms int64, exact bool) {
+	switch {
+	case e.Kind == Joined && e.Participant.JoinedAt > 0:
+		return e.Participant.JoinedAt, true
+	case e.Kind == Started && e.Room.CreatedMs/1000 == e.CreatedAt:
+		return e.Room.CreatedMs, true
+	}
+	return e.CreatedAt * 1000, false
 }
 
 // sound tells whether a participant's event names one; what names none can neither be stored nor ordered.

@@ -126,13 +126,13 @@ func (l *looking) mergeRoom() {
 
 func (l *looking) describeListed(info RoomInfo) {
 	if !l.open {
+		l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
 		l.start(info)
-		l.drifted(UnseenRoom)
 		return
 	}
 	if l.describe(info) {
+		l.drifted(StaleMetadata, "", info.SID, 0)
 		l.log(RoomUpdated, nil, info.SID)
-		l.drifted(StaleMetadata)
 	}
 }
 
@@ -142,17 +142,19 @@ func (l *looking) succeed(info RoomInfo) {
 	for _, m := range slices.Clone(l.roster) {
 		if l.seen[m.SID] != nil || l.touchedSince(m.Identity) {
 			along = append(along, m)
+			l.why = UnseenRoom
 			l.drop(m)
 		} else {
-			l.drifted(MissedLeave)
+			l.drifted(MissedLeave, m.Identity, m.SID, info.CreatedMs)
+			l.end(m)
 		}
 	}
 	if l.open {
-		l.drifted(UnseenFinish)
+		l.drifted(UnseenFinish, "", l.base.SID, info.CreatedMs)
 	}
 	l.renew(info)
+	l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
 	l.start(info)
-	l.drifted(UnseenRoom)
 	for _, m := range along {
 		l.put(m)
 	}
@@ -173,8 +175,8 @@ func (l *looking) mergePresent() {
 		case m == nil && !l.stale:
 			strangers = append(strangers, p)
 		case m != nil && p.Version >= m.Version && !m.says(p):
+			l.drifted(StaleMetadata, p.Identity, p.SID, 0)
 			l.replace(m, NewMember(*p))
-			l.drifted(StaleMetadata)
 		}
 	}
 	if len(strangers) > 0 {
@@ -232,14 +234,15 @@ func (l *looking) enrol(p *Participant, others []*Member) {
 		if l.look.Listed != nil {
 			info = *l.look.Listed
 		}
+		l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
 		l.start(info)
-		l.drifted(UnseenRoom)
 	}
-	for range others {
-		l.drifted(MissedLeave)
+	for _, o := range others {
+		l.drifted(MissedLeave, o.Identity, o.SID, p.JoinedAt)
+		l.end(o)
 	}
-	l.admit(p, others)
-	l.drifted(MissedJoin)
+	l.drifted(MissedJoin, p.Identity, p.SID, p.JoinedAt)
+	l.put(NewMember(*p))
 }
 
 // mergeAbsent doubts, or removes, those whom LiveKit does not show.
@@ -254,12 +257,12 @@ func (l *looking) mergeAbsent() {
 			l.note(f)
 			continue
 		}
-		l.end(m)
+		reason := MissedLeave
 		if l.gone {
-			l.drifted(Ghost)
-		} else {
-			l.drifted(MissedLeave)
+			reason = Ghost
 		}
+		l.drifted(reason, m.Identity, m.SID, l.firstSeen(f))
+		l.end(m)
 	}
 }
 
@@ -274,10 +277,10 @@ func (l *looking) settleRoom() {
 		l.note(f)
 		return
 	}
+	l.drifted(UnseenFinish, "", l.instance.SID, l.firstSeen(f))
 	l.finish()
 	l.rewrite = l.rewrite || l.room.Altered
 	l.instance.FinishedAt = l.instance.mark()
-	l.drifted(UnseenFinish)
 	l.tally.Cleaned = 1
 }
 
@@ -296,11 +299,8 @@ func (l *looking) conclude() Plan {
 	if cause == "" {
 		cause = BySync
 	}
-	switch {
-	case l.room.lost():
-		l.drifted(LostWrite)
-	case l.room.Altered:
-		l.drifted(ForeignChange)
+	if mishap := l.room.mishap(); mishap != "" {
+		l.drifted(mishap, "", l.instance.SID, 0)
 	}
 	l.rewrite = l.rewrite || l.open && l.room.Altered
 	p := l.plan(cause)
@@ -312,14 +312,25 @@ func (l *looking) conclude() Plan {
 		p.Commit.Leader = l.look.Permit.Leader
 	}
 	p.Commit.Verify, p.Commit.Live = l.look.Verify, l.look.Verify && l.open
-	l.tally.Drift = l.drift
 	l.count()
-	p.Tally, p.doubts, p.looked, p.at, p.touched = l.tally, l.doubts, true, l.look.Began, nil
+	p.Drift, p.Tally, p.doubts, p.looked, p.at, p.touched = l.drift, l.tally, l.doubts, true, l.look.Began, nil
 	p.Again = l.stale || l.undecided()
 	return p
 }
 
+// firstSeen is when, in Unix ms, the first of the agreeing looks began.
+func (l *looking) firstSeen(f finding) int64 {
+	ago := time.Duration(l.now.Stamp - l.room.memory.doubts[f].since)
+	return l.now.Wall - ago.Milliseconds()
+}
+
 func (l *looking) count() {
+	for _, d := range l.drift {
+		if l.tally.Drift == nil {
+			l.tally.Drift = map[Reason]int{}
+		}
+		l.tally.Drift[d.Reason]++
+	}
 	for f, d := range l.doubts {
 		if f.kind != absent {
 			continue

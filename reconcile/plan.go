@@ -19,6 +19,15 @@ type Change struct {
 	Type   ChangeType
 	Member *Member // nil for the room's own changes
 	SID    string  // the participant's, or the room's
+	Reason Reason  // of a look's changes; empty for what an event told
+}
+
+// identity is the participant's, or "".
+func (c Change) identity() string {
+	if c.Member == nil {
+		return ""
+	}
+	return c.Member.Identity
 }
 
 // Reason is a kind of drift that a poll repaired.
@@ -35,6 +44,16 @@ const (
 	LostWrite     Reason = "lost write"
 	ForeignChange Reason = "foreign change"
 )
+
+// Drift is one difference between Redis and LiveKit that a look found.
+type Drift struct {
+	Reason        Reason
+	Identity, SID string // the participant's; for the room's own no identity, and the room's sid
+	// Since is since when, in Unix ms, the truth is known to be other than what Redis held: for whom or what came, the time
+	// that LiveKit gives it; for whom or what went, the first look that did not show it, which is later than the truth.
+	// 0 where nothing tells: changed metadata, lost writes, foreign changes.
+	Since int64
+}
 
 // PublicOp is what a commit does to the two public keys.
 type PublicOp int
@@ -61,6 +80,8 @@ type Commit struct {
 	Public          PublicOp
 	State           *State   // with Write
 	Changes         []Change // for the change feed; empty when the keys stay
+	Story           []Change // for the timeline: the differences themselves, also where the feed gets a snapshot
+	Event           string   // id of the event that it was computed from; empty for a look
 	Prev            uint64   // version of the last commit that appended
 	Cause           Cause
 	Time            int64 // Unix ms
@@ -125,6 +146,8 @@ type Plan struct {
 	Ask     *Ask  // a poll to take
 	Again   bool  // take another look, LookGap after this one
 	Tally   Tally // of a look
+	// Drift is what the look found, one by one; Tally.Drift counts it. Where Changed is false it is not repaired yet.
+	Drift []Drift
 	// Changes are the differences to the record, also where Commit.Changes replaces them by a snapshot.
 	Changes []Change
 

@@ -48,8 +48,29 @@ func (r *rig) do(in Input) Plan {
 	if p.Ask != nil {
 		r.asked = append(r.asked, p.Ask)
 	}
+	r.explained(in, p)
 	r.commit(p)
 	return p
+}
+
+// explained checks that all a look changes has a reason and is counted, and that an event's changes need none.
+func (r *rig) explained(in Input, p Plan) {
+	_, look := in.(Look)
+	for _, c := range p.Changes {
+		if (c.Reason != "") != look {
+			r.t.Fatalf("%s changes %s of %q for the reason %q", describeInput(in), c.Type, c.SID, c.Reason)
+		}
+	}
+	count := map[Reason]int{}
+	for _, d := range p.Drift {
+		count[d.Reason]++
+	}
+	if !maps.Equal(count, p.Tally.Drift) {
+		r.t.Fatalf("the drift %+v is counted as %v", p.Drift, p.Tally.Drift)
+	}
+	if (len(p.Commit.Story) > 0) != (p.Commit.Public != Keep) {
+		r.t.Fatalf("the keys change without a story, or a story without the keys: %+v", p.Commit)
+	}
 }
 
 func (r *rig) step(in Input) Plan {

@@ -42,6 +42,17 @@ type Room struct {
 // lost tells whether Redis holds less than what this owner wrote.
 func (r *Room) lost() bool { return r.Stored < r.Version }
 
+// mishap is what became of the keys since this owner wrote them, or "".
+func (r *Room) mishap() Reason {
+	switch {
+	case r.lost():
+		return LostWrite
+	case r.Altered:
+		return ForeignChange
+	}
+	return ""
+}
+
 // findingKind is what a look doubts.
 type findingKind int
 

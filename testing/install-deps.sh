@@ -4,6 +4,7 @@ set -euo pipefail
 
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core) # testing/browser drives it, and looks at letters
 # Where there are containers, testing/compose puts busybox into an image, for its wget.
 if command -v docker >/dev/null && ! command -v busybox >/dev/null; then missing+=(busybox-static); fi
 [ ${#missing[@]} -eq 0 ] && exit 0

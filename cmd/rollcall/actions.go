@@ -26,7 +26,7 @@ func (a *app) syncCommand() *cobra.Command {
 	o := actionFlags(cmd)
 	return a.asking(cmd, cycleTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.Sync(ctx, *o)
+			answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) { return c.Sync(ctx, *o) })
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func (a *app) cleanupCommand() *cobra.Command {
 	o := actionFlags(cmd)
 	return a.asking(cmd, cycleTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.Cleanup(ctx, *o)
+			answer, err := waiting(ctx, a, c, func() (client.CleanupAnswer, error) { return c.Cleanup(ctx, *o) })
 			if err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ func (a *app) fullSyncCommand() *cobra.Command {
 	o := actionFlags(cmd)
 	return a.asking(cmd, cycleTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.FullSync(ctx, *o)
+			answer, err := waiting(ctx, a, c, func() (client.FullSyncAnswer, error) { return c.FullSync(ctx, *o) })
 			if err != nil {
 				return err
 			}
@@ -77,6 +77,16 @@ func (a *app) fullSyncCommand() *cobra.Command {
 			return failures(err, answer.Sync.Errors, answer.FirstError)
 		}
 	})
+}
+
+// waiting waits for a cycle and shows how far it is.
+func waiting[A any](ctx context.Context, a *app, c *client.Client, run func() (A, error)) (answer A, err error) {
+	err = a.withProgress(ctx, c, func() error {
+		var err error
+		answer, err = run()
+		return err
+	})
+	return answer, err
 }
 
 func (a *app) startCommand() *cobra.Command {

@@ -100,3 +100,15 @@ func (n *daemon) tellReadiness(ctx context.Context) {
 		}
 	}
 }
+
+// pause waits and tells whether to go on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -61,6 +61,10 @@ const (
 		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":340,"scheduled":true,"result":{"synced":120,"errors":2,"cleaned":1},
 		"changed":3,"drift":{"stale metadata":1,"missed join":2},"held":{"rooms":12,"participants":1,"cycles":1}},
 		"lastCleanup":{"startedAt":"2026-11-23T10:41:30Z","durationMs":1200,"scheduled":false,"result":{"synced":0,"errors":0,"cleaned":0},"changed":0}}`
+	timelineAnswer = `{"room":"r","entries":[{"time":1795399866530,"type":"participant_joined","identity":"a\u0000","sid":"PA_x","cause":"sync","reason":"missed join","event":"","gen":1,"epoch":12,"version":7,"owner":"n1"}]}`
+	driftAnswer    = `{"totals":{"missed join":2,"ghost":1},"entries":[{"time":1795399866530,"room":"r","reason":"missed join","identity":"ada","sid":"PA_x","cause":"sync","node":"n1"}]}`
+	clusterAnswer  = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h1:8080","raftAddr":"h1:7000","actorAddr":"h1:7001","rooms":341,"version":"v1"},
+		{"id":"n2","state":"unreachable","voter":true,"httpAddr":"h2:8080","raftAddr":"h2:7000"},{"id":"n3","state":"away","raftAddr":"h3:7000"}]}`
 	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
 	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
 	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,
@@ -101,6 +105,16 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/rooms/a%20b%3F%23", roomAnswer, []string{"room", "a b?#", "--json"}},
 		{"GET /api/rooms?name=a%2Fb", `{"roomName":"a/b","participants":[]}`, []string{"room", "a/b"}},
 		{"", "", []string{"room", "gone\nroom"}},
+		{"GET /api/rooms/r/timeline", timelineAnswer, []string{"room", "r", "--timeline"}},
+		{"GET /api/rooms/r/timeline", timelineAnswer, []string{"room", "r", "--timeline", "--json"}},
+		{"GET /api/rooms/r/timeline", `{"room":"r","entries":[]}`, []string{"room", "r", "--timeline"}},
+		{"GET /api/drift?limit=50", driftAnswer, []string{"drift"}},
+		{"GET /api/drift?limit=2&reason=missed+join&room=r", driftAnswer, []string{"drift", "--room=r", "--reason=missed join", "--limit=2", "--json"}},
+		{"GET /api/drift?limit=50", `{"totals":{},"entries":[]}`, []string{"drift"}},
+		{"GET /api/cluster", clusterAnswer, []string{"cluster"}},
+		{"GET /api/cluster", clusterAnswer, []string{"cluster", "--json"}},
+		{"GET /api/cluster", `{"leader":"","term":4,"epoch":9,"members":[]}`, []string{"cluster"}},
+		{`POST /api/cluster {"action":"remove","id":"n2"}`, `{"action":"remove","id":"n2","timestamp":"2026-11-23T10:44:30Z"}`, []string{"cluster", "remove", "n2"}},
 		{"GET /readyz", `{"status":"ready"}`, []string{"ready"}},
 		{"GET /readyz", `{"status":"ready"}`, []string{"ready", "--json"}},
 	}

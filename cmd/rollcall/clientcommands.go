@@ -17,6 +17,8 @@ const (
 	// cycleTimeout bounds commands that wait for a whole cycle: LiveKit Cloud's
 	// budget stretches one over some thousand rooms to minutes.
 	cycleTimeout = 10 * time.Minute
+	// noTimeout is of commands that go on until they are interrupted.
+	noTimeout = 0
 )
 
 // clientFlags are the flags of every client command.
@@ -32,7 +34,8 @@ type ask func(ctx context.Context, c *client.Client, asJSON bool) error
 func (a *app) clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		a.statusCommand(), a.syncCommand(), a.cleanupCommand(), a.fullSyncCommand(),
-		a.startCommand(), a.stopCommand(), a.roomsCommand(), a.roomCommand(), a.clusterCommand(), a.readyCommand(),
+		a.startCommand(), a.stopCommand(), a.roomsCommand(), a.roomCommand(), a.watchCommand(), a.driftCommand(),
+		a.clusterCommand(), a.readyCommand(),
 	}
 }
 
@@ -43,7 +46,9 @@ func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []s
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", defaultAddr, "`URL` of a node (ROLLCALL_ADDR)")
 	flags.StringVar(&f.token, "token", "", "the admin token or a LiveKit access token (ROLLCALL_TOKEN, ROLLCALL_ADMIN_TOKEN)")
-	flags.DurationVar(&f.timeout, "timeout", timeout, "how long to wait (ROLLCALL_TIMEOUT)")
+	if timeout != noTimeout {
+		flags.DurationVar(&f.timeout, "timeout", timeout, "how long to wait (ROLLCALL_TIMEOUT)")
+	}
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.fromEnvironment(cmd, a.environ); err != nil {
@@ -53,8 +58,12 @@ func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []s
 		if err != nil {
 			return &usageError{lines: []string{fmt.Sprintf("--addr, %s: %v", envName("addr"), err)}}
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
-		defer cancel()
+		ctx := cmd.Context()
+		if timeout != noTimeout {
+			bounded, cancel := context.WithTimeout(ctx, f.timeout)
+			defer cancel()
+			ctx = bounded
+		}
 		if err := do(args)(ctx, c, f.json); err != nil {
 			return explain(err, c.Base(), *f, cmd.Context())
 		}
@@ -67,7 +76,7 @@ func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []s
 func (f *clientFlags) fromEnvironment(cmd *cobra.Command, environ []string) error {
 	vars := readEnv(environ)
 	take := func(flag string, names ...string) error {
-		if cmd.Flags().Changed(flag) {
+		if f := cmd.Flags().Lookup(flag); f == nil || f.Changed {
 			return nil
 		}
 		for _, name := range names {
@@ -89,7 +98,7 @@ func (f *clientFlags) fromEnvironment(cmd *cobra.Command, environ []string) erro
 			return err
 		}
 	}
-	if f.timeout <= 0 {
+	if f.timeout <= 0 && cmd.Flags().Lookup("timeout") != nil {
 		return &usageError{lines: []string{fmt.Sprintf("--timeout, %s: %s will not do: give a duration above 0, such as 30s", envName("timeout"), f.timeout)}}
 	}
 	if hasControlOrSpace(f.token) {

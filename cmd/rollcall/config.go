@@ -45,10 +45,14 @@ type Config struct {
 	// ChangeFeedMax about how many entries that stream keeps.
 	ChangeFeed    bool
 	ChangeFeedMax int64
+	// Timeline says whether commits keep their room's last changes for people to look at.
+	Timeline bool
 
 	AdminToken Secret
 	// MetricsPublic opens /metrics to callers without a token.
 	MetricsPublic bool
+	// CORSOrigins are origins of other sites whose pages may call the API.
+	CORSOrigins []string
 
 	// PeerTLS protects raft and actors; all three files or none.
 	PeerTLS PeerTLS

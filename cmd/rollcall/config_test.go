@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 		LiveKit: LiveKitConfig{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",
 			Keys: map[string]Secret{}, Concurrency: 16},
 		Redis: RedisTarget{Mode: RedisEmbedded}, CountKinds: []string{"STANDARD", "SIP"},
-		ChangeFeed: true, ChangeFeedMax: 100000, LogLevel: slog.LevelInfo, LogFormat: "text",
+		ChangeFeed: true, ChangeFeedMax: 100000, Timeline: true, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -94,6 +94,7 @@ func TestPrecedence(t *testing.T) {
 		{"hash tags on a cluster", []string{"REDIS_URL=redis+cluster://r"}, nil, "redis-hash-tags", "true", "default"},
 		{"hash tags elsewhere", []string{"REDIS_URL=redis://r"}, nil, "redis-hash-tags", "false", "default"},
 		{"hash tags by hand", []string{"REDIS_URL=redis://r"}, []string{"--redis-hash-tags=true"}, "redis-hash-tags", "true", "flag"},
+		{"origins", []string{"ROLLCALL_CORS_ORIGINS=https://a.example, http://[::1]:3000"}, nil, "cors-origins", "https://a.example,http://[::1]:3000", "env ROLLCALL_CORS_ORIGINS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -33,6 +33,7 @@ type daemon struct {
 	store    *redisstore.Store
 	livekit  *livekit.Client
 	meters   *meters
+	stats    *stats
 	own      *ownership
 	host     *actors.Host
 	router   *actors.Router
@@ -100,6 +101,10 @@ func portTaken(err error) error {
 }
 
 func (n *daemon) openRedis(ctx context.Context) error {
+	name, err := n.name()
+	if err != nil {
+		return err
+	}
 	target := n.config.Redis
 	if target.Mode == RedisEmbedded {
 		e, err := startEmbedded("127.0.0.1:0")
@@ -114,11 +119,11 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		}
 		n.log.Log(ctx, level, "no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
 	}
-	store, err := openStore(n.config, target, n.log)
+	store, err := openStore(n.config, target, name, n.log)
 	if err != nil {
 		return err
 	}
-	n.store = store
+	n.store, n.stats = store, newStats(name, time.Now)
 	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
 	defer cancel()
 	err = store.Ping(ctx)
@@ -149,7 +154,7 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	clock := actors.NewSystemClock()
 	rooms := livekitRooms{n.livekit}
 	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
-		Observer: n.meters, Index: n.store, Log: n.log})
+		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log})
 	if err != nil {
 		return err
 	}
@@ -197,10 +202,12 @@ func (n *daemon) openHTTP(context.Context) error {
 	}
 	v := buildVersion()
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
-		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
+		CORSOrigins: n.config.CORSOrigins,
+		TLSCert:     n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
 		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
-		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: deliverer{n.router}, Admin: n.admin, Cluster: n.members,
-			Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health})
+		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
+			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,
+			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.own}})
 	return err
 }
 

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/rollcallhq/rollcall/internal/demo"
 )
 
 // dev runs a node with all it needs around it, until ctx ends.
@@ -51,7 +53,7 @@ func dev(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) 
 		}
 	}
 	n.introduce(stdout, o)
-	guests := &people{url: c.LiveKit.Host, key: c.LiveKit.APIKey, secret: c.LiveKit.APISecret.Reveal(), log: log}
+	guests := &demo.People{URL: c.LiveKit.Host, Key: c.LiveKit.APIKey, Secret: c.LiveKit.APISecret.Reveal(), Log: log}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	go func() {
@@ -62,11 +64,11 @@ func dev(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) 
 		case <-ctx.Done():
 		}
 	}()
-	guests.start(ctx, o.Participants)
-	watch := &roster{redis: n.store, out: stdout}
-	watch.show(ctx)
+	guests.Start(ctx, o.Participants)
+	watch := &demo.Roster{Redis: n.store, Out: stdout}
+	watch.Show(ctx)
 	fmt.Fprintln(stdout, "\nending: the participants leave, then rollcall, then the rest")
-	guests.wait()
+	guests.Wait()
 	n.finishRooms(guests)
 	return n.stop()
 }
@@ -88,12 +90,12 @@ func (n *daemon) refuseOthersRooms(ctx context.Context) error {
 }
 
 // finishRooms lets dev's rooms end, so that nothing of them stays in a Redis that outlives dev.
-func (n *daemon) finishRooms(guests *people) {
+func (n *daemon) finishRooms(guests *demo.People) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	guests.finish(ctx)
+	guests.Finish(ctx)
 	for {
-		left, _, err := n.store.Rooms(ctx, "", 1, devPrefix)
+		left, _, err := n.store.Rooms(ctx, "", 1, demo.Prefix)
 		if err != nil || len(left) == 0 || !pause(ctx, 50*time.Millisecond) {
 			return
 		}
@@ -109,7 +111,7 @@ func (n *daemon) introduce(out io.Writer, o DevOptions) {
 	fmt.Fprintf(out, "rollcall        http://%s\n", n.listener.Addr())
 	fmt.Fprintf(out, "                curl http://%s/api/rooms\n", n.listener.Addr())
 	fmt.Fprintf(out, "                %s status --addr http://%s\n", os.Args[0], n.listener.Addr())
-	fmt.Fprintf(out, "participants    %d, who come and go in %s\n\n", o.Participants, strings.Join(devRooms[:], ", "))
+	fmt.Fprintf(out, "participants    %d, who come and go in %s\n\n", o.Participants, strings.Join(demo.Rooms(), ", "))
 	fmt.Fprintf(out, "What follows is rooms:participants:* in Redis as it changes. Ctrl-C ends everything.\n\n")
 }
 

@@ -104,8 +104,12 @@ func (a *app) roomCommand() *cobra.Command {
 		Short: "Show one room and who is in it",
 		Args:  exactName,
 	}
+	timeline := cmd.Flags().Bool("timeline", false, "show the room's last changes and what caused them")
 	return a.asking(cmd, readTimeout, func(args []string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			if *timeline {
+				return a.showTimeline(ctx, c, args[0], asJSON)
+			}
 			room, err := c.Room(ctx, args[0])
 			var refused *client.Error
 			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && refused.Message != "" {
@@ -120,6 +124,17 @@ func (a *app) roomCommand() *cobra.Command {
 			return a.printRoom(room)
 		}
 	})
+}
+
+func (a *app) showTimeline(ctx context.Context, c *client.Client, room string, asJSON bool) error {
+	entries, err := c.Timeline(ctx, room, 0)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(a.stdout, entries)
+	}
+	return a.printTimeline(entries)
 }
 
 func (a *app) printRoom(r client.Room) error {

@@ -55,7 +55,7 @@ Look at it:  rollcall status`,
 	)
 	root.AddCommand(a.nodeCommands()...)
 	root.AddCommand(a.clientCommands()...)
-	root.AddCommand(a.versionCommand(), a.genDocsCommand())
+	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
 	root.InitDefaultCompletionCmd()
 	a.mark(root.Commands())
 	return root

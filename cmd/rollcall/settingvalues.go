@@ -150,6 +150,28 @@ func setJoin(c *Config, s string) error {
 	return nil
 }
 
+// setCORSOrigins takes origins as browsers send them, and nothing that would have to be interpreted.
+func setCORSOrigins(c *Config, s string) error {
+	c.CORSOrigins = nil
+	for _, origin := range splitList(s) {
+		if !goodOrigin(origin) {
+			return fmt.Errorf("%q is not an origin as browsers send it: give scheme://host or scheme://host:port in lower case, without a path and without the scheme's own port, such as https://app.example.org; there is no wildcard", origin)
+		}
+		c.CORSOrigins = append(c.CORSOrigins, origin)
+	}
+	return nil
+}
+
+func goodOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != origin {
+		return false
+	}
+	own := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return goodHost(u.Hostname()) && u.Port() != own && (u.Port() == "" && !strings.HasSuffix(u.Host, ":") || goodPort(u.Port(), 1)) &&
+		origin == strings.ToLower(origin)
+}
+
 func setLogLevel(c *Config, s string) error {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 		if levelName(level) == s {

@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"slices"
 	"sync"
 
@@ -101,15 +99,12 @@ func (m *members) Remove(ctx context.Context, id string) error {
 // openCluster comes last: its tasks begin at once and need all the rest.
 func (n *daemon) openCluster(ctx context.Context) error {
 	c := n.config
-	id, raftAddr := c.NodeID, ""
+	id, err := n.name()
+	if err != nil {
+		return err
+	}
+	raftAddr := ""
 	if c.DataDir != "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return fmt.Errorf("--node-id, %s: the host has no name: %w", envName("node-id"), err)
-		}
-		if id, err = nodeID(c, host); err != nil {
-			return err
-		}
 		raftAddr = c.RaftAddr
 	}
 	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, RaftAddr: raftAddr,

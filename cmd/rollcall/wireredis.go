@@ -55,8 +55,9 @@ func (e *embedded) stop() {
 	e.server.Close()
 }
 
-// openStore connects to the configured Redis, which need not answer yet.
-func openStore(c Config, target RedisTarget, log *slog.Logger) (*redisstore.Store, error) {
+// openStore connects to the configured Redis, which need not answer yet. node is the name by which this node's changes and
+// repairs are shown.
+func openStore(c Config, target RedisTarget, node string, log *slog.Logger) (*redisstore.Store, error) {
 	redis.SetLogger(redisLog{log})
 	options := target.Options()
 	redisstore.Harden(options)
@@ -65,7 +66,7 @@ func openStore(c Config, target RedisTarget, log *slog.Logger) (*redisstore.Stor
 		kinds[kind] = true
 	}
 	return redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(options), HashTags: c.RedisHashTags,
-		Kinds: kinds, Feed: c.ChangeFeed, FeedMax: c.ChangeFeedMax, Log: log})
+		Kinds: kinds, Feed: c.ChangeFeed, FeedMax: c.ChangeFeedMax, Timeline: c.Timeline, Node: node, Log: log})
 }
 
 // redisLog takes what the Redis client says on its own; the store's errors say the same with more sense.

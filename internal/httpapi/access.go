@@ -19,12 +19,13 @@ const (
 
 // access decides who may do what, by the contract's paragraph.
 type access struct {
-	admin  *[sha256.Size]byte // of the admin token; nil without one
-	tokens Tokens
+	admin   *[sha256.Size]byte // of the admin token; nil without one
+	tokens  Tokens
+	origins origins
 }
 
-func newAccess(adminToken string, tokens Tokens) access {
-	a := access{tokens: tokens}
+func newAccess(adminToken string, tokens Tokens, origins origins) access {
+	a := access{tokens: tokens, origins: origins}
 	if adminToken != "" {
 		sum := sha256.Sum256([]byte(adminToken))
 		a.admin = &sum
@@ -38,7 +39,7 @@ func (a *access) check(c *call, needs right) error {
 	if needs == open {
 		return nil
 	}
-	if needs == act && crossSite(c.r) {
+	if needs == act && crossSite(c.r) && !a.origins.allow(c.r) {
 		return refuse(http.StatusForbidden, "Requests from other origins are refused")
 	}
 	given := c.r.Header.Values("Authorization")

@@ -22,10 +22,14 @@ func TestTokens(t *testing.T) {
 	}
 	const list, match, status = "GET /api/rooms", "GET /api/check-match", "GET /api/sync-rooms"
 	const mine, other, do, metrics = "GET /api/rooms/mine", "GET /api/rooms?name=other", "POST /api/sync-rooms", "GET /metrics"
-	all := []string{list, match, status, mine, other, do, metrics}
-	reads := []string{list, match, status, mine, other, metrics}
+	const myPast, myLiveKit, myEvents = "GET /api/rooms/mine/timeline", "GET /api/rooms/livekit?name=mine", "HEAD /api/events?room=mine"
+	const otherPast, otherLiveKit, otherEvents = "GET /api/rooms/timeline?name=other", "GET /api/rooms/other/livekit", "HEAD /api/events?room=other"
+	const drift, stats, events, cluster = "GET /api/drift", "GET /api/stats", "HEAD /api/events", "GET /api/cluster"
+	own := []string{mine, myPast, myLiveKit, myEvents}
+	reads := append([]string{list, match, status, other, metrics, otherPast, otherLiveKit, otherEvents, drift, stats, events, cluster}, own...)
+	all := append([]string{do}, reads...)
 	allowed := map[string][]string{adminToken: all, "reader": reads, "operator": all, "room-operator": reads,
-		"moderator": {mine}, "admin-only": {}, "only-a-room": {}, "nothing-at-all": {}, "forged": {}}
+		"moderator": own, "admin-only": {}, "only-a-room": {}, "nothing-at-all": {}, "forged": {}}
 	for _, withAdmin := range []bool{true, false} {
 		n := &node{grants: grants}
 		n.put("mine", `[]`, `{}`)
@@ -127,7 +131,7 @@ func TestForeignPagesCannotAct(t *testing.T) {
 func TestOpenEndpoints(t *testing.T) {
 	far := from("203.0.113.9:1", "rollcall.example")
 	r := newRig(t, &node{}, func(c *Config) { c.AdminToken = adminToken })
-	for _, path := range []string{"/", "/livez", "/readyz", "/version"} {
+	for _, path := range []string{"/", "/livez", "/readyz", "/version", "/openapi.yaml"} {
 		if w := r.ask("GET", path, "", far); w.Code != 200 {
 			t.Errorf("%s: %d", path, w.Code)
 		}

@@ -8,21 +8,28 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
 // api answers requests. It is an http.Handler, and safe for use by many.
 type api struct {
-	ports   Ports
-	limits  Limits
-	log     *slog.Logger
-	build   Build
-	routes  routes
-	access  access
-	hooks   *webhooks
-	actions *actions
-	metrics *metrics
-	drain   *drain
-	trouble seldom
+	ports    Ports
+	limits   Limits
+	log      *slog.Logger
+	build    Build
+	routes   routes
+	files    *web.Files
+	origins  origins
+	access   access
+	hooks    *webhooks
+	actions  *actions
+	hub      *hub
+	looks    places // at LiveKit
+	watching places // of /api/events
+	metrics  *metrics
+	drain    *drain
+	trouble  seldom
 }
 
 // ServeHTTP answers one request, whatever the handler does.
@@ -31,6 +38,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.begin(c.at.Add(a.limits.Deliver))
 	defer a.finish(c)
 	protect(c.w.Header())
+	a.origins.greet(c)
 	value, err := a.answer(c)
 	var body []byte
 	if err == nil && value != nil {
@@ -53,6 +61,9 @@ func (a *api) answer(c *call) (any, error) {
 	c.query = query
 	if err := a.routes.find(c); err != nil {
 		return nil, err
+	}
+	if a.origins.preflight(c) {
+		return nil, nil
 	}
 	e, err := c.route.endpoint(c.r.Method)
 	if err != nil {

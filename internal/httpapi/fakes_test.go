@@ -50,6 +50,13 @@ type node struct {
 
 	grants   map[string]Grant
 	readyErr error
+
+	timeline []reconcile.TimelineEntry
+	drift    []reconcile.DriftEntry
+	look     reconcile.Look
+	looking  func() // called within each look at LiveKit
+	stats    Stats
+	wire     wire
 }
 
 func (n *node) Admit(authorization string, _ time.Time) error {
@@ -228,7 +235,7 @@ func newRig(t testing.TB, n *node, change func(*Config)) *rig {
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := New(cfg, Ports{Verifier: n, Deliverer: n, Admin: n, Cluster: n, Reader: n, Tokens: n, Health: n})
+	s, err := New(cfg, n.ports())
 	if err != nil {
 		t.Fatal(err)
 	}

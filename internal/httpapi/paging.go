@@ -19,13 +19,10 @@ type window struct {
 
 // window reads limit, cursor and search.
 func (c *call) window(defaultLimit int) (window, error) {
-	w := window{limit: defaultLimit, search: c.query.Get("search")}
-	if given := c.query.Get("limit"); given != "" {
-		n, err := strconv.Atoi(given)
-		if err != nil || n < 1 || n > maxLimit {
-			return w, refuse(http.StatusBadRequest, "limit must be a number from 1 to 1000")
-		}
-		w.limit = n
+	w := window{search: c.query.Get("search")}
+	var err error
+	if w.limit, err = c.limit(defaultLimit); err != nil {
+		return w, err
 	}
 	if len(w.search) > maxSearch {
 		return w, refuse(http.StatusBadRequest, "search is too long")
@@ -36,6 +33,19 @@ func (c *call) window(defaultLimit int) (window, error) {
 	}
 	w.cursor = string(cursor)
 	return w, nil
+}
+
+// limit reads limit alone.
+func (c *call) limit(otherwise int) (int, error) {
+	given := c.query.Get("limit")
+	if given == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil || n < 1 || n > maxLimit {
+		return 0, refuse(http.StatusBadRequest, "limit must be a number from 1 to 1000")
+	}
+	return n, nil
 }
 
 // opaque is a reader's cursor as clients get it: it may hold a name, and so any byte.

@@ -41,10 +41,15 @@ type Ports struct {
 	Reader    Reader
 	Tokens    Tokens
 	Health    Health
+	History   History
+	LiveKit   LiveKit
+	Meter     Meter
+	Live      Live
 }
 
 func (p Ports) complete() bool {
-	return p.Verifier != nil && p.Deliverer != nil && p.Admin != nil && p.Cluster != nil && p.Reader != nil && p.Tokens != nil && p.Health != nil
+	return p.Verifier != nil && p.Deliverer != nil && p.Admin != nil && p.Cluster != nil && p.Reader != nil && p.Tokens != nil &&
+		p.Health != nil && p.History != nil && p.LiveKit != nil && p.Meter != nil && p.Live != nil
 }
 
 // Verifier checks webhooks.

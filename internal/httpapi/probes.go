@@ -39,7 +39,3 @@ type indexAnswer struct {
 	Version   string   `json:"version"`
 	Endpoints []string `json:"endpoints"`
 }
-
-func (a *api) index(*call) (any, error) {
-	return indexAnswer{"rollcall", a.build.Version, a.routes.patterns()}, nil
-}

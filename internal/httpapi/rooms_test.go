@@ -72,7 +72,7 @@ func TestRoomErrors(t *testing.T) {
 	want(t, r.ask("GET", "/api/rooms/broken", ""), 503, altered)
 	want(t, r.ask("GET", "/api/rooms?name=", ""), 400, `{"error":"name must not be empty"}`)
 	want(t, r.ask("GET", "/api/rooms?name=%zz", ""), 400, `{"error":"The query is not well encoded"}`)
-	for _, path := range []string{"/api/rooms/", "/api/rooms/a/b", "/api/rooms/a/timeline", "/api/rooms//", "//api/rooms", "/api/../api/rooms"} {
+	for _, path := range []string{"/api/rooms/", "/api/rooms/a/b", "/api/rooms/a/timeline/", "/api/rooms//timeline", "/api/rooms/a/b/timeline", "/api/rooms//", "//api/rooms", "/api/../api/rooms"} {
 		want(t, r.ask("GET", path, ""), 404, `{"error":"No such endpoint"}`)
 	}
 	n.readErr = errSecret

@@ -26,21 +26,26 @@ func (r *route) endpoint(method string) (*endpoint, error) {
 	case method == http.MethodPost && r.post != nil:
 		return r.post, nil
 	}
-	var allow []string
+	p := refuse(http.StatusMethodNotAllowed, "Method not allowed here")
+	p.header = http.Header{"Allow": {strings.Join(r.methods(), ", ")}}
+	return nil, p
+}
+
+func (r *route) methods() []string {
+	var all []string
 	if r.get != nil {
-		allow = append(allow, http.MethodGet, http.MethodHead)
+		all = append(all, http.MethodGet, http.MethodHead)
 	}
 	if r.post != nil {
-		allow = append(allow, http.MethodPost)
+		all = append(all, http.MethodPost)
 	}
-	p := refuse(http.StatusMethodNotAllowed, "Method not allowed here")
-	p.header = http.Header{"Allow": {strings.Join(allow, ", ")}}
-	return nil, p
+	return all
 }
 
 const (
 	roomsPath   = "/api/rooms"
 	roomPattern = "/api/rooms/{room}"
+	eventsPath  = "/api/events"
 	elsewhere   = "other" // the pattern of all that is not found
 )
 
@@ -74,19 +79,26 @@ func (a *api) makeRoutes(metricsPublic bool) routes {
 		{pattern: "/api/check-match", get: get(readAll, a.checkMatch)},
 		{pattern: roomsPath, get: get(readAll, a.listRooms)},
 		{pattern: roomPattern, get: get(readRoom, a.showRoom)},
+		{pattern: roomPattern + "/timeline", get: get(readRoom, a.showTimeline)},
+		{pattern: roomPattern + "/livekit", get: get(readRoom, a.showLiveKit)},
+		{pattern: "/api/drift", get: get(readAll, a.showDrift)},
+		{pattern: "/api/stats", get: get(readAll, a.stats)},
+		{pattern: eventsPath, get: get(readRoom, a.events)}, // without a room, that is to read all
+		{pattern: "/openapi.yaml", get: get(open, a.openAPI)},
 	} {
 		table[r.pattern] = r
 	}
+	a.addFiles(table)
 	return table
 }
 
 func (t routes) patterns() []string {
 	var all []string
-	for p := range t {
-		all = append(all, p)
+	for _, r := range t {
+		all = append(all, r.pattern)
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // find sets the call's route and room, or says why there is none.
@@ -97,25 +109,42 @@ func (t routes) find(c *call) error {
 	if path == "" {
 		path = c.r.URL.EscapedPath()
 	}
-	rest, one := strings.CutPrefix(path, roomsPath+"/")
-	switch {
-	case (path == roomsPath || one && rest == "") && c.query.Has("name"):
-		c.route, c.room = t[roomPattern], c.query.Get("name")
-		if c.room == "" {
-			return refuse(http.StatusBadRequest, "name must not be empty")
+	if rest, one := strings.CutPrefix(path, roomsPath); one && (rest == "" || rest[0] == '/') {
+		if found, err := t.findRoom(c, rest); found || err != nil {
+			return err
 		}
-		return nil
-	case one && rest != "" && !strings.Contains(rest, "/"):
-		name, err := url.PathUnescape(rest)
-		if err != nil {
-			return refuse(http.StatusBadRequest, "The path is not well encoded")
-		}
-		c.route, c.room = t[roomPattern], name
-		return nil
 	}
-	if r := t[path]; r != nil && r.pattern != roomPattern {
+	if r := t[path]; r != nil && !strings.HasPrefix(r.pattern, roomPattern) {
 		c.route = r
+		if path == eventsPath {
+			c.room = c.query.Get("room")
+		}
 		return nil
 	}
 	return refuse(http.StatusNotFound, "No such endpoint")
+}
+
+// findRoom finds the routes of one room, whose name stands in the path or in ?name: "/name", "/name/timeline", "?name=",
+// "/timeline?name=".
+func (t routes) findRoom(c *call, rest string) (found bool, err error) {
+	if c.query.Has("name") && (rest == "" || rest == "/" || t[roomPattern+rest] != nil) {
+		c.route, c.room = t[roomPattern+strings.TrimSuffix(rest, "/")], c.query.Get("name")
+		if c.room == "" {
+			return true, refuse(http.StatusBadRequest, "name must not be empty")
+		}
+		return true, nil
+	}
+	name, of, more := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	pattern := roomPattern
+	if more {
+		pattern += "/" + of
+	}
+	if name == "" || t[pattern] == nil {
+		return false, nil
+	}
+	if name, err = url.PathUnescape(name); err != nil {
+		return true, refuse(http.StatusBadRequest, "The path is not well encoded")
+	}
+	c.route, c.room = t[pattern], name
+	return true, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcallhq/rollcall/internal/certfile"
+	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
 // Config is what a Server is made of beside its ports. Log and Registry are needed.
@@ -21,6 +22,9 @@ type Config struct {
 	AdminToken string
 	// MetricsPublic opens /metrics; otherwise it is a read.
 	MetricsPublic bool
+	// CORSOrigins are the origins (scheme://host[:port], as browsers write them) of other sites whose pages may call the
+	// API. They need a token always.
+	CORSOrigins []string
 	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they change.
 	TLSCert, TLSKey string
 	Build           Build
@@ -43,6 +47,12 @@ type Limits struct {
 	Action  time.Duration
 	// Read is how long an answer may take to be put together from Redis (5 s), Write how long to be fetched (1 min).
 	Read, Write time.Duration
+	// Watchers is how many may have a stream of events (64), Watch how long each lasts before its owner must connect again
+	// (1 h), and Heartbeat how often it says something (15 s), which is also how long a write to it may take.
+	Watchers         int
+	Watch, Heartbeat time.Duration
+	// Looks is how many may look at LiveKit at once (4).
+	Looks int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -53,6 +63,10 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.Action, 15*time.Minute)
 	orElse(&l.Read, 5*time.Second)
 	orElse(&l.Write, time.Minute)
+	orElse(&l.Watchers, 64)
+	orElse(&l.Watch, time.Hour)
+	orElse(&l.Heartbeat, 15*time.Second)
+	orElse(&l.Looks, 4)
 	return l
 }
 
@@ -109,8 +123,15 @@ func New(cfg Config, ports Ports) (*Server, error) {
 
 func newAPI(cfg Config, ports Ports) (*api, error) {
 	limits := cfg.Limits.withDefaults()
-	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, access: newAccess(cfg.AdminToken, ports.Tokens),
-		actions: newActions(limits.Actions, limits.Action), drain: &drain{}}
+	files, err := web.New()
+	if err != nil {
+		return nil, err
+	}
+	allowed := newOrigins(cfg.CORSOrigins)
+	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, files: files, origins: allowed,
+		access:  newAccess(cfg.AdminToken, ports.Tokens, allowed),
+		actions: newActions(limits.Actions, limits.Action), drain: &drain{}, hub: newHub(ports.Live, cfg.Log),
+		looks: places{limit: int64(limits.Looks)}, watching: places{limit: int64(limits.Watchers)}}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
 		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes},
 		seen: newRepeats(rememberedEvents), log: cfg.Log}
@@ -146,15 +167,17 @@ func (s *Server) Serve(l net.Listener) error {
 // Drain makes /readyz answer 503 while everything else is served as before. There is no way back.
 func (s *Server) Drain() { s.api.drain.on.Store(true) }
 
-// Shutdown stops accepting, ends the operators' actions, and waits for the requests in flight; webhooks among them are
+// Shutdown stops accepting, ends the operators' actions and the streams of events, and waits for the requests in flight; webhooks among them are
 // answered within Limits.Deliver. When ctx ends first the connections are cut and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.api.actions.stop()
+	s.api.hub.close()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
+	s.api.hub.readers.Wait() // they end at once
 	if err := errors.Join(err, s.api.actions.wait(ctx)); err != nil {
 		return fmt.Errorf("shut the HTTP server down: %w", err)
 	}

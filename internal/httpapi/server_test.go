@@ -297,7 +297,7 @@ func writePair(t *testing.T, certFile, keyFile, name string) {
 
 func TestNewRefuses(t *testing.T) {
 	n := &node{}
-	ports := Ports{Verifier: n, Deliverer: n, Admin: n, Cluster: n, Reader: n, Tokens: n, Health: n}
+	ports := n.ports()
 	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	if _, err := New(Config{Log: log, Registry: reg}, Ports{}); err == nil {
 		t.Error("no ports")

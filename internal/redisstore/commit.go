@@ -12,7 +12,7 @@ import (
 )
 
 // Commit writes c whole, or refuses it with a reconcile.Refusal: the record, both public keys and the change feed, in one
-// script. A commit whose Version equals Expect writes nothing: it checks that claim and version stand and, with Verify,
+// script, and with it the timeline. A commit whose Version equals Expect writes nothing: it checks that claim and version stand and, with Verify,
 // that the public keys are as they were written.
 func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error) {
 	r, err := s.commitRequest(c)
@@ -26,6 +26,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if len(reply) < 2 {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
+	s.recall(&c)
 	receipt := reconcile.Receipt{Altered: reply[1] == int64(1)}
 	for _, sid := range reply[2:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
@@ -43,8 +44,8 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	sets := writes && c.Public == reconcile.Write
 	r := &request{room: c.Room, script: s.scripts.commit, list: sets || c.Verify && c.Live,
 		unlist: writes && c.Public == reconcile.Remove}
-	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room))...)
-	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+5*len(c.Changes))
+	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room))...)
+	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+5*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
 	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
 		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
@@ -59,7 +60,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	a = append(a, signed(s.feedMax), flag(s.keys.tags && s.feedMax > 0),
 		c.Room, unsigned(c.Prev), string(c.Cause), signed(c.Time))
 	if !writes {
-		r.args = append(a, "0", "0", "0")
+		r.args = append(a, "0", "0", "0", "0")
 		return r, nil
 	}
 	a = append(a, strconv.Itoa(len(c.Bury)))
@@ -70,29 +71,47 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	for _, sid := range c.Exhume {
 		a = append(a, sid)
 	}
-	r.args = s.feedArgs(a, c, state)
+	if s.feedMax > 0 {
+		a = feedArgs(a, feedEntries(&c, c.Changes, state))
+	} else {
+		a = append(a, "0")
+	}
+	r.args = s.timelineArgs(a, &c)
 	return r, nil
 }
 
-// feedArgs adds the change feed's entries.
-func (s *Store) feedArgs(a []any, c reconcile.Commit, state []byte) []any {
-	if s.feedMax == 0 {
-		return append(a, "0")
-	}
-	a = append(a, strconv.Itoa(len(c.Changes)))
-	for i, change := range c.Changes {
-		identity, data := "", []byte("null")
+// feedEntry is one change as the feed carries it.
+type feedEntry struct {
+	kind          reconcile.ChangeType
+	identity, sid string
+	data          []byte
+}
+
+// feedEntries are changes of a commit; state is its state's JSON, or nil where that is not at hand.
+func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) []feedEntry {
+	entries := make([]feedEntry, 0, len(changes))
+	for _, change := range changes {
+		e := feedEntry{kind: change.Type, sid: change.SID, data: []byte("null")}
 		switch {
 		case change.Member != nil:
-			identity, data = change.Member.Identity, change.Member.JSON()
+			e.identity, e.data = change.Member.Identity, change.Member.JSON()
 		case change.Type == reconcile.RoomSnapshot && state != nil:
-			data = state
+			e.data = state
 		case c.State != nil && change.Type == reconcile.RoomSnapshot:
-			data = c.State.JSON(c.Room)
+			e.data = c.State.JSON(c.Room)
 		case c.State != nil:
-			data = roomJSON(c.State, c.Room)
+			e.data = roomJSON(c.State, c.Room)
 		}
-		a = append(a, strconv.Itoa(i+1), string(change.Type), identity, change.SID, data)
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// feedArgs adds the change feed's entries.
+func feedArgs(a []any, entries []feedEntry) []any {
+	a = append(a, strconv.Itoa(len(entries)))
+	for i, e := range entries {
+		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data)
 	}
 	return a
 }

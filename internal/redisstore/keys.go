@@ -3,12 +3,15 @@ package redisstore
 import "strings"
 
 // The keys that no room owns. rooms:index are the rooms with public keys (score 0, so by name), rooms:records the
-// records of rooms without them by expiry (Unix s).
+// records of rooms without them by expiry (Unix s). rooms:drift are the last repairs; rooms:recent are the last changes,
+// where the feed does not have them in one stream.
 const (
 	indexKey      = "rooms:index"
 	recordsKey    = "rooms:records"
 	generationKey = "rooms:generation"
 	feedKey       = "rooms:events"
+	driftKey      = "rooms:drift"
+	recentKey     = "rooms:recent"
 
 	// everyKey matches all of ours and, having nothing of a name in it, nobody else's.
 	everyKey = "rooms:*"
@@ -17,6 +20,7 @@ const (
 	statesPrefix       = "rooms:states:"
 	fencePrefix        = "rooms:fence:"
 	feedPrefix         = "rooms:events:"
+	timelinePrefix     = "rooms:timeline:"
 )
 
 // keys builds and reads key names. With tags a room's keys share a slot of Redis Cluster.
@@ -25,6 +29,7 @@ type keys struct{ tags bool }
 func (k keys) participants(room string) string { return participantsPrefix + k.name(room) }
 func (k keys) states(room string) string       { return statesPrefix + k.name(room) }
 func (k keys) fence(room string) string        { return fencePrefix + k.name(room) }
+func (k keys) timeline(room string) string     { return timelinePrefix + k.name(room) }
 
 // feed is one stream for all rooms or, with tags, one for each.
 func (k keys) feed(room string) string {

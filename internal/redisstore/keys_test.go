@@ -17,7 +17,7 @@ func FuzzKeys(f *testing.F) {
 					t.Errorf("%+v: %q became %q and that %q, %v", k, room, key, got, ok)
 				}
 			}
-			for _, key := range []string{k.fence(room), k.feed(room), indexKey, recordsKey, generationKey} {
+			for _, key := range []string{k.fence(room), k.feed(room), k.timeline(room), indexKey, recordsKey, generationKey, driftKey, recentKey} {
 				if got, ok := k.room(key); ok {
 					t.Errorf("%+v: %q reads as a public key of %q", k, key, got)
 				}
@@ -28,7 +28,7 @@ func FuzzKeys(f *testing.F) {
 		if tag(k.states(room)) == "" {
 			t.Errorf("%q has an empty tag", k.states(room))
 		}
-		for _, key := range []string{k.participants(room), k.fence(room), k.feed(room)} {
+		for _, key := range []string{k.participants(room), k.fence(room), k.feed(room), k.timeline(room)} {
 			if slot(key) != want {
 				t.Errorf("%q and %q are on different slots", key, k.states(room))
 			}
@@ -46,7 +46,7 @@ func TestNoTwoRoomsShareAKey(t *testing.T) {
 				b.WriteByte(letters[rand.IntN(len(letters))])
 			}
 			room := b.String()
-			for _, key := range append(k.public(room), k.fence(room)) {
+			for _, key := range append(k.public(room), k.fence(room), k.timeline(room)) {
 				if other, taken := owner[key]; taken && other != room {
 					t.Fatalf("%+v: %q belongs to %q and to %q", k, key, room, other)
 				}

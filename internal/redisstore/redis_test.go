@@ -28,7 +28,8 @@ func step(room string, from uint64) reconcile.Commit {
 	s := &reconcile.State{SID: "RM_1", CreatedAt: 1, Version: from + 1,
 		Roster: []*reconcile.Member{reconcile.NewMember(reconcile.Participant{Identity: "u", SID: "PA_u"})}}
 	return reconcile.Commit{Room: room, Claim: own, Expect: from, Version: from + 1, Public: reconcile.Write, State: s,
-		Changes: []reconcile.Change{{Type: reconcile.RoomSnapshot, SID: "RM_1"}}}
+		Changes: []reconcile.Change{{Type: reconcile.RoomSnapshot, SID: "RM_1"}},
+		Story:   []reconcile.Change{{Type: reconcile.RoomSnapshot, SID: "RM_1"}}}
 }
 
 func claimed(t testing.TB, s *redisstore.Store, room string) reconcile.Record {

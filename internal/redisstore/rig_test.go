@@ -22,7 +22,7 @@ func open(t testing.TB, addr string, tags bool) *redisstore.Store {
 func openOn(t testing.TB, o *redis.UniversalOptions, tags bool) *redisstore.Store {
 	t.Helper()
 	redisstore.Harden(o)
-	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: tags, Feed: true,
+	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), HashTags: tags, Feed: true, Timeline: true, Node: "n1",
 		Kinds: reconcile.Kinds{"STANDARD": true, "SIP": true}})
 	if err != nil {
 		t.Fatal(err)

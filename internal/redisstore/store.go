@@ -1,6 +1,8 @@
 // Package redisstore keeps rooms in Redis. It promises that a plan commits whole or is refused: one script checks the
 // claim, the version and the leader's token and writes the record, both public keys and the change feed. It promises as
 // well that a claim reads what it claimed, that a caller never waits past its context, and that no key but ours is touched.
+// What only people look at (the list of drift, the last changes where the feed is not one stream) is written beside the
+// scripts: a commit neither waits for it nor fails with it, and it may be lost.
 //
 // Keys are built in keys.go, the scripts stand in lua/. Claims and commits of different rooms travel in batches; those of
 // one room go one after another. Nothing on the way of a webhook or a sync scans: rooms are found by an index.
@@ -38,7 +40,10 @@ type Options struct {
 	// Feed turns the change feed on; FeedMax is about how many entries each of its streams keeps, 0 for DefaultFeedMax.
 	Feed    bool
 	FeedMax int64
-	Log     *slog.Logger // nil for slog.Default()
+	// Timeline keeps each room's last changes; Node is the name under which this node's stand there and in the drift.
+	Timeline bool
+	Node     string
+	Log      *slog.Logger // nil for slog.Default()
 }
 
 // Store is the Redis adapter. Its methods may be called at once by many.
@@ -48,9 +53,12 @@ type Store struct {
 	keys    keys
 	kinds   reconcile.Kinds
 	feedMax int64 // 0: no feed
+	stories bool  // keep timelines
+	node    string
 	log     *slog.Logger
 	scripts scripts
 	batches *batcher
+	trail   *trail
 }
 
 // Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused though
@@ -64,7 +72,8 @@ func Harden(o *redis.UniversalOptions) {
 
 // Open makes a Store. Redis need not answer yet: Ping tells whether it does.
 func Open(o Options) (*Store, error) {
-	s := &Store{client: o.Client, keys: keys{tags: o.HashTags}, kinds: o.Kinds, log: o.Log}
+	s := &Store{client: o.Client, keys: keys{tags: o.HashTags}, kinds: o.Kinds, log: o.Log,
+		stories: o.Timeline, node: o.Node}
 	switch c := o.Client.(type) {
 	case *redis.Client:
 		if c.Options().MaxRetries > 0 || !c.Options().ContextTimeoutEnabled {
@@ -95,12 +104,15 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s.batches = newBatcher(s.send)
+	s.trail = newTrail(s.client, s.log)
 	return s, nil
 }
 
-// Close refuses further claims and commits, waits for those that are under way (Patience at most) and closes the client.
+// Close refuses further claims and commits, waits for those that are under way and for the trail (Patience each at most) and
+// closes the client.
 func (s *Store) Close() error {
 	s.batches.close()
+	s.trail.close()
 	if err := s.client.Close(); err != nil {
 		return fmt.Errorf("redis: close: %w", err)
 	}

@@ -92,7 +92,7 @@ func (r *Remote) answer(to *actor.PID, req *wire.Request, resp *wire.Response) {
 	}
 	resp.Call = req.GetCall()
 	r.links.outbox.add(to.GetAddress())
-	r.system.Root.Send(to, resp)
+	r.send(to, resp, nil)
 }
 
 // slots bound the requests that are worked on.

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	// errEnded is a stream that the peer has ended in good order, which to the library would be no news.
+	// errEnded is a stream that has ended in good order, at which the library would leave its connection open.
 	errEnded = errors.New("the peer has ended the link")
 	// errWelcome is a peer that does not answer as one.
 	errWelcome = errors.New("the peer does not speak the nodes' protocol")
@@ -35,10 +35,9 @@ type link struct {
 
 	welcomed bool // of the one goroutine that receives
 
-	mu       sync.Mutex // nobody may send and close at once
-	stream   grpc.ClientStream
-	failed   error // why the stream cannot be used
-	finished bool
+	mu     sync.Mutex // nobody may send and close at once
+	stream grpc.ClientStream
+	failed error // why the stream cannot be used
 }
 
 // state gives the stream, or why it cannot be used.
@@ -70,7 +69,6 @@ func (k *link) RecvMsg(m any) error {
 	// be made that nobody asked for.
 	select {
 	case <-k.told:
-	case <-k.ctx.Done():
 	case <-time.After(dialTimeout):
 	}
 	stream, err := k.state()
@@ -78,9 +76,6 @@ func (k *link) RecvMsg(m any) error {
 		return err
 	}
 	err = stream.RecvMsg(m)
-	if errors.Is(err, io.EOF) && k.finishes() {
-		return io.EOF
-	}
 	if err == nil || errors.Is(err, io.EOF) {
 		err = errEnded // peers send nothing this way but that they go
 	}
@@ -165,20 +160,16 @@ var (
 	responseName = string(proto.MessageName((*wire.Response)(nil)))
 )
 
-// finish says that no more is sent; the peer ends the stream when it has read what was.
+// finish says that no more is sent; the peer ends the stream when it has read what was. One that is stuck in sending is cut.
 func (k *link) finish() {
-	k.mu.Lock()
+	if !k.mu.TryLock() {
+		k.cancel()
+		return
+	}
 	defer k.mu.Unlock()
-	k.finished = true
 	if k.stream != nil && k.failed == nil {
 		_ = k.stream.CloseSend()
 	}
-}
-
-func (k *link) finishes() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.finished
 }
 
 // CloseSend implements grpc.ClientStream: the library has done with the link.

@@ -116,9 +116,8 @@ func (l *links) remove(k *link) {
 	delete(l.live, k)
 }
 
-// close ends all streams, after what they were given has reached the peers, or ctx has ended.
+// close ends all streams: in good order, so that the peers have read what they were sent, or when ctx ends.
 func (l *links) close(ctx context.Context) {
-	l.outbox.flush(ctx)
 	l.mu.Lock()
 	l.ended = true
 	all := make([]*link, 0, len(l.live))
@@ -135,6 +134,12 @@ func (l *links) close(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		k.cancel()
+	}
+	for _, k := range all {
+		select {
+		case <-k.over:
+		case <-time.After(dialTimeout): // it never got so far as to be listened to
+		}
 	}
 }
 

@@ -88,10 +88,18 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 	}
 	defer r.calls.leave(p.addr)
 	req.Epoch = p.epoch
-	for patience := time.Now().Add(r.cfg.Wait); ; {
+	for patience := (time.Time{}); ; {
+		began := time.Now()
 		resp, err := p.attempt(ctx, req)
-		if !errors.Is(err, errLost) || time.Now().Add(redial).After(patience) {
+		if !errors.Is(err, errLost) {
 			return resp, err
+		}
+		now := time.Now()
+		if patience.IsZero() || now.Sub(began) > r.cfg.Wait { // not the trouble of before, if any
+			patience = now.Add(r.cfg.Wait)
+		}
+		if now.Add(redial).After(patience) {
+			return nil, err
 		}
 		if pause(ctx, redial) != nil {
 			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
@@ -123,7 +131,7 @@ func (p *peer) attempt(ctx context.Context, req *wire.Request) (*wire.Response, 
 	deadline, _ := ctx.Deadline()
 	one := r.calls.begin(p.addr, deadline, req)
 	defer r.calls.forget(one)
-	r.system.Root.RequestWithCustomSender(actor.NewPID(p.addr, doorName), &outgoing{one}, r.sender)
+	r.send(actor.NewPID(p.addr, doorName), &outgoing{one}, r.sender)
 	select {
 	case o := <-one.done:
 		if o.err != nil {

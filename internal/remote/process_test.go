@@ -8,7 +8,6 @@ import (
 	"net/rpc"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,6 +55,7 @@ type Node struct {
 type Setup struct {
 	Listen        string
 	Epoch         uint64
+	Acts          Behaviour
 	Wait          time.Duration
 	Limits        remote.Limits
 	CA, Cert, Key []byte
@@ -102,17 +102,22 @@ type State struct {
 	Log        []string
 }
 
-func (n *Node) Open(s Setup, addr *string) (err error) {
+func (n *Node) Open(s Setup, addr *string) error {
 	n.epoch.Store(s.Epoch)
+	if err := n.Act(s.Acts, nil); err != nil {
+		return err
+	}
 	c := remote.Config{Listen: s.Listen, Host: n.host, Epoch: n.epoch.Load, Log: slog.New(&n.logged), Wait: s.Wait, Limits: s.Limits}
 	if s.Cert != nil {
 		server, client := tlsOf(s)
 		c.ServerTLS, c.ClientTLS = server, credentials.NewTLS(client)
 	}
-	if n.remote, err = remote.Open(c); err == nil {
-		*addr = n.remote.Addr()
+	r, err := remote.Open(c)
+	if err != nil {
+		return err
 	}
-	return err
+	n.remote, *addr = r, r.Addr()
+	return nil
 }
 
 func (n *Node) Act(b Behaviour, _ *bool) error {
@@ -226,11 +231,11 @@ func (h *host) Names(ctx context.Context) ([]string, error) {
 	return nameList(does.Names), err
 }
 
-// nameList has n names of rooms of the longest kind.
+// nameList has n names of rooms.
 func nameList(n int) []string {
 	names := make([]string, n)
 	for i := range names {
-		names[i] = fmt.Sprintf("%08d", i) + strings.Repeat("r", 248)
+		names[i] = fmt.Sprintf("a-room-with-a-name-of-usual-length-%08d", i)
 	}
 	return names
 }

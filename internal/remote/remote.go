@@ -65,6 +65,9 @@ type Remote struct {
 	end    context.CancelFunc
 	stop   sync.Once
 
+	sending sync.RWMutex // held while something is sent
+	hushed  bool
+
 	complain *complaints
 	logs     atomic.Pointer[func()] // see library
 }
@@ -108,6 +111,9 @@ func (c *Config) complete() (host string, port int, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("the address to listen on: %w", err)
 	}
+	if _, _, err := net.SplitHostPort(c.Advertise); err != nil && c.Advertise != "" {
+		return "", 0, fmt.Errorf("the address to advertise: %w", err)
+	}
 	if (c.ServerTLS == nil) != (c.ClientTLS == nil) {
 		return "", 0, errors.New("TLS between nodes needs both sides of it")
 	}
@@ -138,8 +144,8 @@ func or[T comparable](v, otherwise T) T {
 }
 
 // start runs the library, which panics where it cannot listen. Its first deed is to silence all of gRPC's log; ours is put
-// in after that, when the library first logs, and before it serves: gRPC reads that global without a lock. (For the same
-// reason the race detector finds two Remotes in a process, even one after the other.)
+// in after that, when the library first logs, and before it serves: gRPC reads that global without a lock. For the same
+// reason the race detector objects to two Remotes at once in a process; one after the other is well.
 func (r *Remote) start() (err error) {
 	defer func() {
 		if p := recover(); p != nil {

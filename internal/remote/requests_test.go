@@ -13,6 +13,7 @@ import (
 )
 
 func TestRequestsReachTheOtherNode(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t)
 	found := actors.Findings{Examined: 2, Tally: reconcile.Tally{Rooms: 2, Drift: map[reconcile.Reason]int{reconcile.Ghost: 1}}}
 	tended := actors.Tended{Orphans: []string{"o"}, Stale: []string{"s"}, Moved: []string{"m"}, Errors: 1, Err: "e"}
@@ -46,6 +47,7 @@ func TestRequestsReachTheOtherNode(t *testing.T) {
 }
 
 func TestErrorsMeanTheSameOnTheOtherSide(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t)
 	for _, c := range []struct {
 		there, here error
@@ -79,6 +81,7 @@ func TestErrorsMeanTheSameOnTheOtherSide(t *testing.T) {
 
 // What was found until an error comes along with it.
 func TestFindingsComeWithTheirError(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t)
 	b.acts(Behaviour{Findings: actors.Findings{Examined: 3}, Fault: faultOf(actors.ErrFenced)})
 	if f, err := a.to(b).Survey(t.Context(), actors.Batch{}); !errors.Is(err, actors.ErrFenced) || f.Examined != 3 {
@@ -87,6 +90,7 @@ func TestFindingsComeWithTheirError(t *testing.T) {
 }
 
 func TestNodeThatIsBehindRefusesUntilItHasCaughtUp(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t)
 	ahead, older := a.to(b), a.to(b)
 	ahead.epoch++
@@ -109,6 +113,7 @@ func TestNodeThatIsBehindRefusesUntilItHasCaughtUp(t *testing.T) {
 }
 
 func TestOwnAddressIsTheHostItself(t *testing.T) {
+	t.Parallel()
 	a := open(t)
 	if err := a.to(a).Deliver(within(t, 5*time.Second), event("r")); err != nil || !a.saw("r") {
 		t.Error("not delivered:", err)
@@ -116,6 +121,7 @@ func TestOwnAddressIsTheHostItself(t *testing.T) {
 }
 
 func TestCrashOfARequestIsItsError(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t)
 	b.acts(Behaviour{Panic: true})
 	if err := a.to(b).Deliver(within(t, 5*time.Second), event("crash")); !errors.Is(err, actors.ErrUnavailable) {
@@ -128,6 +134,7 @@ func TestCrashOfARequestIsItsError(t *testing.T) {
 }
 
 func TestCancelledRequestReturnsAtOnceAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t)
 	if err := a.to(b).Deliver(within(t, 5*time.Second), event("warm")); err != nil {
 		t.Fatal(err)
@@ -152,6 +159,7 @@ func TestCancelledRequestReturnsAtOnceAndLeavesNothing(t *testing.T) {
 }
 
 func TestTooManyRequestsToOnePeerAreRefused(t *testing.T) {
+	t.Parallel()
 	a, b := open(t, func(s *Setup) { s.Limits.Peer = 3 }), open(t)
 	b.acts(Behaviour{Block: true})
 	var pending []<-chan error
@@ -175,6 +183,7 @@ func TestTooManyRequestsToOnePeerAreRefused(t *testing.T) {
 }
 
 func TestTooManyRequestsAtTheDoorAreRefused(t *testing.T) {
+	t.Parallel()
 	a, b := open(t), open(t, func(s *Setup) { s.Limits.Door = 3 })
 	b.acts(Behaviour{Block: true})
 	for i := range 3 {

@@ -2,12 +2,15 @@ package remote_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/rpc"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +38,14 @@ func open(t testing.TB, setups ...func(*Setup)) *node {
 	for _, change := range setups {
 		change(&s)
 	}
+	n := start(t)
+	n.call("Open", s, &n.addr)
+	return n
+}
+
+// start makes a node's process.
+func start(t testing.TB) *node {
+	t.Helper()
 	n := &node{t: t, cmd: exec.Command(os.Args[0])}
 	n.cmd.Env = append(os.Environ(), nodeVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	n.cmd.Stderr = os.Stderr
@@ -51,7 +62,6 @@ func open(t testing.TB, setups ...func(*Setup)) *node {
 	}
 	n.rpc = rpc.NewClient(pipes{bufio.NewReader(out), in})
 	t.Cleanup(n.end)
-	n.call("Open", s, &n.addr)
 	return n
 }
 
@@ -83,6 +93,25 @@ func (n *node) signal(s syscall.Signal) {
 	if err := n.cmd.Process.Signal(s); err != nil {
 		n.t.Fatal(err)
 	}
+	if s == syscall.SIGSTOP {
+		eventually(n.t, "the process stands still", n.stands)
+	}
+}
+
+// stands tells whether every thread has stopped: the signal's sender does not wait for that.
+func (n *node) stands() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", n.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		_, rest, ok := bytes.Cut(stat, []byte(") "))
+		if err != nil || !ok || rest[0] != 'T' {
+			return false
+		}
+	}
+	return true
 }
 
 func (n *node) call(method string, args, reply any) {
@@ -142,7 +171,7 @@ func (n *node) to(other *node) way { return way{n, other.addr, epoch} }
 // send does a request. It may be called beside the test: what fails there is the request's error.
 func (w way) send(ctx context.Context, req Request) (Reply, error) {
 	req.Addr, req.Epoch = w.addr, w.epoch
-	if deadline, ok := ctx.Deadline(); ok {
+	if deadline, ok := ctx.Deadline(); ok && req.Timeout == 0 {
 		req.Timeout = time.Until(deadline)
 	}
 	var r Reply

@@ -1,7 +1,6 @@
 package remote_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -86,6 +85,7 @@ func tlsOf(s Setup) (server, client *tls.Config) {
 }
 
 func TestOnlyPeersWithACertificateOfTheCAMayCall(t *testing.T) {
+	t.Parallel()
 	ca, foreign := newAuthority(t), newAuthority(t)
 	a, b := open(t, ca.node(ca)), open(t, ca.node(ca))
 	if err := a.to(b).Deliver(within(t, 10*time.Second), event("welcome")); err != nil {
@@ -110,6 +110,7 @@ func TestOnlyPeersWithACertificateOfTheCAMayCall(t *testing.T) {
 }
 
 func TestOpenRefusesHalfOfTLS(t *testing.T) {
+	t.Parallel()
 	for want, c := range map[string]remote.Config{
 		"both sides":             {ServerTLS: &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}},
 		"demand the peers' cert": {ServerTLS: &tls.Config{}, ClientTLS: credentials.NewTLS(&tls.Config{})},
@@ -122,12 +123,12 @@ func TestOpenRefusesHalfOfTLS(t *testing.T) {
 }
 
 func TestAddressThatCannotBeListenedOn(t *testing.T) {
+	t.Parallel()
 	a := open(t)
 	for _, addr := range []string{"nowhere", a.addr} {
-		n := &Node{host: &host{}}
-		if err := n.Open(Setup{Listen: addr}, new(string)); err == nil {
+		n := start(t)
+		if err := n.rpc.Call("Node.Open", Setup{Listen: addr}, &n.addr); err == nil {
 			t.Errorf("listens on %q", addr)
-			_ = n.remote.Stop(context.Background())
 		}
 	}
 }

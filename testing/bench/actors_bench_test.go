@@ -128,6 +128,7 @@ func (alone) Epoch() uint64           { return 1 }
 type deaf struct{}
 
 func (deaf) Committed(reconcile.Cause, bool, time.Duration) {}
+func (deaf) Changed(actors.Effect)                          {}
 func (deaf) Refused(error)                                  {}
 func (deaf) Polled(bool)                                    {}
 func (deaf) Crashed()                                       {}

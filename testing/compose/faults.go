@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Kill ends a service as kill -9 does; its volumes stay. It returns when the container has ended.
@@ -20,9 +21,21 @@ func (p *Project) Start(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"start"})
 }
 
-// Pause freezes every process of a service: connections stay open and nothing answers.
+// Remove takes a service's container away, whatever its state; named volumes stay.
+func (p *Project) Remove(ctx context.Context, service string) error {
+	return p.each(ctx, service, []string{"rm", "--force", "--volumes"})
+}
+
+// Pause freezes every process of a service: connections stay open and nothing answers. On a busy machine the engine may give up
+// before all are frozen; it is asked a few times.
 func (p *Project) Pause(ctx context.Context, service string) error {
-	return p.each(ctx, service, []string{"pause"})
+	var err error
+	for range 5 {
+		if err = p.each(ctx, service, []string{"pause"}); err == nil || !strings.Contains(err.Error(), "unable to freeze") {
+			return err
+		}
+	}
+	return err
 }
 
 // Unpause lets a paused service go on.

@@ -79,6 +79,16 @@ func lastStage(file string) (string, error) {
 	return string(data[at+1:]), nil
 }
 
+// RemoveImage removes an image, if there is one of that tag.
+func (e *Engine) RemoveImage(ctx context.Context, tag string) error {
+	out, err := e.docker(ctx, "image", "ls", "-q", tag)
+	if err != nil || out == "" {
+		return err
+	}
+	_, err = e.docker(ctx, "image", "rm", tag)
+	return err
+}
+
 func (e *Engine) buildRedis(ctx context.Context) error {
 	file := `FROM scratch
 COPY files/ /
@@ -91,6 +101,8 @@ CMD ["redis-server"]
 	return e.build(ctx, RedisImage, file, func(c *buildContext) error {
 		return errors.Join(
 			c.makeDir("data"),
+			// A sentinel wants a file that it can write to.
+			os.WriteFile(c.in("data/sentinel.conf"), nil, 0o666),
 			c.install(ctx, "redis-server", "/usr/local/bin/redis-server"),
 			c.install(ctx, "redis-cli", "/usr/local/bin/redis-cli"),
 		)

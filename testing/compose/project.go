@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -32,7 +34,9 @@ type Project struct {
 	engine *Engine
 	name   string
 	files  []string
-	env    []string
+
+	mu  sync.Mutex
+	env []string
 }
 
 // NewProject prepares a project and starts nothing. Down ends whatever it then started.
@@ -62,7 +66,24 @@ func (p *Project) Name() string { return p.name }
 func (p *Project) compose(ctx context.Context, args ...string) (string, error) {
 	command := append([]string{}, p.engine.tool...)
 	command = append(append(command, p.files...), "-p", p.name)
-	return p.engine.run(ctx, p.env, append(command, args...)...)
+	p.mu.Lock()
+	env := slices.Clone(p.env)
+	p.mu.Unlock()
+	return p.engine.run(ctx, env, append(command, args...)...)
+}
+
+// Set changes a variable of the compose files, for what is made from now on: Renew.
+func (p *Project) Set(name, value string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.env = append(p.env, name+"="+value) // the last one counts
+}
+
+// Renew makes a service's container anew where its configuration has changed, with its volumes as they are, and nothing else.
+// The old one ends in order. It does not wait for the new one to be healthy.
+func (p *Project) Renew(ctx context.Context, service string) error {
+	_, err := p.compose(ctx, "up", "-d", "--no-build", "--no-deps", service)
+	return err
 }
 
 // Config is the whole configuration as the compose tool understands it, YAML. An error says what it does not understand.
@@ -112,12 +133,21 @@ func (p *Project) Addr(ctx context.Context, service string, port int) (string, e
 
 // Logs are the last 500 lines that a service has written, stdout before stderr.
 func (p *Project) Logs(ctx context.Context, service string) (string, error) {
+	return p.logs(ctx, service, "500")
+}
+
+// AllLogs are all that a service's container has written since it was made.
+func (p *Project) AllLogs(ctx context.Context, service string) (string, error) {
+	return p.logs(ctx, service, "all")
+}
+
+func (p *Project) logs(ctx context.Context, service, lines string) (string, error) {
 	id, err := p.ID(ctx, service)
 	if err != nil {
 		return "", err
 	}
 	// docker logs gives a container's stderr as its own.
-	return p.engine.run(ctx, nil, "sh", "-c", `exec docker logs --tail 500 "$0" 2>&1`, id)
+	return p.engine.run(ctx, nil, "sh", "-c", `exec docker logs --tail "$1" "$0" 2>&1`, id, lines)
 }
 
 // ID is the id of a service's container, which docker's own commands take. The container may have ended.

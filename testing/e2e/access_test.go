@@ -81,7 +81,7 @@ func TestAccess(t *testing.T) {
 		{"a proxy's other header", http.Header{"X-Forwarded-Proto": {"https"}}, none},
 		{"a proxy's standard header", http.Header{"Forwarded": {"for=203.0.113.9"}}, none},
 		{"a page of another origin", http.Header{"Origin": {"https://example.org"}}, [3]int{401, 401, 403}},
-		{"our own page", http.Header{"Origin": {w.url()}}, all},
+		{"our own page", http.Header{"Origin": {w.URL()}}, all},
 	})
 	w.rebound(none)
 	w.openPaths(http.Header{"X-Forwarded-For": {"203.0.113.9"}}, http.StatusUnauthorized)
@@ -90,7 +90,7 @@ func TestAccess(t *testing.T) {
 // rebound: a foreign name that points to this machine is not this machine.
 func (w *world) rebound(want [3]int) {
 	w.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, w.url()+"/api/check-match", nil)
+	req, err := http.NewRequest(http.MethodGet, w.URL()+"/api/check-match", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func (w *world) rebound(want [3]int) {
 func (w *world) openPaths(header http.Header, metrics int) {
 	w.t.Helper()
 	header["Authorization"] = nil
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/version": 200, "/": 200, "/metrics": metrics} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/version": 200, "/": 200, "/openapi.yaml": 200, "/metrics": metrics} {
 		if a := w.request(http.MethodGet, path, nil, header); a.status != want {
 			w.t.Errorf("%s without a token: %d, want %d", path, a.status, want)
 		}

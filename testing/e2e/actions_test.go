@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 const syncPath = "/api/sync-rooms"
@@ -137,9 +138,9 @@ func (w *world) serviceSwitch() {
 	if before.SyncServiceRunning || before.NextSync != nil || before.LastSync == nil || before.LastCleanup == nil {
 		t.Errorf("stopped: %+v", before)
 	}
-	w.kill()
+	w.Kill()
 	w.join(t, "r2", who{Identity: "unseen"})
-	w.up()
+	w.Up()
 	after := w.status()
 	if after.SyncServiceRunning || after.LastSync == nil || after.LastCleanup == nil ||
 		!after.LastSync.StartedAt.Equal(before.LastSync.StartedAt) || !after.LastCleanup.StartedAt.Equal(before.LastCleanup.StartedAt) {
@@ -170,7 +171,7 @@ func TestStatusShape(t *testing.T) {
 	w.watch.pause()
 	w.create(t, "r") // some metrics begin with what they count
 	w.converges()
-	w.redis.Client().Set(w.ctx(), participantsKey+"r", "[]]", 0)
+	w.redis.Client().Set(w.ctx(), oracle.ParticipantsKey+"r", "[]]", 0)
 	w.sync(client.ActionOptions{})
 	f := w.fields(w.request(http.MethodGet, syncPath, nil, nil))
 	wants(t, f, true, "syncServiceRunning")

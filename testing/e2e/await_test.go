@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // awaitPresent waits until just those are present in the room, in that order.
@@ -13,7 +15,7 @@ func (w *world) awaitPresent(room string, identities ...string) {
 }
 
 func (w *world) hasPresent(room string, identities ...string) error {
-	raw, err := w.redis.Client().Get(w.ctx(), participantsKey+room).Result()
+	raw, err := w.redis.Client().Get(w.ctx(), oracle.ParticipantsKey+room).Result()
 	if err != nil {
 		return err
 	}
@@ -30,7 +32,7 @@ func (w *world) awaitGone(room string) {
 }
 
 func (w *world) lacks(room string) error {
-	n, err := w.redis.Client().Exists(w.ctx(), participantsKey+room, statesKey+room).Result()
+	n, err := w.redis.Client().Exists(w.ctx(), oracle.ParticipantsKey+room, oracle.StatesKey+room).Result()
 	if err == nil && n > 0 {
 		err = fmt.Errorf("%d of its keys are there", n)
 	}

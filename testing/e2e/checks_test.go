@@ -16,16 +16,17 @@ import (
 
 	"github.com/rollcallhq/rollcall/testing/fixtures"
 	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // check holds a world to what must be true after every scenario, whatever it was.
 func (w *world) check() {
-	if w.node.cmd != nil && !w.t.Failed() {
+	if w.Runs() && !w.t.Failed() {
 		w.checkAnswers()
-		w.node.terminate()
+		w.Terminate()
 	}
-	w.checkLog()
-	w.checkSecrets("rollcall's log", w.node.output())
+	w.CheckLog()
+	w.checkSecrets("rollcall's log", w.Output())
 	if w.redis.Pid() == 0 {
 		return
 	}
@@ -106,17 +107,17 @@ func (w *world) dumps(of func(key string) bool) map[string]string {
 func (w *world) checkOurs() {
 	w.t.Helper()
 	c, ctx := w.redis.Client(), w.ctx()
-	r, err := readRedis(ctx, c)
-	if index := c.ZRange(ctx, "rooms:index", 0, -1).Val(); err == nil && !slices.Equal(slices.Sorted(slices.Values(index)), slices.Sorted(maps.Keys(r.states))) {
-		w.t.Errorf("the index has %q, and there are %q", index, slices.Collect(maps.Keys(r.states)))
+	r, err := oracle.Read(ctx, c)
+	if index := c.ZRange(ctx, "rooms:index", 0, -1).Val(); err == nil && !slices.Equal(slices.Sorted(slices.Values(index)), slices.Sorted(maps.Keys(r.States))) {
+		w.t.Errorf("the index has %q, and there are %q", index, slices.Collect(maps.Keys(r.States)))
 	}
 	for _, key := range c.Keys(ctx, "rooms:*").Val() {
 		w.checkSecrets(fmt.Sprintf("the key %q", key), []byte(key+contents(ctx, c, key)))
-		room, public := strings.CutPrefix(key, statesKey)
+		room, public := strings.CutPrefix(key, oracle.StatesKey)
 		if !public {
 			continue
 		}
-		for _, lasting := range []string{key, participantsKey + room, "rooms:fence:" + room} {
+		for _, lasting := range []string{key, oracle.ParticipantsKey + room, "rooms:fence:" + room} {
 			if ttl := c.TTL(ctx, lasting).Val(); ttl != -1 {
 				w.t.Errorf("%q has the TTL %v, and its room is live (-2: there is none)", lasting, ttl)
 			}
@@ -196,7 +197,7 @@ func (w *world) request(method, path string, body []byte, header http.Header) an
 }
 
 func (w *world) tryRequest(method, path string, body []byte, header http.Header) (answer, error) {
-	req, err := http.NewRequest(method, w.url()+path, bytes.NewReader(body))
+	req, err := http.NewRequest(method, w.URL()+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}

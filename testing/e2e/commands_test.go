@@ -8,12 +8,15 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // command runs the binary and gives its output and exit code.
 func (w *world) command(env []string, args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.ctx(), os.Getenv(binEnv), args...)
+	cmd := exec.CommandContext(w.ctx(), os.Getenv(nodetest.BinEnv), args...)
 	cmd.Env = append([]string{"HOME=" + w.t.TempDir(), "GORACE=atexit_sleep_ms=0"}, env...)
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
@@ -38,7 +41,7 @@ func TestCommands(t *testing.T) {
 	w.create(t, "b")
 	w.converges()
 	w.relabel(t, "b", "a sync will see")
-	here := []string{"ROLLCALL_ADDR=" + w.url(), "ROLLCALL_TOKEN=" + token}
+	here := []string{"ROLLCALL_ADDR=" + w.URL(), "ROLLCALL_TOKEN=" + token}
 	for _, c := range []struct {
 		args string
 		env  []string
@@ -66,9 +69,9 @@ func TestCommands(t *testing.T) {
 		{"room", here, 2, "one room name"},
 		{"nonsense", here, 2, "nonsense"},
 		{"version", nil, 0, "rollcall"},
-		{"check-config", w.node.env, 0, "sync-interval"},
-		{"check-config --json", w.node.env, 0, `"ok": true`},
-		{"check-config --sync-interval=soon", w.node.env, 2, "ROLLCALL_SYNC_INTERVAL"},
+		{"check-config", w.Env, 0, "sync-interval"},
+		{"check-config --json", w.Env, 0, `"ok": true`},
+		{"check-config --sync-interval=soon", w.Env, 2, "ROLLCALL_SYNC_INTERVAL"},
 		{"check-config", nil, 2, "LIVEKIT_API_SECRET"},
 		{"serve", nil, 2, "--livekit-host"},
 	} {
@@ -82,7 +85,7 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	stdout, _, _ := w.command(here, "room", "a room", "--json")
-	var room state
+	var room oracle.State
 	if err := json.Unmarshal([]byte(stdout), &room); err != nil || len(room.Participants) != 1 || room.Participants[0].Identity != "alice" {
 		t.Errorf("room --json: %s (%v)", stdout, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // givenUp is when LiveKit has made the last attempt to deliver an event to a receiver that is not there.
@@ -18,23 +20,23 @@ const givenUp = 16 * time.Second
 func TestRollcallDown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		end  func(*node)
+		end  func(*nodetest.Node)
 		lost bool
 	}{
-		"SIGTERM": {(*node).terminate, false}, "SIGKILL": {(*node).kill, false}, "SIGKILL, events lost": {(*node).kill, true},
+		"SIGTERM": {(*nodetest.Node).Terminate, false}, "SIGKILL": {(*nodetest.Node).Kill, false}, "SIGKILL, events lost": {(*nodetest.Node).Kill, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, options{})
 			before := w.inhabit(t)
-			c.end(w.node)
+			c.end(w.Node)
 			begun := time.Now()
 			w.upheave(t, before)
 			if c.lost {
 				<-time.After(time.Until(begun.Add(givenUp + time.Since(begun)))) // from the last event on
 			}
 			mark := time.Now()
-			w.up()
+			w.Up()
 			report := w.cycleAfter(mark)
 			// Late attempts may still come in: LiveKit tries a room's second event only once it has given the first one up. One that
 			// comes during the sync, a finish within the second of a join say, asks for a poll of its own.
@@ -77,7 +79,7 @@ func (w *world) upheave(t *testing.T, r residents) {
 	w.delete(t, "goes")
 	w.join(t, "comes", who{Identity: "frank"})
 	w.create(t, "empty")
-	w.shows(t, "who is left", func(v view) bool { return slices.Equal(v.Present, []string{"alice", "carol", "dora"}) }, "stays")
+	w.shows(t, "who is left", func(v oracle.View) bool { return slices.Equal(v.Present, []string{"alice", "carol", "dora"}) }, "stays")
 }
 
 // TestKilledWhileBusy: while people come and go one of the three is killed and started again, several times. One sync after
@@ -85,8 +87,8 @@ func (w *world) upheave(t *testing.T, r residents) {
 func TestKilledWhileBusy(t *testing.T) {
 	t.Parallel()
 	for name, strike := range map[string]func(*world){
-		"rollcall": func(w *world) { w.kill(); w.up() },
-		"Redis":    func(w *world) { w.redis.Kill(); w.redis.Restart(true); w.awaitReady() },
+		"rollcall": func(w *world) { w.Kill(); w.Up() },
+		"Redis":    func(w *world) { w.redis.Kill(); w.redis.Restart(true); w.AwaitReady() },
 		"LiveKit":  (*world).forget,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +102,7 @@ func TestKilledWhileBusy(t *testing.T) {
 			}
 			calm()
 			crowd.Wait()
-			w.awaitReady()
+			w.AwaitReady()
 			w.sync(client.ActionOptions{})
 			w.converges()
 		})

@@ -1,94 +1,6 @@
 package e2e
 
-import (
-	"encoding/json"
-	"fmt"
-	"slices"
-	"strconv"
-
-	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
-)
-
-// folded is what a consumer of the change feed knows of one room.
-type folded struct {
-	version string // of the last entry
-	room    *state // nil while the room is not live
-	people  map[string]member
-}
-
-// consumer folds the feed as RULES.md tells its consumers to.
-type consumer struct{ rooms map[string]*folded }
-
-// take folds one entry. An error is a gap, or an entry that makes no sense after the ones before.
-func (c *consumer) take(e map[string]any) error {
-	field := func(name string) string { s, _ := e[name].(string); return s }
-	f := c.rooms[field("room")]
-	if f == nil {
-		f = &folded{version: "0"}
-		c.rooms[field("room")] = f
-	}
-	kind, snapshot := field("type"), field("type") == "room_snapshot"
-	switch {
-	case snapshot:
-	case field("n") == "1" && field("prev") != f.version:
-		return fmt.Errorf("a gap: it follows %s and the last was %s", field("prev"), f.version)
-	case field("n") != "1" && field("version") != f.version:
-		return fmt.Errorf("part %s of a commit whose first part did not come", field("n"))
-	}
-	for _, name := range []string{"gen", "epoch", "version", "n", "of", "time"} {
-		if _, err := strconv.ParseInt(field(name), 10, 64); err != nil {
-			return fmt.Errorf("%s is no number", name)
-		}
-	}
-	if !slices.Contains([]string{"webhook", "sync", "cleanup"}, field("cause")) {
-		return fmt.Errorf("the cause %q", field("cause"))
-	}
-	f.version = field("version")
-	if err := f.apply(kind, field("sid"), []byte(field("data"))); err != nil {
-		return err
-	}
-	if f.room != nil {
-		version, _ := strconv.ParseUint(f.version, 10, 64)
-		f.room.Version = version
-	}
-	return nil
-}
-
-func (f *folded) apply(kind, sid string, data []byte) error {
-	switch kind {
-	case "room_snapshot", "room_started", "room_updated":
-		var s *state
-		if err := json.Unmarshal(data, &s); err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
-		}
-		if kind == "room_snapshot" || f.people == nil {
-			f.people = map[string]member{}
-		}
-		if s != nil {
-			for _, m := range s.Participants {
-				f.people[m.SID] = m
-			}
-		}
-		f.room = s
-	case "participant_joined", "participant_updated":
-		var m member
-		if err := json.Unmarshal(data, &m); err != nil || m.SID != sid || f.room == nil {
-			return fmt.Errorf("%s of %q with %q: %w", kind, sid, data, err)
-		}
-		f.people[sid] = m
-	case "participant_left":
-		if _, ok := f.people[sid]; !ok {
-			return fmt.Errorf("%q left, and was not there", sid)
-		}
-		delete(f.people, sid)
-	case "room_finished":
-		f.room, f.people = nil, nil
-	default:
-		return fmt.Errorf("the type %q", kind)
-	}
-	return nil
-}
+import "github.com/rollcallhq/rollcall/testing/oracle"
 
 // checkFeed folds the whole feed, which must come to what the keys hold.
 func (w *world) checkFeed() {
@@ -99,51 +11,10 @@ func (w *world) checkFeed() {
 		if err != nil {
 			return err
 		}
-		now, err := readRedis(w.ctx(), w.redis.Client())
+		now, err := oracle.Read(w.ctx(), w.redis.Client())
 		if err != nil {
 			return err
 		}
-		return feedAgrees(entries, now)
+		return oracle.FeedAgrees(entries, now)
 	})
-}
-
-func feedAgrees(entries []redis.XMessage, now read) error {
-	c := consumer{rooms: map[string]*folded{}}
-	for _, e := range entries {
-		if err := c.take(e.Values); err != nil {
-			return fmt.Errorf("feed entry %s: %w: %v", e.ID, err, e.Values)
-		}
-	}
-	got, want := map[string]state{}, map[string]state{}
-	for name, f := range c.rooms {
-		if f.room == nil {
-			continue
-		}
-		s := *f.room
-		s.LastUpdated, s.Participants = 0, nil
-		for _, m := range f.people {
-			s.Participants = append(s.Participants, m)
-		}
-		got[name] = sorted(s)
-	}
-	for name, raw := range now.states {
-		s, err := parseState(raw)
-		if err != nil {
-			return err
-		}
-		s.LastUpdated = 0
-		want[name] = sorted(s)
-	}
-	if diff := gocmp.Diff(want, got); diff != "" {
-		return fmt.Errorf("the keys (-) and the folded feed (+) differ:\n%s", diff)
-	}
-	return nil
-}
-
-func sorted(s state) state {
-	if len(s.Participants) == 0 {
-		s.Participants = nil
-	}
-	slices.SortFunc(s.Participants, byJoin)
-	return s
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // TestForeignChange: others write our keys. The next sync repairs them and reports what it found.
@@ -18,7 +19,7 @@ func TestForeignChange(t *testing.T) {
 	w.join(t, "r", who{Identity: "alice"})
 	w.create(t, "other")
 	w.converges()
-	p, s := participantsKey+"r", statesKey+"r"
+	p, s := oracle.ParticipantsKey+"r", oracle.StatesKey+"r"
 	w.watch.pause()
 	for _, c := range []struct {
 		what   string
@@ -57,8 +58,8 @@ func TestForeignChange(t *testing.T) {
 		t.Logf("%s: drift %v", c.what, report.Drift)
 	}
 	w.watch.resume()
-	w.kill()
-	w.up()
+	w.Kill()
+	w.Up()
 	// Entries that the index has lost are found by a slow scan in the background; a start begins one.
 	poll(t, patience, "the index is whole", func() error {
 		if n := w.redis.Client().ZCard(w.ctx(), "rooms:index").Val(); n != 2 {
@@ -77,10 +78,10 @@ func TestOldKeys(t *testing.T) {
 	w.watch.pause()
 	w.create(t, "lives")
 	for _, room := range []string{"lives", "gone"} {
-		w.redis.Client().Set(w.ctx(), participantsKey+room, `["old"]`, 0)
-		w.redis.Client().Set(w.ctx(), statesKey+room, `{"roomName":"`+room+`","isActive":true,"participants":[]}`, 0)
+		w.redis.Client().Set(w.ctx(), oracle.ParticipantsKey+room, `["old"]`, 0)
+		w.redis.Client().Set(w.ctx(), oracle.StatesKey+room, `{"roomName":"`+room+`","isActive":true,"participants":[]}`, 0)
 	}
-	w.up()
+	w.Up()
 	w.firstSync()
 	poll(t, patience, "the old keys are found and go", func() error {
 		w.sync(client.ActionOptions{})

@@ -5,18 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/nodetest"
 )
-
-// binEnv names the rollcall binary under test. TestMain sets it; set beforehand, it names a ready one.
-const binEnv = "ROLLCALL_E2E_BIN"
 
 // together is how many worlds run at once. They wait more than they work, so there are more than processors.
 const together = "6"
@@ -59,12 +55,9 @@ func prepare(dir string) error {
 	if _, err := livekittest.Binary(ctx, os.Stderr); err != nil {
 		return err
 	}
-	if os.Getenv(binEnv) != "" {
-		return nil
+	bin, err := nodetest.Build(ctx, dir, true)
+	if err != nil {
+		return err
 	}
-	bin := filepath.Join(dir, "rollcall")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-race", "-o", bin, "../../cmd/rollcall").CombinedOutput(); err != nil {
-		return fmt.Errorf("build rollcall: %w\n%s", err, out)
-	}
-	return os.Setenv(binEnv, bin)
+	return os.Setenv(nodetest.BinEnv, bin)
 }

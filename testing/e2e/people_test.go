@@ -10,6 +10,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 type who = livekittest.Who
@@ -29,8 +30,8 @@ func (w *world) join(t *testing.T, room string, one who) *livekittest.Participan
 // showsSid waits until LiveKit's API has the participant as ACTIVE: the client knows of it first.
 func (w *world) showsSid(t *testing.T, room, sid string) {
 	t.Helper()
-	w.shows(t, sid, func(v view) bool {
-		return slices.ContainsFunc(v.Roster, func(m member) bool { return m.SID == sid })
+	w.shows(t, sid, func(v oracle.View) bool {
+		return slices.ContainsFunc(v.Roster, func(m oracle.Member) bool { return m.SID == sid })
 	}, room)
 }
 
@@ -70,8 +71,8 @@ func (w *world) rename(t *testing.T, room, identity, metadata string) {
 	if err != nil {
 		t.Fatalf("update %q: %v", identity, err)
 	}
-	w.shows(t, metadata, func(v view) bool {
-		return slices.ContainsFunc(v.Roster, func(m member) bool { return m.Identity == identity && m.Metadata == metadata })
+	w.shows(t, metadata, func(v oracle.View) bool {
+		return slices.ContainsFunc(v.Roster, func(m oracle.Member) bool { return m.Identity == identity && m.Metadata == metadata })
 	}, room)
 }
 
@@ -81,11 +82,11 @@ func (w *world) relabel(t *testing.T, room, metadata string) {
 	if _, err := w.api.UpdateRoomMetadata(bounded(t), &livekit.UpdateRoomMetadataRequest{Room: room, Metadata: metadata}); err != nil {
 		t.Fatalf("update room %q: %v", room, err)
 	}
-	w.shows(t, metadata, func(v view) bool { return v.Metadata == metadata }, room)
+	w.shows(t, metadata, func(v oracle.View) bool { return v.Metadata == metadata }, room)
 }
 
 // shows waits until LiveKit's API has what it was told: it answers an update before its lists do.
-func (w *world) shows(t *testing.T, what string, ok func(view) bool, room string) {
+func (w *world) shows(t *testing.T, what string, ok func(oracle.View) bool, room string) {
 	t.Helper()
 	poll(t, patience, fmt.Sprintf("LiveKit shows %q", what), func() error {
 		rooms, err := w.livekitView()

@@ -13,6 +13,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // TestCheckMatch counts the application's keys by their types, and rooms.
@@ -36,7 +37,7 @@ func TestCheckMatch(t *testing.T) {
 		t.Errorf("roomParticipants is %s", got)
 	}
 	raw, _ := json.Marshal(f["roomStates"].(map[string]any)["one"])
-	if s, err := parseState(string(raw)); err != nil || s.RoomName != "one" || len(s.Participants) != 3 {
+	if s, err := oracle.ParseState(string(raw)); err != nil || s.RoomName != "one" || len(s.Participants) != 3 {
 		t.Errorf("roomStates of one is %s: %v", raw, err)
 	}
 	page := w.fields(w.request(http.MethodGet, "/api/check-match?limit=1", nil, nil))
@@ -78,7 +79,7 @@ func TestRooms(t *testing.T) {
 	w.converges()
 
 	for _, name := range names {
-		want := w.redis.Client().Get(w.ctx(), statesKey+name).Val()
+		want := w.redis.Client().Get(w.ctx(), oracle.StatesKey+name).Val()
 		for _, path := range []string{"/api/rooms?name=" + url.QueryEscape(name), "/api/rooms/" + url.PathEscape(name)} {
 			if name == ".." && path[len("/api/rooms")] == '/' {
 				continue // HTTP clients clean such a path: that is what ?name= is for

@@ -33,14 +33,14 @@ func TestRedisDown(t *testing.T) {
 			w.join(t, "a", who{Identity: "bob"})
 			w.join(t, "b", who{Identity: "carol"})
 			w.refusesWebhooks()
-			if err := w.probe("/livez", http.StatusOK); err != nil {
+			if err := w.Probe("/livez", http.StatusOK); err != nil {
 				t.Error(err)
 			}
-			poll(t, patience, "/readyz says 503", func() error { return w.probe("/readyz", http.StatusServiceUnavailable) })
+			poll(t, patience, "/readyz says 503", func() error { return w.Probe("/readyz", http.StatusServiceUnavailable) })
 			synced := w.lastSync()
 			c.back(w)
 			w.watch.resume()
-			w.awaitReady()
+			w.AwaitReady()
 			if away := time.Since(begun); away > c.covered {
 				t.Logf("this machine took %v: the retries may be over, so a sync has to do it", away)
 			} else if w.converges(); w.lastSync() != synced {
@@ -141,12 +141,12 @@ func TestStartsWithoutRedis(t *testing.T) {
 	w := newWorld(t, options{down: true})
 	w.redis.Kill()
 	w.join(t, "a", who{Identity: "alice"})
-	w.start()
+	w.Start()
 	poll(t, patience, "it lives and is not ready", func() error {
-		return errors.Join(w.probe("/livez", http.StatusOK), w.probe("/readyz", http.StatusServiceUnavailable))
+		return errors.Join(w.Probe("/livez", http.StatusOK), w.Probe("/readyz", http.StatusServiceUnavailable))
 	})
 	w.redis.Restart(true)
-	w.awaitReady()
+	w.AwaitReady()
 	w.firstSync()
 	w.sync(client.ActionOptions{})
 	w.converged()

@@ -30,8 +30,8 @@ func TestSharedRedis(t *testing.T) {
 			t.Errorf("full-sync %+v: %v", o, err)
 		}
 	}
-	w.terminate()
-	w.up()
+	w.Terminate()
+	w.Up()
 	w.cycleAfter(time.Now())
 	if now := w.dumps(theirs); !maps.Equal(now, before) {
 		t.Errorf("LiveKit's keys changed: %q, were %q", now, before)

@@ -53,13 +53,11 @@ func TestSIGTERM(t *testing.T) {
 		<-first
 	}
 	begun := time.Now()
-	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	w.Signal(syscall.SIGTERM)
 	poll(t, 3*time.Second, "/readyz says that it drains", func() error {
-		return errors.Join(w.probe("/readyz", http.StatusServiceUnavailable), w.probe("/livez", http.StatusOK))
+		return errors.Join(w.Probe("/readyz", http.StatusServiceUnavailable), w.Probe("/livez", http.StatusOK))
 	})
-	w.awaitEnd(begun)
+	w.AwaitEnd(begun)
 	sending.Wait()
 	close(failures)
 	for err := range failures {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/testing/oracle"
 )
 
 // watch looks at Redis all the time: a room's keys appear, agree and go together, at every moment.
@@ -48,12 +50,12 @@ func (v *watch) look(ctx context.Context, w *world) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	r, err := readRedis(ctx, w.redis.Client())
+	r, err := oracle.Read(ctx, w.redis.Client())
 	if err != nil {
 		return // Redis is down: no look
 	}
 	v.looks++
-	if _, err := r.views(w.kinds()); err != nil && len(v.problems) < 3 {
+	if _, err := r.Views(w.kinds()); err != nil && len(v.problems) < 3 {
 		v.problems = append(v.problems, time.Now().Format("15:04:05.000 ")+err.Error())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 	"github.com/rollcallhq/rollcall/testing/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/nodetest"
 	"github.com/rollcallhq/rollcall/testing/redistest"
 )
 
@@ -34,12 +36,13 @@ type options struct {
 	proxied    bool     // rollcall reaches LiveKit's API through w.proxy
 	shared     bool     // LiveKit keeps its rooms in the same Redis
 	noFeed     bool     // do not hold the feed against the keys
+	unheard    bool     // LiveKit sends rollcall no webhooks: what it should have told is lost
 	down       bool     // do not start rollcall
 }
 
 // world is a Redis, a LiveKit and a rollcall between them.
 type world struct {
-	*node
+	*nodetest.Node
 	t        *testing.T
 	opts     options
 	redis    *redistest.Server
@@ -60,8 +63,11 @@ func newWorld(t *testing.T, o options) *world {
 	w.receiver = fakelivekit.NewReceiver(livekittest.Key, livekittest.Secret)
 	ear := httptest.NewServer(w.receiver)
 	t.Cleanup(ear.Close)
-	w.node = newNode(t, nil, w.flags())
-	hook := livekittest.Options{URLs: []string{w.url() + webhookPath, ear.URL}, DepartureTimeout: o.departure}
+	w.Node = nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "n1", Flags: w.flags()})
+	hook := livekittest.Options{URLs: []string{w.URL() + webhookPath, ear.URL}, DepartureTimeout: o.departure}
+	if o.unheard {
+		hook.URLs = hook.URLs[1:]
+	}
 	if o.shared {
 		hook.Redis = w.redis.Addr
 	}
@@ -72,17 +78,17 @@ func newWorld(t *testing.T, o options) *world {
 		w.proxy = newProxy(t, w.livekit.URL())
 		host = w.proxy.url
 	}
-	w.node.env = append([]string{"LIVEKIT_HOST=" + host, "LIVEKIT_API_KEY=" + livekittest.Key, "LIVEKIT_API_SECRET=" + livekittest.Secret,
+	w.Env = append([]string{"LIVEKIT_HOST=" + host, "LIVEKIT_API_KEY=" + livekittest.Key, "LIVEKIT_API_SECRET=" + livekittest.Secret,
 		"REDIS_URL=redis://rollcall:" + redisPassword + "@" + w.redis.Addr, "ROLLCALL_ADMIN_TOKEN=" + o.adminToken}, o.env...)
 	var err error
-	if w.client, err = client.New(w.url(), client.WithToken(o.adminToken)); err != nil {
+	if w.client, err = client.New(w.URL(), client.WithToken(o.adminToken)); err != nil {
 		t.Fatal(err)
 	}
 	w.seedForeign()
 	w.watch = newWatch(w)
 	t.Cleanup(w.check)
 	if !o.down {
-		w.up()
+		w.Up()
 		w.firstSync()
 	}
 	return w

@@ -12,18 +12,21 @@ const module = "github.com/rollcallhq/rollcall/"
 
 // mayImport lists, for each production folder, which of ours it may import. cmd may import all.
 var mayImport = map[string][]string{
-	"reconcile":           {},
-	"fsm":                 {},
-	"client":              {},
-	"actors":              {"reconcile"},
-	"cluster":             {"fsm"},
-	"internal/redisstore": {"reconcile"},
-	"internal/livekit":    {"reconcile"},
-	"internal/httpapi":    {"reconcile", "internal/certfile"},
-	"internal/certfile":   {},
-	"internal/authority":  {},
-	"internal/wire":       {"reconcile", "actors"},
-	"internal/remote":     {"reconcile", "actors", "internal/wire"},
+	"reconcile":            {},
+	"fsm":                  {},
+	"client":               {},
+	"actors":               {"reconcile"},
+	"cluster":              {"fsm"},
+	"internal/redisstore":  {"reconcile"},
+	"internal/livekit":     {"reconcile"},
+	"internal/httpapi":     {"reconcile", "internal/certfile", "internal/httpapi/web"},
+	"internal/httpapi/web": {},
+	"internal/certfile":    {},
+	"internal/demo":        {},
+	"internal/authority":   {},
+	"internal/wire":        {"reconcile", "actors"},
+	"internal/remote":      {"reconcile", "actors", "internal/wire"},
+	"internal/ownership":   {"actors", "cluster", "fsm", "reconcile"}, // the joint between the two; no adapter
 }
 
 // standardOnly may import nothing outside the standard library either.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/proc"
 )
 
 // The key and secret of every server here, the same as a fake's.
@@ -34,6 +35,8 @@ type Options struct {
 	EmptyTimeout, DepartureTimeout int
 	// Dir holds configuration and log. Default: a new temporary directory, removed by Close.
 	Dir string
+	// OwnGroup keeps the terminal's Ctrl-C from the server, for a caller who ends things in an order of its own.
+	OwnGroup bool
 	// Progress gets a line when the server has to be built first. Default: stderr.
 	Progress io.Writer
 }
@@ -46,7 +49,7 @@ type Server struct {
 	ownDir  bool
 	port    int
 	udpPort int
-	proc    *process
+	proc    *proc.Process
 }
 
 // New starts a server that ends with the test, and shows the end of its log if the test fails.
@@ -114,7 +117,8 @@ func (s *Server) Restart(ctx context.Context) error {
 	defer log.Close() // the process has its own descriptor
 	cmd := exec.Command(s.bin, "--config", config, "--node-ip", "127.0.0.1")
 	cmd.Stdout, cmd.Stderr = log, log
-	s.proc, err = start(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: s.opts.OwnGroup}
+	s.proc, err = proc.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("start livekit-server: %w", err)
 	}
@@ -131,8 +135,8 @@ func (s *Server) Stop() {
 		return
 	}
 	for _, wait := range []time.Duration{time.Second, 10 * time.Second} {
-		s.proc.signal(syscall.SIGTERM)
-		if s.proc.ended(wait) {
+		s.proc.Signal(syscall.SIGTERM)
+		if s.proc.Ended(wait) {
 			break
 		}
 	}
@@ -142,7 +146,7 @@ func (s *Server) Stop() {
 // Kill is a SIGKILL.
 func (s *Server) Kill() {
 	if s.proc != nil {
-		s.proc.kill()
+		s.proc.Kill()
 		s.proc = nil
 	}
 }
@@ -166,8 +170,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-s.proc.done:
-			return fmt.Errorf("it exited: %w", s.proc.err)
+		case <-s.proc.Done():
+			return fmt.Errorf("it exited: %w", s.proc.Err())
 		case <-ctx.Done():
 			return ctx.Err()
 		}

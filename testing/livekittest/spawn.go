@@ -9,11 +9,13 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/rollcallhq/rollcall/testing/proc"
 )
 
 // Process is a real client in a process of its own, so that it can vanish.
 type Process struct {
-	proc  *process
+	proc  *proc.Process
 	stdin io.Closer
 	sid   string
 }
@@ -41,12 +43,12 @@ func (s *Server) Spawn(ctx context.Context, room string, who Who) (*Process, err
 	}
 	defer out.Close()
 	cmd.Stdout = in
-	proc, err := start(cmd)
+	child, err := proc.Start(cmd)
 	_ = in.Close()
 	if err != nil {
 		return nil, fmt.Errorf("start a participant: %w", err)
 	}
-	p := &Process{proc: proc, stdin: stdin}
+	p := &Process{proc: child, stdin: stdin}
 	stop := context.AfterFunc(ctx, p.Kill) // ends the read below
 	defer stop()
 	line, err := bufio.NewReader(out).ReadString('\n')
@@ -65,10 +67,10 @@ func (p *Process) Sid() string { return p.sid }
 // Leave makes the client leave gracefully and waits for its end.
 func (p *Process) Leave() {
 	_ = p.stdin.Close()
-	if !p.proc.ended(10 * time.Second) {
+	if !p.proc.Ended(10 * time.Second) {
 		p.Kill()
 	}
 }
 
 // Kill is a SIGKILL: the server learns of it only by the silence, after some 19 s.
-func (p *Process) Kill() { p.proc.kill() }
+func (p *Process) Kill() { p.proc.Kill() }

@@ -23,16 +23,31 @@ const (
 
 // Options are what a Store needs; the zero value is a Store without a feed that counts STANDARD and SIP by the wall clock.
 type Options struct {
-	Now   func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
-	Kinds reconcile.Kinds  // nil for STANDARD and SIP
-	Feed  bool
+	Now      func() time.Time // the store's clock; nil for time.Now, which is virtual in a testing/synctest bubble
+	Kinds    reconcile.Kinds  // nil for STANDARD and SIP
+	Feed     bool
+	Timeline bool
+	Node     string // whose changes and repairs these are
+	// Watch, when given, is told of each claim and commit that was not refused, and of each loss of data, in the order in which
+	// they happened. It must not call the Store.
+	Watch func(Script)
+}
+
+// Script is a claim or a commit that was not refused. The zero Script is the loss of all data.
+type Script struct {
+	Room   string
+	Claim  reconcile.Claim
+	Commit *reconcile.Commit // nil for a claim
 }
 
 // Store is the fake. Its methods may be called at once by many.
 type Store struct {
-	now   func() time.Time
-	kinds reconcile.Kinds
-	feeds bool
+	now     func() time.Time
+	kinds   reconcile.Kinds
+	feeds   bool
+	stories bool
+	node    string
+	watch   func(Script)
 
 	mu         sync.Mutex
 	rooms      map[string]*room
@@ -40,6 +55,7 @@ type Store struct {
 	records    map[string]int64 // room → expiry of its record, Unix s
 	generation uint64
 	feed       []map[string]string
+	drift      []reconcile.DriftEntry // newest first
 }
 
 // room is what Redis holds under one room's keys.
@@ -47,6 +63,7 @@ type room struct {
 	fence        *fence
 	participants *value
 	states       *value
+	timeline     []reconcile.TimelineEntry // newest first; it goes with the record
 }
 
 // value is a public key. One of a wrong type has no text.
@@ -71,12 +88,15 @@ type buried struct {
 
 // New makes an empty Store.
 func New(o Options) *Store {
-	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed}
+	s := &Store{now: o.Now, kinds: o.Kinds, feeds: o.Feed, stories: o.Timeline, node: o.Node, watch: o.Watch}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.kinds == nil {
 		s.kinds = reconcile.Kinds{"STANDARD": true, "SIP": true}
+	}
+	if s.watch == nil {
+		s.watch = func(Script) {}
 	}
 	s.flush()
 	return s
@@ -91,7 +111,8 @@ func (s *Store) Flush() {
 
 func (s *Store) flush() {
 	s.rooms, s.index, s.records = map[string]*room{}, map[string]bool{}, map[string]int64{}
-	s.generation, s.feed = 0, nil
+	s.generation, s.feed, s.drift = 0, nil, nil
+	s.watch(Script{})
 }
 
 // Close does nothing.
@@ -126,6 +147,7 @@ func (s *Store) Claim(ctx context.Context, name string, c reconcile.Claim) (reco
 	if r.participants == nil && r.states == nil {
 		f.expires = s.unix() + int64(recordLife.Seconds())
 	}
+	s.watch(Script{Room: name, Claim: c})
 	return s.read(r), nil
 }
 
@@ -170,6 +192,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		}
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
+	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
 	var receipt reconcile.Receipt
 	if c.Verify {
 		receipt.Altered = altered(r)
@@ -193,6 +216,10 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if s.feeds && len(c.Changes) > 0 {
 		f.rec.Appended = c.Version
 		s.append(c)
+	}
+	if s.stories {
+		r.timeline = append(c.Timeline(s.node), r.timeline...)
+		r.timeline = r.timeline[:min(len(r.timeline), reconcile.TimelineMax)]
 	}
 	f.expires = 0
 	if f.states == "" {
@@ -303,7 +330,7 @@ func (s *Store) room(name string) *room {
 		return &room{}
 	}
 	if f := r.fence; f != nil && f.expires != 0 && f.expires <= s.unix() {
-		r.fence = nil
+		r.fence, r.timeline = nil, nil
 	}
 	return r
 }

@@ -99,12 +99,16 @@ func (d *Door) Node() *Node {
 
 // ServeHTTP answers 200 after the commit, 401, 400, or 503.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answer(w, r, d.Verifier, time.Now(), d.Node().Router.Deliver)
+}
+
+func answer(w http.ResponseWriter, r *http.Request, verifier *livekit.Verifier, now time.Time, deliver func(context.Context, reconcile.Event) error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	event, known, err := d.Verifier.Verify(body, r.Header.Get("Authorization"), time.Now())
+	event, known, err := verifier.Verify(body, r.Header.Get("Authorization"), now)
 	if err != nil {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -114,7 +118,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
-	switch err := d.Node().Router.Deliver(ctx, event); {
+	switch err := deliver(ctx, event); {
 	case errors.Is(err, actors.ErrExpired):
 		w.WriteHeader(http.StatusUnauthorized)
 	case err != nil:
@@ -127,6 +131,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type silent struct{}
 
 func (silent) Committed(reconcile.Cause, bool, time.Duration) {}
+func (silent) Changed(actors.Effect)                          {}
 func (silent) Refused(error)                                  {}
 func (silent) Polled(bool)                                    {}
 func (silent) Crashed()                                       {}

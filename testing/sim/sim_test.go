@@ -149,13 +149,7 @@ func (l *life) visible() []string {
 	if err != nil {
 		l.Error(err)
 	}
-	known = append(known, awake...)
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		shown := l.fake.Snapshot()
-		people := shown.Participants(name)
-		silent := !slices.ContainsFunc(people, func(p *lk.ParticipantInfo) bool { return p.State == lk.ParticipantInfo_ACTIVE })
-		return len(shown.Rooms(name)) == 0 && len(people) > 0 && (silent || !slices.Contains(known, name))
-	})
+	return visible(l.fake.Snapshot(), names, append(known, awake...))
 }
 
 func (l *life) feed() {
@@ -182,30 +176,12 @@ func (l *life) schedule() {
 
 // act does one thing in the world, or to it.
 func (l *life) act() {
-	room, who := names[l.dice.N("room", len(names))], whos[l.dice.N("who", len(whos))]
-	switch p := l.dice.N("act", 100); {
-	case p < 35:
-		l.fake.Join(room, fakelivekit.Who{Identity: who, Metadata: fmt.Sprint(p)})
-	case p < 60:
-		l.fake.Leave(room, who)
-	case p < 66:
-		l.fake.Kill(room, who)
-	case p < 72:
-		l.fake.DeleteRoom(room)
-	case p < 74:
-		l.fake.DeleteRoomRaced(room)
-	case p < 78:
-		l.fake.CreateRoom(&lk.CreateRoomRequest{Name: room})
-	case p < 84:
-		l.fake.SetMetadata(room, who, fmt.Sprint(l.dice.Roll("metadata")))
-	case p < 86:
-		l.fake.SetRoomMetadata(room, fmt.Sprint(l.dice.Roll("metadata")))
-	case p < 89:
-		l.fake.Publish(room, who, "mic")
-	case p < 92:
-		l.fake.Connect(room, fakelivekit.Who{Identity: who})
+	room, p := live(l.dice, l.fake, names)
+	switch {
+	case p < 92: // done
 	case p < 94:
-		l.alter(room)
+		l.altered[room] = true
+		alter(l.dice, l.store, room)
 	case p < 96:
 		l.restart()
 	case p < 97:
@@ -220,18 +196,46 @@ func (l *life) act() {
 	}
 }
 
+// live lets one thing happen in LiveKit, by the number p below 92; what is above is the caller's, to whom it gives the room too.
+func live(dice *Dice, fake *fakelivekit.Fake, names []string) (room string, p int) {
+	room, who := names[dice.N("room", len(names))], whos[dice.N("who", len(whos))]
+	p = dice.N("act", 100)
+	switch {
+	case p < 35:
+		fake.Join(room, fakelivekit.Who{Identity: who, Metadata: fmt.Sprint(p)})
+	case p < 60:
+		fake.Leave(room, who)
+	case p < 66:
+		fake.Kill(room, who)
+	case p < 72:
+		fake.DeleteRoom(room)
+	case p < 74:
+		fake.DeleteRoomRaced(room)
+	case p < 78:
+		fake.CreateRoom(&lk.CreateRoomRequest{Name: room})
+	case p < 84:
+		fake.SetMetadata(room, who, fmt.Sprint(dice.Roll("metadata")))
+	case p < 86:
+		fake.SetRoomMetadata(room, fmt.Sprint(dice.Roll("metadata")))
+	case p < 89:
+		fake.Publish(room, who, "mic")
+	case p < 92:
+		fake.Connect(room, fakelivekit.Who{Identity: who})
+	}
+	return room, p
+}
+
 // alter is a foreign hand in a room's keys.
-func (l *life) alter(room string) {
-	l.altered[room] = true
-	switch l.dice.N("alter", 4) {
+func alter(dice *Dice, store *memstore.Store, room string) {
+	switch dice.N("alter", 4) {
 	case 0:
-		l.store.Set(memstore.Participants, room, `["nobody"]`)
+		store.Set(memstore.Participants, room, `["nobody"]`)
 	case 1:
-		l.store.Delete(memstore.States, room)
+		store.Delete(memstore.States, room)
 	case 2:
-		l.store.WrongType(memstore.States, room)
+		store.WrongType(memstore.States, room)
 	case 3:
-		l.store.Unlist(room)
+		store.Unlist(room)
 	}
 }
 
@@ -264,36 +268,44 @@ func (l *life) storeFault(op memstore.Op, room string) memstore.Fault {
 	if !l.hurting.Load() {
 		return memstore.Fault{}
 	}
+	return storeFault(l.dice, op, room)
+}
+
+func storeFault(dice *Dice, op memstore.Op, room string) memstore.Fault {
 	topic := string(op) + room
 	f := memstore.Fault{}
-	switch p := l.dice.Roll(topic); {
+	switch p := dice.Roll(topic); {
 	case p < 0.05:
 		f.Err = errAny
 	case p < 0.10:
 		f.Err, f.Late = errAny, true
 	case p < 0.11:
-		f.Hang, f.Late = true, l.dice.Roll(topic) < 0.5
+		f.Hang, f.Late = true, dice.Roll(topic) < 0.5
 	case p < 0.115:
 		panic("a bug that was ordered")
 	case p < 0.25:
-		f.Delay = time.Duration(l.dice.N(topic, 300)) * time.Millisecond
+		f.Delay = time.Duration(dice.N(topic, 300)) * time.Millisecond
 	}
 	return f
 }
 
-// lookFault lets LiveKit's API fail, lag, and lie for less than two looks.
 func (l *life) lookFault(room string) LookFault {
 	if !l.hurting.Load() {
 		return LookFault{}
 	}
+	return lookFault(l.dice, room)
+}
+
+// lookFault lets LiveKit's API fail, lag, and lie for less than two looks.
+func lookFault(dice *Dice, room string) LookFault {
 	topic := "look" + room
-	switch p := l.dice.Roll(topic); {
+	switch p := dice.Roll(topic); {
 	case p < 0.1:
 		return LookFault{Err: errAny}
 	case p < 0.12:
 		return LookFault{Empty: true}
 	case p < 0.4:
-		return LookFault{Delay: time.Duration(l.dice.N(topic, 400)) * time.Millisecond}
+		return LookFault{Delay: time.Duration(dice.N(topic, 400)) * time.Millisecond}
 	}
 	return LookFault{}
 }

@@ -11,7 +11,7 @@ import (
 func Memory() Rig {
 	m := &memory{}
 	m.unix.Store(1795399866)
-	m.Store = memstore.New(memstore.Options{Feed: true, Kinds: kinds, Now: func() time.Time { return time.Unix(m.unix.Load(), 0) }})
+	m.Store = memstore.New(memstore.Options{Feed: true, Timeline: true, Node: "n1", Kinds: kinds, Now: func() time.Time { return time.Unix(m.unix.Load(), 0) }})
 	return Rig{Store: m.Store, Meddler: m}
 }
 

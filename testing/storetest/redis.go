@@ -150,11 +150,16 @@ func (r Redis) Advance(d time.Duration) {
 	var mu sync.Mutex
 	var fences []string
 	r.ok(r.nodes(func(ctx context.Context, node *redis.Client) error {
-		found, err := node.Keys(ctx, "rooms:fence:*").Result() // a test's Redis is small
-		mu.Lock()
-		defer mu.Unlock()
-		fences = append(fences, found...)
-		return err
+		for _, pattern := range []string{"rooms:fence:*", "rooms:timeline:*"} { // a test's Redis is small
+			found, err := node.Keys(ctx, pattern).Result()
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			fences = append(fences, found...)
+			mu.Unlock()
+		}
+		return nil
 	}))
 	for _, key := range fences {
 		r.age(ctx, key, d)

@@ -28,6 +28,9 @@ type Store interface {
 	RaiseGeneration(ctx context.Context, g uint64) error
 	Forget(ctx context.Context, limit int) (int, error)
 	Discover(ctx context.Context, pace time.Duration) error
+	Timeline(ctx context.Context, room string, limit int) ([]reconcile.TimelineEntry, error)
+	Drifted(room string, cause reconcile.Cause, at int64, drift []reconcile.Drift)
+	Drift(ctx context.Context) ([]reconcile.DriftEntry, error)
 	Matching(ctx context.Context) (active, queue int64, err error)
 	Ping(ctx context.Context) error
 	Close() error
@@ -48,7 +51,7 @@ type Meddler interface {
 	Advance(d time.Duration)
 }
 
-// Rig is a store that counts STANDARD and SIP and has its feed on, and the hands on its data.
+// Rig is a store of the node n1 that counts STANDARD and SIP and has its feed and timelines on, and the hands on its data.
 type Rig struct {
 	Store
 	Meddler
@@ -56,7 +59,7 @@ type Rig struct {
 
 // Run runs the suite. Every test gets a store of its own, empty, from open.
 func Run(t *testing.T, open func(t *testing.T) Rig) {
-	for _, group := range []map[string]func(*testing.T, Rig){claimTests, commitTests, publicTests, feedTests, indexTests, concurrencyTests} {
+	for _, group := range []map[string]func(*testing.T, Rig){claimTests, commitTests, publicTests, feedTests, seenTests, indexTests, concurrencyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) { test(t, open(t)) })
 		}

@@ -1,12 +1,12 @@
 -- Claims a room, then reads it.
 --
--- KEYS    1 fence, 2 participants, 3 states
+-- KEYS    1 fence, 2 participants, 3 states, 4 timeline
 -- ARGV    1 generation, 2 epoch, 3 incarnation
 -- returns {1} stale owner, {2} split, or
 --         {0, the record as field, value, …, type of participants, its value, type of states, its value}
 --
 -- The record is as it was before, without tombstones past their time, which go. A value is null unless its type is string.
--- A room without public keys keeps its record for another 24 h.
+-- A room without public keys keeps its record, and its timeline, for another 24 h.
 
 local fence, participants, states = KEYS[1], KEYS[2], KEYS[3]
 local gen, epoch, inc = ARGV[1], ARGV[2], ARGV[3]
@@ -41,6 +41,7 @@ local ptype, pvalue = read(participants)
 local stype, svalue = read(states)
 if ptype == 'none' and stype == 'none' then
   redis.call('EXPIRE', fence, RECORD_SECONDS)
+  redis.call('EXPIRE', KEYS[4], RECORD_SECONDS)
 else
   redis.call('PERSIST', fence)
 end

@@ -1,6 +1,6 @@
 -- Commits one room's write whole, or refuses it.
 --
--- KEYS    1 fence, 2 participants, 3 states, 4 feed
+-- KEYS    1 fence, 2 participants, 3 states, 4 feed, 5 timeline
 -- ARGV    1-3   the claim: generation, epoch, incarnation
 --         4-5   the leader's token: generation, index; 0 and 0 act for no leader
 --         6-7   the version it was computed from, and its own; when they are equal it only checks
@@ -13,12 +13,13 @@
 --         25    how many tombstones, then for each: sid, <joinedAt>:<polled>:<identity>
 --         then  how many sids whose tombstone goes, and those
 --         then  how many feed entries, then for each: n, type, identity, sid, data
+--         then  about the timeline: how many entries it may have, and those to add, oldest first
 -- returns {1} stale owner, {2} split, {3} conflict, {4} stale leader, or
 --         {0, Redis' time in seconds, 1 if the public keys were not what the record wrote, sids of dropped tombstones…}
 --
 -- Nothing can fail after the first write: under memory pressure Redis refuses a script's first write or none.
 
-local fence, participants, states, feed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local fence, participants, states, feed, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local expect, version, public = ARGV[6], ARGV[7], ARGV[8]
 
 local r = stored(fence)
@@ -40,6 +41,7 @@ if version == expect then return {0, now, altered} end
 
 -- Deletions come first: they make room where memory is short.
 local live = r[7] and r[7] ~= ''
+local lived = live
 if public == '2' then
   live = false
   redis.call('DEL', participants, states)
@@ -80,6 +82,7 @@ end
 
 at = exhume + tonumber(ARGV[exhume]) + 1
 local of = ARGV[at]
+local told = at + 5 * tonumber(of) + 1
 if of ~= '0' and ARGV[19] ~= '0' then
   local kind = redis.call('TYPE', feed).ok
   if kind ~= 'none' and kind ~= 'stream' then redis.call('DEL', feed) end
@@ -89,6 +92,22 @@ if of ~= '0' and ARGV[19] ~= '0' then
       'sid', ARGV[i + 3], 'cause', ARGV[23], 'time', ARGV[24], 'data', ARGV[i + 4])
   end
   redis.call('HSET', fence, 'appended', version)
+end
+
+if #ARGV > told then
+  -- Of another type it is not ours: pcall, since TYPE would cost every commit a command.
+  local length = redis.pcall('LPUSH', timeline, unpack(ARGV, told + 1))
+  if type(length) ~= 'number' then
+    redis.call('DEL', timeline)
+    length = redis.call('LPUSH', timeline, unpack(ARGV, told + 1))
+  end
+  local max = tonumber(ARGV[told])
+  if length >= max + max / 4 then redis.call('LTRIM', timeline, 0, max - 1) end -- seldom, for each costs as much as the push
+end
+if not live then
+  redis.call('EXPIRE', timeline, RECORD_SECONDS)
+elseif not lived then
+  redis.call('PERSIST', timeline)
 end
 
 if live then

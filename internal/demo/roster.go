@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -10,21 +10,24 @@ import (
 	"time"
 )
 
-// rosterReader reads what rollcall keeps in Redis, as an application would.
-type rosterReader interface {
+// Reader reads what rollcall keeps in Redis, as an application would.
+type Reader interface {
+	// Rooms lists rooms by name, so many after cursor, and says where to go on.
 	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
+	// States gives the values of both keys, by room.
 	States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error)
 }
 
-// roster prints each change of the rooms:participants:* keys as a line.
-type roster struct {
-	redis rosterReader
-	out   io.Writer
+// Roster prints each change of the rooms:participants:* keys as a line.
+type Roster struct {
+	Redis Reader
+	Out   io.Writer
+
 	known map[string][]string
 }
 
-// show looks until ctx ends.
-func (r *roster) show(ctx context.Context) {
+// Show looks until ctx ends.
+func (r *Roster) Show(ctx context.Context) {
 	r.known = map[string][]string{}
 	for pause(ctx, 200*time.Millisecond) {
 		now, err := r.read(ctx)
@@ -35,12 +38,12 @@ func (r *roster) show(ctx context.Context) {
 	}
 }
 
-func (r *roster) read(ctx context.Context) (map[string][]string, error) {
-	names, _, err := r.redis.Rooms(ctx, "", 1000, "")
+func (r *Roster) read(ctx context.Context) (map[string][]string, error) {
+	names, _, err := r.Redis.Rooms(ctx, "", 1000, "")
 	if err != nil {
 		return nil, err
 	}
-	present, _, err := r.redis.States(ctx, names)
+	present, _, err := r.Redis.States(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +57,7 @@ func (r *roster) read(ctx context.Context) (map[string][]string, error) {
 	return now, nil
 }
 
-func (r *roster) compare(now map[string][]string) {
+func (r *Roster) compare(now map[string][]string) {
 	rooms := map[string]bool{}
 	for room := range r.known {
 		rooms[room] = true
@@ -77,8 +80,8 @@ func (r *roster) compare(now map[string][]string) {
 	r.known = now
 }
 
-func (r *roster) line(room, what string) {
-	fmt.Fprintf(r.out, "%s  %-14s %s\n", time.Now().Format("15:04:05.0"), room, what)
+func (r *Roster) line(room, what string) {
+	fmt.Fprintf(r.Out, "%s  %-14s %s\n", time.Now().Format("15:04:05.0"), room, what)
 }
 
 func changes(was, is []string) string {

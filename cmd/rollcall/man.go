@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// manCommand writes a page for each command. The pages bear no date, so that those of one version are the same.
+func (a *app) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man DIR",
+		Short: "Write the manual pages into a directory",
+		Long: `Write a manual page for each command into a directory, such as
+/usr/local/share/man/man1.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return fmt.Errorf("give the one directory, such as /usr/local/share/man/man1")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return fmt.Errorf("make the directory: %w", err)
+			}
+			epoch := time.Unix(0, 0).UTC()
+			header := &doc.GenManHeader{Section: "1", Source: "rollcall", Manual: "rollcall", Date: &epoch}
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			if err := doc.GenManTree(root, header, args[0]); err != nil {
+				return fmt.Errorf("write the manual pages: %w", err)
+			}
+			_, err := fmt.Fprintf(a.stdout, "The manual pages are in %s: man -l %s/rollcall.1\n", args[0], args[0])
+			return err
+		},
+	}
+}

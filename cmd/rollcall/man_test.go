@@ -1,0 +1,25 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestManPages(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "man1")
+	if o := command(t, deps{}, nil, "man", dir); o.code != exitDone {
+		t.Fatalf("exit %d: %s", o.code, o.errOut)
+	}
+	for page, want := range map[string]string{"rollcall.1": "Calls the roll", "rollcall-serve.1": "bootstrap-expect", "rollcall-cluster-remove.1": "for good"} {
+		text, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil || !bytes.Contains(text, []byte(want)) {
+			t.Errorf("%s: %v, and %q in it: %v", page, err, want, bytes.Contains(text, []byte(want)))
+		}
+	}
+	if o := command(t, deps{}, nil, "man"); o.code != exitUsage {
+		t.Errorf("without a directory: exit %d", o.code)
+	}
+}

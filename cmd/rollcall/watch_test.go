@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// stop ends a command once a line has been printed.
+type stop struct {
+	mu   sync.Mutex
+	out  bytes.Buffer
+	line string
+	end  context.CancelFunc
+}
+
+func (s *stop) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out.Write(p); strings.Contains(s.out.String(), s.line) {
+		s.end()
+	}
+	return len(p), nil
+}
+
+const stream = `event: leader
+data: {"leader":"n1","term":3,"epoch":12}
+
+event: members
+data: {"epoch":12,"members":["n1","n2"]}
+
+event: service
+data: {"running":true}
+
+id: 1-0
+event: change
+data: {"room":"a\nb","type":"participant_joined","identity":"ada","sid":"PA_1","cause":"webhook","version":2,"time":1795399866530,"data":null}
+
+id: 2-0
+event: change
+data: {"room":"r","type":"room_finished","identity":"","sid":"RM_1","cause":"sync","version":3,"time":1795399867530,"data":null}
+
+event: sync
+data: {"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":9,"errors":0,"cleaned":1},"changed":1}
+
+event: sync
+data: {"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":9,"errors":0,"cleaned":0},"changed":0}
+
+event: service
+data: {"running":false}
+
+`
+
+func watching(t *testing.T, until string, args ...string) string {
+	t.Helper()
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/events" {
+			fmt.Fprint(w, `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z"}`)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, stream)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	defer node.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &stop{line: until, end: cancel}
+	var errs bytes.Buffer
+	err := runWith(ctx, deps{}, append([]string{"watch", "--addr", node.URL}, args...), nil, out, &errs)
+	if code := report(&errs, err); code != exitDone || errs.Len() > 0 {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
+	return out.out.String()
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	want := `-- leader n1, term 3
+-- members n1, n2
+02:11:06.530  joined    "a\nb"  ada
+02:11:07.530  finished  r  (by sync)
+-- sync: 9 rooms examined, 1 changed, 1 removed, no errors
+-- the sync service is stopped
+`
+	if got := watching(t, "stopped"); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	got := watching(t, `"running":false`, "--json")
+	if lines := strings.Split(strings.TrimSpace(got), "\n"); len(lines) != 8 || !strings.Contains(lines[3], `"id":"1-0"`) {
+		t.Errorf("as JSON:\n%s", got)
+	}
+}
+
+func TestWatchSaysWhatIsWrongAtOnce(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	err := runWith(t.Context(), deps{}, []string{"watch", "--addr", "127.0.0.1:1"}, nil, &out, &errs)
+	if code := report(&errs, err); code != exitFailed || !strings.Contains(errs.String(), "nothing listens") {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
+}

@@ -1,0 +1,283 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// Live tells what happens, as it happens.
+type Live interface {
+	// Standing is the cluster as this node knows it, without asking another. Error: ErrUnavailable.
+	Standing() (Standing, error)
+	// Last is the id of the last change, whichever room's.
+	Last(ctx context.Context) (id string, err error)
+	// Follow gives take all changes after that id, in order, until ctx ends or it fails.
+	Follow(ctx context.Context, after string, take func([]Change)) error
+	// Since gives up to limit changes after that id, oldest first, and whether there are more. An id that it never gave
+	// gives none.
+	Since(ctx context.Context, id string, limit int) (changes []Change, more bool, err error)
+}
+
+// Standing is what of the cluster goes over /api/events.
+type Standing struct {
+	Leader                string // empty: none
+	Term, Epoch           uint64
+	Members               []string // the view's
+	Running               bool     // the service switch
+	LastSync, LastCleanup *Report
+}
+
+// Change is one change of the feed. IDs of one node's rise: they are two numbers, and so ordered.
+type Change struct {
+	ID       string               `json:"-"`
+	Room     string               `json:"room"`
+	Type     reconcile.ChangeType `json:"type"`
+	Identity string               `json:"identity"`
+	SID      string               `json:"sid"`
+	Cause    reconcile.Cause      `json:"cause"`
+	Version  uint64               `json:"version"`
+	Time     int64                `json:"time"` // Unix ms
+	Data     json.RawMessage      `json:"data"`
+}
+
+const (
+	// watcherFrames is how many events may wait for one watcher; who is further behind is cut off and connects again.
+	watcherFrames = 256
+	// standingEvery is how often the cluster's standing is looked at. That asks nobody.
+	standingEvery = 200 * time.Millisecond
+	// followRest is how long the reader rests after Redis has failed it.
+	followRest = time.Second
+)
+
+// frame is one event, encoded once for all who get it.
+type frame struct {
+	id   string // of a change
+	room string // whose change it is
+	text []byte
+}
+
+// watcher is one who watches.
+type watcher struct {
+	room   string // whose changes alone it gets; "" for everything
+	frames chan frame
+	cut    chan struct{} // closed when the hub lets go of it
+	why    string        // set before
+}
+
+// hub fans out what happens to all watchers. One goroutine follows the changes and one looks at the cluster, while anybody
+// watches; whoever does not keep up is cut off, and nobody waits for anybody.
+type hub struct {
+	live Live
+	log  *slog.Logger
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+	closed   bool
+	end      context.CancelFunc // of the readers; nil while nobody watches
+	readers  sync.WaitGroup
+}
+
+func newHub(live Live, log *slog.Logger) *hub {
+	return &hub{live: live, log: log, watchers: map[*watcher]struct{}{}}
+}
+
+// join adds a watcher: all changes after this call reach it. Errors: ErrUnavailable while stopping, or the port's.
+func (h *hub) join(ctx context.Context, room string) (*watcher, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, fmt.Errorf("shutting down: %w", ErrUnavailable)
+	}
+	if h.end == nil {
+		if err := h.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	w := &watcher{room: room, frames: make(chan frame, watcherFrames), cut: make(chan struct{})}
+	h.watchers[w] = struct{}{}
+	return w, nil
+}
+
+// start begins to read. Where is settled before anybody is told that he watches, or what happens meanwhile would be lost.
+func (h *hub) start(ctx context.Context) error {
+	last, err := h.live.Last(ctx)
+	if err != nil {
+		return err
+	}
+	standing, err := h.live.Standing()
+	if err != nil {
+		return err
+	}
+	life, end := context.WithCancel(context.Background())
+	h.end = end
+	h.readers.Go(func() { h.follow(life, last) })
+	h.readers.Go(func() { h.look(life, standing) })
+	return nil
+}
+
+// leave takes a watcher out, and ends the readers with the last one.
+func (h *hub) leave(w *watcher) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.watchers, w)
+	if len(h.watchers) == 0 && h.end != nil {
+		h.end()
+		h.end = nil
+	}
+}
+
+// follow passes changes on. After a failure it goes on where it was.
+func (h *hub) follow(ctx context.Context, last string) {
+	for ctx.Err() == nil {
+		err := h.live.Follow(ctx, last, func(changes []Change) {
+			for _, c := range changes {
+				last = c.ID
+				h.pass(ctx, frameOf(c))
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		h.log.Debug("the changes cannot be followed; it is tried again", "err", err)
+		select {
+		case <-time.After(followRest):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// look passes on how the cluster's standing changes.
+func (h *hub) look(ctx context.Context, was Standing) {
+	tick := time.NewTicker(standingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now, err := h.live.Standing()
+		if err != nil {
+			continue
+		}
+		for _, f := range now.since(was) {
+			h.pass(ctx, f)
+		}
+		was = now
+	}
+}
+
+// pass gives a frame to all whom it concerns. A reader that was told to end passes nothing on: others may watch by now, with
+// readers of their own.
+func (h *hub) pass(ctx context.Context, f frame) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	for w := range h.watchers {
+		if w.room != "" && (f.id == "" || w.room != f.room) {
+			continue
+		}
+		select {
+		case w.frames <- f:
+		default:
+			h.cutOff(w, "too slow: connect again")
+		}
+	}
+}
+
+func (h *hub) cutOff(w *watcher, why string) {
+	delete(h.watchers, w)
+	w.why = why
+	close(w.cut)
+}
+
+// close cuts everybody off and lets nobody in.
+func (h *hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for w := range h.watchers {
+		h.cutOff(w, "this node stops: connect to another")
+	}
+	if h.end != nil {
+		h.end()
+		h.end = nil
+	}
+}
+
+func frameOf(c Change) frame {
+	if len(c.Data) == 0 {
+		c.Data = json.RawMessage("null")
+	}
+	return frame{id: c.ID, room: c.Room, text: eventText(c.ID, "change", c)}
+}
+
+// eventText is an event as the stream carries it. What encode gives is one line.
+func eventText(id, name string, data any) []byte {
+	body, err := encode(data)
+	if err != nil {
+		return nil // data of others that is no JSON: ports give none
+	}
+	var b bytes.Buffer
+	if id != "" {
+		fmt.Fprintf(&b, "id: %s\n", id)
+	}
+	fmt.Fprintf(&b, "event: %s\ndata: %s\n\n", name, bytes.TrimSpace(body))
+	return b.Bytes()
+}
+
+type leaderEvent struct {
+	Leader string `json:"leader"`
+	Term   uint64 `json:"term"`
+	Epoch  uint64 `json:"epoch"`
+}
+
+type membersEvent struct {
+	Epoch   uint64   `json:"epoch"`
+	Members []string `json:"members"`
+}
+
+type serviceEvent struct {
+	Running bool `json:"running"`
+}
+
+func (s Standing) leader() frame {
+	return frame{text: eventText("", "leader", leaderEvent{s.Leader, s.Term, s.Epoch})}
+}
+
+func (s Standing) members() frame {
+	return frame{text: eventText("", "members", membersEvent{s.Epoch, append([]string{}, s.Members...)})}
+}
+
+func (s Standing) service() frame {
+	return frame{text: eventText("", "service", serviceEvent{s.Running})}
+}
+
+// since are the events that lead from was to s.
+func (s Standing) since(was Standing) (events []frame) {
+	if s.Leader != was.Leader || s.Term != was.Term {
+		events = append(events, s.leader())
+	}
+	if s.Epoch != was.Epoch || !reflect.DeepEqual(s.Members, was.Members) {
+		events = append(events, s.members())
+	}
+	if s.Running != was.Running {
+		events = append(events, s.service())
+	}
+	for name, r := range map[string][2]*Report{"sync": {was.LastSync, s.LastSync}, "cleanup": {was.LastCleanup, s.LastCleanup}} {
+		if r[1] != nil && (r[0] == nil || !r[0].StartedAt.Equal(r[1].StartedAt)) {
+			events = append(events, frame{text: eventText("", name, tellReport(r[1]))})
+		}
+	}
+	return events
+}

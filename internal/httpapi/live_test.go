@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// wire is a fake of the changes and of the cluster's standing.
+type wire struct {
+	mu        sync.Mutex
+	changes   []Change
+	news      chan struct{} // closed at the next change
+	standing  Standing
+	fail      error // of Last and Since
+	broken    error // of Follow, once
+	followers int
+}
+
+// emit makes a change of a room.
+func (w *wire) emit(room string, data string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.changes) + 1
+	w.changes = append(w.changes, Change{ID: fmt.Sprintf("%d-%d", 1000+n/3, n%3), Room: room, Type: reconcile.ParticipantJoined, Identity: "ada",
+		SID: "PA_x", Cause: reconcile.ByWebhook, Version: uint64(n), Time: 1795399866530, Data: []byte(data)})
+	if w.news != nil {
+		close(w.news)
+		w.news = nil
+	}
+}
+
+func (w *wire) set(change func(*Standing)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.standing)
+}
+
+// tear ends the stream that is followed.
+func (w *wire) tear(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = err
+	if w.news != nil {
+		close(w.news)
+		w.news = nil
+	}
+}
+
+func (w *wire) following() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.followers
+}
+
+// after gives the changes after an id and, where there are none, what tells of the next.
+func (w *wire) after(id string) ([]Change, <-chan struct{}, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.broken; err != nil {
+		w.broken = nil
+		return nil, nil, err
+	}
+	at := slices.IndexFunc(w.changes, func(c Change) bool { return c.ID == id }) + 1
+	if w.news == nil {
+		w.news = make(chan struct{})
+	}
+	return slices.Clone(w.changes[at:]), w.news, nil
+}
+
+func (n *node) ports() Ports {
+	return Ports{Verifier: n, Deliverer: n, Admin: n, Cluster: n, Reader: n, Tokens: n, Health: n, History: n, LiveKit: n, Meter: n, Live: n}
+}
+
+func (n *node) Timeline(_ context.Context, _ string, limit int) ([]reconcile.TimelineEntry, error) {
+	return n.timeline[:min(limit, len(n.timeline))], n.readErr
+}
+
+func (n *node) Drift(context.Context) ([]reconcile.DriftEntry, error) { return n.drift, n.readErr }
+
+func (n *node) Look(context.Context, string) (reconcile.Look, error) {
+	if n.looking != nil {
+		n.looking()
+	}
+	return n.look, n.readErr
+}
+
+func (n *node) Stats() Stats { return n.stats }
+
+func (n *node) Standing() (Standing, error) {
+	n.wire.mu.Lock()
+	defer n.wire.mu.Unlock()
+	return n.wire.standing, nil
+}
+
+func (n *node) Last(context.Context) (string, error) {
+	n.wire.mu.Lock()
+	defer n.wire.mu.Unlock()
+	if len(n.wire.changes) == 0 {
+		return "0-0", n.wire.fail
+	}
+	return n.wire.changes[len(n.wire.changes)-1].ID, n.wire.fail
+}
+
+func (n *node) Follow(ctx context.Context, after string, take func([]Change)) error {
+	n.wire.mu.Lock()
+	n.wire.followers++
+	n.wire.mu.Unlock()
+	defer func() {
+		n.wire.mu.Lock()
+		n.wire.followers--
+		n.wire.mu.Unlock()
+	}()
+	for {
+		changes, news, err := n.wire.after(after)
+		if err != nil {
+			return err
+		}
+		if len(changes) > 0 {
+			take(changes)
+			after = changes[len(changes)-1].ID
+			continue
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (n *node) Since(_ context.Context, id string, limit int) ([]Change, bool, error) {
+	n.wire.mu.Lock()
+	defer n.wire.mu.Unlock()
+	at := slices.IndexFunc(n.wire.changes, func(c Change) bool { return c.ID == id })
+	if at < 0 {
+		return nil, false, n.wire.fail
+	}
+	rest := n.wire.changes[at+1:]
+	return rest[:min(limit, len(rest))], len(rest) > limit, n.wire.fail
+}

@@ -1,0 +1,26 @@
+package httpapi
+
+import (
+	_ "embed"
+	"net/http"
+	"strconv"
+)
+
+// description is the API in OpenAPI 3.1. A test holds it against the routes and their answers.
+//
+//go:embed openapi.yaml
+var description string
+
+// openAPI answers GET /openapi.yaml.
+func (a *api) openAPI(c *call) (any, error) {
+	h := c.w.Header()
+	h.Set("Content-Type", "application/yaml; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(description)))
+	c.writeWithin(a.limits.Write)
+	c.w.WriteHeader(http.StatusOK)
+	if c.r.Method != http.MethodHead {
+		// Whoever asked is gone if this fails: there is nobody to tell.
+		_, _ = c.w.Write([]byte(description))
+	}
+	return nil, nil
+}

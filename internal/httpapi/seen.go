@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// History is what was changed and repaired.
+type History interface {
+	// Timeline gives a room's last changes, at most limit, newest first.
+	Timeline(ctx context.Context, room string, limit int) ([]reconcile.TimelineEntry, error)
+	// Drift gives the cluster's last repairs, newest first.
+	Drift(ctx context.Context) ([]reconcile.DriftEntry, error)
+}
+
+// LiveKit looks at LiveKit itself.
+type LiveKit interface {
+	// Look is what LiveKit has of a room now; only Listed, Participants and Waiting are set. It is within the budget of
+	// requests to LiveKit. An error is no look.
+	Look(ctx context.Context, room string) (reconcile.Look, error)
+}
+
+// Meter keeps this node's figures of the last half hour.
+type Meter interface {
+	Stats() Stats
+}
+
+// Stats are counts of one node in points of equal length, oldest first; the point at hand is not among them.
+type Stats struct {
+	Node     string  `json:"node"`
+	Interval int64   `json:"intervalMs"`
+	Points   []Point `json:"points"`
+}
+
+// Point counts what happened from Time on, for one interval.
+type Point struct {
+	Time     int64 `json:"time"`     // Unix ms
+	Webhooks int   `json:"webhooks"` // answered with 200 here
+	Changes  int   `json:"changes"`  // differences that readers of the keys saw, of rooms owned here
+	Drift    int   `json:"drift"`    // repairs of rooms owned here
+	// Converge is the median time from a change of the truth to its commit, where LiveKit tells it to the millisecond; 0
+	// for none.
+	Converge int64 `json:"convergeMs"`
+}
+
+type timelineAnswer struct {
+	Room    string                    `json:"room"`
+	Entries []reconcile.TimelineEntry `json:"entries"`
+}
+
+// showTimeline answers GET /api/rooms/{room}/timeline. A room that never was has an empty one.
+func (a *api) showTimeline(c *call) (any, error) {
+	limit, err := c.limit(defaultRooms)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
+	defer cancel()
+	entries, err := a.ports.History.Timeline(ctx, c.room, limit)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return timelineAnswer{c.room, append([]reconcile.TimelineEntry{}, entries...)}, nil
+}
+
+type driftAnswer struct {
+	Totals  map[reconcile.Reason]int `json:"totals"`
+	Entries []reconcile.DriftEntry   `json:"entries"`
+}
+
+// showDrift answers GET /api/drift?room&reason&limit. The totals are of all that is kept, whatever is asked for.
+func (a *api) showDrift(c *call) (any, error) {
+	limit, err := c.limit(defaultRooms)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
+	defer cancel()
+	all, err := a.ports.History.Drift(ctx)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	room, reason := c.query.Get("room"), reconcile.Reason(c.query.Get("reason"))
+	answer := driftAnswer{map[reconcile.Reason]int{}, []reconcile.DriftEntry{}}
+	for _, e := range all {
+		answer.Totals[e.Reason]++
+		if len(answer.Entries) < limit && (room == "" || e.Room == room) && (reason == "" || e.Reason == reason) {
+			answer.Entries = append(answer.Entries, e)
+		}
+	}
+	return answer, nil
+}
+
+// liveKitAnswer is a room as LiveKit has it. CreatedAt is Unix ms; what the list of rooms does not tell is empty.
+type liveKitAnswer struct {
+	Room            string            `json:"room"`
+	Listed          bool              `json:"listed"`
+	SID             string            `json:"sid"`
+	CreatedAt       int64             `json:"createdAt"`
+	MaxParticipants uint32            `json:"maxParticipants"`
+	Metadata        string            `json:"metadata"`
+	Participants    []json.RawMessage `json:"participants"`
+	Waiting         int               `json:"waiting"`
+}
+
+// showLiveKit answers GET /api/rooms/{room}/livekit. Few may look at a time: the budget is the syncs'.
+func (a *api) showLiveKit(c *call) (any, error) {
+	if !a.looks.take() {
+		return nil, ErrBusy
+	}
+	defer a.looks.leave()
+	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
+	defer cancel()
+	look, err := a.ports.LiveKit.Look(ctx, c.room)
+	if err != nil {
+		return nil, &problem{status: http.StatusServiceUnavailable, retry: soon, text: "LiveKit does not answer now; try again shortly", cause: err}
+	}
+	answer := liveKitAnswer{Room: c.room, Waiting: look.Waiting, Participants: []json.RawMessage{}}
+	if l := look.Listed; l != nil {
+		answer.Listed, answer.SID, answer.CreatedAt, answer.MaxParticipants, answer.Metadata = true, l.SID, l.CreatedMs, l.MaxParticipants, l.Metadata
+	}
+	slices.SortFunc(look.Participants, func(a, b reconcile.Participant) int {
+		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), strings.Compare(a.Identity, b.Identity), strings.Compare(a.SID, b.SID))
+	})
+	for _, p := range look.Participants {
+		answer.Participants = append(answer.Participants, reconcile.NewMember(p).JSON())
+	}
+	return answer, nil
+}
+
+// stats answers GET /api/stats.
+func (a *api) stats(*call) (any, error) {
+	s := a.ports.Meter.Stats()
+	if s.Points == nil {
+		s.Points = []Point{}
+	}
+	return s, nil
+}

@@ -1,0 +1,25 @@
+// A change in words.
+
+import { h } from "./dom.js";
+import { plain, safe } from "./text.js";
+
+const words = {
+  participant_joined: ["joined", "in"], participant_left: ["left", "out"], participant_updated: ["changed", "same"],
+  room_started: ["began", "in"], room_finished: ["ended", "out"], room_updated: ["changed", "same"], room_snapshot: ["written whole", "same"],
+};
+
+/** sentence tells who did what; where names the room as a node, for lists of many rooms. */
+export function sentence(change, where = null) {
+  const [verb, way] = words[change.type] ?? [plain(change.type), "same"];
+  const sign = h("span", { class: "sign", "data-way": way, "aria-hidden": "true" }, { in: "+", out: "−", same: "~" }[way]);
+  if (!change.type.startsWith("participant_")) return h("span", { class: "sentence" }, sign, where ?? "Room", ` ${verb}`);
+  const place = where ? [{ in: " ", out: " ", same: " in " }[way], where] : [];
+  return h("span", { class: "sentence" }, sign, safe(change.identity), ` ${verb}`, place);
+}
+
+/** causeTag says why the change was made; what a sync had to repair stands out. */
+export function causeTag(change) {
+  const cause = change.cause || "unknown";
+  const text = change.reason ? `${plain(cause)}: ${plain(change.reason)}` : plain(cause);
+  return h("span", { class: "tag", "data-level": cause === "webhook" ? "" : "warn" }, text);
+}

@@ -1,0 +1,53 @@
+// A panel: a titled region that says for itself when it is empty, loading, old or not to be had.
+
+import { h, setText, show, uniqueId } from "./dom.js";
+import { span } from "./format.js";
+import { isStale } from "./health.js";
+import { plain } from "./text.js";
+
+/** createPanel gives { element, body, aside, note(text) }; aside is for what stands right of the title. */
+export function createPanel(title, className = "") {
+  const id = uniqueId("panel");
+  const age = h("span", { class: "age" });
+  const aside = h("div", { class: "panel-aside" }, age);
+  const message = h("p", { class: "note" });
+  const body = h("div", { class: "panel-body" });
+  const element = h("section", { class: `panel ${className}`, "aria-labelledby": id },
+    h("div", { class: "panel-head" }, h("h2", { id }, title), aside), message, body);
+  show(age, false);
+  show(message, false);
+  return {
+    element, body, aside,
+    note(text) {
+      setText(message, text);
+      show(message, text !== "");
+    },
+    age(text) {
+      setText(age, text);
+      show(age, text !== "");
+    },
+  };
+}
+
+/** whyNot says, for people, why something could not be read. */
+export function whyNot(error) {
+  if (error.status === 401) return "Not shown: a token is needed.";
+  if (error.status === 403) return "Not shown: this token does not allow it.";
+  if (error.status === 404) return "This node does not offer it.";
+  return `${plain(error.message)}.`;
+}
+
+/** follow shows a resource in a panel: its body once there is something, its state until then and when it is old. */
+export function follow(app, key, panel, draw) {
+  const { body, element } = panel;
+  app.store.on([key, "second"], (state) => {
+    const resource = state[key];
+    const known = resource.data !== null;
+    const stale = isStale(resource);
+    show(body, known);
+    element.dataset.state = known ? (stale ? "stale" : "ready") : resource.error ? "error" : "loading";
+    panel.note(known ? "" : resource.error ? whyNot(resource.error) : "Loading…");
+    panel.age(stale ? `${span(Date.now() - resource.at)} old` : "");
+  });
+  app.store.on([key], (state) => { if (state[key].data !== null) draw(state[key].data, state); });
+}

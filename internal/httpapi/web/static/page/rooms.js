@@ -1,0 +1,105 @@
+// The list of rooms: read page by page once somebody wants it, kept up to date by changes, read again now and then,
+// because only the node knows which kinds of participants count.
+
+const pageSize = 1000;
+const enough = 20_000; // rooms; beyond that the list goes on when asked to
+const rereadAfter = 120_000;
+
+// The default of --count-kinds. Where it is set otherwise, a count may be off until the list is read again.
+const counted = new Set(["STANDARD", "SIP"]);
+
+const counts = (participant) => Boolean(participant) && !participant.hidden && counted.has(participant.kind ?? "STANDARD");
+
+function applyTo(rows, change) {
+  const row = rows.get(change.room);
+  // What the list already held when it was read.
+  if (row && change.time <= row.readUntil) return;
+  const data = change.data ?? null;
+  if (change.type === "room_finished" || (change.type === "room_snapshot" && !data)) {
+    rows.delete(change.room);
+    return;
+  }
+  const next = row ?? { roomName: change.room, participantCount: 0, createdAt: data?.createdAt ?? change.time, readUntil: 0 };
+  next.lastUpdated = change.time;
+  if (change.type === "participant_joined" && counts(data)) next.participantCount += 1;
+  if (change.type === "participant_left" && counts(data)) next.participantCount = Math.max(0, next.participantCount - 1);
+  if (change.type === "room_started") next.participantCount = 0;
+  if (change.type === "room_snapshot") next.participantCount = (data.participants ?? []).filter(counts).length;
+  if (data?.createdAt && change.type.startsWith("room_")) next.createdAt = data.createdAt;
+  rows.set(change.room, next);
+}
+
+/** createRooms keeps the slice "rooms": { rows, at, error, loading, complete, search }. */
+export function createRooms(store, session) {
+  let generation = 0;
+  const empty = () => ({ rows: new Map(), at: 0, error: null, loading: false, complete: false, search: "", limit: enough });
+  store.set("rooms", empty());
+
+  async function fetchPages(of, model, into) {
+    let cursor = "";
+    do {
+      const query = new URLSearchParams({ limit: pageSize });
+      if (cursor) query.set("cursor", cursor);
+      if (model.search) query.set("search", model.search);
+      const page = await session.client.read(`/api/rooms?${query}`);
+      if (of !== generation) return false;
+      for (const row of page.rooms) into.set(row.roomName, { ...row, readUntil: row.lastUpdated });
+      cursor = page.nextCursor ?? "";
+      store.touch("rooms");
+    } while (cursor && into.size < model.limit);
+    return !cursor;
+  }
+
+  async function load(search, limit) {
+    const of = (generation += 1);
+    const model = { ...store.state.rooms, search, limit, loading: true, error: null };
+    // Another search begins with an empty list; the same one is replaced when it is whole, so that nothing flickers.
+    const fresh = new Map();
+    const missed = [];
+    if (model.search !== store.state.rooms.search || !model.rows.size) model.rows = fresh;
+    // A list that is shown while it grows takes changes at once; one that grows unseen takes them when it is whole.
+    model.pending = model.rows === fresh ? null : missed;
+    store.set("rooms", model);
+    try {
+      const complete = await fetchPages(of, model, fresh);
+      if (of !== generation) return;
+      for (const change of missed) applyTo(fresh, change);
+      store.set("rooms", { ...model, rows: fresh, at: Date.now(), loading: false, complete, pending: null });
+    } catch (error) {
+      if (of === generation) store.set("rooms", { ...model, error, loading: false, pending: null });
+    }
+  }
+
+  return {
+    /** want loads the list unless it is there and young. */
+    want() {
+      const model = store.state.rooms;
+      if (!model.loading && Date.now() - model.at > rereadAfter && !(model.error && Date.now() - (model.failedAt ?? 0) < 5000)) {
+        model.failedAt = Date.now();
+        load(model.search, model.limit);
+      }
+    },
+    reload() {
+      if (store.state.rooms.at) load(store.state.rooms.search, store.state.rooms.limit);
+    },
+    /** searchNode has the node look, for a list that is too long to hold. */
+    searchNode(search) {
+      if (search !== store.state.rooms.search) load(search, enough);
+    },
+    more() {
+      load(store.state.rooms.search, store.state.rooms.limit + enough);
+    },
+    apply(change) {
+      const model = store.state.rooms;
+      if (!model.at && !model.loading) return;
+      if (model.search && !change.room.toLowerCase().includes(model.search.toLowerCase())) return;
+      model.pending?.push(change);
+      applyTo(model.rows, change);
+      store.touch("rooms");
+    },
+    forget() {
+      generation += 1;
+      store.set("rooms", empty());
+    },
+  };
+}

@@ -1,0 +1,70 @@
+// The live connection: opened, watched, and opened again. It never gives up while it is wanted, and says how it stands.
+
+import { follow } from "./sse.js";
+
+const slowest = 15_000;
+
+// Which refusals no repetition mends; a new token, or another node version, does.
+function isFinal(error) {
+  return error.status === 401 || error.status === 403 || error.status === 404 || error.status === 405;
+}
+
+/**
+ * createStream calls heard(event) for each event and told({ state, error, retryAt, resumed }) for each turn. States:
+ * connecting, live, waiting (for retryAt), refused.
+ */
+export function createStream(session, heard, told) {
+  let stopper = null;
+  let wake = () => {};
+
+  async function run(path, signal) {
+    let lastId;
+    let failures = 0;
+    while (!signal.aborted) {
+      told({ state: "connecting", failures });
+      let error = null;
+      try {
+        await follow(session.client, path, {
+          lastId, signal,
+          opened: () => {
+            told({ state: "live", resumed: Boolean(lastId) });
+            failures = 0;
+          },
+          take: (event) => {
+            lastId = event.id ?? lastId;
+            heard(event);
+          },
+        });
+      } catch (cause) {
+        error = cause;
+      }
+      if (signal.aborted) return;
+      if (error && isFinal(error)) {
+        told({ state: "refused", error });
+        return;
+      }
+      failures += 1;
+      const pause = Math.max((error?.retryAfter ?? 0) * 1000, Math.min(slowest, 500 * 2 ** failures)) * (0.8 + Math.random() * 0.4);
+      told({ state: "waiting", error, failures, retryAt: Date.now() + pause });
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        wake = () => { clearTimeout(timer); resolve(); };
+        signal.addEventListener("abort", wake, { once: true });
+      });
+    }
+  }
+
+  return {
+    start(path) {
+      stopper?.abort();
+      stopper = new AbortController();
+      run(path, stopper.signal);
+    },
+    stop() {
+      stopper?.abort();
+      stopper = null;
+    },
+    /** hurry ends a pause. */
+    hurry: () => wake(),
+  };
+}

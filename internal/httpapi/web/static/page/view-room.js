@@ -1,0 +1,103 @@
+// One room: who is in it, what LiveKit says at this moment, and how it came about.
+
+import { compare } from "./compare.js";
+import { setWhen, when } from "./clock.js";
+import { h, setText, show } from "./dom.js";
+import { plural } from "./format.js";
+import * as icons from "./icons.js";
+import { createPanel, whyNot } from "./panel.js";
+import { createResource } from "./resource.js";
+import { createRoster } from "./roster.js";
+import { plain, safe } from "./text.js";
+import { createTimeline } from "./timeline.js";
+
+const rereadAfter = 15_000;
+
+function facts() {
+  const sid = h("code", {});
+  const created = when(NaN);
+  const updated = when(NaN);
+  const rest = h("span", {});
+  const element = h("p", { class: "room-facts" }, h("span", {}, "began ", created), h("span", {}, "changed ", updated), rest, sid);
+  return {
+    element,
+    draw(state) {
+      setText(sid, plain(state.sid || "no sid yet"));
+      setWhen(created, state.createdAt);
+      setWhen(updated, state.lastUpdated);
+      setText(rest, `version ${state.version}${state.maxParticipants ? `, at most ${state.maxParticipants}` : ""}`);
+    },
+  };
+}
+
+export function createRoomView(app) {
+  let name = null;
+  const query = () => `name=${encodeURIComponent(String(name).toWellFormed())}`;
+  const read = (path) => () => app.session.client.read(path());
+  const state = createResource(app.store, "room", read(() => `/api/rooms?${query()}`));
+  const timeline = createResource(app.store, "timeline", read(() => `/api/rooms/timeline?${query()}&limit=100`));
+  const livekit = createResource(app.store, "livekit", read(() => `/api/rooms/livekit?${query()}`));
+
+  const title = h("h1", { tabindex: "-1" });
+  const people = h("span", { class: "tag" });
+  const about = facts();
+  const note = h("p", { class: "note", role: "status" });
+  const roster = createRoster(() => livekit.refresh());
+  const history = createTimeline();
+  const metadata = createPanel("Metadata", "metadata");
+  const raw = h("pre", { class: "raw", tabindex: "0", role: "region", "aria-label": "The room's metadata" });
+  metadata.body.append(raw);
+  const element = h("div", { class: "view room" },
+    h("a", { class: "back", href: "#/rooms" }, icons.back(), "All rooms"),
+    h("div", { class: "view-head" }, h("div", { class: "room-title" }, title, people)), about.element, note,
+    roster.element, metadata.element, history.element);
+
+  app.store.on(["room", "livekit"], ({ room, livekit: look }) => {
+    if (name === null) return;
+    const gone = room.error?.status === 404;
+    const data = gone ? null : room.data;
+    show(about.element, Boolean(data));
+    show(people, Boolean(data));
+    setText(note, gone ? "This room is not live now. Its timeline, below, may still tell what happened."
+      : room.error ? whyNot(room.error) : data ? "" : "Loading…");
+    show(note, note.textContent !== "");
+    if (data) {
+      about.draw(data);
+      setText(people, plural((data.participants ?? []).length, "participant"));
+    }
+    setText(raw, plain(data?.metadata ?? ""));
+    show(metadata.element, Boolean(data?.metadata));
+    roster.draw(compare(data, look.data, look.error), { room, look });
+  });
+  app.store.on(["timeline"], ({ timeline: line }) => history.draw(line));
+  let seen = 0;
+  let lastRead = 0;
+  app.store.on(["reconnected"], ({ route }) => { if (route?.view === "room") reread(); });
+  function reread() {
+    lastRead = Date.now();
+    state.refresh();
+    timeline.refresh();
+  }
+  app.store.on(["lastChange"], ({ changes, route }) => {
+    const mine = (changes ?? []).find((change) => change.room === name && change.seen > seen);
+    seen = changes?.[0]?.seen ?? seen;
+    if (route?.view === "room" && mine) reread();
+  });
+  app.store.on(["second"], ({ route, conn }) => {
+    if (route?.view !== "room") return;
+    app.live.narrow(name);
+    if (!document.hidden && Date.now() - lastRead > (conn.state === "live" ? rereadAfter : rereadAfter / 3)) reread();
+  });
+  return {
+    element,
+    enter({ room }) {
+      if (name !== room) {
+        for (const resource of [state, timeline, livekit]) resource.forget();
+        name = room;
+        title.replaceChildren(safe(room));
+      }
+      reread();
+      livekit.refresh();
+    },
+  };
+}

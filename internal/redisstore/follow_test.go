@@ -1,0 +1,228 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/redistest"
+)
+
+// follower gathers what Follow gives.
+type follower struct {
+	mu   sync.Mutex
+	seen []redisstore.Change
+}
+
+func (f *follower) take(changes []redisstore.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen = append(f.seen, changes...)
+}
+
+func (f *follower) rooms() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var rooms []string
+	for _, c := range f.seen {
+		rooms = append(rooms, c.Room)
+	}
+	return rooms
+}
+
+// await waits until ok.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+// follow follows s; the func it returns ends that and gives Follow's error.
+func follow(t *testing.T, s *redisstore.Store) (*follower, func() error) {
+	t.Helper()
+	f := &follower{}
+	ctx, cancel := context.WithCancel(t.Context())
+	rec := claimed(t, s, "begin")
+	committed(t, s, step("begin", rec.Version))
+	var last string
+	await(t, "the stream is there", func() (there bool) {
+		var err error
+		last, err = s.LastChange(ctx)
+		return err == nil && last != "0-0"
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Follow(ctx, last, f.take) }()
+	committed(t, s, step("begin", rec.Version+1))
+	await(t, "a change is followed", func() bool { return len(f.rooms()) > 0 })
+	return f, func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+// TestFollow: without hash tags it is the feed, with them or without a feed the stream beside the commits.
+func TestFollow(t *testing.T) {
+	single := redistest.Start(t)
+	cluster := redistest.StartCluster(t, 2)
+	for name, o := range map[string]redisstore.Options{
+		"feed":    {Client: client(single.Addr), Feed: true},
+		"tags":    {Client: client(single.Addr), Feed: true, HashTags: true},
+		"no feed": {Client: client(single.Addr)},
+		"cluster": {Client: client(cluster.Addrs()...), Feed: true, HashTags: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			single.Flush()
+			o.Kinds = reconcile.Kinds{"STANDARD": true}
+			s, err := redisstore.Open(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			f, end := follow(t, s)
+			var want []string
+			for i := range 30 {
+				room := fmt.Sprintf("%s %d", name, i)
+				claimed(t, s, room)
+				committed(t, s, step(room, 0))
+				want = append(want, room)
+			}
+			await(t, "all changes", func() bool { return len(f.rooms()) > 0 && f.rooms()[len(f.rooms())-1] == want[29] })
+			if got := slices.DeleteFunc(f.rooms(), func(room string) bool { return room == "begin" }); !slices.Equal(got, want) {
+				t.Errorf("followed %q, want %q", got, want)
+			}
+			if err := end(); !errors.Is(err, context.Canceled) {
+				t.Errorf("it ended with %v", err)
+			}
+			resumes(t, s, f.seen)
+		})
+	}
+}
+
+// resumes holds that Since gives what follows an id, in pages.
+func resumes(t *testing.T, s *redisstore.Store, all []redisstore.Change) {
+	t.Helper()
+	last := all[len(all)-1]
+	if last.Type != reconcile.RoomSnapshot || last.SID != "RM_1" || last.Version != 1 || !strings.Contains(string(last.Data), `"PA_u"`) {
+		t.Errorf("the last change is %+v", last)
+	}
+	from := all[len(all)-6]
+	got, more, err := s.Since(t.Context(), from.ID, 5)
+	if err != nil || more || len(got) != 5 || got[4].ID != last.ID || got[0].Room != all[len(all)-5].Room {
+		t.Errorf("since %s: %d changes, more %v, %v", from.ID, len(got), more, err)
+	}
+	if got, more, err = s.Since(t.Context(), from.ID, 2); err != nil || !more || len(got) != 2 {
+		t.Errorf("a page of 2: %d changes, more %v, %v", len(got), more, err)
+	}
+	for _, id := range []string{"", "x", "5", "5-", "-5-1", "5-1 ", "+"} {
+		if got, _, err := s.Since(t.Context(), id, 5); err != nil || len(got) != 0 {
+			t.Errorf("since %q: %v, %v", id, got, err)
+		}
+	}
+}
+
+// TestFollowEndsAtOnce: a read that waits does not hold up the end.
+func TestFollowEndsAtOnce(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	_, end := follow(t, s)
+	if err := end(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	s2 := open(t, r.Addr, false)
+	_, _ = follow(t, s2)
+	r.Kill()
+	if err := s2.Follow(t.Context(), "0-0", func([]redisstore.Change) {}); err == nil {
+		t.Error("it goes on without a Redis")
+	}
+	r.Restart(true)
+}
+
+func client(addrs ...string) redis.UniversalClient {
+	o := &redis.UniversalOptions{Addrs: addrs, IsClusterMode: len(addrs) > 1}
+	redisstore.Harden(o)
+	return redis.NewUniversalClient(o)
+}
+
+// TestTrailNeverHoldsUpACommit: a Redis that refuses our lists, or whose lists others wrote over, costs no commit.
+func TestTrailNeverHoldsUpACommit(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	c := r.Client()
+	rec := claimed(t, s, "a")
+	for _, key := range []string{"rooms:drift", "rooms:timeline:a"} {
+		if err := c.Set(t.Context(), key, "others'", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := step("a", rec.Version)
+	w.Story = []reconcile.Change{{Type: reconcile.RoomStarted, SID: "RM_1"}}
+	committed(t, s, w)
+	if got, err := s.Timeline(t.Context(), "a", 10); err != nil || len(got) != 1 {
+		t.Errorf("a timeline that others overwrote: %+v, %v", got, err)
+	}
+	if got, err := s.Drift(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("a list of drift that others overwrote: %+v, %v", got, err)
+	}
+	await(t, "the list of drift is ours again", func() bool {
+		s.Drifted("a", reconcile.BySync, 1, []reconcile.Drift{{Reason: reconcile.Ghost}})
+		got, err := s.Drift(t.Context())
+		return err == nil && len(got) > 0
+	})
+	if c.LPush(t.Context(), "rooms:timeline:a", "junk", `[1]`, `{"a":1}`).Err() != nil || c.LPush(t.Context(), "rooms:drift", "junk").Err() != nil {
+		t.Fatal("cannot write junk")
+	}
+	if got, err := s.Timeline(t.Context(), "a", 10); err != nil || len(got) != 1 {
+		t.Errorf("a timeline with junk: %+v, %v", got, err)
+	}
+	if got, err := s.Drift(t.Context()); err != nil || len(got) == 0 || got[0].Reason != reconcile.Ghost {
+		t.Errorf("a list of drift with junk: %+v, %v", got, err)
+	}
+	r.Kill()
+	for range 20_000 { // more than can wait
+		s.Drifted("a", reconcile.BySync, 1, []reconcile.Drift{{Reason: reconcile.Ghost}})
+	}
+	r.Restart(true)
+	version := rec.Version + 1
+	await(t, "commits go on", func() bool {
+		_, err := s.Commit(t.Context(), step("a", version))
+		return err == nil
+	})
+}
+
+// TestListsAreBounded: what is kept in Redis, not only what is shown.
+func TestListsAreBounded(t *testing.T) {
+	r := redistest.Start(t)
+	s := open(t, r.Addr, false)
+	version := claimed(t, s, "a").Version
+	for range 3 * reconcile.TimelineMax {
+		committed(t, s, step("a", version))
+		version++
+	}
+	if n := r.Client().LLen(t.Context(), "rooms:timeline:a").Val(); n < reconcile.TimelineMax || n > reconcile.TimelineMax*5/4 {
+		t.Errorf("the timeline has %d entries", n)
+	}
+	for i := range 2 * reconcile.DriftMax {
+		s.Drifted("a", reconcile.BySync, int64(i), []reconcile.Drift{{Reason: reconcile.Ghost}})
+	}
+	await(t, "the last repair is listed", func() bool {
+		got, err := s.Drift(t.Context())
+		return err == nil && len(got) > 0 && got[0].Time == 2*reconcile.DriftMax-1
+	})
+	if n := r.Client().LLen(t.Context(), "rooms:drift").Val(); n != reconcile.DriftMax {
+		t.Errorf("the list of drift has %d entries", n)
+	}
+}

@@ -1,0 +1,69 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// timelineArgs adds what the commit tells the room's timeline, oldest first.
+func (s *Store) timelineArgs(a []any, c *reconcile.Commit) []any {
+	a = append(a, strconv.Itoa(reconcile.TimelineMax))
+	if !s.stories {
+		return a
+	}
+	entries := c.Timeline(s.node)
+	for i := range entries {
+		a = append(a, packed(&entries[len(entries)-1-i]))
+	}
+	return a
+}
+
+// fields are an entry's, in the order in which they are stored: an array and no object, since a room keeps a hundred.
+func fields(e *reconcile.TimelineEntry) []any {
+	return []any{&e.Time, &e.Type, &e.Identity, &e.SID, &e.Cause, &e.Reason, &e.Event, &e.Gen, &e.Epoch, &e.Version, &e.Owner}
+}
+
+// packed is fields as JSON. It is written by hand, for every commit has one.
+func packed(e *reconcile.TimelineEntry) []byte {
+	b := append(make([]byte, 0, 192), '[')
+	b = strconv.AppendInt(b, e.Time, 10)
+	for _, s := range [...]string{string(e.Type), e.Identity, e.SID, string(e.Cause), string(e.Reason), e.Event} {
+		b = appendString(append(b, ','), s)
+	}
+	for _, n := range [...]uint64{e.Gen, e.Epoch, e.Version} {
+		b = strconv.AppendUint(append(b, ','), n, 10)
+	}
+	return append(appendString(append(b, ','), e.Owner), ']')
+}
+
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string cannot fail to encode
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
+// Timeline gives a room's last changes, at most limit, newest first. It is empty for a room that never was, or of long ago.
+func (s *Store) Timeline(ctx context.Context, room string, limit int) ([]reconcile.TimelineEntry, error) {
+	limit = min(limit, reconcile.TimelineMax)
+	values, err := s.client.LRange(ctx, s.keys.timeline(room), 0, int64(limit)-1).Result()
+	if err != nil && !wrongType(err) {
+		return nil, fmt.Errorf("redis: timeline of room %q: %w", room, err)
+	}
+	entries := []reconcile.TimelineEntry{}
+	for _, value := range values {
+		var e reconcile.TimelineEntry
+		list := fields(&e)
+		if json.Unmarshal([]byte(value), &list) == nil && e.Type != "" { // else others wrote it
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}

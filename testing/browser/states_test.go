@@ -1,0 +1,121 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+func TestToken(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.token = "admin-token-of-the-tests" })
+	b := open(t, f.URL, 1280, "401")
+	b.await(`seen("This node wants a token") && seen("Not shown: a token is needed.") && seen("No access")`)
+	enter := func(token string) {
+		b.press("Enter a token")
+		b.await(`document.activeElement.type === "password"`)
+		b.do(chromedp.KeyEvent(token), chromedp.KeyEvent("\r"))
+	}
+	enter("wrong")
+	b.await(`!document.querySelector("dialog[open]") && seen("This node wants a token")`)
+	enter("  admin-token-of-the-tests ")
+	b.await(loaded + ` && seen("All present.") && live()`)
+	if kept := eval[string](b, "JSON.stringify(localStorage) + location.href + document.cookie"); kept != "{}"+f.URL+"/" {
+		t.Errorf("the token is kept beyond the tab: %s", kept)
+	}
+	b.reload()
+	b.await(loaded + ` && live()`)
+	b.press("Token: set; change")
+	b.press("Forget it")
+	b.await(`seen("This node wants a token") && !seen("10.0.0.3") && sessionStorage.length === 0`)
+}
+
+func TestNodeGone(t *testing.T) {
+	f := newFake(t)
+	b := open(t, f.URL, 1280, "ERR_", "Failed to load resource")
+	b.await(loaded + ` && live()`)
+	f.with(func() { f.dead = true })
+	f.hangUp()
+	b.await(`seen("This node does not answer") && seen("No answer") && seen("10.0.0.3")`)
+	// Half a minute later what is shown must say how old it is.
+	b.eval(`(() => { const real = Date.now; Date.now = () => real() + 45000; })()`)
+	b.await(`panel("Cluster").dataset.state === "stale" && /\d+ s old/.test(panel("Cluster").innerText)`)
+	f.with(func() { f.dead = false })
+	b.press("Try now")
+	b.await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && live()`)
+}
+
+func TestUnwell(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.status["syncServiceRunning"] = false
+		last := f.status["lastSync"].(object)
+		last["result"] = object{"synced": 17, "errors": 2, "cleaned": 0}
+		last["firstError"] = "LiveKit: deadline exceeded"
+		f.cluster["members"].([]object)[2]["state"] = "unreachable"
+	})
+	b := open(t, f.URL, 1280)
+	b.await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("could not examine 2 rooms") && seen("First error: LiveKit: deadline exceeded")`)
+	b.await(`seen("1 node is not ready: n3") && panel("Cluster").innerText.includes("Unreachable") && seen("2 of 3 ready")`)
+	b.snap("unwell-desktop-light")
+	b.press("Start the schedule")
+	b.await(`seen("2 things need you.")`)
+}
+
+func TestEmptyCluster(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.rooms = map[string]object{}
+		delete(f.status, "lastSync")
+		delete(f.status, "lastCleanup")
+		f.stats["points"] = []object{}
+		f.drift = object{"totals": object{}, "entries": []object{}}
+	})
+	b := open(t, f.URL, 1280)
+	b.await(`seen("Not compared yet.") && seen("No points yet.") && seen("Nothing has changed since this page was opened.")`)
+	b.eval(`location.hash = "#/rooms"`)
+	b.await(`seen("No room is live now")`)
+	b.eval(`location.hash = "#/drift"`)
+	b.await(`seen("No sync has had to repair anything")`)
+}
+
+// TestWithoutEvents: an older node, or a proxy that swallows streams.
+func TestWithoutEvents(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.noFeed = true })
+	b := open(t, f.URL, 1280, "404")
+	b.await(loaded + ` && seen("Polling")`)
+	f.with(func() { f.status["syncServiceRunning"] = false })
+	b.await(`seen("The schedule is stopped")`)
+}
+
+func TestThemeSwitch(t *testing.T) {
+	f := newFake(t)
+	b := open(t, f.URL, 1280)
+	b.prefer("prefers-color-scheme", "light")
+	b.await(loaded)
+	paper := func() string { return eval[string](b, "getComputedStyle(document.documentElement).backgroundColor") }
+	light := paper()
+	b.press("System theme; switch")
+	b.press("Light theme; switch")
+	b.await(`button("Dark theme; switch")`)
+	dark := paper()
+	if light == dark {
+		t.Errorf("both themes are %s", dark)
+	}
+	b.reload()
+	b.await(loaded + ` && button("Dark theme; switch")`)
+	if again := paper(); again != dark {
+		t.Errorf("after a reload: %s, was %s", again, dark)
+	}
+}
+
+// TestRoomToken: who may read one room only sees that one, live.
+func TestRoomToken(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		for _, path := range []string{"/api/sync-rooms", "/api/cluster", "/api/stats", "/api/drift"} {
+			f.failing[path] = 403
+		}
+		f.wholeFeedRefused = true
+	})
+	b := open(t, f.URL+"/#/rooms/standup", 1280, "403")
+	b.await(`seen("This token may not read the cluster") && seen("missed leave") && live()`)
+	f.change("participant_joined", "standup", "hedy")
+	b.await(`seen("hedy joined")`)
+}

@@ -1,0 +1,118 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/oracle"
+)
+
+const (
+	// settledAfter is how old a room's last change must be for the timeline to count it as wrong: its webhook has had the time.
+	settledAfter = 1500 * time.Millisecond
+	// secondLook is how long after a cycle's report its last removals may take, on a busy machine.
+	secondLook = 4 * time.Second
+)
+
+// difference is what Redis and LiveKit disagree on at a moment.
+type difference struct {
+	at      time.Time
+	rooms   int // of LiveKit
+	wrong   map[string]string
+	changed map[string]time.Time
+}
+
+// settled are the wrong rooms that have not changed for so long.
+func (d difference) settled(now time.Time, age time.Duration) []string {
+	var rooms []string
+	for room := range d.wrong {
+		if now.Sub(d.changed[room]) >= age {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
+}
+
+// compare reads Redis and LiveKit at one moment: rooms that changed meanwhile are left out. LiveKit raises a participant's version
+// without a word, so that is compared only where a sync has been (exactly).
+func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
+	before := w.truth.changes()
+	truth := w.fake.Snapshot()
+	d := difference{at: time.Now(), wrong: map[string]string{}}
+	moment, err := w.readRedis(ctx)
+	if err != nil {
+		return d, err
+	}
+	d.changed = w.truth.changes()
+	got, err := moment.Views(oracle.CountKinds())
+	if err != nil {
+		w.violate(1, "the keys are not as promised: %v", err)
+		return d, err
+	}
+	want := map[string]oracle.View{}
+	for _, room := range truth.Rooms() {
+		want[room.Name] = oracle.NewView(room, truth.Participants(room.Name), oracle.CountKinds())
+	}
+	d.rooms = len(want)
+	for room := range union(want, got) {
+		if !before[room].Equal(d.changed[room]) {
+			continue
+		}
+		if why := disagree(want, got, room, exactly); why != "" {
+			d.wrong[room] = why
+		}
+	}
+	return d, nil
+}
+
+func disagree(want, got map[string]oracle.View, room string, exactly bool) string {
+	a, livekit := want[room]
+	b, redis := got[room]
+	switch {
+	case !livekit:
+		return fmt.Sprintf("LiveKit has no such room, Redis has %q in it", b.Present)
+	case !redis:
+		return fmt.Sprintf("Redis has no such room, LiveKit has %q in it", a.Present)
+	}
+	if !exactly {
+		a, b = unversioned(a), unversioned(b)
+	}
+	if diff := gocmp.Diff(a, b); diff != "" {
+		return "LiveKit (-) and Redis (+) differ:\n" + diff
+	}
+	return ""
+}
+
+func unversioned(v oracle.View) oracle.View {
+	roster := make([]oracle.Member, len(v.Roster))
+	copy(roster, v.Roster)
+	for i := range roster {
+		roster[i].Version = 0
+	}
+	v.Roster = roster
+	return v
+}
+
+func union(a, b map[string]oracle.View) map[string]bool {
+	all := map[string]bool{}
+	for room := range a {
+		all[room] = true
+	}
+	for room := range b {
+		all[room] = true
+	}
+	return all
+}
+
+// readRedis takes Redis' moment from whoever is the primary now.
+func (w *World) readRedis(ctx context.Context) (oracle.Moment, error) {
+	c, ok := w.redis.(*redis.Client)
+	if !ok {
+		return oracle.Moment{}, fmt.Errorf("no single Redis: %T", w.redis)
+	}
+	return oracle.Read(ctx, c)
+}

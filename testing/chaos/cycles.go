@@ -1,0 +1,87 @@
+package chaos
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rollcallhq/rollcall/client"
+)
+
+// held tells whether the breaker held removals of a cycle.
+func held(r client.Report) bool { return r.Held != nil && r.Held.Rooms+r.Held.Participants > 0 }
+
+// good are the cycles in which every room was examined.
+func good(cycles []client.Report) []client.Report {
+	var all []client.Report
+	for _, c := range cycles {
+		if c.Result.Errors == 0 {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// checkCycles holds that Redis was right by the end of the first whole cycle after the heal, and the second look; by that of the
+// third where the breaker held one.
+func (w *World) checkCycles(f *Fault, healed time.Time, d difference) {
+	allowed := 1
+	if f.Held {
+		allowed = 3
+	}
+	cycles := good(w.watch.after(healed))
+	if len(cycles) < allowed {
+		return
+	}
+	if by := ended(cycles[allowed-1]).Add(secondLook); d.at.After(by) {
+		w.violate(7, "%s: Redis was right %v after the end of cycle %d after the heal", f.Name, d.at.Sub(ended(cycles[allowed-1])).Round(time.Millisecond), allowed)
+	}
+}
+
+// leaderless is for how long nobody led, by the samples of that time.
+func (w *World) leaderless(from, to float64) float64 {
+	total, last := 0.0, from
+	for _, s := range w.watch.all() {
+		if s.At < from || s.At > to {
+			continue
+		}
+		if s.Leader == "" {
+			total += s.At - last
+		}
+		last = s.At
+	}
+	return total
+}
+
+func example(d difference) string {
+	for room, why := range d.wrong {
+		return fmt.Sprintf("%s, last changed at %s: %s", room, stamp(d.changed[room]), why)
+	}
+	return "none"
+}
+
+// running are the services of the nodes that are meant to be there.
+func (w *World) running() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.nodes...)
+}
+
+// await polls until what returns nil. Errors: the last of what, after that long.
+func await(end time.Duration, done <-chan struct{}, what func() error) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(end)
+	for {
+		err := what()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-done:
+			return err
+		case <-over:
+			return fmt.Errorf("not within %v: %w", end, err)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package chaos
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+)
+
+// epoch is when the histories of these tests begin.
+func epoch(second int) time.Time { return time.Unix(1_800_000_000+int64(second), 0) }
+
+func entry(second int, kind, sid string) redis.XMessage {
+	return redis.XMessage{ID: fmt.Sprintf("%d-0", epoch(second).UnixMilli()), Values: map[string]any{"room": "r", "type": kind, "sid": sid, "data": "null"}}
+}
+
+// TestPresence: who is in the feed is held against who was there.
+func TestPresence(t *testing.T) {
+	left := map[string]stay{"PA_1": {Room: "r", From: epoch(0), To: epoch(10)}}
+	there := map[string]stay{"PA_1": {Room: "r", From: epoch(0)}}
+	for name, c := range map[string]struct {
+		stays map[string]stay
+		feed  []redis.XMessage
+		want  string
+	}{
+		"right":              {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(11, "participant_left", "PA_1")}, ""},
+		"late, and then out": {left, []redis.XMessage{entry(20, "participant_joined", "PA_1"), entry(21, "participant_left", "PA_1")}, ""},
+		"removed":            {there, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(2, "participant_left", "PA_1")}, "taken out while it was there"},
+		"removed too early":  {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(2, "room_finished", "")}, "taken out while it was there"},
+		"gone by a snapshot": {there, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(2, "room_snapshot", "")}, "taken out while it was there"},
+		"back": {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(11, "participant_left", "PA_1"),
+			entry(12, "participant_joined", "PA_1")}, "came back"},
+		"a ghost": {left, []redis.XMessage{entry(1, "participant_joined", "PA_2")}, "was never there"},
+	} {
+		got := strings.Join(presence(c.feed, c.stays), "\n")
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestTruth(t *testing.T) {
+	tr := newTruth()
+	tr.fate(fakelivekit.Event{Name: "participant_joined", Room: "r", Identity: "ada", Sid: "PA_1"})
+	tr.fate(fakelivekit.Event{Name: "participant_joined", Room: "r", Identity: "alan", Sid: "PA_2"})
+	tr.fate(fakelivekit.Event{Name: "participant_left", Room: "r", Identity: "ada", Sid: "PA_1"})
+	if all := tr.all(); all["PA_1"].To.IsZero() || !all["PA_2"].To.IsZero() || all["PA_2"].Identity != "alan" {
+		t.Errorf("%+v", all)
+	}
+	tr.order(func(fakelivekit.Event) fakelivekit.Fate { return fakelivekit.Fate{Drop: true} })
+	if !tr.fate(fakelivekit.Event{Name: "room_started", Room: "s"}).Drop {
+		t.Error("the order was not followed")
+	}
+	tr.crashed()
+	if tr.all()["PA_2"].To.IsZero() || len(tr.changes()) != 2 {
+		t.Errorf("after a crash: %+v", tr.all())
+	}
+}
+
+// TestLag: all arrives, in order and late.
+func TestLag(t *testing.T) {
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	go func() {
+		if conn, err := echo.Accept(); err == nil {
+			_, _ = io.Copy(conn, conn)
+			_ = conn.Close()
+		}
+	}()
+	p, err := newLag("127.0.0.1", echo.Addr().String(), 20*time.Millisecond, 10*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", p.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	begun := time.Now()
+	sent := bytes.Repeat([]byte("all in order "), 5000)
+	go func() { _, _ = conn.Write(sent) }()
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("got something else: %v", err)
+	}
+	if took := time.Since(begun); took < 40*time.Millisecond {
+		t.Errorf("there and back in %v", took)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := conn.Read(got); err == nil {
+		t.Error("the connection outlived the proxy")
+	}
+}
+
+// TestPage: a report of every kind of thing becomes one page.
+func TestPage(t *testing.T) {
+	r := newReport(Options{Seed: 7, Nodes: 3, Rooms: 200, Rate: 60})
+	r.Took = 60
+	r.Faults = []*Fault{{Name: "kill-leader", What: "kill -9 n1 <b>", From: 5, Healed: 13, Right: 16}, {Name: "never", From: 20, Healed: 28}}
+	r.Violations = []Violation{{At: 30, Invariant: 7, During: "never", Text: "room-0001 is wrong"}}
+	for i := range 120 {
+		r.Samples = append(r.Samples, Sample{At: float64(i) / 2, Leader: []string{"n1", "", "n2"}[i/40], Ready: 3, OK: 30, Failed: i % 7, Wrong: i % 5, Rooms: 200, Unread: i%30 == 0})
+	}
+	var page bytes.Buffer
+	if err := r.page(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"1 violations", "kill -9 n1 &lt;b&gt;", "nobody leads", "room-0001 is wrong", "seed 7"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+}
+
+// TestReadme: the README tells of every nemesis.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range All() {
+		if !strings.Contains(string(text), fmt.Sprintf("| `%s` | %s |", n.Name, n.Doc)) {
+			t.Errorf("README.md has no line | `%s` | %s |", n.Name, n.Doc)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+)
+
+func processes() []Nemesis {
+	kill := func(ctx context.Context, w *World, s string) error { return w.project.Kill(ctx, s) }
+	stop := func(ctx context.Context, w *World, s string) error { return w.project.Stop(ctx, s) }
+	start := func(ctx context.Context, w *World, s string) error { return w.project.Start(ctx, s) }
+	pause := func(ctx context.Context, w *World, s string) error { return w.project.Pause(ctx, s) }
+	unpause := func(ctx context.Context, w *World, s string) error { return w.project.Unpause(ctx, s) }
+	return []Nemesis{
+		{Name: "kill-leader", Kind: "node", Lasts: true, Doc: "kill -9 of the leader, and a start after the hold", Do: one(theLeader, "kill -9", kill, start)},
+		{Name: "kill-owner", Kind: "node", Lasts: true, Doc: "kill -9 of a node that does not lead, and a start after the hold", Do: one(anOwner, "kill -9", kill, start)},
+		{Name: "kill-all", Kind: "node", Doc: "kill -9 of all nodes at once, and a start at once", Do: killAll},
+		{Name: "stop-leader", Kind: "node", Lasts: true, Gentle: true, Doc: "SIGTERM to the leader, and a start after the hold", Do: one(theLeader, "SIGTERM", stop, start)},
+		{Name: "stop-owner", Kind: "node", Lasts: true, Gentle: true, Doc: "SIGTERM to a node that does not lead, and a start after the hold", Do: one(anOwner, "SIGTERM", stop, start)},
+		{Name: "pause-leader", Kind: "node", Lasts: true, Doc: "the leader is frozen amidst its work, and goes on after the hold", Do: one(theLeader, "pause", pause, unpause)},
+		{Name: "pause-owner", Kind: "node", Lasts: true, Doc: "a node that does not lead is frozen amidst its commits, and goes on after the hold", Do: one(anOwner, "pause", pause, unpause)},
+	}
+}
+
+func killAll(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	nodes := w.running()
+	errs := each(nodes, func(s string) error { return w.project.Kill(ctx, s) })
+	heal := func(ctx context.Context) error {
+		return each(nodes, func(s string) error { return w.project.Start(ctx, s) })
+	}
+	return "kill -9 of " + ids(nodes), heal, errs
+}
+
+// each does it for all at once.
+func each(services []string, do func(string) error) error {
+	errs := make(chan error, len(services))
+	for _, s := range services {
+		go func() { errs <- do(s) }()
+	}
+	var all []error
+	for range services {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+func ids(services []string) string {
+	var all []string
+	for _, s := range services {
+		all = append(all, nodeID(s))
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,180 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/livekit/protocol/auth"
+	"github.com/livekit/protocol/livekit"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+
+	"github.com/rollcallhq/rollcall/testing/compose"
+	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/oracle"
+)
+
+// real is a cluster beside a real livekit-server, which sends its webhooks to each node.
+type real struct {
+	*World
+	api    *lksdk.RoomServiceClient
+	rooms  int
+	people []*livekittest.Participant
+}
+
+// TestRealLiveKit kills, stops and freezes a real livekit-server that has rooms and real participants, and a leader besides: Redis must
+// equal what LiveKit then lists within the cycles that are promised.
+func TestRealLiveKit(t *testing.T) {
+	if os.Getenv("CHAOS") == "" || os.Getenv("CHAOS_NEMESIS") != "" {
+		t.Skip("make chaos without NEMESIS runs it")
+	}
+	ctx, e := need(t)
+	o, err := FromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReal(ctx, t, e, o)
+	dice := rand.New(rand.NewPCG(o.Seed, 2))
+	r.fill(ctx, t, dice)
+	r.right(ctx, t, "the beginning", time.Now())
+	p := r.project
+	strikes := []struct {
+		name         string
+		hit, undo    func(context.Context) error
+		back, busier bool // LiveKit starts anew; the leader is killed with it
+	}{
+		{"kill -9 LiveKit", func(c context.Context) error { return p.Kill(c, "livekit") }, func(c context.Context) error { return p.Start(c, "livekit") }, true, false},
+		{"SIGTERM to LiveKit", func(c context.Context) error { return p.Stop(c, "livekit") }, func(c context.Context) error { return p.Start(c, "livekit") }, true, false},
+		{"pause LiveKit", func(c context.Context) error { return p.Pause(c, "livekit") }, func(c context.Context) error { return p.Unpause(c, "livekit") }, false, false},
+		{"kill -9 LiveKit and the leader", func(c context.Context) error { return p.Kill(c, "livekit") }, func(c context.Context) error { return p.Start(c, "livekit") }, true, true},
+	}
+	dice.Shuffle(len(strikes), func(i, j int) { strikes[i], strikes[j] = strikes[j], strikes[i] })
+	for _, s := range strikes {
+		leader := ""
+		if err := s.hit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if s.busier {
+			if leader, err = r.leader(ctx); err == nil {
+				err = p.Kill(ctx, leader)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(ctx, o.Hold/2)
+		if err := s.undo(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if leader != "" {
+			err = p.Start(ctx, leader)
+			clear(r.busy)
+		}
+		if err := errors.Join(err, p.AwaitHealthy(ctx, "livekit")); err != nil {
+			t.Fatal(err)
+		}
+		healed := time.Now()
+		if s.back {
+			r.fill(ctx, t, dice)
+		}
+		r.right(ctx, t, s.name, healed)
+	}
+	for _, one := range r.people {
+		one.Leave()
+	}
+	for _, v := range r.report.Violations {
+		t.Errorf("%.1f s, invariant %d: %s", v.At, v.Invariant, v.Text)
+	}
+}
+
+func newReal(ctx context.Context, t *testing.T, e *compose.Engine, o Options) *real {
+	t.Helper()
+	o.RealLiveKit = true
+	w, err := NewWorld(ctx, t, e, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &real{World: w, api: lksdk.NewRoomServiceClient("http://"+w.ip("livekit")+":7880", compose.Key, compose.Secret)}
+}
+
+// fill makes rooms, ends some of those that there are, and lets real people into a few.
+func (r *real) fill(ctx context.Context, t *testing.T, dice *rand.Rand) {
+	t.Helper()
+	for range 40 {
+		r.rooms++
+		name := fmt.Sprintf("real-%d", r.rooms)
+		if _, err := r.api.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: name, Metadata: name}); err != nil {
+			t.Fatal(err)
+		}
+		if dice.IntN(4) == 0 {
+			if _, err := r.api.DeleteRoom(ctx, &livekit.DeleteRoomRequest{Room: name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 3 {
+		room, who := fmt.Sprintf("real-%d", r.rooms-i), fmt.Sprintf("someone-%d", r.rooms+i)
+		token, err := auth.NewAccessToken(compose.Key, compose.Secret).SetIdentity(who).SetValidFor(time.Hour).
+			SetVideoGrant(&auth.VideoGrant{RoomJoin: true, Room: room, RoomCreate: true}).ToJWT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := livekittest.Connect(ctx, "ws://"+r.ip("livekit")+":7880", token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.people = append(r.people, one)
+	}
+}
+
+// right waits until Redis equals LiveKit, within the first whole cycle after the heal and the second look; the third where the
+// breaker held. LiveKit may change while it is looked at, so two equal lists of it, one before and one after Redis, are asked for.
+func (r *real) right(ctx context.Context, t *testing.T, after string, since time.Time) {
+	t.Helper()
+	var at time.Time
+	err := await(patience, ctx.Done(), func() error {
+		want, err := r.truly(ctx)
+		if err != nil {
+			return err
+		}
+		moment, err := r.readRedis(ctx)
+		if err != nil {
+			return err
+		}
+		got, err := moment.Views(oracle.CountKinds())
+		if err != nil {
+			return err
+		}
+		at = time.Now()
+		return oracle.Agree(want, got, false)
+	})
+	if err != nil {
+		t.Errorf("after %s: %v", after, err)
+		return
+	}
+	f := &Fault{Name: after, Held: slices.ContainsFunc(r.watch.after(since), held)}
+	r.checkCycles(f, since, difference{at: at})
+	t.Logf("%s: right after %v, %d cycles, held %v", after, at.Sub(since).Round(100*time.Millisecond), len(r.watch.after(since)), f.Held)
+}
+
+// truly is what LiveKit lists.
+func (r *real) truly(ctx context.Context) (map[string]oracle.View, error) {
+	list, err := r.api.ListRooms(ctx, &livekit.ListRoomsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	views := map[string]oracle.View{}
+	for _, room := range list.Rooms {
+		people, err := r.api.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room.Name})
+		if err != nil {
+			return nil, err
+		}
+		views[room.Name] = oracle.NewView(room, people.Participants, oracle.CountKinds())
+	}
+	return views, nil
+}

@@ -1,0 +1,135 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+func redises() []Nemesis {
+	return []Nemesis{
+		{Name: "pause-redis", Kind: "redis", Lasts: true, Doc: "Redis is frozen for the hold", Do: pauseRedis},
+		{Name: "restart-redis", Kind: "redis", Doc: "kill -9 of Redis, and a start 2 s later with its data", Do: restartRedis},
+		{Name: "wipe-redis", Kind: "redis", Forgets: true, Doc: "Redis loses all its data, ends, and starts empty 2 s later", Do: wipeRedis},
+		{Name: "failover-kill", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverKill,
+			Doc: "kill -9 of the primary; the sentinels make the replica the primary; the old one comes back as a replica after the hold"},
+		{Name: "failover-pause", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverPause,
+			Doc: "the primary is frozen, and comes back after the sentinels have made another the primary"},
+		{Name: "failover-order", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverOrder,
+			Doc: "SENTINEL FAILOVER: a change of the primary in order"},
+	}
+}
+
+func pauseRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	return "pause redis", func(ctx context.Context) error { return w.project.Unpause(ctx, "redis") }, w.project.Pause(ctx, "redis")
+}
+
+func restartRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	err := w.project.Kill(ctx, "redis")
+	pass(ctx, 2*time.Second)
+	return "kill -9 redis", func(ctx context.Context) error { return w.startRedis(ctx, "redis") }, err
+}
+
+// wipeRedis has Redis forget everything and end by one line, so that nobody writes in between.
+func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	heal := func(ctx context.Context) error {
+		if err := w.startRedis(ctx, "redis"); err != nil {
+			return err
+		}
+		return w.putCanaries(ctx)
+	}
+	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", w.ip("redis")+":6379")
+	if err != nil {
+		return "", nil, err
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("FLUSHALL\r\nSHUTDOWN NOSAVE\r\n")); err != nil {
+		return "", heal, err
+	}
+	err = await(20*time.Second, ctx.Done(), func() error {
+		s, err := w.project.State(ctx, "redis")
+		if err == nil && s.Status != "exited" {
+			err = fmt.Errorf("redis is %s", s.Status)
+		}
+		return err
+	})
+	pass(ctx, 2*time.Second)
+	return "FLUSHALL, SHUTDOWN NOSAVE", heal, err
+}
+
+// startRedis starts a Redis, and returns when it answers.
+func (w *World) startRedis(ctx context.Context, service string) error {
+	if err := w.project.Start(ctx, service); err != nil {
+		return err
+	}
+	return await(30*time.Second, ctx.Done(), func() error { return w.redis.Ping(ctx).Err() })
+}
+
+// primary is the service of the Redis that the sentinels name now.
+func (w *World) primary(ctx context.Context) (string, error) {
+	out, err := w.project.Exec(ctx, "sentinel-1", "redis-cli", "-p", "26379", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")
+	if err != nil {
+		return "", err
+	}
+	for _, s := range []string{"redis", "redis-2"} {
+		if len(out) >= len(w.ip(s)) && out[:len(w.ip(s))] == w.ip(s) {
+			return s, nil
+		}
+	}
+	return "", fmt.Errorf("the sentinels name %q", out)
+}
+
+// changed waits until another than that one is the primary.
+func (w *World) changed(ctx context.Context, from string) error {
+	return await(40*time.Second, ctx.Done(), func() error {
+		now, err := w.primary(ctx)
+		if err == nil && now == from {
+			err = fmt.Errorf("%s is still the primary", from)
+		}
+		return err
+	})
+}
+
+func failoverKill(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	was, err := w.primary(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	heal := func(ctx context.Context) error { return w.project.Start(ctx, was) }
+	if err := w.project.Kill(ctx, was); err != nil {
+		return "", heal, err
+	}
+	return "kill -9 " + was, heal, w.changed(ctx, was)
+}
+
+func failoverPause(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	was, err := w.primary(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	heal := func(ctx context.Context) error { return w.project.Unpause(ctx, was) }
+	if err := w.project.Pause(ctx, was); err != nil {
+		return "", heal, err
+	}
+	return "pause " + was, heal, w.changed(ctx, was)
+}
+
+func failoverOrder(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	was, err := w.primary(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	err = await(40*time.Second, ctx.Done(), func() error {
+		out, err := w.project.Exec(ctx, "sentinel-1", "redis-cli", "-p", "26379", "SENTINEL", "FAILOVER", "mymaster")
+		if err == nil && out != "OK" {
+			err = fmt.Errorf("SENTINEL FAILOVER: %s", out) // the replica is not in step yet
+		}
+		return err
+	})
+	if err == nil {
+		err = w.changed(ctx, was)
+	}
+	return "SENTINEL FAILOVER, away from " + was, nil, err
+}

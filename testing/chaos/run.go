@@ -1,0 +1,204 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/testing/compose"
+)
+
+const (
+	// leadIn is how long all is well before each nemesis, lull how long the traffic goes on after it.
+	leadIn = 3 * time.Second
+	lull   = 2 * time.Second
+	// injectWithin bounds what a nemesis does to break, and again to mend.
+	injectWithin = 3 * time.Minute
+	// patience is how long Redis may take to be right again before the run goes on without.
+	patience = 90 * time.Second
+)
+
+// Run makes a world, lets the nemeses at it one after another, judges all that was seen, and writes the report. What the test must
+// fail for stands in the report's Violations; an error is what kept the run from its end.
+func Run(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (*Report, error) {
+	t.Helper()
+	o = o.withDefaults()
+	w, err := NewWorld(ctx, t, engine, o)
+	if err != nil {
+		return w.report, fmt.Errorf("make a world: %w", err)
+	}
+	chosen, err := w.choose()
+	if err != nil {
+		return w.report, err
+	}
+	dice := rand.New(rand.NewPCG(o.Seed, 0x63686173))
+	runs, stop := context.WithCancel(ctx)
+	defer stop()
+	err = w.converge(runs, &Fault{}, time.Now())
+	deadline := time.Now().Add(o.Duration)
+	for round := 0; err == nil && (round == 0 || time.Now().Before(deadline)); round++ {
+		dice.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+		for _, n := range chosen {
+			if round > 0 && time.Now().After(deadline) {
+				break
+			}
+			if err = w.face(runs, n, rand.New(rand.NewPCG(o.Seed, dice.Uint64()))); err != nil {
+				break
+			}
+		}
+	}
+	if err == nil {
+		err = w.verify(ctx)
+	}
+	w.finish()
+	return w.report, errors.Join(err, w.report.write(o.Dir, w.logs))
+}
+
+// face lets one nemesis at the cluster: all well under traffic, the fault, the heal, some traffic still, and then silence in which Redis
+// must become equal to LiveKit within the sync cycles that are promised.
+func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
+	traffic, hush := context.WithCancel(ctx)
+	defer hush()
+	quiet := make(chan struct{})
+	go func() {
+		defer close(quiet)
+		w.traffic.Run(traffic)
+	}()
+	defer func() { hush(); <-quiet }()
+	pass(ctx, leadIn)
+	if n.Forgets {
+		if err := w.closeSegment(ctx); err != nil {
+			return err
+		}
+	}
+	mark := time.Now()
+	f := w.report.begin(n.Name)
+	if err := w.strike(ctx, n, f, dice); err != nil {
+		f.Error = err.Error()
+		w.note("%s: %v", n.Name, err)
+		w.violate(0, "the nemesis could not do its work: %v", err)
+	}
+	if n.Forgets {
+		w.openSegment()
+	}
+	healed := w.report.heal(f)
+	pass(ctx, lull)
+	hush()
+	<-quiet
+	err := w.converge(ctx, f, healed)
+	w.sumUp(n, f, mark)
+	return err
+}
+
+// strike breaks, waits, and mends. A node that it took away is given the time to be ready by awaitWhole, later.
+func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand) error {
+	ctx, cancel := context.WithTimeout(ctx, injectWithin)
+	defer cancel()
+	what, heal, err := n.Do(ctx, w, dice)
+	f.What = what
+	w.note("%s: %s", n.Name, what)
+	if err == nil && n.Lasts {
+		pass(ctx, w.opts.Hold)
+	}
+	// Also after an error, and after the run's end, what was broken is mended.
+	mending, done := context.WithTimeout(context.WithoutCancel(ctx), injectWithin)
+	defer done()
+	if heal != nil {
+		err = errors.Join(err, heal(mending))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.busy)
+	return err
+}
+
+// converge waits until all nodes are ready and Redis equals LiveKit, and judges how many sync cycles that took. Nobody comes or goes
+// meanwhile, save what webhooks still are on their way.
+func (w *World) converge(ctx context.Context, f *Fault, healed time.Time) error {
+	quiet := time.Now()
+	end := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var d difference
+	for {
+		if f.Whole == 0 && len(w.balancer.Ready()) == len(w.running()) {
+			f.Whole = w.report.since(time.Now())
+		}
+		read, cancel := context.WithTimeout(ctx, time.Second)
+		now, err := w.compare(read, false)
+		cancel()
+		if err == nil {
+			d = now
+		}
+		cycles := w.watch.after(healed)
+		f.Held = f.Held || slices.ContainsFunc(cycles, held)
+		f.Cycles = len(good(cycles))
+		if err == nil && len(d.wrong) == 0 && f.Right == 0 {
+			f.Right = w.report.since(d.at)
+			w.checkCycles(f, healed, d)
+		}
+		if f.Right != 0 && f.Whole != 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			w.violate(7, "%v after the heal %d of %d nodes are ready, and %d rooms are wrong, such as: %s", time.Since(quiet).Round(time.Second),
+				len(w.balancer.Ready()), len(w.running()), len(d.wrong), example(d))
+			return nil
+		}
+	}
+}
+
+// pass lets the world go on for a time.
+func pass(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// sumUp notes what a fault came to. What then is still on its way may yet be answered: finish counts the webhooks again.
+func (w *World) sumUp(n Nemesis, f *Fault, mark time.Time) {
+	f.mark, f.gentle = mark, n.Gentle
+	f.Webhooks = w.mail(mark, time.Now())
+	f.Leaderless = w.leaderless(f.From, w.report.since(time.Now()))
+	w.note("%s: right %.1f s after the heal (%d cycles, held %v), without a leader for %.1f s; webhooks: %d, tried again %d, unanswered %d, longest %.1f s %v",
+		n.Name, f.Converged(), f.Cycles, f.Held, f.Leaderless, f.Webhooks.Sent, f.Webhooks.Retried, f.Webhooks.Lost, f.Webhooks.Longest, f.Webhooks.Statuses)
+}
+
+// mail sums up the webhooks that were first sent in a time.
+func (w *World) mail(from, to time.Time) Mail {
+	m := Mail{Statuses: map[int]int{}}
+	var waits []float64
+	for _, one := range w.ledger.All() {
+		if one.First.Before(from) || one.First.After(to) {
+			continue
+		}
+		m.Sent++
+		for _, status := range one.Failed {
+			m.Statuses[status]++
+		}
+		if len(one.Failed) > 0 {
+			m.Retried++
+		}
+		if one.Answered.IsZero() {
+			m.Lost++
+			continue
+		}
+		waits = append(waits, one.Unanswered().Seconds())
+	}
+	if len(waits) > 0 {
+		slices.Sort(waits)
+		m.Median, m.Longest = waits[len(waits)/2], waits[len(waits)-1]
+	}
+	return m
+}

@@ -1,0 +1,88 @@
+package chaos
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+)
+
+// stay is one participant's: From is when LiveKit had them active, To when they ended; zero while they are there.
+type stay struct {
+	Room, Identity string
+	From, To       time.Time
+}
+
+// truth is what really happened in the fake LiveKit: every participant by sid, with times, and each room's last change. It also
+// carries the orders for what becomes of the webhooks, since both hang on the same events.
+type truth struct {
+	mu      sync.Mutex
+	stays   map[string]*stay
+	changed map[string]time.Time
+	rule    func(fakelivekit.Event) fakelivekit.Fate
+	events  int
+}
+
+func newTruth() *truth { return &truth{stays: map[string]*stay{}, changed: map[string]time.Time{}} }
+
+// fate writes an event down and gives its fate; for fakelivekit's SetFate.
+func (t *truth) fate(e fakelivekit.Event) fakelivekit.Fate {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.events++
+	t.changed[e.Room] = now
+	switch e.Name {
+	case "participant_joined":
+		t.stays[e.Sid] = &stay{Room: e.Room, Identity: e.Identity, From: now}
+	case "participant_left":
+		if s := t.stays[e.Sid]; s != nil && s.To.IsZero() {
+			s.To = now
+		}
+	}
+	if t.rule == nil {
+		return fakelivekit.Fate{}
+	}
+	return t.rule(e)
+}
+
+// order sets the fate of all webhooks from now on; nil delivers them as LiveKit does.
+func (t *truth) order(rule func(fakelivekit.Event) fakelivekit.Fate) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rule = rule
+}
+
+// crashed ends everybody's stay: LiveKit died and nobody is there.
+func (t *truth) crashed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	for _, s := range t.stays {
+		if s.To.IsZero() {
+			s.To = now
+		}
+	}
+	for room := range t.changed {
+		t.changed[room] = now
+	}
+}
+
+// changes are the rooms' last changes.
+func (t *truth) changes() map[string]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.changed)
+}
+
+// all are the stays so far, by sid.
+func (t *truth) all() map[string]stay {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[string]stay, len(t.stays))
+	for sid, s := range t.stays {
+		all[sid] = *s
+	}
+	return all
+}

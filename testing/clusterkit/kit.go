@@ -1,0 +1,216 @@
+// Package clusterkit runs a real cluster on loopback: several `rollcall serve` processes, a redis-server, a fake LiveKit whose
+// webhooks reach them through a balancer, and steady traffic; and it says afterwards whether everything was right.
+// It promises that nothing of it outlives the test, and that it judges by what Redis, LiveKit and each webhook's sender saw.
+package clusterkit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/redistest"
+)
+
+// patience is for what takes a second or two on an idle machine; the tests' machine is never idle.
+const patience = 30 * time.Second
+
+// Options choose a cluster. Binary is required.
+type Options struct {
+	// Binary is the path of a rollcall.
+	Binary string
+	// Nodes is how many found the cluster, n1 and on; default 3.
+	Nodes int
+	// SyncInterval is --sync-interval; default 1h, so that only those syncs run that a new leader begins or a test asks for.
+	SyncInterval string
+	// Flags are further ones of every node; FlagsOf of one, by its id.
+	Flags   []string
+	FlagsOf func(id string) []string
+	// LogLevel is --log-level; default info.
+	LogLevel string
+}
+
+// Cluster is everything together. Its methods fail the test, and are for one goroutine at a time.
+type Cluster struct {
+	// Nodes are all that were made, in the order of their making, whether they run or not.
+	Nodes    []*nodetest.Node
+	Redis    *redistest.Server
+	LiveKit  *fakelivekit.Fake
+	Balancer *Balancer
+	// Ledger knows of every webhook what its sender does.
+	Ledger *Ledger
+
+	t       testing.TB
+	opts    Options
+	api     *httptest.Server // of LiveKit
+	witness *Witness
+	join    []string // raft addresses of the founders
+}
+
+// New makes a cluster without starting its nodes.
+func New(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	if o.Nodes == 0 {
+		o.Nodes = 3
+	}
+	if o.SyncInterval == "" {
+		o.SyncInterval = "1h"
+	}
+	if o.LogLevel == "" {
+		o.LogLevel = "info"
+	}
+	redis.SetLogger(quiet{})
+	c := &Cluster{t: t, opts: o, Redis: redistest.Start(t), Balancer: NewBalancer(t), Ledger: NewLedger()}
+	c.witness = watchRedis(t, c.Redis)
+	// Rooms end only by the traffic's hand, so that the truth stands still when it does.
+	c.LiveKit = fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{c.Balancer.URL() + "/api/livekit-webhook"},
+		Transport: c.Ledger, EmptyTimeout: 1 << 20, DepartureTimeout: 1 << 20})
+	t.Cleanup(c.LiveKit.Close)
+	c.api = httptest.NewServer(c.LiveKit)
+	t.Cleanup(c.api.Close)
+	addrs := nodetest.QuietAddrs(t, 3*o.Nodes)
+	for i := range o.Nodes {
+		c.join = append(c.join, addrs[3*i])
+	}
+	for i := range o.Nodes {
+		c.add(addrs[3*i:3*i+3], o.Nodes)
+	}
+	return c
+}
+
+// Start makes a cluster, and returns when all its nodes are ready and the first sync is done.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c := New(t, o)
+	c.Found()
+	return c
+}
+
+// quiet takes what go-redis says of a server that a test has killed.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+// Found starts the founders, and returns when all are ready and the first sync is done.
+func (c *Cluster) Found() {
+	c.t.Helper()
+	begun := time.Now()
+	for _, n := range c.Nodes {
+		n.Start()
+	}
+	for _, n := range c.Nodes {
+		n.AwaitReady()
+	}
+	c.AwaitView(c.Others("")...)
+	c.AwaitSync(begun)
+	c.AwaitBalancer()
+}
+
+// AwaitBalancer waits until the balancer sends requests to every awake node.
+func (c *Cluster) AwaitBalancer() {
+	c.t.Helper()
+	c.Await("the balancer has seen that all are ready", func() error {
+		if got, want := len(c.Balancer.Ready()), len(c.Awake()); got != want {
+			return fmt.Errorf("%d of %d", got, want)
+		}
+		return nil
+	})
+}
+
+// Make makes one more node, which would join the running cluster, and does not start it.
+func (c *Cluster) Make() *nodetest.Node {
+	c.t.Helper()
+	return c.add(nodetest.QuietAddrs(c.t, 3), 1)
+}
+
+// Add starts one more node, which joins the running cluster, and returns when it is ready.
+func (c *Cluster) Add() *nodetest.Node {
+	c.t.Helper()
+	n := c.Make()
+	n.Up()
+	return n
+}
+
+// add makes a node from its raft, actor and HTTP address.
+func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
+	c.t.Helper()
+	id := fmt.Sprintf("n%d", len(c.Nodes)+1)
+	flags := []string{"--raft-addr=" + addrs[0], "--actor-addr=" + addrs[1], fmt.Sprintf("--bootstrap-expect=%d", expect),
+		"--drain-delay=1s", "--sync-interval=" + c.opts.SyncInterval, "--stale-after=24h", "--cleanup-interval=23h",
+		"--log-level=" + c.opts.LogLevel}
+	if expect > 1 || len(c.Nodes) > 0 {
+		flags = append(flags, "--join="+strings.Join(c.join, ","))
+	}
+	flags = append(flags, c.opts.Flags...)
+	if c.opts.FlagsOf != nil {
+		flags = append(flags, c.opts.FlagsOf(id)...)
+	}
+	n := nodetest.New(c.t, nodetest.Options{Binary: c.opts.Binary, ID: id, HTTPAddr: addrs[2], Flags: flags,
+		Env: []string{"LIVEKIT_HOST=" + c.api.URL, "LIVEKIT_API_KEY=" + fakelivekit.DefaultKey,
+			"LIVEKIT_API_SECRET=" + fakelivekit.DefaultSecret, "REDIS_URL=" + c.Redis.URL()}})
+	c.Nodes = append(c.Nodes, n)
+	c.Balancer.Add(n.URL())
+	return n
+}
+
+// Node is the one of that id.
+func (c *Cluster) Node(id string) *nodetest.Node {
+	c.t.Helper()
+	for _, n := range c.Nodes {
+		if n.ID == id {
+			return n
+		}
+	}
+	c.t.Fatalf("there is no node %q", id)
+	return nil
+}
+
+// Awake are the nodes that run and are not paused.
+func (c *Cluster) Awake() []*nodetest.Node {
+	var all []*nodetest.Node
+	for _, n := range c.Nodes {
+		if n.Runs() && !n.Paused() {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// Starved tells whether some leader lost its quorum though nobody had done anything to it: then the machine gave the nodes no
+// processor for longer than raft bears, and nothing can be said of what needs no more than some.
+func (c *Cluster) Starved() bool {
+	for _, n := range c.Nodes {
+		if bytes.Contains(n.Output(), []byte("failed to contact quorum of nodes, stepping down")) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckLogs looks for what no run may have in any node's log.
+func (c *Cluster) CheckLogs() {
+	c.t.Helper()
+	for _, n := range c.Nodes {
+		n.CheckLog()
+	}
+}
+
+// ctx bounds one request, however busy the machine is.
+func (c *Cluster) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	c.t.Cleanup(cancel)
+	return ctx
+}
+
+// httpClient keeps no connections: nodes come and go.
+func httpClient() *http.Client {
+	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+}

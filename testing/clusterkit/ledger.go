@@ -1,0 +1,148 @@
+package clusterkit
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Webhook is one event of the fake LiveKit and what became of it, over all its attempts.
+type Webhook struct {
+	ID, Event, Room, RoomSID, SID, Identity string
+	// Created is its room's and Joined its participant's time, in Unix ms; Emitted its own, in Unix s.
+	Created, Joined, Emitted int64
+	// First is when its first attempt was sent, Answered when its 200 came; the latter is zero without one.
+	First, Answered time.Time
+	// Failed are the attempts that did not end with a 200: their statuses, 0 where there was no answer.
+	Failed []int
+}
+
+// Unanswered is how long the sender waited for the 200, over all attempts.
+func (w Webhook) Unanswered() time.Duration { return w.Answered.Sub(w.First) }
+
+// Ledger is the transport by which the fake sends; it writes down every attempt.
+type Ledger struct {
+	transport *http.Transport
+
+	mu  sync.Mutex
+	all map[string]*Webhook
+}
+
+// NewLedger makes an empty one.
+func NewLedger() *Ledger {
+	return &Ledger{transport: &http.Transport{MaxIdleConnsPerHost: 256}, all: map[string]*Webhook{}}
+}
+
+// All are the webhooks so far, by the time of their first attempt.
+func (l *Ledger) All() []Webhook {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Webhook
+	for _, w := range l.all {
+		one := *w
+		one.Failed = slices.Clone(w.Failed)
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b Webhook) int { return a.First.Compare(b.First) })
+	return all
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *Ledger) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	_ = req.Body.Close()
+	out := req.Clone(req.Context())
+	out.Body, out.GetBody = io.NopCloser(bytes.NewReader(body)), nil
+	id := l.began(body)
+	resp, err := l.transport.RoundTrip(out)
+	if err != nil {
+		l.ended(id, 0)
+		return nil, err
+	}
+	l.ended(id, resp.StatusCode)
+	return resp, nil
+}
+
+func (l *Ledger) began(body []byte) string {
+	var e struct {
+		ID, Event string
+		CreatedAt int64 `json:",string"`
+		Room      struct {
+			Name, SID      string
+			CreationTimeMs int64 `json:",string"`
+		}
+		Participant struct {
+			SID, Identity string
+			JoinedAtMs    int64 `json:",string"`
+		}
+	}
+	_ = json.Unmarshal(body, &e) // the fake sends JSON
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all[e.ID] == nil {
+		l.all[e.ID] = &Webhook{ID: e.ID, Event: e.Event, Room: e.Room.Name, RoomSID: e.Room.SID, SID: e.Participant.SID,
+			Identity: e.Participant.Identity, Created: e.Room.CreationTimeMs, Joined: e.Participant.JoinedAtMs, Emitted: e.CreatedAt, First: time.Now()}
+	}
+	return e.ID
+}
+
+func (l *Ledger) ended(id string, status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.all[id]
+	if status != http.StatusOK {
+		w.Failed = append(w.Failed, status)
+	} else if w.Answered.IsZero() {
+		w.Answered = time.Now()
+	}
+}
+
+// Summary is what the webhooks of a time came to.
+type Summary struct {
+	Webhooks int
+	// Retried are those with an attempt that failed, Lost those without any 200.
+	Retried, Lost int
+	// Statuses counts failed attempts; 0 is no answer.
+	Statuses map[int]int
+	// Median and Longest are of the waits for a 200, over all attempts.
+	Median, Longest time.Duration
+	Slowest         Webhook
+}
+
+// Since sums up the webhooks that were still unanswered at mark, or sent later.
+func (l *Ledger) Since(mark time.Time) Summary {
+	s := Summary{Statuses: map[int]int{}}
+	var waits []time.Duration
+	for _, w := range l.All() {
+		if !w.Answered.IsZero() && w.Answered.Before(mark) {
+			continue
+		}
+		s.Webhooks++
+		for _, status := range w.Failed {
+			s.Statuses[status]++
+		}
+		if len(w.Failed) > 0 {
+			s.Retried++
+		}
+		if w.Answered.IsZero() {
+			s.Lost++
+			continue
+		}
+		waits = append(waits, w.Unanswered())
+		if w.Unanswered() > s.Longest {
+			s.Longest, s.Slowest = w.Unanswered(), w
+		}
+	}
+	if len(waits) > 0 {
+		slices.Sort(waits)
+		s.Median = waits[len(waits)/2]
+	}
+	return s
+}

@@ -1,0 +1,60 @@
+package nodetest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// BinEnv names the variable that holds the path of a ready rollcall, which is then used as it is.
+const BinEnv = "ROLLCALL_E2E_BIN"
+
+// Build gives the path of a rollcall: $ROLLCALL_E2E_BIN, or one built into dir, with the race detector if wanted. It is to be
+// called from a folder of this module.
+func Build(ctx context.Context, dir string, race bool) (string, error) {
+	if bin := os.Getenv(BinEnv); bin != "" {
+		return bin, nil
+	}
+	bin := filepath.Join(dir, "rollcall")
+	args := []string{"build", "-o", bin}
+	if race {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/rollcallhq/rollcall/cmd/rollcall")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rollcall: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// QuietAddrs is FreeAddrs for a test.
+func QuietAddrs(t testing.TB, n int) []string {
+	t.Helper()
+	addrs, err := FreeAddrs(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addrs
+}
+
+// FreeAddrs are free addresses of 127.0.0.1 below the ports that the system hands out by itself, so that nobody takes them
+// while their node is down. It is an error when there are none.
+func FreeAddrs(n int) ([]string, error) {
+	var addrs []string
+	for range 100 * n {
+		if len(addrs) == n {
+			return addrs, nil
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
+		if l, err := net.Listen("tcp4", addr); err == nil {
+			defer l.Close() // all at the end, so that no two are the same
+			addrs = append(addrs, addr)
+		}
+	}
+	return nil, fmt.Errorf("find %d free ports: all that were tried are taken", n)
+}

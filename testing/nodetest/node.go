@@ -1,0 +1,258 @@
+// Package nodetest runs the real `rollcall serve` for tests. It promises a process whose address, data and log stay over
+// restarts, that what it started is gone with the test, and that the end of its log is shown when the test fails.
+package nodetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/testing/proc"
+)
+
+const (
+	// patience is for what takes a second or two on an idle machine; the tests' machine is never idle.
+	patience = 30 * time.Second
+	// endWithin is the contract's: how long a node may take to end after SIGTERM.
+	endWithin = 10 * time.Second
+)
+
+// Options say which node. Binary and ID are required.
+type Options struct {
+	// Binary is the path of a rollcall.
+	Binary string
+	// ID is its --node-id.
+	ID string
+	// HTTPAddr is host:port of its API; by default a QuietAddr.
+	HTTPAddr string
+	// Flags are further ones of rollcall serve, and outrank the node's own.
+	Flags []string
+	// Env is the process' environment beside PATH.
+	Env []string
+}
+
+// Node is one `rollcall serve`. Its methods fail the test, and are for one goroutine at a time.
+type Node struct {
+	ID   string
+	Addr string // host:port of its API
+	Dir  string // its --data-dir
+	// Env is the process' environment beside PATH, from the next Start on.
+	Env []string
+
+	t      testing.TB
+	binary string
+	args   []string
+	log    string        // path of its output
+	proc   *proc.Process // nil while it does not run
+	paused bool
+}
+
+// New makes a node that Start starts. It ends with the test.
+func New(t testing.TB, o Options) *Node {
+	t.Helper()
+	dir := t.TempDir()
+	n := &Node{ID: o.ID, Addr: o.HTTPAddr, Dir: filepath.Join(dir, "data"), Env: o.Env, t: t, binary: o.Binary,
+		log: filepath.Join(dir, "rollcall.log")}
+	if n.Addr == "" {
+		n.Addr = QuietAddrs(t, 1)[0]
+	}
+	n.args = append([]string{"serve", "--node-id=" + n.ID, "--http-addr=" + n.Addr, "--raft-addr=127.0.0.1:0", "--actor-addr=127.0.0.1:0",
+		"--data-dir=" + n.Dir, "--drain-delay=100ms", "--log-level=debug"}, o.Flags...)
+	t.Cleanup(func() {
+		n.Kill()
+		if t.Failed() {
+			t.Logf("the log of rollcall %s ends with:\n%s", n.ID, tail(withoutPolls(n.Output()), 20_000))
+		}
+	})
+	return n
+}
+
+// URL is the node's API, without a trailing slash.
+func (n *Node) URL() string { return "http://" + n.Addr }
+
+// Runs tells whether the process was started and not ended since, by this type's methods.
+func (n *Node) Runs() bool { return n.proc != nil }
+
+// Start starts the process; it need not be ready.
+func (n *Node) Start() {
+	n.t.Helper()
+	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer log.Close() // the process has its own descriptor
+	cmd := exec.Command(n.binary, n.args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=0 atexit_sleep_ms=0"}, n.Env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if n.proc, err = proc.Start(cmd); err != nil {
+		n.t.Fatalf("start rollcall: %v", err)
+	}
+}
+
+// Up starts the process and waits until it is ready.
+func (n *Node) Up() {
+	n.t.Helper()
+	n.Start()
+	n.AwaitReady()
+}
+
+// AwaitReady waits until /readyz answers 200.
+func (n *Node) AwaitReady() {
+	n.t.Helper()
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for {
+		err := n.Probe("/readyz", http.StatusOK)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-n.proc.Done():
+			n.t.Fatalf("rollcall %s ended by itself: %v", n.ID, n.proc.Err())
+		case <-end:
+			n.t.Fatalf("rollcall %s is not ready within %v: %v", n.ID, patience, err)
+		}
+	}
+}
+
+// Probe is nil when the path answers with that status.
+func (n *Node) Probe(path string, want int) error {
+	client := &http.Client{Timeout: patience}
+	resp, err := client.Get(n.URL() + path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != want {
+		return fmt.Errorf("%s answers %d, want %d", path, resp.StatusCode, want)
+	}
+	return nil
+}
+
+// Terminate is a SIGTERM. The process must end in order within the 10 s of the contract.
+func (n *Node) Terminate() {
+	n.t.Helper()
+	begun := time.Now()
+	n.Signal(syscall.SIGTERM)
+	n.AwaitEnd(begun)
+}
+
+// AwaitEnd waits for the end in order of a process that got its SIGTERM at begun.
+func (n *Node) AwaitEnd(begun time.Time) {
+	n.t.Helper()
+	if n.proc == nil {
+		return
+	}
+	if !n.proc.Ended(endWithin) {
+		n.t.Errorf("rollcall %s did not end within %v of SIGTERM", n.ID, endWithin)
+		n.Kill()
+		return
+	}
+	if err := n.proc.Err(); err != nil {
+		n.t.Errorf("rollcall %s ended with %v after SIGTERM", n.ID, err)
+	}
+	n.proc, n.paused = nil, false
+	n.t.Logf("rollcall %s ended %v after SIGTERM", n.ID, time.Since(begun).Round(time.Millisecond))
+}
+
+// AwaitExit waits for a process that ends by itself, and gives its error.
+func (n *Node) AwaitExit() error {
+	n.t.Helper()
+	if !n.proc.Ended(patience) {
+		n.t.Fatalf("rollcall %s did not end within %v", n.ID, patience)
+	}
+	err := n.proc.Err()
+	n.proc = nil
+	return err
+}
+
+// Kill is a SIGKILL, also of a paused process. One that does not run stays as it is.
+func (n *Node) Kill() {
+	if n.proc == nil {
+		return
+	}
+	n.proc.Kill()
+	n.proc, n.paused = nil, false
+}
+
+// Pause stops the process' clockwork (SIGSTOP): connections stay open and nothing answers.
+func (n *Node) Pause() {
+	n.Signal(syscall.SIGSTOP)
+	n.paused = true
+}
+
+// Resume lets a paused process go on (SIGCONT).
+func (n *Node) Resume() {
+	n.Signal(syscall.SIGCONT)
+	n.paused = false
+}
+
+// Paused tells whether the process is between Pause and Resume.
+func (n *Node) Paused() bool { return n.paused }
+
+// Signal sends a signal, if the process runs.
+func (n *Node) Signal(sig syscall.Signal) {
+	if n.proc != nil {
+		n.proc.Signal(sig)
+	}
+}
+
+// Output is all that the node has logged, over all its starts.
+func (n *Node) Output() []byte {
+	raw, err := os.ReadFile(n.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		n.t.Errorf("read rollcall's log: %v", err)
+	}
+	return raw
+}
+
+// Says is nil when the node has logged a line that holds all of these.
+func (n *Node) Says(parts ...string) error {
+	for line := range bytes.Lines(n.Output()) {
+		all := true
+		for _, part := range parts {
+			all = all && bytes.Contains(line, []byte(part))
+		}
+		if all {
+			return nil
+		}
+	}
+	return fmt.Errorf("the log of rollcall %s has no line with %q", n.ID, parts)
+}
+
+// CheckLog looks for what no run may have in its log.
+func (n *Node) CheckLog() {
+	n.t.Helper()
+	out := n.Output()
+	for _, bad := range []string{"DATA RACE", "panic", "NOPERM"} {
+		if at := bytes.Index(out, []byte(bad)); at >= 0 {
+			n.t.Errorf("the log of rollcall %s has %q: …%s…", n.ID, bad, out[max(0, at-300):min(len(out), at+1500)])
+		}
+	}
+}
+
+// withoutPolls drops the lines that the tests' own waiting made.
+func withoutPolls(log []byte) []byte {
+	var kept []byte
+	for line := range bytes.Lines(log) {
+		poll := false
+		for _, path := range []string{"/readyz", "/api/sync-rooms", "/api/cluster"} {
+			poll = poll || bytes.Contains(line, []byte("method=GET route="+path))
+		}
+		if !poll {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+func tail(raw []byte, size int) []byte { return raw[max(0, len(raw)-size):] }

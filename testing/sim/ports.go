@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+// store is a process's way to the shared store: through its gate, over the network, with the store's own faults.
+type store struct {
+	process *Process
+	faulty  *memstore.Faulty
+}
+
+var _ Store = (*store)(nil)
+
+// call makes one call. What waited at the gate goes out whatever its time; what a cut holds up may arrive after its sender
+// has given up; and an answer may be lost.
+func call[T any](ctx context.Context, p *Process, topic string, do func(context.Context) (T, error)) (T, error) {
+	var none T
+	waited, err := p.Gate.Pass()
+	if err != nil {
+		return none, err
+	}
+	w := p.world
+	if waited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+	}
+	if err := w.hop(ctx, p.Name, Redis); err != nil {
+		if w.Hurting() && w.Dice.Roll("late "+topic) < 0.5 {
+			w.late.Go(func() {
+				later, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+				defer cancel()
+				defer func() { _ = recover() }() // an ordered crash hits nobody here
+				if w.hop(later, p.Name, Redis) == nil {
+					_, _ = do(later)
+				}
+			})
+		}
+		return none, err
+	}
+	v, err := do(ctx)
+	if back := w.hop(ctx, Redis, p.Name); back != nil {
+		return none, back
+	}
+	if _, gone := p.Gate.Pass(); gone != nil {
+		return none, gone
+	}
+	return v, err
+}
+
+// Claim implements actors.Store.
+func (s *store) Claim(ctx context.Context, room string, c reconcile.Claim) (reconcile.Record, error) {
+	s.process.learn()
+	defer s.process.claims.begin(room)()
+	return call(ctx, s.process, room, func(ctx context.Context) (reconcile.Record, error) { return s.faulty.Claim(ctx, room, c) })
+}
+
+// Commit implements actors.Store.
+func (s *store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error) {
+	p := s.process
+	p.learn()
+	p.world.History.Kept(c.Room, c.Claim, p.seen.before(p.claims.decided(c.Room)).epoch)
+	return call(ctx, p, c.Room, func(ctx context.Context) (reconcile.Receipt, error) { return s.faulty.Commit(ctx, c) })
+}
+
+// Delist implements actors.Store.
+func (s *store) Delist(ctx context.Context, room string, c reconcile.Claim, leader reconcile.Token) error {
+	_, err := call(ctx, s.process, room, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.faulty.Delist(ctx, room, c, leader)
+	})
+	return err
+}
+
+// Rooms implements actors.Index.
+func (s *store) Rooms(ctx context.Context, cursor string, limit int, search string) ([]string, string, error) {
+	type page struct {
+		names []string
+		next  string
+	}
+	p, err := call(ctx, s.process, "index", func(ctx context.Context) (p page, err error) {
+		p.names, p.next, err = s.faulty.Rooms(ctx, cursor, limit, search)
+		return p, err
+	})
+	return p.names, p.next, err
+}
+
+// RaiseGeneration is redisstore's.
+func (s *store) RaiseGeneration(ctx context.Context, g uint64) error {
+	_, err := call(ctx, s.process, "generation", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.faulty.RaiseGeneration(ctx, g)
+	})
+	return err
+}
+
+// generation is cmd/rollcall's for a cluster whose Redis no other one uses.
+func (s *store) generation(ctx context.Context, ours uint64) (uint64, error) {
+	stored, err := call(ctx, s.process, "generation", s.faulty.Generation)
+	if err != nil || ours != 0 && stored <= ours {
+		return ours, err
+	}
+	return max(stored+1, uint64(time.Now().UnixMilli())), nil
+}
+
+// claims are when the last claim of each room was under way: what follows it at once was decided when it began.
+type claims struct {
+	mu     sync.Mutex
+	ended  map[string]time.Time
+	begins map[string]time.Time
+}
+
+func (c *claims) begin(room string) (end func()) {
+	began := time.Now()
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ended == nil {
+			c.ended, c.begins = map[string]time.Time{}, map[string]time.Time{}
+		}
+		c.ended[room], c.begins[room] = time.Now(), began
+	}
+}
+
+func (c *claims) decided(room string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); !c.ended[room].Equal(now) {
+		return now
+	}
+	return c.begins[room]
+}
+
+// looks is LiveKit as a process sees it: an answer that comes while it is paused is old when it is read.
+type looks struct {
+	process *Process
+	livekit *LiveKit
+}
+
+var _ actors.Rooms = (*looks)(nil)
+
+func see[T any](l *looks, do func() (T, error)) (T, error) {
+	var none T
+	if _, err := l.process.Gate.Pass(); err != nil {
+		return none, err
+	}
+	v, err := do()
+	if _, gone := l.process.Gate.Pass(); gone != nil {
+		return none, gone
+	}
+	return v, err
+}
+
+// ListRooms implements actors.Rooms.
+func (l *looks) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
+	return see(l, func() ([]reconcile.RoomInfo, error) { return l.livekit.ListRooms(ctx) })
+}
+
+// Listed implements actors.Rooms.
+func (l *looks) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+	return see(l, func() (map[string]reconcile.RoomInfo, error) { return l.livekit.Listed(ctx, names) })
+}
+
+// Participants implements actors.Rooms.
+func (l *looks) Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error) {
+	active, err = see(l, func() ([]reconcile.Participant, error) {
+		active, waiting, err = l.livekit.Participants(ctx, room)
+		return active, err
+	})
+	return active, waiting, err
+}
