@@ -234,9 +234,11 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 	}
 	switch cmd := cmd.(type) {
 	case fsm.Join:
-		// No removal may come between: raft would keep no one in the view informed whom it does not know.
-		n.configuring.Lock()
-		defer n.configuring.Unlock()
+		// No removal may come between: who is in the view and not in raft would never hear of it.
+		if err := n.configuring.take(ctx); err != nil {
+			return nil, fmt.Errorf("another change of the configuration is under way: %w", err)
+		}
+		defer n.configuring.give()
 		if err := n.known(cmd.ID); err != nil {
 			return nil, err
 		}
