@@ -232,8 +232,17 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch cmd.(type) {
-	case fsm.Join, fsm.Leave:
+	switch cmd := cmd.(type) {
+	case fsm.Join:
+		// No removal may come between: who is in the view and not in raft would never hear of it.
+		if err := n.configuring.take(ctx); err != nil {
+			return nil, fmt.Errorf("another change of the configuration is under way: %w", err)
+		}
+		defer n.configuring.give()
+		if err := n.known(cmd.ID); err != nil {
+			return nil, err
+		}
+	case fsm.Leave:
 	default:
 		return nil, errors.New("only a join or a leave may be asked for")
 	}
@@ -242,6 +251,18 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 		return res, nil // the asker sees it in the result
 	}
 	return res, err
+}
+
+// known is nil for a server of raft's configuration.
+func (n *Node) known(id string) error {
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(servers.Configuration().Servers, func(s raft.Server) bool { return string(s.ID) == id }) {
+		return fmt.Errorf("%w: %q has been removed meanwhile", ErrUnknownNode, id)
+	}
+	return nil
 }
 
 // commit commits a command of this node's own membership, through the leader wherever it is.

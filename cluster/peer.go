@@ -34,7 +34,7 @@ type failure struct {
 func codes() map[string]error {
 	return map[string]error{"not-leader": ErrNotLeader, "no-leader": ErrNoLeader, "term-ended": ErrTermEnded,
 		"unknown-outcome": ErrOutcomeUnknown, "removed": ErrRemoved, "unknown-node": ErrUnknownNode, "closed": ErrClosed,
-		"quorum": ErrQuorum}
+		"quorum": ErrQuorum, "no-heir": ErrNoHeir}
 }
 
 // RemoteError is what another node answered.

@@ -14,7 +14,7 @@ import (
 
 // Remove takes a node out of the cluster for good, on the leader: out of the view, out of raft, and its process, if it
 // runs, ends by itself. A leader that is to go hands over first, and the next leader must be asked. Errors:
-// ErrUnknownNode, ErrQuorum, ErrNotLeader, ErrNoLeader.
+// ErrUnknownNode, ErrQuorum, ErrNoHeir, ErrNotLeader, ErrNoLeader.
 func (n *Node) Remove(ctx context.Context, id string) error {
 	if id == n.cfg.NodeID {
 		if err := n.handOver(ctx); err != nil {

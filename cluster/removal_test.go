@@ -5,6 +5,10 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
 )
 
 // Before it has heard of anybody, a new leader must not take the others' answers for granted.
@@ -68,4 +72,45 @@ func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
 	s.stop(i)
 	s.view(without(i, 2)...)
 	s.voters(without(i, 2)...)
+}
+
+// A join that was under way when its node was removed would put one in the view whom raft tells nothing.
+func TestALateJoinOfARemovedNodeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1, 2, 3)
+	s.ready(1, 2, 3)
+	i := s.follower()
+	late := s.nodes[i].join()
+	s.crash(i)
+	leader := s.leader()
+	eventually(t, "it is removed", func() bool { return leader.Remove(t.Context(), late.ID) == nil })
+	data, err := fsm.Encode(late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leader.answerApply(t.Context(), data); !errors.Is(err, ErrUnknownNode) {
+		t.Errorf("the late join: %v", err)
+	}
+	if _, ok := leader.View().Member(late.ID); ok {
+		t.Error("the removed node is in the view")
+	}
+}
+
+func TestTheSilentLoseTheirVoteFirst(t *testing.T) {
+	t.Parallel()
+	n := openReady(t, config(t.TempDir()))
+	care := &steward{node: n, silent: map[string]quiet{"n3": {told: time.Now()}}}
+	all := []raft.Server{{ID: "n1"}, {ID: "n2"}, {ID: "n3"}, {ID: "n4"}}
+	if id, promote, ok := care.suffrage(all); !ok || id != "n3" || promote.Address != "" {
+		t.Errorf("of four voters %q loses its vote (%v, %v)", id, promote, ok)
+	}
+}
+
+func TestTheLastNodeIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	n := openReady(t, config(t.TempDir()))
+	if err := n.Remove(t.Context(), "n1"); !errors.Is(err, ErrNoHeir) {
+		t.Errorf("removing the only node: %v", err)
+	}
 }

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -155,6 +157,14 @@ func bears(all []raft.Server, without raft.ServerID, silent map[string]quiet) er
 	return nil
 }
 
+// answers is 0 for a server that is silent, else 1.
+func (s *steward) answers(server raft.Server) int {
+	if _, silent := s.silent[string(server.ID)]; silent {
+		return 0
+	}
+	return 1
+}
+
 // suffrage is a server that should begin or cease to vote. An odd number votes, at most maxVoters; who is away is not
 // replaced before it is dead.
 func (s *steward) suffrage(all []raft.Server) (id raft.ServerID, promote raft.Server, ok bool) {
@@ -166,6 +176,10 @@ func (s *steward) suffrage(all []raft.Server) (id raft.ServerID, promote raft.Se
 	}
 	want := min(maxVoters, len(all))
 	want -= 1 - want%2
+	// The vote of one that does not answer goes first.
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b raft.Server) int {
+		return cmp.Compare(s.answers(a), s.answers(b))
+	})
 	for _, server := range all {
 		member, here := view.Member(string(server.ID))
 		_, silent := s.silent[member.ID]

@@ -83,7 +83,7 @@ func leaderError(err error) error {
 		return fmt.Errorf("%w: %w", httpapi.ErrNoLeader, err)
 	case errors.Is(err, cluster.ErrOutcomeUnknown), errors.Is(err, cluster.ErrClosed):
 		return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
-	case errors.Is(err, cluster.ErrUnknownNode), errors.Is(err, cluster.ErrQuorum):
+	case errors.Is(err, cluster.ErrUnknownNode), errors.Is(err, cluster.ErrQuorum), errors.Is(err, cluster.ErrNoHeir):
 		return httpapi.Refused{Reason: err.Error()}
 	}
 	return err
