@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -175,7 +174,7 @@ func TestPausedPeer(t *testing.T) {
 	if err := a.to(b).Deliver(within(t, 5*time.Second), event("before")); err != nil {
 		t.Fatal(err)
 	}
-	b.signal(syscall.SIGSTOP)
+	b.pause()
 	done := make([]<-chan error, 100)
 	for i := range done {
 		done[i] = a.to(b).delivers(fmt.Sprint("paused ", i), 500*time.Millisecond)
@@ -185,7 +184,7 @@ func TestPausedPeer(t *testing.T) {
 			t.Error("to a paused peer:", err)
 		}
 	}
-	b.signal(syscall.SIGCONT)
+	b.resume()
 	eventually(t, "it is reached", func() bool { return a.to(b).Deliver(within(t, 5*time.Second), event("after")) == nil })
 }
 
@@ -207,14 +206,14 @@ func TestWhatIsLateIsNotSent(t *testing.T) {
 	if err := a.to(b).Deliver(within(t, 5*time.Second), event("before")); err != nil {
 		t.Fatal(err)
 	}
-	b.signal(syscall.SIGSTOP)
+	b.pause()
 	fill(t, a.to(b))
 	for range 20 {
 		if err := a.to(b).Deliver(within(t, 100*time.Millisecond), event("too late")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 	}
-	b.signal(syscall.SIGCONT)
+	b.resume()
 	if err := a.to(b).Deliver(within(t, 5*time.Second), event("after")); err != nil {
 		t.Error(err)
 	}

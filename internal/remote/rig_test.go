@@ -88,6 +88,23 @@ func (n *node) kill() {
 	_ = n.rpc.Close()
 }
 
+// pause stops the node in its tracks, and returns once all of it stands.
+func (n *node) pause() {
+	n.t.Helper()
+	n.signal(syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	for !status.Stopped() {
+		if _, err := syscall.Wait4(n.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil && !errors.Is(err, syscall.EINTR) {
+			n.t.Fatal(err)
+		}
+	}
+}
+
+func (n *node) resume() {
+	n.t.Helper()
+	n.signal(syscall.SIGCONT)
+}
+
 func (n *node) signal(s syscall.Signal) {
 	n.t.Helper()
 	if err := n.cmd.Process.Signal(s); err != nil {

@@ -9,8 +9,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// farewell bounds how long answers may take to their way out, and links to end in good order.
-const farewell = 500 * time.Millisecond
+// farewell bounds how long the last answers may take to reach their peers, and links to end in good order. It is a matter of
+// milliseconds, unless a peer is paused, or its machine very busy.
+const farewell = 2 * time.Second
 
 // Stop refuses new requests, waits for those under way in both directions and for their answers to be out, and closes all
 // links. When ctx ends first it cuts off the rest and returns an error.

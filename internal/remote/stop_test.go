@@ -3,7 +3,6 @@ package remote_test
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -86,8 +85,8 @@ func TestStopDoesNotWaitForAPausedPeer(t *testing.T) {
 	if err := a.to(b).Deliver(within(t, 5*time.Second), event("before")); err != nil {
 		t.Fatal(err)
 	}
-	b.signal(syscall.SIGSTOP)
-	defer b.signal(syscall.SIGCONT)
+	b.pause()
+	defer b.resume()
 	fill(t, a.to(b))
 	began := time.Now()
 	if err := a.stop(5 * time.Second); err != nil {
