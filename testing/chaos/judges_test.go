@@ -22,6 +22,13 @@ func entry(second int, kind, sid string) redis.XMessage {
 	return redis.XMessage{ID: fmt.Sprintf("%d-0", epoch(second).UnixMilli()), Values: map[string]any{"room": "r", "type": kind, "sid": sid, "data": "null"}}
 }
 
+// part is one of several entries of a commit.
+func part(second, n, of int, kind, sid string) redis.XMessage {
+	e := entry(second, kind, sid)
+	e.Values["n"], e.Values["of"] = fmt.Sprint(n), fmt.Sprint(of)
+	return e
+}
+
 // TestPresence: who is in the feed is held against who was there.
 func TestPresence(t *testing.T) {
 	left := map[string]stay{"PA_1": {Room: "r", From: epoch(0), To: epoch(10)}}
@@ -38,6 +45,11 @@ func TestPresence(t *testing.T) {
 		"gone by a snapshot": {there, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(2, "room_snapshot", "")}, "taken out while it was there"},
 		"back": {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), entry(11, "participant_left", "PA_1"),
 			entry(12, "participant_joined", "PA_1")}, "came back"},
+		"along to the next instance": {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), part(11, 1, 4, "participant_left", "PA_1"),
+			part(11, 2, 4, "room_finished", ""), part(11, 3, 4, "room_started", ""), part(11, 4, 4, "participant_joined", "PA_1"),
+			entry(12, "participant_left", "PA_1")}, ""},
+		"not along to the next instance": {there, []redis.XMessage{entry(1, "participant_joined", "PA_1"), part(11, 1, 3, "participant_left", "PA_1"),
+			part(11, 2, 3, "room_finished", ""), part(11, 3, 3, "room_started", "")}, "taken out while it was there"},
 		"a ghost": {left, []redis.XMessage{entry(1, "participant_joined", "PA_2")}, "was never there"},
 	} {
 		got := strings.Join(presence(c.feed, c.stays), "\n")

@@ -3,6 +3,8 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,15 +20,18 @@ const grace = 20 * time.Millisecond
 // fold is who the feed says is in which room, held against who really is.
 type fold struct {
 	stays    map[string]stay
+	feed     []redis.XMessage
 	rooms    map[string]map[string]bool // by room, sids
+	parts    map[string]map[string]bool // by room, the sids of a commit of which more parts are to come
 	gone     map[string]bool            // sids that have been taken out
 	problems []string
 }
 
-// presence holds every entry of the feed against the truth: nobody is taken out who is there, and nobody who was taken out comes
-// back although they have left. It gives ten problems at most.
+// presence holds every commit of the feed against the truth: nobody is taken out who is there, and nobody who was taken out comes
+// back although they have left. A commit counts as a whole: who goes along to a room's next instance leaves and joins within one. It
+// gives ten problems at most.
 func presence(feed []redis.XMessage, stays map[string]stay) []string {
-	f := &fold{stays: stays, rooms: map[string]map[string]bool{}, gone: map[string]bool{}}
+	f := &fold{stays: stays, feed: feed, rooms: map[string]map[string]bool{}, parts: map[string]map[string]bool{}, gone: map[string]bool{}}
 	for _, e := range feed {
 		f.take(e)
 	}
@@ -35,67 +40,96 @@ func presence(feed []redis.XMessage, stays map[string]stay) []string {
 
 func (f *fold) take(e redis.XMessage) {
 	field := func(name string) string { s, _ := e.Values[name].(string); return s }
-	ms, _, _ := strings.Cut(e.ID, "-")
-	unix, _ := strconv.ParseInt(ms, 10, 64)
-	at, room := time.UnixMilli(unix), field("room")
-	if f.rooms[room] == nil {
-		f.rooms[room] = map[string]bool{}
+	room := field("room")
+	now := f.parts[room]
+	if now == nil {
+		if now = maps.Clone(f.rooms[room]); now == nil {
+			now = map[string]bool{}
+		}
+		f.parts[room] = now
 	}
 	switch field("type") {
 	case "participant_joined":
-		f.in(room, field("sid"), at, e)
+		now[field("sid")] = true
 	case "participant_left":
-		f.out(room, field("sid"), at, e)
+		delete(now, field("sid"))
 	case "room_finished":
-		for sid := range f.rooms[room] {
-			f.out(room, sid, at, e)
-		}
+		clear(now)
 	case "room_started", "room_snapshot":
-		f.replace(room, field("data"), at, e)
+		clear(now)
+		var s *oracle.State
+		if err := json.Unmarshal([]byte(field("data")), &s); err != nil {
+			f.problem("feed entry %s: %v", e.ID, err)
+		}
+		if s != nil {
+			for _, m := range s.Participants {
+				now[m.SID] = true
+			}
+		}
+	}
+	if field("n") == field("of") {
+		f.commit(room, now, e)
 	}
 }
 
-func (f *fold) replace(room, data string, at time.Time, e redis.XMessage) {
-	var s *oracle.State
-	if err := json.Unmarshal([]byte(data), &s); err != nil {
-		f.problem("feed entry %s: %v", e.ID, err)
-		return
-	}
-	now := map[string]bool{}
-	if s != nil {
-		for _, m := range s.Participants {
-			now[m.SID] = true
-		}
-	}
-	for sid := range f.rooms[room] {
+// commit compares a room before and after the commit whose last entry is e.
+func (f *fold) commit(room string, now map[string]bool, e redis.XMessage) {
+	ms, _, _ := strings.Cut(e.ID, "-")
+	unix, _ := strconv.ParseInt(ms, 10, 64)
+	at, before := time.UnixMilli(unix), f.rooms[room]
+	f.rooms[room] = now
+	delete(f.parts, room)
+	for _, sid := range slices.Sorted(maps.Keys(before)) {
 		if !now[sid] {
 			f.out(room, sid, at, e)
 		}
 	}
-	for sid := range now {
-		if !f.rooms[room][sid] {
+	for _, sid := range slices.Sorted(maps.Keys(now)) {
+		if !before[sid] {
 			f.in(room, sid, at, e)
 		}
 	}
 }
 
 func (f *fold) in(room, sid string, at time.Time, e redis.XMessage) {
-	f.rooms[room][sid] = true
 	stay, known := f.stays[sid]
 	switch {
 	case !known:
-		f.problem("%s in %s was never there: feed entry %s %v", sid, room, e.ID, e.Values)
+		f.problem("%s in %s was never there: %s", sid, room, f.tell(room, e))
 	case f.gone[sid] && !stay.To.IsZero() && stay.To.Before(at.Add(-grace)):
-		f.problem("%s in %s left at %s, was taken out, and came back: feed entry %s %v", sid, room, stamp(stay.To), e.ID, e.Values)
+		f.problem("%s in %s left at %s, was taken out, and came back: %s", sid, room, stamp(stay.To), f.tell(room, e))
 	}
 }
 
 func (f *fold) out(room, sid string, at time.Time, e redis.XMessage) {
-	delete(f.rooms[room], sid)
 	f.gone[sid] = true
 	if stay := f.stays[sid]; stay.To.IsZero() || stay.To.After(at.Add(grace)) {
-		f.problem("%s in %s was taken out while it was there: feed entry %s %v", sid, room, e.ID, e.Values)
+		f.problem("%s in %s (there from %s to %s) was taken out while it was there: %s", sid, room, stamp(stay.From), stamp(stay.To), f.tell(room, e))
 	}
+}
+
+// tellLast is how many entries of a room before the one in question are told with a problem.
+const tellLast = 20
+
+// tell is e, and what the feed says of its room before it.
+func (f *fold) tell(room string, e redis.XMessage) string {
+	var lines []string
+	for _, o := range f.feed {
+		if o.Values["room"] != room {
+			continue
+		}
+		ms, _, _ := strings.Cut(o.ID, "-")
+		unix, _ := strconv.ParseInt(ms, 10, 64)
+		line := fmt.Sprintf("  %s at %s", o.ID, stamp(time.UnixMilli(unix)))
+		for _, name := range []string{"epoch", "version", "n", "of", "type", "identity", "sid", "cause"} {
+			line += fmt.Sprintf(" %v", o.Values[name])
+		}
+		lines = append(lines, line)
+		if o.ID == e.ID {
+			break
+		}
+	}
+	return "feed entry " + e.ID + ", the last of\n" + strings.Join(lines[max(0, len(lines)-tellLast):], "\n")
 }
 
 func (f *fold) problem(format string, args ...any) {
