@@ -93,14 +93,26 @@ func (d *draft) finish() {
 	d.open, d.base = false, State{}
 }
 
-// renew ends the instance at hand with its roster and begins the one of info, which is not open yet.
+// renew ends the instance at hand with its roster and begins the one of info. Whoever joined since that one was created goes along
+// and opens it: a look showed them before any event did.
 func (d *draft) renew(info RoomInfo) {
+	var along []*Member
 	for _, m := range slices.Clone(d.roster) {
-		d.end(m)
+		if info.CreatedMs != 0 && m.JoinedAt >= info.CreatedMs {
+			along = append(along, m)
+			d.drop(m)
+		} else {
+			d.end(m)
+		}
 	}
 	d.finish()
 	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
 	d.touched = append(d.touched, "")
+	for _, m := range along {
+		d.wants("a newer instance that spared a participant", m.SID)
+		d.start(info)
+		d.put(m)
+	}
 }
 
 func (d *draft) own() {

@@ -76,6 +76,11 @@ func TestEvents(t *testing.T) {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: started(r2, 6000), have: "R2:"},
 			{in: joined(r2, a1), have: "R2:", why: "its sid has ended", named: []string{"a1"}},
 		},
+		"a newer instance spares whoever joined since it was created, and asks for a poll that may remove them": {
+			{in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, who("b6", 6000)), have: "R1: a1 b6"},
+			{in: started(r2, 6000), have: "R2: b6", why: "spared", named: []string{"b6"}},
+			{in: joined(r2, who("b6", 6000)), have: "R2: b6"}, {in: left(r2, who("b6", 6000)), have: "R2:"},
+		},
 		"a left of a newer instance ends the older one; keys come with the first sign of life": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: left(r2, who("a7", 6100)), have: "-"},
 			{in: joined(r2, who("c7", 6200)), have: "R2: c7", why: "has ended", named: []string{"c7"}},

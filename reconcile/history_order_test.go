@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"flag"
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -162,5 +163,77 @@ func (h *history) checkLook(t *testing.T, order []int, began, told, taken int) {
 	r.cycle(7, end.listed, end.people...)
 	if why := end.differs(r.room); why != "" {
 		t.Errorf("%s in order %v, look of %d from %d to %d: %s after a cycle", h.name, order, taken, began, told, why)
+	}
+}
+
+// TestSplitLooks delivers small histories in their true order with one look in between, whose list of rooms is older than its
+// list of participants, as the shell asks for them. Nobody who is shown and stays is ever taken out, nobody who left stays.
+func TestSplitLooks(t *testing.T) {
+	runs, most := 0, 5
+	if *full {
+		most = 6
+	}
+	for _, step := range []int64{3, 1500} {
+		for _, h := range histories(step, most) {
+			n := len(h.events)
+			for began := range n + 1 {
+				for listed := began; listed <= n; listed++ {
+					for taken := listed; taken <= n; taken++ {
+						for told := began; told <= n; told++ {
+							runs++
+							h.checkSplit(t, began, listed, taken, told)
+						}
+					}
+				}
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	t.Logf("%d deliveries", runs)
+}
+
+// checkSplit begins a look after some events, asks for the rooms after some, for the participants after some more, and tells of it
+// when some have been delivered.
+func (h *history) checkSplit(t *testing.T, began, listed, taken, told int) {
+	r, end := newRig(t), h.end()
+	r.strict = false
+	there := end.sids()
+	shown := map[string]bool{}
+	again := false
+	var look Look
+	for i := range len(h.events) + 1 {
+		if i == began {
+			look = r.sight(h.truths[listed].listed, h.truths[taken].people...)
+		}
+		if i == told {
+			again = r.do(look).Again
+			h.checkShown(t, r, there, shown, fmt.Sprintf("look from %d, of %d and %d, told at %d", began, listed, taken, told))
+		}
+		if i < len(h.events) {
+			r.do(h.events[i])
+			h.checkShown(t, r, there, shown, fmt.Sprintf("event %d, look from %d, of %d and %d, told at %d", i, began, listed, taken, told))
+		}
+	}
+	why := end.differs(r.room)
+	if why != "" && len(r.asked) == 0 && !again {
+		t.Errorf("%s, look from %d, of %d and %d, told at %d: %s unasked", h.name, began, listed, taken, told, why)
+	}
+	r.settle(end)
+	r.cycle(7, end.listed, end.people...)
+	if why := end.differs(r.room); why != "" {
+		t.Errorf("%s, look from %d, of %d and %d, told at %d: %s after a cycle", h.name, began, listed, taken, told, why)
+	}
+}
+
+// checkShown holds that whoever stays to the end and has been shown is shown.
+func (h *history) checkShown(t *testing.T, r *rig, stay, shown map[string]bool, when string) {
+	for sid := range stay {
+		is := r.room.State != nil && r.room.State.Find(sid) != nil
+		if shown[sid] && !is {
+			t.Errorf("%s, %s: %s was taken out and is there", h.name, when, sid)
+		}
+		shown[sid] = is
 	}
 }

@@ -171,8 +171,15 @@ func (w *twin) enter(e Event, at Stamp) bool {
 			return false
 		}
 	}
+	later := slices.DeleteFunc(slices.Clone(w.people), func(p Participant) bool { return p.JoinedAt < room.CreatedMs })
 	w.nextInstance(room)
 	w.touch("", at)
+	for _, p := range later {
+		w.ask(p.SID)
+		w.open(room)
+		w.add(p)
+		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
+	}
 	return true
 }
 
