@@ -31,6 +31,7 @@ type app struct {
 	deps           deps
 	environ        []string
 	stdout, stderr io.Writer
+	colours        palette // of stdout
 	// started is set once a command's flags and arguments have been accepted:
 	// what fails after that is a failure, not a wrong use.
 	started bool
