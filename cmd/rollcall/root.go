@@ -57,6 +57,8 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.nodeCommands()...)
 	root.AddCommand(a.clientCommands()...)
 	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
+	root.SetOut(a.stdout) // completion remembers where, so it comes first
+	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd()
 	a.mark(root.Commands())
 	return root
