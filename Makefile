@@ -34,12 +34,13 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 	@exec $(BIN)/rollcall dev --livekit-server $(BIN)/livekit-server $(ARGS)
 
 .PHONY: cluster
-cluster: deps livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
+cluster: livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
+	@testing/install-deps.sh redis-server
 	@$(GO) build -o $(BIN)/localcluster ./testing/localcluster
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
 
 .PHONY: deps
-deps: ## Install what the tests need (redis-server, chromium)
+deps: ## Install what the tests need (redis-server, chromium, shells, python3-redis)
 	@testing/install-deps.sh
 
 .PHONY: test

@@ -174,7 +174,7 @@ func (n *Node) found(ctx context.Context) error {
 	case err != nil && ours == 0:
 		return err
 	case err != nil:
-		n.log.Warn("going on with the generation at hand", "generation", ours, "err", err)
+		n.log.Warn("Redis does not tell the cluster's generation; going on with the one at hand", "generation", ours, "err", err)
 		return nil
 	case generation <= ours:
 		return nil

@@ -64,7 +64,7 @@ func (m *mux) accept() {
 			return
 		}
 		if err != nil { // out of descriptors, perhaps
-			m.log.Warn("a connection of another node was not accepted", "err", err)
+			m.log.Warn("a connection of another node was not accepted, which is tried again: has this process file descriptors left (ulimit -n)?", "err", err)
 			select {
 			case <-time.After(firstRetry):
 				continue

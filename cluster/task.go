@@ -146,7 +146,7 @@ func (r *runner) run(ctx context.Context, term Term) {
 	case ctx.Err() != nil:
 		r.log.Info("task ended with its term", "err", err)
 	default:
-		r.log.Error("task failed", "err", err)
+		r.log.Error("task failed; it runs again when it is next due", "err", err)
 	}
 }
 

@@ -30,7 +30,7 @@ func (a *app) syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.answer(asJSON, answer, resultText(answer.Result), o.DryRun, answer.WouldChange)
+			err = a.answer(asJSON, answer, a.resultText(answer.Result), o.DryRun, answer.WouldChange)
 			return failures(err, answer.Result.Errors, answer.FirstError)
 		}
 	})
@@ -72,7 +72,7 @@ func (a *app) fullSyncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := resultText(answer.Sync) + fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleanup, "room"))
+			text := a.resultText(answer.Sync) + fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleanup, "room"))
 			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
 			return failures(err, answer.Sync.Errors, answer.FirstError)
 		}
@@ -140,11 +140,11 @@ func (a *app) answer(asJSON bool, answer any, text string, dryRun bool, would []
 	for _, w := range would {
 		rows = append(rows, []string{safe(w.Room), orDash(w.Change), orDash(w.Identity), orDash(w.SID), orDash(w.Reason)})
 	}
-	return table(a.stdout, rows)
+	return a.table(rows, inked{1, changeInk})
 }
 
-func resultText(r client.Result) string {
-	return fmt.Sprintf("Synced: %s, %d removed%s.\n", examined(r.Synced), r.Cleaned, errorsText(r.Errors))
+func (a *app) resultText(r client.Result) string {
+	return fmt.Sprintf("Synced: %s, %d removed%s.\n", examined(r.Synced), r.Cleaned, a.colours.errorsText(r.Errors))
 }
 
 // failures makes a run with errors fail, so that a script notices.

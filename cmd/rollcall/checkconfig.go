@@ -52,7 +52,7 @@ listed one a line, with exit code 2.`,
 			}
 			rows = append(rows, []string{s.Name, value, s.Source})
 		}
-		if err := table(a.stdout, rows); err != nil {
+		if err := a.table(rows); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(a.stdout, "\nThe configuration is right.")

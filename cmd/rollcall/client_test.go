@@ -208,6 +208,11 @@ func TestReadySaysWhyNot(t *testing.T) {
 		if o.code != exitFailed || o.out != "" || !strings.HasPrefix(o.errOut, "rollcall: "+srv.URL+" "+want) || strings.Count(o.errOut, "\n") != 1 {
 			t.Errorf("%s: %+v", body, o)
 		}
+		said := readiness{Ready: true}
+		if o := command(t, deps{}, nil, "ready", "--addr", srv.URL, "--json"); o.code != exitFailed || json.Unmarshal([]byte(o.out), &said) != nil ||
+			said.Ready || !strings.HasSuffix(want, said.Why) && !strings.Contains(said.Why, "its log tells which") {
+			t.Errorf("%s: as JSON: %+v", body, o)
+		}
 		srv.Close()
 	}
 }
@@ -273,7 +278,7 @@ func TestTokenFallsBackToAdminToken(t *testing.T) {
 }
 
 func TestStatusWithoutLeader(t *testing.T) {
-	text := statusText(client.Status{SyncServiceRunning: true, Timestamp: time.Unix(1, 0)})
+	text := palette{}.statusText(client.Status{SyncServiceRunning: true, Timestamp: time.Unix(1, 0)})
 	if !strings.Contains(text, "Leader        NONE: ") {
 		t.Error(text)
 	}

@@ -34,11 +34,11 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.Rooms),
 			orDash(m.HTTPAddr), orDash(m.RaftAddr), orDash(m.Version)})
 	}
-	if err := table(a.stdout, rows); err != nil {
+	if err := a.table(rows, inked{1, memberInk}); err != nil {
 		return err
 	}
 	if s.Leader == "" {
-		fmt.Fprintln(a.stdout, "\nNO LEADER: no sync runs and no node can join or leave until one is elected; if that takes longer than seconds, most voters are down or out of reach")
+		fmt.Fprintln(a.stdout, "\n"+a.colours.paint(bad, "NO LEADER")+": no sync runs and no node can join or leave until one is elected; if that takes longer than seconds, most voters are down or out of reach")
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 	defer cancel()
 	err = store.Ping(ctx)
 	if errors.Is(err, redisstore.ErrDenied) {
-		return fmt.Errorf("--redis-url, REDIS_URL: %w", err)
+		return fmt.Errorf("--redis-url, REDIS_URL: %w: check its user and password, and what Redis' ACL lets that user do (docs/security.md)", err)
 	}
 	if err != nil {
 		n.log.Warn("Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis",

@@ -11,7 +11,8 @@ import (
 
 // manCommand writes a page for each command. The pages bear no date, so that those of one version are the same.
 func (a *app) manCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages into a directory",
 		Long: `Write a manual page for each command into a directory, such as
@@ -33,8 +34,15 @@ func (a *app) manCommand() *cobra.Command {
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return fmt.Errorf("write the manual pages: %w", err)
 			}
+			if asJSON {
+				return printJSON(a.stdout, struct {
+					Dir string `json:"dir"`
+				}{args[0]})
+			}
 			_, err := fmt.Fprintf(a.stdout, "The manual pages are in %s: man -l %s/rollcall.1\n", args[0], args[0])
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -18,6 +19,14 @@ func TestManPages(t *testing.T) {
 		if err != nil || !bytes.Contains(text, []byte(want)) {
 			t.Errorf("%s: %v, and %q in it: %v", page, err, want, bytes.Contains(text, []byte(want)))
 		}
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil || len(pages) < 20 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	// Warnings are about style, such as the text's own title in the place of a date.
+	if out, err := exec.CommandContext(t.Context(), "mandoc", append([]string{"-Tlint", "-Werror"}, pages...)...).CombinedOutput(); err != nil {
+		t.Errorf("mandoc: %v\n%s", err, out)
 	}
 	if o := command(t, deps{}, nil, "man"); o.code != exitUsage {
 		t.Errorf("without a directory: exit %d", o.code)

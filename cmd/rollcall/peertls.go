@@ -49,7 +49,7 @@ func peerServer(pair *certfile.Watched[*tls.Certificate], pool *certfile.Watched
 // verifyPeer holds a caller's certificate to the authorities of this moment.
 func verifyPeer(c tls.ConnectionState, authorities *x509.CertPool) error {
 	if len(c.PeerCertificates) == 0 {
-		return errors.New("the other node shows no certificate")
+		return errors.New("the other node shows no certificate: give it --tls-cert and --tls-key")
 	}
 	between := x509.NewCertPool()
 	for _, cert := range c.PeerCertificates[1:] {
@@ -61,7 +61,7 @@ func verifyPeer(c tls.ConnectionState, authorities *x509.CertPool) error {
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
-		return fmt.Errorf("the other node's certificate: %w", err)
+		return fmt.Errorf("the other node's certificate: %w: it must be of an authority in --tls-ca, and not out of its time", err)
 	}
 	return nil
 }

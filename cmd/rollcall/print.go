@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
 func printJSON(w io.Writer, v any) error {
@@ -20,13 +21,33 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// table prints rows in aligned columns, the first row is the head.
-func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.StripEscape)
+// inked says how the cells of one column stand out.
+type inked struct {
+	column int
+	ink    func(cell string) ink
+}
+
+// table prints rows in aligned columns, the first row is the head. Colours come after the widths, which count letters only.
+func (a *app) table(rows [][]string, inks ...inked) error {
+	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
 	}
-	if err := t.Flush(); err != nil {
+	var b strings.Builder
+	for n, row := range rows {
+		line := ""
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
+			if at := slices.IndexFunc(inks, func(c inked) bool { return c.column == i }); n > 0 && at >= 0 {
+				cell = a.colours.paint(inks[at].ink(cell), cell)
+			}
+			line += cell + pad
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	if _, err := io.WriteString(a.stdout, b.String()); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
 	return nil

@@ -15,6 +15,12 @@ import (
 // readyTimeout is short, because whoever asks by a probe asks again.
 const readyTimeout = 2 * time.Second
 
+// readiness is what ready --json prints.
+type readiness struct {
+	Ready bool   `json:"ready"`
+	Why   string `json:"why,omitempty"` // it is not
+}
+
 func (a *app) readyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ready",
@@ -28,15 +34,17 @@ no token, no shell and no curl, so it is a health check for images without them.
 			err := c.Ready(ctx)
 			var refused *client.Error
 			if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
-				return &explained{line: fmt.Sprintf("%s does not serve: %s", c.Base(), notReady(refused.Message)), cause: err}
+				why := notReady(refused.Message)
+				err = &explained{line: fmt.Sprintf("%s does not serve: %s", c.Base(), why), cause: err}
+				if asJSON {
+					return errors.Join(printJSON(a.stdout, readiness{Why: why}), err)
+				}
 			}
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(a.stdout, struct {
-					Ready bool `json:"ready"`
-				}{true})
+				return printJSON(a.stdout, readiness{Ready: true})
 			}
 			_, err = fmt.Fprintln(a.stdout, "ready")
 			return err

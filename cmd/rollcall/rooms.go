@@ -87,7 +87,7 @@ func (a *app) printRooms(list roomList) error {
 	for _, r := range list.Rooms {
 		rows = append(rows, []string{safe(r.RoomName), fmt.Sprint(r.ParticipantCount), clock(r.CreatedAt), clock(r.LastUpdated)})
 	}
-	if err := table(a.stdout, rows); err != nil {
+	if err := a.table(rows); err != nil {
 		return err
 	}
 	end := count(len(list.Rooms), "room")
@@ -138,7 +138,7 @@ func (a *app) showTimeline(ctx context.Context, c *client.Client, room string, a
 }
 
 func (a *app) printRoom(r client.Room) error {
-	if err := table(a.stdout, [][]string{
+	if err := a.table([][]string{
 		{"Room", safe(r.RoomName)},
 		{"SID", orDash(r.SID)},
 		{"Created", clock(r.CreatedAt)},
@@ -158,7 +158,7 @@ func (a *app) printRoom(r client.Room) error {
 		}
 		rows = append(rows, []string{safe(p.Identity), orDash(p.Name), orDash(kind), clock(p.JoinedAt), orDash(p.SID)})
 	}
-	return table(a.stdout, rows)
+	return a.table(rows)
 }
 
 func limitText(n int) string {

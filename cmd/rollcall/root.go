@@ -31,6 +31,7 @@ type app struct {
 	deps           deps
 	environ        []string
 	stdout, stderr io.Writer
+	colours        palette // of stdout
 	// started is set once a command's flags and arguments have been accepted:
 	// what fails after that is a failure, not a wrong use.
 	started bool
@@ -56,6 +57,8 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.nodeCommands()...)
 	root.AddCommand(a.clientCommands()...)
 	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
+	root.SetOut(a.stdout) // completion remembers where, so it comes first
+	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd()
 	a.mark(root.Commands())
 	return root

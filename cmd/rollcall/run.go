@@ -30,11 +30,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 func runWith(ctx context.Context, d deps, args, environ []string, stdout, stderr io.Writer) error {
-	a := &app{deps: d, environ: environ, stdout: stdout, stderr: stderr}
+	a := &app{deps: d, environ: environ, stdout: stdout, stderr: stderr, colours: paletteFor(stdout, environ)}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil || a.started {
 		return err

@@ -27,36 +27,36 @@ func (a *app) statusCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(a.stdout, s)
 			}
-			_, err = io.WriteString(a.stdout, statusText(s))
+			_, err = io.WriteString(a.stdout, a.colours.statusText(s))
 			return err
 		}
 	})
 }
 
 // statusText is a status for people. All ages are by the answering node's clock.
-func statusText(s client.Status) string {
+func (p palette) statusText(s client.Status) string {
 	var b strings.Builder
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(&b, "%-13s %s\n", label, fmt.Sprintf(format, args...))
 	}
 	if s.SyncServiceRunning {
-		line("Service", "running")
+		line("Service", "%s", p.paint(good, "running"))
 	} else {
-		line("Service", "STOPPED: nothing is synced by itself; webhooks are still served. Start it: rollcall start")
+		line("Service", "%s: nothing is synced by itself; webhooks are still served. Start it: rollcall start", p.paint(bad, "STOPPED"))
 	}
-	line("Leader", "%s", leaderText(s))
+	line("Leader", "%s", p.leaderText(s))
 	line("Node", "%s", orDash(s.Node))
-	runText(line, "Last sync", s.LastSync, s.Timestamp)
+	p.runText(line, "Last sync", s.LastSync, s.Timestamp)
 	nextText(line, "Next sync", s.NextSync, s.SyncInterval, s)
-	runText(line, "Last cleanup", s.LastCleanup, s.Timestamp)
+	p.runText(line, "Last cleanup", s.LastCleanup, s.Timestamp)
 	nextText(line, "Next cleanup", s.NextCleanup, s.CleanupInterval, s)
-	b.WriteString(heldText(s))
+	b.WriteString(p.heldText(s))
 	return b.String()
 }
 
-func leaderText(s client.Status) string {
+func (p palette) leaderText(s client.Status) string {
 	if s.Leader == "" {
-		return "NONE: no sync runs until one is elected; if that takes longer than seconds, most nodes are down or out of reach"
+		return p.paint(bad, "NONE") + ": no sync runs until one is elected; if that takes longer than seconds, most nodes are down or out of reach"
 	}
 	text := safe(s.Leader)
 	if s.Term > 0 {
@@ -67,7 +67,7 @@ func leaderText(s client.Status) string {
 
 type lineFunc func(label, format string, args ...any)
 
-func runText(line lineFunc, label string, r *client.Report, now time.Time) {
+func (p palette) runText(line lineFunc, label string, r *client.Report, now time.Time) {
 	if r == nil {
 		line(label, "none yet")
 		return
@@ -77,9 +77,9 @@ func runText(line lineFunc, label string, r *client.Report, now time.Time) {
 		why = "scheduled"
 	}
 	line(label, "%s ago, %s, took %s", span(max(now.Sub(r.StartedAt), 0)), why, span(time.Duration(r.DurationMs)*time.Millisecond))
-	line("", "%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, errorsText(r.Result.Errors))
+	line("", "%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, p.errorsText(r.Result.Errors))
 	if r.FirstError != "" {
-		line("", "first error: %s", safe(r.FirstError))
+		line("", "%s", p.paint(bad, "first error: "+safe(r.FirstError)))
 	}
 	if len(r.Drift) > 0 {
 		var parts []string
@@ -92,11 +92,11 @@ func runText(line lineFunc, label string, r *client.Report, now time.Time) {
 
 func examined(rooms int) string { return count(rooms, "room") + " examined" }
 
-func errorsText(n int) string {
+func (p palette) errorsText(n int) string {
 	if n == 0 {
 		return ", no errors"
 	}
-	return fmt.Sprintf(", %s", strings.ToUpper(count(n, "error")))
+	return ", " + p.paint(bad, strings.ToUpper(count(n, "error")))
 }
 
 func nextText(line lineFunc, label string, next *time.Time, every client.Interval, s client.Status) {
@@ -118,7 +118,7 @@ func nextText(line lineFunc, label string, next *time.Time, every client.Interva
 }
 
 // heldText says what the breaker holds, and what to do.
-func heldText(s client.Status) string {
+func (p palette) heldText(s client.Status) string {
 	var b strings.Builder
 	for _, r := range []struct {
 		report        *client.Report
@@ -131,8 +131,8 @@ func heldText(s client.Status) string {
 		if h.Rooms == 0 && h.Participants == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\nHELD by the %s: LiveKit no longer lists %s and %s. That is more than half, so nothing was removed.\n",
-			r.what, count(h.Rooms, "room"), count(h.Participants, "participant"))
+		fmt.Fprintf(&b, "\n%s by the %s: LiveKit no longer lists %s and %s. That is more than half, so nothing was removed.\n",
+			p.paint(doubtful, "HELD"), r.what, count(h.Rooms, "room"), count(h.Participants, "participant"))
 		fmt.Fprintf(&b, "  LiveKit is failing or empty by mistake?  Repair it and do nothing here: nothing is lost.\n")
 		fmt.Fprintf(&b, "  They are really gone?                    Let them go: %s (look first: add --dry-run)\n", r.command)
 		if s.SyncServiceRunning {

@@ -64,7 +64,7 @@ func (a *app) tell(e client.Event, asJSON bool) error {
 		}
 		return json.NewEncoder(a.stdout).Encode(eventJSON(e))
 	}
-	line := eventText(e)
+	line := a.colours.eventText(e)
 	if line == "" {
 		return nil
 	}
@@ -92,12 +92,12 @@ func eventJSON(e client.Event) map[string]any {
 	return all
 }
 
-func eventText(e client.Event) string {
+func (p palette) eventText(e client.Event) string {
 	switch {
 	case e.Change != nil:
-		return changeText(*e.Change)
+		return p.changeText(*e.Change)
 	case e.Leader != nil && e.Leader.Leader == "":
-		return "-- no leader"
+		return "-- " + p.paint(bad, "no leader")
 	case e.Leader != nil:
 		return fmt.Sprintf("-- leader %s, term %d", safe(e.Leader.Leader), e.Leader.Term)
 	case e.Members != nil:
@@ -107,11 +107,11 @@ func eventText(e client.Event) string {
 		}
 		return fmt.Sprintf("-- members %s", strings.Join(names, ", "))
 	case e.Service != nil && !e.Service.Running:
-		return "-- the sync service is stopped"
+		return "-- the sync service is " + p.paint(bad, "stopped")
 	case e.Sync != nil && interesting(*e.Sync):
-		return "-- sync: " + reportText(*e.Sync)
+		return "-- sync: " + p.reportText(*e.Sync)
 	case e.Cleanup != nil && interesting(*e.Cleanup):
-		return "-- cleanup: " + reportText(*e.Cleanup)
+		return "-- cleanup: " + p.reportText(*e.Cleanup)
 	}
 	return ""
 }
@@ -121,11 +121,11 @@ func interesting(r client.Report) bool {
 	return r.Changed+r.Result.Cleaned+r.Result.Errors > 0
 }
 
-func reportText(r client.Report) string {
-	return fmt.Sprintf("%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, errorsText(r.Result.Errors))
+func (p palette) reportText(r client.Report) string {
+	return fmt.Sprintf("%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, p.errorsText(r.Result.Errors))
 }
 
-func changeText(c client.Change) string {
+func (p palette) changeText(c client.Change) string {
 	what := strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(c.Type, "participant_"), "room_"), "_", " ")
 	who := ""
 	if strings.HasPrefix(c.Type, "participant_") {
@@ -135,7 +135,8 @@ func changeText(c client.Change) string {
 	if c.Cause != "webhook" {
 		cause = "  (by " + safe(c.Cause) + ")"
 	}
-	return fmt.Sprintf("%s  %-8s  %s%s%s", time.UnixMilli(c.Time).UTC().Format("15:04:05.000"), safe(what), safe(c.Room), who, cause)
+	what = p.paint(changeInk(c.Type), fmt.Sprintf("%-8s", safe(what)))
+	return fmt.Sprintf("%s  %s  %s%s%s", time.UnixMilli(c.Time).UTC().Format("15:04:05.000"), what, safe(c.Room), who, cause)
 }
 
 func (a *app) driftCommand() *cobra.Command {
@@ -174,7 +175,7 @@ func (a *app) printDrift(d client.Drift) error {
 	for _, e := range d.Entries {
 		rows = append(rows, []string{clock(e.Time), safe(e.Room), orDash(e.Reason), orDash(e.Identity), orDash(e.Cause), orDash(e.Node)})
 	}
-	if err := table(a.stdout, rows); err != nil {
+	if err := a.table(rows, inked{2, driftInk}); err != nil {
 		return err
 	}
 	var sums []string
@@ -195,5 +196,5 @@ func (a *app) printTimeline(entries []client.TimelineEntry) error {
 		rows = append(rows, []string{clock(e.Time), orDash(e.Type), orDash(e.Identity), orDash(e.Cause), orDash(e.Reason),
 			orDash(e.Event), fmt.Sprint(e.Version), orDash(e.Owner)})
 	}
-	return table(a.stdout, rows)
+	return a.table(rows, inked{1, changeInk})
 }

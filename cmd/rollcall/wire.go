@@ -25,7 +25,7 @@ func serve(ctx context.Context, c Config, _, stderr io.Writer) error {
 		log.Error("the node cannot go on", "error", err)
 	}
 	if stopped := n.stop(); stopped != nil {
-		return fmt.Errorf("stopped, but not cleanly: %w", stopped)
+		return fmt.Errorf("stopped, but not cleanly: %w: what was answered is in Redis, and the next start goes on from there", stopped)
 	}
 	if err == nil {
 		log.Info("stopped")

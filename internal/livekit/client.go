@@ -166,6 +166,6 @@ func (c *Client) slowDown(err error) {
 	var over tooMany
 	errors.As(err, &over)
 	if pause, begun := c.budget.limited(over.after); begun {
-		c.opts.Log.Warn("LiveKit's request limit is reached: pausing and slowing down", "pause", pause)
+		c.opts.Log.Warn("LiveKit's request limit is reached: pausing and slowing down; if it lasts, lower --livekit-rate or lengthen --sync-interval", "pause", pause)
 	}
 }

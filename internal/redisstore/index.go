@@ -151,7 +151,7 @@ func (s *Store) Straighten(ctx context.Context) error {
 			if len(rooms) == 0 {
 				break
 			}
-			s.log.Warn("redis: someone else wrote our index: putting it in order", "key", indexKey, "entries", len(rooms))
+			s.log.Warn("redis: someone else wrote our index: putting it in order; nobody but rollcall may write rooms:*", "key", indexKey, "entries", len(rooms))
 			if err := s.list(ctx, rooms); err != nil {
 				return fmt.Errorf("redis: %w", err)
 			}
@@ -176,7 +176,7 @@ func (s *Store) list(ctx context.Context, rooms []string) error {
 // relist repairs the index after adding to it failed. What is lost with a key of another type, Discover finds again.
 func (s *Store) relist(ctx context.Context, rooms []string, cause error) {
 	if wrongType(cause) {
-		s.log.Warn("redis: someone else wrote our index: replacing it", "key", indexKey)
+		s.log.Warn("redis: someone else wrote our index: replacing it; nobody but rollcall may write rooms:*", "key", indexKey)
 		_ = s.client.Del(ctx, indexKey).Err()
 		cause = s.client.ZAdd(ctx, indexKey, entries(rooms)...).Err()
 	}
@@ -254,7 +254,7 @@ func (s *Store) listRecords(ctx context.Context, records []redis.Z) error {
 	}
 	err := s.client.ZAdd(ctx, recordsKey, records...).Err()
 	if wrongType(err) {
-		s.log.Warn("redis: someone else wrote our index: replacing it", "key", recordsKey)
+		s.log.Warn("redis: someone else wrote our index: replacing it; nobody but rollcall may write rooms:*", "key", recordsKey)
 		_ = s.client.Del(ctx, recordsKey).Err()
 		err = s.client.ZAdd(ctx, recordsKey, records...).Err()
 	}

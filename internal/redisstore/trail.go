@@ -96,7 +96,7 @@ func (t *trail) write(batch []note) bool {
 	}
 	for _, cmd := range cmds {
 		if wrongType(cmd.Err()) {
-			t.log.Warn("redis: someone else wrote our list: replacing it", "key", cmd.Args()[1])
+			t.log.Warn("redis: someone else wrote our list: replacing it; nobody but rollcall may write rooms:*", "key", cmd.Args()[1])
 			_ = t.client.Del(ctx, fmt.Sprint(cmd.Args()[1])).Err()
 			return true
 		}

@@ -72,7 +72,7 @@ func (l *links) fail(addr string, why error) {
 	told := was || l.ended
 	l.mu.Unlock()
 	if !told {
-		l.log.Warn("a node cannot be reached", "addr", addr, "err", why)
+		l.log.Warn("a node cannot be reached: does it run, and does the network let its --actor-addr through?", "addr", addr, "err", why)
 	}
 }
 

@@ -98,3 +98,41 @@ func TestUnknownOriginIsKeptOut(t *testing.T) {
 		t.Error("a foreign page runs our scripts without being allowed to")
 	}
 }
+
+// TestDocumentedPage shows what docs/page.md tells to write: the element in HTML, and the client in a script.
+func TestDocumentedPage(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.token = appToken })
+	html, script := fence(t, "html"), fence(t, "js")
+	files := map[string]string{
+		"/":           html + `<script type="module" src="/example.js"></script>`,
+		"/example.js": `const token = "` + appToken + `";` + "\n" + strings.ReplaceAll(script, "const { result } =", "window.result =") + `window.ended = true;`,
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if strings.HasSuffix(r.URL.Path, ".js") {
+			w.Header().Set("Content-Type", "text/javascript")
+		}
+		text := strings.ReplaceAll(files[r.URL.Path], "https://rollcall.example", f.URL)
+		_, _ = w.Write([]byte(strings.ReplaceAll(text, `token="…"`, `token="`+appToken+`"`)))
+	}))
+	t.Cleanup(other.Close)
+	f.with(func() { f.origin = other.URL })
+	b := open(t, other.URL, 1280, "favicon")
+	b.await(inside + `.text.includes("Sync is running")`)
+	b.await(`window.ended && window.result.result.synced === 19`)
+}
+
+// fence is the one block of docs/page.md in that language.
+func fence(t *testing.T, language string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/page.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "```"+language+"\n")
+	block, _, ended := strings.Cut(after, "```")
+	if !found || !ended || strings.Contains(after[len(block):], "```"+language+"\n") {
+		t.Fatalf("docs/page.md has not one block of %s", language)
+	}
+	return block
+}

@@ -39,7 +39,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	bin := build(t)
+	bin := program()
 	w := &world{T: t, dir: t.TempDir()}
 	if err := os.MkdirAll(filepath.Join(w.dir, "bin"), 0o755); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func (w *world) run(line string, env ...string) string {
 	cmd.Dir, cmd.Env = w.dir, append(slices.Clone(w.env), env...)
 	out := &output{}
 	cmd.Stdout, cmd.Stderr = out, out
-	if strings.Contains(line, "rollcall watch") {
+	if strings.HasSuffix(strings.Fields(line)[0], "rollcall") && strings.Contains(line, " watch") {
 		out.first = func() {
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				w.Errorf("interrupt %s: %v", line, err)

@@ -1,6 +1,8 @@
 package docs
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,7 +59,7 @@ var flagName = regexp.MustCompile("(?:^|[\\s`(\"])(--[a-z][a-z-]+[a-z])")
 
 func TestFlagsExist(t *testing.T) {
 	t.Parallel()
-	bin := build(t)
+	bin := program()
 	known := foreign()
 	for _, command := range []string{"serve", "dev", "status", "sync", "rooms", "room", "watch", "drift", "cluster", "cluster remove", "cert", "ready", "man", "version"} {
 		help, err := exec.Command(bin, append(strings.Fields(command), "--help")...).Output()
@@ -114,12 +116,26 @@ func TestMetricsAndEndpointsExist(t *testing.T) {
 	}
 }
 
-// build makes the program that the pages speak of.
-func build(t *testing.T) string {
-	t.Helper()
-	bin, err := nodetest.Build(t.Context(), t.TempDir(), false)
+// TestMain builds the program that the pages speak of, once.
+func TestMain(m *testing.M) { os.Exit(withProgram(m)) }
+
+func withProgram(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "rollcall-docs-")
 	if err != nil {
-		t.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	return bin
+	defer os.RemoveAll(dir)
+	bin, err := nodetest.Build(context.Background(), dir, false)
+	if err == nil {
+		err = os.Setenv(nodetest.BinEnv, bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
+
+// program is the path of what TestMain has built.
+func program() string { return os.Getenv(nodetest.BinEnv) }

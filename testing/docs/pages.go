@@ -2,7 +2,6 @@
 package docs
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,21 +39,48 @@ func pages() ([]page, error) {
 	return all, nil
 }
 
+// block is what stands between two fences.
+type block struct {
+	language string // empty where the fence names none
+	text     string
+}
+
+// blocks are the page's, in order.
+func (p page) blocks() (all []block) {
+	inside := false
+	for line := range strings.Lines(p.text) {
+		language, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case fence && !inside:
+			all = append(all, block{language: language})
+			inside = true
+		case fence:
+			inside = false
+		case inside:
+			all[len(all)-1].text += line
+		}
+	}
+	return all
+}
+
 // commands are the lines of the page's sh blocks, without comments; continued ones are one.
 func (p page) commands() (all []string) {
-	inside, pending := false, ""
-	lines := bufio.NewScanner(strings.NewReader(p.text))
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		switch {
-		case strings.HasPrefix(line, "```"):
-			inside = line == "```sh"
-		case !inside || line == "":
-		case strings.HasSuffix(line, `\`):
-			pending += strings.TrimSuffix(line, `\`)
-		default:
+	for _, b := range p.blocks() {
+		if b.language != "sh" {
+			continue
+		}
+		pending := ""
+		for line := range strings.Lines(b.text) {
+			line = strings.TrimSpace(line)
+			if rest, ok := strings.CutSuffix(line, `\`); ok {
+				pending += rest
+				continue
+			}
 			line, _, _ = strings.Cut(pending+line, " #")
-			all, pending = append(all, strings.TrimSpace(line)), ""
+			if line = strings.TrimSpace(line); line != "" {
+				all = append(all, line)
+			}
+			pending = ""
 		}
 	}
 	return all
