@@ -1,6 +1,10 @@
 package browser
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
+)
 
 // TestModules tries the page's pure parts on what is hard to bring about through the page.
 func TestModules(t *testing.T) {
@@ -20,8 +24,7 @@ func TestModules(t *testing.T) {
 		{"sse", `(() => { const got = []; const feed = m.createParser((e) => got.push(e.event + e.data + e.id));
 			for (const piece of ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"]) feed(piece); return got.join("|"); })()`, "change{\n }7|messagex7"},
 	} {
-		b.t = t
-		if got := eval[string](b, `import("/page/" + a + ".js").then((m) => (`+c.script+`))`, c.module); got != c.want {
+		if got := browsertest.Eval[string](b, `import("/page/" + a + ".js").then((m) => (`+c.script+`))`, c.module); got != c.want {
 			t.Errorf("%s: %s is %q, want %q", c.module, c.script, got, c.want)
 		}
 	}
