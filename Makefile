@@ -83,6 +83,10 @@ bench: livekit ## Run the benchmarks
 docs: ## Write docs/configuration.md from the flags
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
 
+.PHONY: pictures
+pictures: deps ## Write docs/page.png and docs/page-dark.png, of the page as it is
+	@SCREENSHOTS=$(CURDIR)/docs $(GO) test ./testing/browser -count=1 -run '^TestPicturesOfTheReadme$$'
+
 .PHONY: proto
 proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: apt install protobuf-compiler)
 	@command -v protoc >/dev/null || { echo "protoc is missing: apt install protobuf-compiler"; exit 1; }
