@@ -76,7 +76,7 @@ format: ## Format the Go files
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: bench
-bench: livekit ## Run the benchmarks
+bench: deps livekit ## Run the benchmarks
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
