@@ -139,7 +139,7 @@ func breaker(p *place, h *hand) {
 	h.press("Cancel")
 	h.press("Look and force…")
 	h.press("Show what would go")
-	h.Await(`seen("Forced dry run done") && seen("14 changes would be made") && seen("would be removed")`)
+	h.Await(`seen("Forced dry run done") && seen("18 changes would be made") && seen("would be removed") && seen("ada would leave")`)
 	p.holds("standup", "ada", "alan")
 	h.press("Force…")
 	h.press("Force the sync")
