@@ -153,6 +153,17 @@ func (r *Router) split(rooms []string) (shares []*share, lost []string) {
 	return shares, lost
 }
 
+// places are where rooms are now; those without an owner are missing.
+func (r *Router) places(rooms []string) map[string]Place {
+	at := make(map[string]Place, len(rooms))
+	for _, room := range rooms {
+		if place, err := r.own.Owner(room); err == nil {
+			at[room] = place
+		}
+	}
+	return at
+}
+
 // stay gives a context that ends, with errMoved, when the place has left the view.
 func (r *Router) stay(ctx context.Context, place Place) (context.Context, func()) {
 	return r.follow(ctx, func() bool {

@@ -233,8 +233,10 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]bool) error {
 	}
 }
 
-// rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences.
+// rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences. Absences in
+// rooms that have another owner since have both rounds again: that one has not seen round 1.
 func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, r *Report) {
+	places := s.Router.places(rooms)
 	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
 	r.absorb(first, false)
@@ -251,14 +253,42 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 			"rooms", v.held.Rooms, "participants", v.held.Participants, "cycles", v.held.Cycles)
 	}
 	if v.permit && sleep(ctx, lookPause-time.Since(looked)) == nil {
-		b.Permit = &reconcile.Permit{Leader: b.Leader, Cycle: b.Cycle, Streak: v.streak}
-		second := s.survey(ctx, b, v.rooms)
-		r.absorb(second, true)
+		second := s.permitted(ctx, b, v, r)
 		first.add(Findings{Differences: second.Differences})
+		if v.streak == 0 {
+			moved := slices.DeleteFunc(second.Missing, func(room string) bool {
+				now, err := s.Router.own.Owner(room)
+				return err == nil && now.is(places[room])
+			})
+			first.add(Findings{Differences: s.anew(ctx, b, moved, first.Tally, o, r)})
+		}
 	}
 	for _, d := range first.Differences {
 		r.Differences = append(r.Differences, d...)
 	}
+}
+
+// permitted is round 2.
+func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *Report) Findings {
+	b.Permit = &reconcile.Permit{Leader: b.Leader, Cycle: b.Cycle, Streak: v.streak}
+	f := s.survey(ctx, b, v.rooms)
+	r.absorb(f, true)
+	return f
+}
+
+// anew runs both rounds on rooms whose owner has not seen round 1, once, under the breaker by what round 1 counted in all.
+func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
+	if len(rooms) == 0 {
+		return nil
+	}
+	first := s.survey(ctx, b, rooms)
+	r.absorb(first, true)
+	first.Tally.Rooms, first.Tally.Participants = all.Rooms, all.Participants
+	v := judge(first, o, 0)
+	if v.permit && v.held == nil && sleep(ctx, lookPause) == nil {
+		first.add(Findings{Differences: s.permitted(ctx, b, v, r).Differences})
+	}
+	return first.Differences
 }
 
 // heldBefore is for how many scheduled cycles in a row the breaker held before this one.

@@ -52,13 +52,19 @@ func inTown(t *testing.T, test func(*town), nodes ...string) {
 
 func (w *town) open(id string) {
 	w.Helper()
+	w.raise(id)
+	w.join(id)
+}
+
+// raise makes a node that is in no view yet.
+func (w *town) raise(id string) {
+	w.Helper()
 	host, err := actors.NewHost(actors.HostConfig{Store: w.store, Index: w.store, Rooms: w.lk, Ownership: seat{w, id}, Clock: actors.NewSystemClock(),
 		Observer: &observer{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.hosts[id] = host
-	w.join(id)
 }
 
 func (w *town) apply(commands ...fsm.Command) {

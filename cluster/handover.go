@@ -9,6 +9,11 @@ import (
 
 // handOver gives the leadership to another voter that answers, if there is one.
 func (n *Node) handOver(ctx context.Context) error {
+	return n.handOverTo(ctx, func(raft.Server) bool { return true })
+}
+
+// handOverTo does so to one that suits.
+func (n *Node) handOverTo(ctx context.Context, suits func(raft.Server) bool) error {
 	if n.raft.State() != raft.Leader {
 		return nil
 	}
@@ -17,7 +22,7 @@ func (n *Node) handOver(ctx context.Context) error {
 		return fmt.Errorf("another change of the configuration is under way: %w", err)
 	}
 	defer n.configuring.give()
-	heir, err := n.heir(ctx)
+	heir, err := n.heir(ctx, suits)
 	if err != nil {
 		return err
 	}
@@ -36,7 +41,7 @@ func (n *Node) handOver(ctx context.Context) error {
 
 // heir is the voter that is to lead next; raft by itself might choose one that is dead. Where this node alone votes, as one
 // of two, it is the other, which votes from now on; as the leader it takes this one's vote.
-func (n *Node) heir(ctx context.Context) (raft.Server, error) {
+func (n *Node) heir(ctx context.Context, suits func(raft.Server) bool) (raft.Server, error) {
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return raft.Server{}, err
@@ -48,7 +53,7 @@ func (n *Node) heir(ctx context.Context) (raft.Server, error) {
 		_, quiet := silent[string(s.ID)]
 		_, member := view.Member(string(s.ID))
 		switch {
-		case quiet || s.ID == raft.ServerID(n.cfg.NodeID):
+		case quiet || s.ID == raft.ServerID(n.cfg.NodeID) || !suits(s):
 		case s.Suffrage == raft.Voter:
 			return s, nil
 		case member:

@@ -63,6 +63,12 @@ func (n *Node) enlist(ctx context.Context) {
 			contact.Stop()
 			continue
 		}
+		if n.aside.Load() != nil {
+			if sleep(ctx, firstRetry) != nil {
+				return
+			}
+			continue
+		}
 		err := n.joinOnce(ctx)
 		if errors.Is(err, ErrRemoved) {
 			n.removed.Store(true)

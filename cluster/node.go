@@ -41,6 +41,7 @@ type Node struct {
 	removed     atomic.Bool               // by an operator
 	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 	leaves      atomic.Bool
+	aside       atomic.Pointer[error] // why this node has stepped aside; nil while it has not
 
 	founding    turn // of the promise to a founder, and the founding itself
 	configuring turn // of changes to raft's configuration
@@ -98,6 +99,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
 	n.enlists.Go(func() { n.endWithState(ctx) })
+	if cfg.Fit != nil && n.peers != nil {
+		n.enlists.Go(func() { n.keepFit(ctx) })
+	}
 	return n, nil
 }
 
@@ -142,7 +146,8 @@ func (n *Node) servePeers() {
 	if n.link.mux == nil {
 		return
 	}
-	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply}
+	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
+		fitPath: n.answerFit}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}

@@ -103,7 +103,7 @@ func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
 		if err != nil {
 			return err
 		}
-		if feed, err = c.XRange(ctx, "rooms:events", "-", before.LastGeneratedID).Result(); err != nil {
+		if feed, err = readFeed(ctx, c, before.LastGeneratedID); err != nil {
 			return fmt.Errorf("read the feed: %w", err)
 		}
 		after, err := c.XInfoStream(ctx, "rooms:events").Result()
@@ -131,6 +131,24 @@ func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
 		w.violate(5, "%s", p)
 	}
 	return nil
+}
+
+// feedPage is how many entries are read at once, since a page must come within the client's patience.
+const feedPage = 2000
+
+// readFeed reads all entries up to one.
+func readFeed(ctx context.Context, c *redis.Client, last string) (feed []redis.XMessage, err error) {
+	for from := "-"; ; {
+		page, err := c.XRangeN(ctx, "rooms:events", from, last, feedPage).Result()
+		if err != nil {
+			return nil, err
+		}
+		feed = append(feed, page...)
+		if len(page) < feedPage {
+			return feed, nil
+		}
+		from = "(" + page[len(page)-1].ID
+	}
 }
 
 // checkSecrets looks into all keys and all logs for what must not be there.

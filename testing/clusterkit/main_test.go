@@ -49,9 +49,17 @@ func run(m *testing.M) int {
 // start starts a cluster.
 func start(t *testing.T, o clusterkit.Options) *clusterkit.Cluster {
 	t.Helper()
+	c := prepare(t, o)
+	c.Found()
+	return c
+}
+
+// prepare makes a cluster without starting its nodes.
+func prepare(t *testing.T, o clusterkit.Options) *clusterkit.Cluster {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs real servers")
 	}
 	o.Binary = os.Getenv(nodetest.BinEnv)
-	return clusterkit.Start(t, o)
+	return clusterkit.New(t, o)
 }

@@ -84,6 +84,7 @@ func (s *several) soft(ctx context.Context) {
 			}
 		}
 	case 3:
+		long *= 2 // so that some step aside, and some do not
 		s.log("cut %s off Redis, %v", p.Name, long)
 		defer s.cut(p.Name, []string{Redis}, true, s.dice.Roll("soft") < 0.5)()
 	case 4, 5:

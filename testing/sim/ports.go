@@ -108,6 +108,12 @@ func (s *store) generation(ctx context.Context, ours uint64) (uint64, error) {
 	return max(stored+1, uint64(time.Now().UnixMilli())), nil
 }
 
+// ping is what makes a node fit.
+func (s *store) ping(ctx context.Context) error {
+	_, err := call(ctx, s.process, "ping", func(context.Context) (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
 // claims are when the last claim of each room was under way: what follows it at once was decided when it began.
 type claims struct {
 	mu     sync.Mutex

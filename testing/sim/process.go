@@ -72,7 +72,7 @@ func (w *World) Start(m *Machine) (*Process, error) {
 		StaleAfter: 3 * time.Minute})
 	p.Cluster, err = cluster.Open(context.Background(), cluster.Config{NodeID: m.Name, DataDir: m.Dir, RaftAddr: m.RaftAddr(), Insecure: true,
 		ActorAddr: m.Name + ":7001", HTTPAddr: m.Name + ":8080", BootstrapExpect: m.Expect, Join: m.Join, Network: p.net,
-		Generation: store.generation, Logger: log, Tasks: p.tasks(store)})
+		Generation: store.generation, Fit: store.ping, Logger: log, Tasks: p.tasks(store)})
 	if err != nil {
 		p.Kill()
 		return nil, err
