@@ -13,6 +13,7 @@ var shared browsertest.Browser
 func TestMain(m *testing.M) {
 	code := m.Run()
 	shared.End()
+	rollcall.remove()
 	os.Exit(code)
 }
 

@@ -51,6 +51,16 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+// TestPicturesOfTheReadme makes docs/page.png and docs/page-dark.png, when `make pictures` runs it.
+func TestPicturesOfTheReadme(t *testing.T) {
+	b := open(t, newFake(t).URL, 1280)
+	for name, theme := range map[string]string{"page": "light", "page-dark": "dark"} {
+		b.Prefer("prefers-color-scheme", theme)
+		b.Await(views()["overview"][1] + ` && live()`)
+		b.SnapWindow(name)
+	}
+}
+
 func size(width int64) string {
 	if width < 600 {
 		return "phone"

@@ -1,10 +1,8 @@
 package browser
 
 import (
+	_ "embed"
 	"maps"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,120 +10,112 @@ import (
 	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
 
-// shape is what a module exports, as "name", and what those have, as "name.member", with the number of parameters of each
-// function and method, or -1 for what is none.
-type shape map[string]int
+//go:embed types.js
+var typesScript string
 
-var (
-	declared = regexp.MustCompile(`(?m)^export (?:declare (class|function)|interface) (\w+)`)
-	member   = regexp.MustCompile(`^  (?:readonly )?(\w+)(?:<[^>]*>+)?\??([(:])`)
-)
-
-// declaration reads a .d.ts as this project writes them: a declaration begins its line, a member is indented by two blanks.
-// An interface of other name than Client is data, which no module can show.
-func declaration(text string) shape {
-	s, owner := shape{}, ""
-	for line := range strings.Lines(text) {
-		if found := declared.FindStringSubmatch(line); found != nil {
-			kind, name := found[1], found[2]
-			switch owner = ""; kind {
-			case "function":
-				s[name] = parameters(line)
-			case "class":
-				owner, s[name] = name, -1
-			default:
-				owner = map[string]string{"Client": "createClient()"}[name]
-			}
-		} else if found := member.FindStringSubmatch(line); found != nil && owner != "" {
-			s[owner+"."+found[1]] = -1
-			if found[2] == "(" {
-				s[owner+"."+found[1]] = parameters(line)
-			}
-		} else if strings.HasPrefix(line, "}") {
-			owner = ""
-		}
-	}
-	return s
+// found is what types.js finds.
+type found struct {
+	Exports, Client map[string][]taken
+	Classes         map[string][]string
 }
 
-// parameters counts those of the first list in a function's text, of either language.
-func parameters(text string) int {
-	depth, n, empty := 0, 0, true
-	for _, r := range text[strings.Index(text, "("):] {
-		switch {
-		case strings.ContainsRune("([{", r):
-			depth++
-			empty = empty && depth == 1
-		case strings.ContainsRune(")]}", r):
-			if depth--; depth == 0 {
-				if empty {
-					return 0
+// taken is a parameter: the names that are taken out of it, and whether all else is too.
+type taken struct {
+	Keys []string
+	Rest bool
+}
+
+// TestTypesAgree: what the .d.ts files declare is what the modules have.
+func TestTypesAgree(t *testing.T) {
+	b := open(t, newFake(t).URL, 1280)
+	for _, name := range []string{"rollcall-client", "sync-status-indicator"} {
+		d := readDeclared(t, name+".d.ts")
+		has := browsertest.Eval[found](b, "("+strings.TrimSpace(typesScript)+")(a)", "/"+name+".js")
+		d.agree(t, name, d.functions, has.Exports)
+		if client := d.shapes["Client"]; client != nil {
+			d.agree(t, "Client", client.methods, has.Client)
+		}
+		for class, members := range has.Classes {
+			s := d.shapes[class]
+			if want := slices.Sorted(maps.Keys(s.fields)); !slices.Equal(slices.Sorted(slices.Values(append(want, slices.Collect(maps.Keys(s.methods))...))), members) {
+				t.Errorf("%s has %q; declared are %q and %q", class, members, want, slices.Sorted(maps.Keys(s.methods)))
+			}
+		}
+	}
+}
+
+// agree holds functions to what is declared: their names, how many parameters, and what is taken out of each.
+func (d declared) agree(t *testing.T, where string, want map[string][]parameter, has map[string][]taken) {
+	t.Helper()
+	if w, h := slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(has)); !slices.Equal(w, h) || len(w) == 0 {
+		t.Errorf("%s: declared are %q, there are %q", where, w, h)
+	}
+	for name, parameters := range want {
+		if len(parameters) != len(has[name]) {
+			t.Errorf("%s, %s: %d parameters are declared, it has %d", where, name, len(parameters), len(has[name]))
+			continue
+		}
+		for i, p := range parameters {
+			names, one := d.names(p.typ), has[name][i]
+			for _, key := range one.Keys {
+				if !slices.Contains(names, key) {
+					t.Errorf("%s, %s takes %s, which %s does not declare", where, name, key, p.typ)
 				}
-				return n + 1
 			}
-		case r == ',' && depth == 1:
-			n++
-		case r != ' ':
-			empty = false
-		}
-	}
-	return n
-}
-
-// exports is the module's shape in the browser: the text of each function, "" for what is none.
-const exports = `import(a).then((module) => {
-	const found = {};
-	const note = (name, of) => {
-		for (const [key, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(of))) {
-			if (!/^(constructor|name|message|stack|cause|\w+Callback)$/.test(key)) found[name + "." + key] = typeof value === "function" && !get ? String(value) : "";
-		}
-	};
-	for (const [name, value] of Object.entries(module)) {
-		const made = /^class/.test(value);
-		found[name] = made ? "" : String(value);
-		if (!made) continue;
-		note(name, value.prototype);
-		if (value.prototype instanceof Error) {
-			note(name, new value("x"));
-			found[name + ".constructor"] = String(value).match(/constructor\([^]*?\) \{/)[0];
-		}
-	}
-	if (module.createClient) note("createClient()", module.createClient());
-	return found;
-})`
-
-// TestTypes holds the .d.ts files to what the modules are in a browser. The page's own policy lets it import them.
-func TestTypes(t *testing.T) {
-	f := newFake(t)
-	b := open(t, f.URL, 1280)
-	for _, module := range []string{"rollcall-client", "sync-status-indicator"} {
-		text, err := os.ReadFile(filepath.Join("../../internal/httpapi/web/static", module+".d.ts"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, got := declaration(string(text)), shape{}
-		for name, text := range browsertest.Eval[map[string]string](b, exports, "/"+module+".js") {
-			got[name] = -1
-			if text != "" {
-				got[name] = parameters(text)
-			}
-		}
-		if len(want) < 5 {
-			t.Fatalf("%s.d.ts was not understood: %v", module, want)
-		}
-		names := maps.Clone(want)
-		maps.Copy(names, got)
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			w, declared := want[name]
-			g, there := got[name]
-			switch {
-			case !there:
-				t.Errorf("%s.js has no %s, which its types declare", module, name)
-			case !declared:
-				t.Errorf("%s.d.ts does not declare %s", module, name)
-			case w != g:
-				t.Errorf("%s: %s has %d parameters, %d by its types (-1: it is no function)", module, name, g, w)
+			if !one.Rest && len(names) != len(one.Keys) {
+				t.Errorf("%s, %s takes %q of %s, which declares %q", where, name, one.Keys, p.typ, names)
 			}
 		}
 	}
 }
+
+// TestAnswersAgree: what a real node answers to the client is what is declared.
+func TestAnswersAgree(t *testing.T) {
+	p := newPlace(t)
+	p.join("standup", "ada")
+	b := open(t, p.URL(), 1280)
+	b.Await(`seen("All present.")`)
+	d := readDeclared(t, "rollcall-client.d.ts")
+	for _, c := range []struct{ typ, script string }{
+		{"ActionAnswer", "sync()"}, {"ActionAnswer", "cleanup()"}, {"ActionAnswer", "fullSync()"}, {"ActionAnswer", "stopService()"},
+		{"ActionAnswer", "startService()"}, {"ActionAnswer", "sync({ dryRun: true })"}, {"SyncStatus", "status()"},
+	} {
+		p.unheard(func() { p.join(c.script, "alan") })
+		d.holds(t, c.script, c.typ, browsertest.Eval[any](b, `import("/rollcall-client.js").then((m) => m.createClient().`+c.script+`)`))
+	}
+}
+
+// holds looks whether a JSON value is of a declared type, as far as names, numbers, strings and booleans go.
+func (d declared) holds(t *testing.T, where, typ string, value any) {
+	t.Helper()
+	if element, ok := strings.CutSuffix(typ, "[]"); ok {
+		list, _ := value.([]any)
+		for _, one := range list {
+			d.holds(t, where+"[]", element, one)
+		}
+		return
+	}
+	kinds := map[string]bool{"string": is[string](value), "number": is[float64](value), "boolean": is[bool](value)}
+	if right, known := kinds[typ]; known && !right {
+		t.Errorf("%s is %v, declared as %s", where, value, typ)
+	}
+	s := d.shapes[typ]
+	if s == nil {
+		return
+	}
+	object, _ := value.(map[string]any)
+	for name, f := range s.fields {
+		if _, there := object[name]; there {
+			d.holds(t, where+"."+name, f.typ, object[name])
+		} else if !f.optional {
+			t.Errorf("%s has no %s, which %s declares", where, name, typ)
+		}
+	}
+	for name := range object {
+		if _, known := s.fields[name]; !known {
+			t.Errorf("%s has %s, which %s does not declare", where, name, typ)
+		}
+	}
+}
+
+func is[T any](value any) bool { _, ok := value.(T); return ok }

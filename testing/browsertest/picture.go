@@ -12,6 +12,17 @@ import (
 // Snap writes a picture of the whole page into the folder that SCREENSHOTS names, or one that goes with the test.
 func (b *Tab) Snap(name string) {
 	b.t.Helper()
+	b.picture(name, chromedp.FullScreenshot(100))
+}
+
+// SnapWindow is Snap of what is to be seen without scrolling.
+func (b *Tab) SnapWindow(name string) {
+	b.t.Helper()
+	b.picture(name, chromedp.CaptureScreenshot())
+}
+
+func (b *Tab) picture(name string, take chromedp.Action[[]byte]) {
+	b.t.Helper()
 	folder := os.Getenv("SCREENSHOTS")
 	if folder == "" {
 		folder = b.t.TempDir()
@@ -21,7 +32,7 @@ func (b *Tab) Snap(name string) {
 	}
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	picture, err := chromedp.Run(ctx, take)
 	if err != nil {
 		b.t.Fatal(err)
 	}

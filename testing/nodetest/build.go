@@ -21,11 +21,11 @@ func Build(ctx context.Context, dir string, race bool) (string, error) {
 		return bin, nil
 	}
 	bin := filepath.Join(dir, "rollcall")
-	how := "-trimpath" // as in make build, or as in make test: then Go finds what those have built
+	args := []string{"build", "-o", bin}
 	if race {
-		how = "-race"
+		args = append(args, "-race")
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", how, "-o", bin, "github.com/rollcallhq/rollcall/cmd/rollcall")
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/rollcallhq/rollcall/cmd/rollcall")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build rollcall: %w\n%s", err, out)
 	}
