@@ -77,12 +77,16 @@ format: ## Format the Go files
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: bench
-bench: livekit ## Run the benchmarks
+bench: deps livekit ## Run the benchmarks
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
 docs: ## Write docs/configuration.md from the flags
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
+
+.PHONY: pictures
+pictures: deps ## Write docs/page.png and docs/page-dark.png, of the page as it is
+	@SCREENSHOTS=$(CURDIR)/docs $(GO) test ./testing/browser -count=1 -run '^TestPicturesOfTheReadme$$'
 
 .PHONY: proto
 proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: apt install protobuf-compiler)

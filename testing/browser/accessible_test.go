@@ -7,6 +7,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
 
 // audit is a script that lists what is wrong for people who use the page in another way than by eye and mouse.
@@ -14,10 +16,10 @@ import (
 //go:embed audit.js
 var audit string
 
-func (b *tab) audit(where string) {
-	b.t.Helper()
-	for _, wrong := range eval[[]string](b, "("+audit+")()") {
-		b.t.Errorf("%s: %s", where, wrong)
+func inspect(t *testing.T, b *browsertest.Tab, where string) {
+	t.Helper()
+	for _, wrong := range browsertest.Eval[[]string](b, "("+audit+")()") {
+		t.Errorf("%s: %s", where, wrong)
 	}
 }
 
@@ -30,20 +32,20 @@ func TestAccessible(t *testing.T) {
 	for _, width := range []int64{1280, 360} {
 		b := open(t, f.URL, width)
 		for _, theme := range []string{"light", "dark"} {
-			b.prefer("prefers-color-scheme", theme)
+			b.Prefer("prefers-color-scheme", theme)
 			for name, view := range views() {
-				b.eval("location.hash = a", view[0])
-				b.await(strings.Replace(view[1], "All present.", "3 things need you.", 1))
+				b.Eval("location.hash = a", view[0])
+				b.Await(strings.Replace(view[1], "All present.", "3 things need you.", 1))
 				if name == "overview" {
-					b.press("Dry run")
-					b.await(`seen("ada would leave") && !button("Cleanup").disabled`)
+					b.Press("Dry run")
+					b.Await(`seen("ada would leave") && !button("Cleanup").disabled`)
 				}
-				b.audit(name + ", " + size(width) + ", " + theme)
+				inspect(t, b, name+", "+size(width)+", "+theme)
 			}
 		}
-		b.press("Token: none; enter")
-		b.await(`document.querySelector("dialog[open]")`)
-		b.audit("the token's dialog, " + size(width))
+		b.Press("Token: none; enter")
+		b.Await(`document.querySelector("dialog[open]")`)
+		inspect(t, b, "the token's dialog, "+size(width))
 	}
 }
 
@@ -51,8 +53,8 @@ func TestAccessible(t *testing.T) {
 func TestAuditFinds(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.await(loaded)
-	b.eval(`(() => {
+	b.Await(loaded)
+	b.Eval(`(() => {
 		const bad = document.createElement("div");
 		bad.id = "main"; bad.tabIndex = 5;
 		const unnamed = document.createElement("button");
@@ -60,7 +62,7 @@ func TestAuditFinds(t *testing.T) {
 		const input = document.createElement("input"); input.placeholder = "no label";
 		bad.append(unnamed, faint, input, document.createElement("h4"), document.createElement("main"));
 		document.querySelector(".overview").append(bad); })()`)
-	found := strings.Join(eval[[]string](b, "("+audit+")()"), "\n")
+	found := strings.Join(browsertest.Eval[[]string](b, "("+audit+")()"), "\n")
 	for _, want := range []string{"id main is there twice", "a positive tabindex", "button without a name", "contrast", "input without a name", "h4 follows h2", "2 main landmarks"} {
 		if !strings.Contains(found, want) {
 			t.Errorf("the audit does not find: %s\n%s", want, found)
@@ -72,11 +74,11 @@ func TestAuditFinds(t *testing.T) {
 func TestKeyboard(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.await(loaded)
+	b.Await(loaded)
 	var stops []string
 	for range 14 {
-		b.do(chromedp.KeyEvent(kb.Tab))
-		stop := eval[[2]string](b, `(() => { const e = document.activeElement, s = getComputedStyle(e);
+		b.Do(chromedp.KeyEvent(kb.Tab))
+		stop := browsertest.Eval[[2]string](b, `(() => { const e = document.activeElement, s = getComputedStyle(e);
 			return [says(e), s.outlineStyle + " " + s.outlineWidth]; })()`)
 		if stop[1] != "solid 2px" && stop[1] != "solid 2.0px" {
 			t.Errorf("the focus on %q shows as %s", stop[0], stop[1])
@@ -87,19 +89,19 @@ func TestKeyboard(t *testing.T) {
 	if got := strings.Join(stops, "|"); got != want {
 		t.Errorf("the order is\n%s, want\n%s", got, want)
 	}
-	b.reload()
-	b.await(loaded)
-	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
-	b.await(`document.activeElement.tagName === "MAIN" && location.hash === ""`)
+	b.Reload()
+	b.Await(loaded)
+	b.Do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+	b.Await(`document.activeElement.tagName === "MAIN" && location.hash === ""`)
 }
 
 // TestReducedMotion: nothing moves by itself for those who asked for that.
 func TestReducedMotion(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.prefer("prefers-reduced-motion", "reduce")
-	b.await(loaded)
-	if moving := eval[[]string](b, `[...document.querySelectorAll("*")].filter((e) => { const s = getComputedStyle(e); return parseFloat(s.transitionDuration) > 0 || s.animationName !== "none"; }).map((e) => e.tagName)`); len(moving) > 0 {
+	b.Prefer("prefers-reduced-motion", "reduce")
+	b.Await(loaded)
+	if moving := browsertest.Eval[[]string](b, `[...document.querySelectorAll("*")].filter((e) => { const s = getComputedStyle(e); return parseFloat(s.transitionDuration) > 0 || s.animationName !== "none"; }).map((e) => e.tagName)`); len(moving) > 0 {
 		t.Errorf("these move: %q", moving)
 	}
 }

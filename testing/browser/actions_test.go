@@ -21,7 +21,7 @@ func (f *fake) lastAsked() (text string) {
 func TestEveryButton(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.await(loaded)
+	b.Await(loaded)
 	for _, c := range []struct{ button, order, says string }{
 		{"Sync now", "map[action:sync]", "Sync done\n19 rooms compared, 0 errors, 0 removed"},
 		{"Full sync", "map[action:full-sync]", "Full sync done\n19 rooms compared, 0 errors, 0 removed, 2 cleaned up"},
@@ -30,16 +30,16 @@ func TestEveryButton(t *testing.T) {
 		{"Stop the schedule", "map[action:stop-service]", "The schedule is stopped."},
 		{"Start the schedule", "map[action:start-service]", "The schedule is running."},
 	} {
-		b.press(c.button)
-		b.await(`seen(a) && !button("Sync now").disabled`, c.says)
+		b.Press(c.button)
+		b.Await(`seen(a) && !button("Sync now").disabled`, c.says)
 		if got := f.lastAsked(); got != c.order {
 			t.Errorf("%s asks for %s, want %s", c.button, got, c.order)
 		}
 	}
-	b.press("Dry run")
-	b.await(`seen("ada would leave") && seen("LiveKit does not list it") && seen("would be removed")`)
-	b.press("Dismiss")
-	b.await(`!seen("Dry run done")`)
+	b.Press("Dry run")
+	b.Await(`seen("ada would leave") && seen("LiveKit does not list it") && seen("would be removed")`)
+	b.Press("Dismiss")
+	b.Await(`!seen("Dry run done")`)
 }
 
 func TestForceAsksFirst(t *testing.T) {
@@ -47,23 +47,23 @@ func TestForceAsksFirst(t *testing.T) {
 		f.status["lastSync"].(object)["held"] = object{"rooms": 25, "participants": 40, "cycles": 1}
 	})
 	b := open(t, f.URL, 1280)
-	b.await(`seen("Held: the removal of 25 rooms and 40 participants") && seen("if it is right, wait".slice(3)) && seen("(1 so far)")`)
-	b.press("Force…")
-	b.await(`document.querySelector("dialog[open]") && seen("The breaker holds the removal of 25 rooms")`)
+	b.Await(`seen("Held: the removal of 25 rooms and 40 participants") && seen("if it is right, wait".slice(3)) && seen("(1 so far)")`)
+	b.Press("Force…")
+	b.Await(`document.querySelector("dialog[open]") && seen("The breaker holds the removal of 25 rooms")`)
 	if f.lastAsked() != "" {
 		t.Error("forced without a confirmation")
 	}
-	b.press("Cancel")
-	b.await(`!document.querySelector("dialog[open]") && document.activeElement === button("Force…")`)
-	b.press("Look and force…")
-	b.press("Show what would go")
-	b.await(`seen("Forced dry run done") && seen("Nothing would change.")`)
+	b.Press("Cancel")
+	b.Await(`!document.querySelector("dialog[open]") && document.activeElement === button("Force…")`)
+	b.Press("Look and force…")
+	b.Press("Show what would go")
+	b.Await(`seen("Forced dry run done") && seen("Nothing would change.")`)
 	if got := f.lastAsked(); got != "map[action:sync dryRun:true force:true]" {
 		t.Errorf("asked %s", got)
 	}
-	b.press("Force…")
-	b.press("Force the sync")
-	b.await(`seen("Forced sync done")`)
+	b.Press("Force…")
+	b.Press("Force the sync")
+	b.Await(`seen("Forced sync done")`)
 	if got := f.lastAsked(); got != "map[action:sync force:true]" {
 		t.Errorf("asked %s", got)
 	}
@@ -73,26 +73,26 @@ func TestProgressAndFailure(t *testing.T) {
 	hold := make(chan struct{})
 	f := newFake(t, func(f *fake) { f.holding = hold })
 	b := open(t, f.URL, 1280, "503")
-	b.await(loaded)
-	b.press("Sync now")
-	b.await(`seen("Sync is running") && button("Cleanup").disabled`)
+	b.Await(loaded)
+	b.Press("Sync now")
+	b.Await(`seen("Sync is running") && button("Cleanup").disabled`)
 	f.with(func() {
 		f.status["progress"] = object{"kind": "sync", "done": 120, "of": 1000, "startedAt": iso(time.Now())}
 	})
-	b.await(`seen("120 of 1,000 rooms") && document.querySelector("progress").position === 0.12`)
+	b.Await(`seen("120 of 1,000 rooms") && document.querySelector("progress").position === 0.12`)
 	f.with(func() {
 		delete(f.status, "progress")
 		delete(f.status, "leader")
 		f.cluster["leader"] = ""
 	})
 	close(hold)
-	b.await(`seen("Sync failed") && seen("The cluster has no leader now; try again shortly.") && seen("The cluster has no leader\n")`)
-	b.await(`!seen("Sync is running") && document.title.startsWith("(1) ")`)
+	b.Await(`seen("Sync failed") && seen("The cluster has no leader now; try again shortly.") && seen("The cluster has no leader\n")`)
+	b.Await(`!seen("Sync is running") && document.title.startsWith("(1) ")`)
 	f.with(func() {
 		f.status["leader"], f.cluster["leader"] = "n3", "n3"
 		f.send("leader", object{"leader": "n3", "term": 4, "epoch": 12})
 	})
-	b.await(`!seen("The cluster has no leader\n") && seen("All present.") && seen("led by n3")`)
+	b.Await(`!seen("The cluster has no leader\n") && seen("All present.") && seen("led by n3")`)
 }
 
 // TestCycleOfTheSchedule: what the leader does by itself shows its progress too.
@@ -101,5 +101,5 @@ func TestCycleOfTheSchedule(t *testing.T) {
 		f.status["progress"] = object{"kind": "sync", "done": 3, "of": 4, "startedAt": iso(time.Now())}
 	})
 	b := open(t, f.URL, 1280)
-	b.await(`seen("A sync is running") && seen("3 of 4 rooms")`)
+	b.Await(`seen("A sync is running") && seen("3 of 4 rooms")`)
 }

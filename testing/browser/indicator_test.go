@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
 
 const appToken = "token-of-the-app"
@@ -44,57 +46,57 @@ const inside = `(() => { const root = document.querySelector("sync-status-indica
 func TestIndicatorInAnotherApp(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.token = appToken })
 	b := open(t, app(t, f, true), 1280, "401", "favicon")
-	b.await(inside + `.text.includes("A token is needed")`)
-	b.await(`document.querySelector("#log").textContent.includes("status: error")`)
-	b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(appToken), chromedp.KeyEvent("\r"))
-	b.await(inside + `.text.includes("Sync is running") && ` + inside + `.text.includes("19 rooms, 0 errors, 0 removed")`)
+	b.Await(inside + `.text.includes("A token is needed")`)
+	b.Await(`document.querySelector("#log").textContent.includes("status: error")`)
+	b.Do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(appToken), chromedp.KeyEvent("\r"))
+	b.Await(inside + `.text.includes("Sync is running") && ` + inside + `.text.includes("19 rooms, 0 errors, 0 removed")`)
 	for _, c := range []struct{ button, says, action string }{
 		{"Sync now", "Sync done: 19 rooms, 0 errors, 0 removed", "sync"},
 		{"Cleanup", "Cleanup done: 2 removed", "cleanup"},
 		{"Stop", "Sync is stopped", "stop-service"},
 		{"Start", "Sync is running", "start-service"},
 	} {
-		b.await(inside+".button(a).disabled === false", c.button)
-		b.eval(inside+".button(a).click()", c.button)
-		b.await(inside+".text.includes(a) && document.querySelector('#log').textContent.includes(b + ': done')", c.says, c.action)
+		b.Await(inside+".button(a).disabled === false", c.button)
+		b.Eval(inside+".button(a).click()", c.button)
+		b.Await(inside+".text.includes(a) && document.querySelector('#log').textContent.includes(b + ': done')", c.says, c.action)
 		if got := f.lastAsked(); got != "map[action:"+c.action+"]" {
 			t.Errorf("%s asks for %s", c.button, got)
 		}
 	}
-	b.eval(`document.querySelector("#sync").click()`)
-	b.await(`document.querySelector("#log").textContent.includes("running: true\nsynced: 19")`)
-	if got := eval[string](b, inside+`.button("Sync now").checkVisibility() + getComputedStyle(document.querySelector("sync-status-indicator")).display`); got != "trueinline-block" {
+	b.Eval(`document.querySelector("#sync").click()`)
+	b.Await(`document.querySelector("#log").textContent.includes("running: true\nsynced: 19")`)
+	if got := browsertest.Eval[string](b, inside+`.button("Sync now").checkVisibility() + getComputedStyle(document.querySelector("sync-status-indicator")).display`); got != "trueinline-block" {
 		t.Errorf("without its style: %s", got)
 	}
-	b.snap("indicator")
+	b.Snap("indicator")
 }
 
 // TestIndicatorAsFrameworksUseIt: properties before the definition, attributes one by one, taken out and put back.
 func TestIndicatorAsFrameworksUseIt(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.token = appToken })
 	b := open(t, f.URL, 1280, "401")
-	b.await(`seen("This node wants a token")`)
-	b.eval(`(async () => {
+	b.Await(`seen("This node wants a token")`)
+	b.Eval(`(async () => {
 		const early = document.createElement("sync-status-indicator");
 		early.token = a; early.id = "early";
 		document.body.append(early);
 		await import("/sync-status-indicator.js"); })()`, appToken)
 	text := `document.querySelector("#early").shadowRoot.querySelector(".text").innerText`
-	b.await(text + `.includes("Sync is running") && document.querySelector("#early").status.node === "n1"`)
-	b.eval(`(() => { const e = document.querySelector("#early"); e.remove(); e.readonly = true; document.body.append(e); })()`)
-	b.await(text + `.includes("Sync is running") && !document.querySelector("#early").shadowRoot.querySelector(".buttons").checkVisibility()`)
+	b.Await(text + `.includes("Sync is running") && document.querySelector("#early").status.node === "n1"`)
+	b.Eval(`(() => { const e = document.querySelector("#early"); e.remove(); e.readonly = true; document.body.append(e); })()`)
+	b.Await(text + `.includes("Sync is running") && !document.querySelector("#early").shadowRoot.querySelector(".buttons").checkVisibility()`)
 	f.with(func() { f.status["syncServiceRunning"] = false })
-	b.eval(`document.querySelector("#early").refresh()`)
-	b.await(text + `.includes("Sync is stopped")`)
-	b.eval(`(() => { const e = document.querySelector("#early"); e.token = "wrong"; })()`)
-	b.await(text + `.includes("A token is needed")`)
+	b.Eval(`document.querySelector("#early").refresh()`)
+	b.Await(text + `.includes("Sync is stopped")`)
+	b.Eval(`(() => { const e = document.querySelector("#early"); e.token = "wrong"; })()`)
+	b.Await(text + `.includes("A token is needed")`)
 }
 
 func TestUnknownOriginIsKeptOut(t *testing.T) {
 	f := newFake(t)
 	b := open(t, app(t, f, false), 1280, "CORS", "ERR_FAILED", "favicon")
-	b.await(`document.readyState === "complete"`)
-	if defined := eval[bool](b, `Boolean(customElements.get("sync-status-indicator"))`); defined {
+	b.Await(`document.readyState === "complete"`)
+	if defined := browsertest.Eval[bool](b, `Boolean(customElements.get("sync-status-indicator"))`); defined {
 		t.Error("a foreign page runs our scripts without being allowed to")
 	}
 }

@@ -1,21 +1,25 @@
 package browser
 
 import (
+	"testing"
+
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
 
 // scripting is the time in seconds that the page's scripts and styles take while do runs.
-func scripting(b *tab, do func()) float64 {
-	b.t.Helper()
-	if _, err := chromedp.Call(b.ctx, performance.Enable, performance.EnableParams{}); err != nil {
-		b.t.Fatal(err)
+func scripting(t *testing.T, b *browsertest.Tab, do func()) float64 {
+	t.Helper()
+	if _, err := chromedp.Call(b.Context(), performance.Enable, performance.EnableParams{}); err != nil {
+		t.Fatal(err)
 	}
 	spent := func() (sum float64) {
-		result, err := chromedp.Call(b.ctx, performance.GetMetrics, cdp.Empty{})
+		result, err := chromedp.Call(b.Context(), performance.GetMetrics, cdp.Empty{})
 		if err != nil {
-			b.t.Fatal(err)
+			t.Fatal(err)
 		}
 		for _, m := range result.Metrics {
 			if m.Name == "ScriptDuration" || m.Name == "LayoutDuration" || m.Name == "RecalcStyleDuration" {

@@ -1,6 +1,10 @@
 package browser
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
+)
 
 // TestModules tries the page's pure parts on what is hard to bring about through the page.
 func TestModules(t *testing.T) {
@@ -10,8 +14,11 @@ func TestModules(t *testing.T) {
 		{"text", `m.plain("a\u0000b\n\u202ec\u200d")`, `a\0b\n[U+202E]c[U+200D]`},
 		{"text", `m.plain("👩\u200d💻 می\u200cخواهم é")`, "👩\u200d💻 می\u200cخواهم é"},
 		{"text", `m.plain(" x ") + m.plain("") + m.plain("\ud800")`, "·x·(empty)[U+D800]"},
-		{"format", `[m.duration(14), m.duration(1240), m.duration(30000), m.duration(125000), m.duration(NaN)].join()`, "14 ms,1.2 s,30 s,2 min 5 s,–"},
+		{"format", `[m.duration(14), m.duration(1240), m.duration(30000), m.duration(125000), m.duration(5400e3), m.duration(23 * 3600e3), m.duration(NaN)].join()`, "14 ms,1.2 s,30 s,2 min 5 s,90 min,23 h,–"},
 		{"format", `[m.relative(1000, 1400), m.relative(0, 12000), m.relative(18000, 0), m.relative(0, 864e5 * 3)].join()`, "now,12 s ago,in 18 s,3 d ago"},
+		{"change", `[{ participants: [] }, { participants: [{ identity: "ada" }] }, { participants: [{}, {}] }, null].map((data) => m.sentence({ type: "room_snapshot", version: 1, cause: "webhook", data }).textContent).join()`,
+			"+Room began,+Room began with ada,+Room began with 2 participants,~Room written whole"},
+		{"change", `m.sentence({ type: "room_snapshot", version: 1, cause: "sync", data: {} }).textContent`, "~Room written whole"},
 		{"router", `m.parse("#/rooms/a%2F%3Fb").room + m.parse("#/rooms/%zz").view + m.parse("#/nowhere").view + m.parse("").view`, "a/?broomsoverviewoverview"},
 		{"router", `m.parse(m.roomLink("..?#/\u0000é")).room`, "..?#/\x00é"},
 		{"compare", `m.compare({ participants: [{ sid: "1", identity: "a", joinedAt: 5, kind: "STANDARD", attributes: {} }] }, { participants: [{ sid: "1", identity: "a", joinedAt: 5 }] }).rows[0].state`, "same"},
@@ -20,8 +27,7 @@ func TestModules(t *testing.T) {
 		{"sse", `(() => { const got = []; const feed = m.createParser((e) => got.push(e.event + e.data + e.id));
 			for (const piece of ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"]) feed(piece); return got.join("|"); })()`, "change{\n }7|messagex7"},
 	} {
-		b.t = t
-		if got := eval[string](b, `import("/page/" + a + ".js").then((m) => (`+c.script+`))`, c.module); got != c.want {
+		if got := browsertest.Eval[string](b, `import("/page/" + a + ".js").then((m) => (`+c.script+`))`, c.module); got != c.want {
 			t.Errorf("%s: %s is %q, want %q", c.module, c.script, got, c.want)
 		}
 	}

@@ -6,32 +6,34 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
 
-func rows(b *tab) []string {
-	return eval[[]string](b, `all(".room-row").sort((x, y) => x.ariaRowIndex - y.ariaRowIndex).map((r) => r.querySelector("a").textContent)`)
+func rows(b *browsertest.Tab) []string {
+	return browsertest.Eval[[]string](b, `all(".room-row").sort((x, y) => x.ariaRowIndex - y.ariaRowIndex).map((r) => r.querySelector("a").textContent)`)
 }
 
 func TestSearchAndSort(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL+"/#/rooms", 1280)
-	b.await(`seen("19 rooms") && all(".room-row").length === 19`)
-	b.do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("CLASS"))
-	b.await(`seen("3 of 19 rooms") && all(".room-row").length === 3 && location.hash === "#/rooms?q=CLASS"`)
+	b.Await(`seen("19 rooms") && all(".room-row").length === 19`)
+	b.Do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("CLASS"))
+	b.Await(`seen("3 of 19 rooms") && all(".room-row").length === 3 && location.hash === "#/rooms?q=CLASS"`)
 	if got := rows(b); !slices.Equal(got, []string{"classroom-12", "classroom-13", "classroom-14"}) {
 		t.Errorf("found %q", got)
 	}
-	b.press("People")
-	b.await(`document.querySelector("[data-sort=people]").ariaSort === "descending" && location.hash.endsWith("sort=-people")`)
+	b.Press("People")
+	b.Await(`document.querySelector("[data-sort=people]").ariaSort === "descending" && location.hash.endsWith("sort=-people")`)
 	if got := rows(b); !slices.Equal(got, []string{"classroom-14", "classroom-12", "classroom-13"}) {
 		t.Errorf("by people: %q", got)
 	}
-	b.press("People")
-	b.await(`document.querySelector("[data-sort=people]").ariaSort === "ascending"`)
-	b.reload()
-	b.await(`seen("3 of 19 rooms") && document.querySelector("input[type=search]").value === "CLASS"`)
-	b.do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("zzz"))
-	b.await(`seen("No room's name contains what you typed")`)
+	b.Press("People")
+	b.Await(`document.querySelector("[data-sort=people]").ariaSort === "ascending"`)
+	b.Reload()
+	b.Await(`seen("3 of 19 rooms") && document.querySelector("input[type=search]").value === "CLASS"`)
+	b.Do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("zzz"))
+	b.Await(`seen("No room's name contains what you typed")`)
 }
 
 // TestThousandsOfRooms: what is drawn does not grow with what there is, nor does the work of an event.
@@ -40,25 +42,25 @@ func TestThousandsOfRooms(t *testing.T) {
 	for _, n := range []int{50, 5000} {
 		f := newFake(t, many(n))
 		b := open(t, f.URL+"/#/rooms", 1280)
-		b.await(`all(".room-row").length > 20 && document.querySelector("[role=table]").ariaRowCount === String(a + 1)`, n)
-		if drawn := eval[int](b, `document.querySelectorAll("*").length`); drawn > 1500 {
+		b.Await(`all(".room-row").length > 20 && document.querySelector("[role=table]").ariaRowCount === String(a + 1)`, n)
+		if drawn := browsertest.Eval[int](b, `document.querySelectorAll("*").length`); drawn > 1500 {
 			t.Errorf("%d rooms make %d elements", n, drawn)
 		}
-		work[n] = scripting(b, func() {
+		work[n] = scripting(t, b, func() {
 			for i := range 40 {
-				b.eval(`document.querySelector(".virtual").scrollTop = a * 37`, i)
-				b.eval(`new Promise(requestAnimationFrame)`)
+				b.Eval(`document.querySelector(".virtual").scrollTop = a * 37`, i)
+				b.Eval(`new Promise(requestAnimationFrame)`)
 			}
 		})
 		if n == 5000 {
-			b.do(chromedp.Focus(chromedp.CSS(".room-row a")), chromedp.KeyEvent(kb.End))
-			b.await(`document.activeElement.textContent === "room-04999"`)
-			b.do(chromedp.KeyEvent(kb.ArrowUp))
-			b.await(`document.activeElement.textContent === "room-04998"`)
+			b.Do(chromedp.Focus(chromedp.CSS(".room-row a")), chromedp.KeyEvent(kb.End))
+			b.Await(`document.activeElement.textContent === "room-04999"`)
+			b.Do(chromedp.KeyEvent(kb.ArrowUp))
+			b.Await(`document.activeElement.textContent === "room-04998"`)
 			f.change("participant_joined", "room-04998", "ada")
-			b.await(`document.activeElement.textContent === "room-04998" && document.activeElement.closest("[role=row]").querySelector(".number").textContent === "3"`)
-			b.do(chromedp.KeyEvent("\r"))
-			b.await(`location.hash === "#/rooms/room-04998" && seen("3 participants") && document.activeElement.tagName === "H1"`)
+			b.Await(`document.activeElement.textContent === "room-04998" && document.activeElement.closest("[role=row]").querySelector(".number").textContent === "3"`)
+			b.Do(chromedp.KeyEvent("\r"))
+			b.Await(`location.hash === "#/rooms/room-04998" && seen("3 participants") && document.activeElement.tagName === "H1"`)
 		}
 	}
 	t.Logf("scripting while scrolling: 50 rooms %.1f ms, 5,000 rooms %.1f ms", 1000*work[50], 1000*work[5000])
@@ -71,11 +73,11 @@ func TestThousandsOfRooms(t *testing.T) {
 func TestLongListGoesToTheNode(t *testing.T) {
 	f := newFake(t, many(21_500))
 	b := open(t, f.URL+"/#/rooms", 1280)
-	b.await(`seen("20,000 rooms, and there are more")`)
-	b.do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("21499"))
-	b.await(`all(".room-row").length === 1 && seen("room-21499")`)
-	b.do(chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace))
-	b.await(`seen("20,000 rooms, and there are more")`)
-	b.press("Read on")
-	b.await(`seen("21,500 rooms") && !seen("there are more")`)
+	b.Await(`seen("20,000 rooms, and there are more")`)
+	b.Do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("21499"))
+	b.Await(`all(".room-row").length === 1 && seen("room-21499")`)
+	b.Do(chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace))
+	b.Await(`seen("20,000 rooms, and there are more")`)
+	b.Press("Read on")
+	b.Await(`seen("21,500 rooms") && !seen("there are more")`)
 }

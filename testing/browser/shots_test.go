@@ -1,51 +1,11 @@
 package browser
 
 import (
-	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
+	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
-
-// snap writes a picture of the whole page into the folder of the pictures.
-func (b *tab) snap(name string) {
-	b.t.Helper()
-	folder := os.Getenv("SCREENSHOTS")
-	if folder == "" {
-		folder = b.t.TempDir()
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		b.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if len(picture) < 5000 {
-		b.t.Errorf("the picture %s is %d bytes: an empty page", name, len(picture))
-	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// prefer sets a preference of the reader, and only that one, but for motion: a colour on its way to another is neither.
-func (b *tab) prefer(name, value string) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}, {Name: name, Value: value}}})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
 
 // views are the places of the page and what is there once it is loaded.
 func views() map[string][2]string {
@@ -73,21 +33,31 @@ func TestPictures(t *testing.T) {
 	for _, width := range []int64{1280, 360} {
 		b := open(t, f.URL, width)
 		for _, theme := range []string{"light", "dark"} {
-			b.prefer("prefers-color-scheme", theme)
+			b.Prefer("prefers-color-scheme", theme)
 			for name, view := range views() {
-				b.eval("location.hash = a", view[0])
-				b.await(view[1])
+				b.Eval("location.hash = a", view[0])
+				b.Await(view[1])
 				if name == "overview" {
 					f.change("participant_joined", "retro", "hedy")
 					f.change("participant_left", "retro", "hedy")
-					b.await(`seen("hedy left retro")`)
+					b.Await(`seen("hedy left retro")`)
 				}
-				b.snap(name + "-" + size(width) + "-" + theme)
-				if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > int(width) {
+				b.Snap(name + "-" + size(width) + "-" + theme)
+				if wide := browsertest.Eval[int](b, "document.documentElement.scrollWidth"); wide > int(width) {
 					t.Errorf("%s at %d pixels is %d wide", name, width, wide)
 				}
 			}
 		}
+	}
+}
+
+// TestPicturesOfTheReadme makes docs/page.png and docs/page-dark.png, when `make pictures` runs it.
+func TestPicturesOfTheReadme(t *testing.T) {
+	b := open(t, newFake(t).URL, 1280)
+	for name, theme := range map[string]string{"page": "light", "page-dark": "dark"} {
+		b.Prefer("prefers-color-scheme", theme)
+		b.Await(views()["overview"][1] + ` && live()`)
+		b.SnapWindow(name)
 	}
 }
 

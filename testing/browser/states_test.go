@@ -4,44 +4,46 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
 
 func TestToken(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.token = "admin-token-of-the-tests" })
 	b := open(t, f.URL, 1280, "401")
-	b.await(`seen("This node wants a token") && seen("Not shown: a token is needed.") && seen("No access")`)
+	b.Await(`seen("This node wants a token") && seen("Not shown: a token is needed.") && seen("No access")`)
 	enter := func(token string) {
-		b.press("Enter a token")
-		b.await(`document.activeElement.type === "password"`)
-		b.do(chromedp.KeyEvent(token), chromedp.KeyEvent("\r"))
+		b.Press("Enter a token")
+		b.Await(`document.activeElement.type === "password"`)
+		b.Do(chromedp.KeyEvent(token), chromedp.KeyEvent("\r"))
 	}
 	enter("wrong")
-	b.await(`!document.querySelector("dialog[open]") && seen("This node wants a token")`)
+	b.Await(`!document.querySelector("dialog[open]") && seen("This node wants a token")`)
 	enter("  admin-token-of-the-tests ")
-	b.await(loaded + ` && seen("All present.") && live()`)
-	if kept := eval[string](b, "JSON.stringify(localStorage) + location.href + document.cookie"); kept != "{}"+f.URL+"/" {
+	b.Await(loaded + ` && seen("All present.") && live()`)
+	if kept := browsertest.Eval[string](b, "JSON.stringify(localStorage) + location.href + document.cookie"); kept != "{}"+f.URL+"/" {
 		t.Errorf("the token is kept beyond the tab: %s", kept)
 	}
-	b.reload()
-	b.await(loaded + ` && live()`)
-	b.press("Token: set; change")
-	b.press("Forget it")
-	b.await(`seen("This node wants a token") && !seen("10.0.0.3") && sessionStorage.length === 0`)
+	b.Reload()
+	b.Await(loaded + ` && live()`)
+	b.Press("Token: set; change")
+	b.Press("Forget it")
+	b.Await(`seen("This node wants a token") && !seen("10.0.0.3") && sessionStorage.length === 0`)
 }
 
 func TestNodeGone(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280, "ERR_", "Failed to load resource")
-	b.await(loaded + ` && live()`)
+	b.Await(loaded + ` && live()`)
 	f.with(func() { f.dead = true })
 	f.hangUp()
-	b.await(`seen("This node does not answer") && seen("No answer") && seen("10.0.0.3")`)
+	b.Await(`seen("This node does not answer") && seen("No answer") && seen("10.0.0.3")`)
 	// Half a minute later what is shown must say how old it is.
-	b.eval(`(() => { const real = Date.now; Date.now = () => real() + 45000; })()`)
-	b.await(`panel("Cluster").dataset.state === "stale" && /\d+ s old/.test(panel("Cluster").innerText)`)
+	b.Eval(`(() => { const real = Date.now; Date.now = () => real() + 45000; })()`)
+	b.Await(`panel("Cluster").dataset.state === "stale" && /\d+ s old/.test(panel("Cluster").innerText)`)
 	f.with(func() { f.dead = false })
-	b.press("Try now")
-	b.await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && live()`)
+	b.Press("Try now")
+	b.Await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && live()`)
 }
 
 func TestUnwell(t *testing.T) {
@@ -53,11 +55,11 @@ func TestUnwell(t *testing.T) {
 		f.cluster["members"].([]object)[2]["state"] = "unreachable"
 	})
 	b := open(t, f.URL, 1280)
-	b.await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("could not examine 2 rooms") && seen("First error: LiveKit: deadline exceeded")`)
-	b.await(`seen("1 node is not ready: n3") && panel("Cluster").innerText.includes("Unreachable") && seen("2 of 3 ready")`)
-	b.snap("unwell-desktop-light")
-	b.press("Start the schedule")
-	b.await(`seen("2 things need you.")`)
+	b.Await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("could not examine 2 rooms") && seen("First error: LiveKit: deadline exceeded")`)
+	b.Await(`seen("1 node is not ready: n3") && panel("Cluster").innerText.includes("Unreachable") && seen("2 of 3 ready")`)
+	b.Snap("unwell-desktop-light")
+	b.Press("Start the schedule")
+	b.Await(`seen("2 things need you.")`)
 }
 
 func TestEmptyCluster(t *testing.T) {
@@ -69,38 +71,40 @@ func TestEmptyCluster(t *testing.T) {
 		f.drift = object{"totals": object{}, "entries": []object{}}
 	})
 	b := open(t, f.URL, 1280)
-	b.await(`seen("Not compared yet.") && seen("No points yet.") && seen("Nothing has changed since this page was opened.")`)
-	b.eval(`location.hash = "#/rooms"`)
-	b.await(`seen("No room is live now")`)
-	b.eval(`location.hash = "#/drift"`)
-	b.await(`seen("No sync has had to repair anything")`)
+	b.Await(`seen("Not compared yet.") && seen("No points yet.") && seen("Nothing has changed since this page was opened.")`)
+	b.Eval(`location.hash = "#/rooms"`)
+	b.Await(`seen("No room is live now")`)
+	b.Eval(`location.hash = "#/drift"`)
+	b.Await(`seen("No sync has had to repair anything")`)
 }
 
 // TestWithoutEvents: an older node, or a proxy that swallows streams.
 func TestWithoutEvents(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.noFeed = true })
 	b := open(t, f.URL, 1280, "404")
-	b.await(loaded + ` && seen("Polling")`)
+	b.Await(loaded + ` && seen("Polling")`)
 	f.with(func() { f.status["syncServiceRunning"] = false })
-	b.await(`seen("The schedule is stopped")`)
+	b.Await(`seen("The schedule is stopped")`)
 }
 
 func TestThemeSwitch(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.prefer("prefers-color-scheme", "light")
-	b.await(loaded)
-	paper := func() string { return eval[string](b, "getComputedStyle(document.documentElement).backgroundColor") }
+	b.Prefer("prefers-color-scheme", "light")
+	b.Await(loaded)
+	paper := func() string {
+		return browsertest.Eval[string](b, "getComputedStyle(document.documentElement).backgroundColor")
+	}
 	light := paper()
-	b.press("System theme; switch")
-	b.press("Light theme; switch")
-	b.await(`button("Dark theme; switch")`)
+	b.Press("System theme; switch")
+	b.Press("Light theme; switch")
+	b.Await(`button("Dark theme; switch")`)
 	dark := paper()
 	if light == dark {
 		t.Errorf("both themes are %s", dark)
 	}
-	b.reload()
-	b.await(loaded + ` && button("Dark theme; switch")`)
+	b.Reload()
+	b.Await(loaded + ` && button("Dark theme; switch")`)
 	if again := paper(); again != dark {
 		t.Errorf("after a reload: %s, was %s", again, dark)
 	}
@@ -115,7 +119,7 @@ func TestRoomToken(t *testing.T) {
 		f.wholeFeedRefused = true
 	})
 	b := open(t, f.URL+"/#/rooms/standup", 1280, "403")
-	b.await(`seen("This token may not read the cluster") && seen("missed leave") && live()`)
+	b.Await(`seen("This token may not read the cluster") && seen("missed leave") && live()`)
 	f.change("participant_joined", "standup", "hedy")
-	b.await(`seen("hedy joined")`)
+	b.Await(`seen("hedy joined")`)
 }

@@ -19,7 +19,7 @@ import (
 // elsewhere are commands that other tests run, or that CI does.
 func elsewhere() map[string]string {
 	return map[string]string{
-		"make dev":                              "cmd/rollcall, testing/e2e: rollcall dev's parts; by hand",
+		"make dev":                              "testing/browser",
 		"make cluster":                          "testing/localcluster",
 		"make test":                             ".ci/run",
 		"make build":                            "nodetest.Build",

@@ -23,7 +23,7 @@ func read(t *testing.T) []page {
 	return all
 }
 
-var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var link = regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)\s"]+)`)
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()

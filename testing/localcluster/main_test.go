@@ -1,19 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/proc"
 )
 
 // TestLocalCluster drives it as someone at a terminal would: looks, kills a node, sees it come back, ends everything.
@@ -28,35 +26,35 @@ func TestLocalCluster(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	ctx, end := context.WithCancel(t.Context())
-	screen := &terminal{}
+	screen := &proc.Screen{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := run(ctx, []string{"--rollcall", bin, "--participants", "3", "--again", "1s"}, screen); err != nil {
 			t.Error(err)
-			screen.fail()
+			screen.End()
 		}
 	}()
 	t.Cleanup(func() {
 		end()
 		<-done
 		if t.Failed() {
-			t.Logf("the terminal shows:\n%s", screen.text())
+			t.Logf("the terminal shows:\n%s", screen.Text())
 		}
 	})
-	screen.await(t, `n3 .*pid \d+`)
+	screen.Await(t, `n3 .*pid \d+`, time.Minute)
 	var pids []int
-	for _, found := range regexp.MustCompile(`pid (\d+)`).FindAllStringSubmatch(screen.text(), -1) {
+	for _, found := range regexp.MustCompile(`pid (\d+)`).FindAllStringSubmatch(screen.Text(), -1) {
 		pid, _ := strconv.Atoi(found[1])
 		pids = append(pids, pid)
 	}
-	screen.await(t, `dev-\w+ +started`)
+	screen.Await(t, `dev-\w+ +started`, time.Minute)
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	screen.await(t, `n1 has ended \(signal: killed\)`)
-	screen.await(t, `n[23] \| .*(requestVote|appendEntries|heartbeat|cannot be reached|silent)`)
-	screen.await(t, `n1 is started again`)
+	screen.Await(t, `n1 has ended \(signal: killed\)`, time.Minute)
+	screen.Await(t, `n[23] \| .*(requestVote|appendEntries|heartbeat|cannot be reached|silent)`, time.Minute)
+	screen.Await(t, `n1 is started again`, time.Minute)
 	end()
 	select {
 	case <-done:
@@ -70,48 +68,5 @@ func TestLocalCluster(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Clean(tmp)); err != nil || len(left) > 0 {
 		t.Errorf("it left %v: %v", left, err)
-	}
-}
-
-// terminal keeps what was written.
-type terminal struct {
-	mu    sync.Mutex
-	all   bytes.Buffer
-	ended bool
-}
-
-func (s *terminal) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.Write(p)
-}
-
-// fail ends every wait.
-func (s *terminal) fail() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-}
-
-func (s *terminal) failed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
-}
-
-func (s *terminal) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.String()
-}
-
-func (s *terminal) await(t *testing.T, pattern string) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !regexp.MustCompile(pattern).MatchString(s.text()); <-tick.C {
-		if time.Now().After(end) || s.failed() {
-			t.Fatal(fmt.Errorf("the terminal never showed %s", pattern))
-		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package proc runs child processes. It promises that each is waited for, so that none is left as a zombie and its end can be
-// seen by whoever looks.
+// seen by whoever looks, and to keep what they show.
 package proc
 
 import (

@@ -1,6 +1,7 @@
 // A change in words.
 
 import { h } from "./dom.js";
+import { plural } from "./format.js";
 import { plain, safe } from "./text.js";
 
 const words = {
@@ -8,11 +9,21 @@ const words = {
   room_started: ["began", "in"], room_finished: ["ended", "out"], room_updated: ["changed", "same"], room_snapshot: ["written whole", "same"],
 };
 
+// A room's first commit is told as a snapshot, for those who fold the feed. For people the room begins.
+const begins = ({ type, version, cause, data }) => type === "room_snapshot" && version === 1 && cause === "webhook" && Boolean(data);
+
+// Who is there from the beginning.
+function company({ participants = [] }) {
+  if (!participants.length) return [];
+  return [" with ", participants.length === 1 ? safe(participants[0].identity) : plural(participants.length, "participant")];
+}
+
 /** sentence tells who did what; where names the room as a node, for lists of many rooms. */
 export function sentence(change, where = null) {
-  const [verb, way] = words[change.type] ?? [plain(change.type), "same"];
+  const began = begins(change);
+  const [verb, way] = words[began ? "room_started" : change.type] ?? [plain(change.type), "same"];
   const sign = h("span", { class: "sign", "data-way": way, "aria-hidden": "true" }, { in: "+", out: "−", same: "~" }[way]);
-  if (!change.type.startsWith("participant_")) return h("span", { class: "sentence" }, sign, where ?? "Room", ` ${verb}`);
+  if (!change.type.startsWith("participant_")) return h("span", { class: "sentence" }, sign, where ?? "Room", ` ${verb}`, began ? company(change.data) : []);
   const place = where ? [{ in: " ", out: " ", same: " in " }[way], where] : [];
   return h("span", { class: "sentence" }, sign, safe(change.identity), ` ${verb}`, place);
 }

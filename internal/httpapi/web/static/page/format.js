@@ -17,12 +17,13 @@ export function plural(n, one, many = `${one}s`) {
   return `${count(n)} ${n === 1 ? one : many}`;
 }
 
-/** duration of so many milliseconds: 14 ms, 1.2 s, 2 min 5 s. */
+/** duration of so many milliseconds: 14 ms, 1.2 s, 2 min 5 s, 23 h. */
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${ms % 1000 ? oneDigit.format(ms / 1000) : ms / 1000} s`;
   const seconds = Math.round(ms / 1000);
+  if (seconds % 3600 === 0) return `${seconds / 3600} h`;
   return seconds % 60 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : `${seconds / 60} min`;
 }
 

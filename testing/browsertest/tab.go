@@ -1,18 +1,15 @@
-package browser
+package browsertest
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -21,46 +18,9 @@ import (
 // patience is for what takes a moment on an idle machine; the tests' machine is never idle.
 const patience = 20 * time.Second
 
-// chromium is the browser that all tests share; each gets a context of its own in it, with its own storage.
-type chromium struct {
-	once sync.Once
-	ctx  context.Context
-	end  context.CancelFunc
-	err  error
-}
-
-var shared chromium
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if shared.end != nil {
-		shared.end()
-	}
-	os.Exit(code)
-}
-
-func (c *chromium) start() {
-	path := os.Getenv("CHROMIUM")
-	if path == "" {
-		if path, c.err = exec.LookPath("chromium"); c.err != nil {
-			c.err = fmt.Errorf("the tests need chromium (make deps installs it): %w", c.err)
-			return
-		}
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("force-color-profile", "srgb"))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, end := chromedp.NewContext(allocator)
-	c.end = func() { end(); endAllocator() }
-	c.ctx, c.err = ctx, chromedp.Do(ctx)
-}
-
-// tab is a page in the browser that notes everything it complains about.
-type tab struct {
-	t   *testing.T
+// Tab is a page in the browser that notes everything it complains about. Its methods fail the test.
+type Tab struct {
+	t   testing.TB
 	ctx context.Context
 	cut atomic.Int64 // requests that a change of networks ended
 
@@ -69,57 +29,27 @@ type tab struct {
 	expected []string // parts of complaints that the test brings about
 }
 
-// open shows url at a width of so many pixels.
-func open(t *testing.T, url string, width int64, expected ...string) *tab {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs a real browser")
-	}
-	shared.once.Do(shared.start)
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	b := &tab{t: t, expected: expected}
-	ctx, end := chromedp.NewContext(shared.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
-	b.ctx = ctx
-	t.Cleanup(func() {
-		end()
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, p := range b.problems {
-			t.Errorf("the browser complains: %s", p)
-		}
-	})
-	// The first run makes the tab, which lives as long as that run's context.
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	// Several tabs are open at once; each is to be drawn as if somebody looked at it.
-	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
-		t.Fatal(err)
-	}
-	b.do(chromedp.EmulateViewport(width, 900))
-	b.load(chromedp.Navigate(url))
-	return b
-}
+// Context is chromedp's, for what this type does not do.
+func (b *Tab) Context() context.Context { return b.ctx }
 
 // load brings a page in. Chromium cuts what it is loading when the machine gets or loses a network, which containers and
 // other tests bring about at any time; then it is loaded again.
-func (b *tab) load(how chromedp.Action[chromedp.Void]) {
+func (b *Tab) load(how chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	before := b.cut.Load()
-	for b.do(how); b.cut.Load() != before; b.do(chromedp.Reload()) {
+	for b.Do(how); b.cut.Load() != before; b.Do(chromedp.Reload()) {
 		before = b.cut.Load()
 	}
 }
 
-func (b *tab) reload() {
+// Reload loads the page again.
+func (b *Tab) Reload() {
 	b.t.Helper()
 	b.load(chromedp.Reload())
 }
 
 // hear collects errors and warnings of the console, of scripts and of the browser itself: a breach of the policy is one.
-func (b *tab) hear(event any) {
+func (b *Tab) hear(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
 		b.complain("exception: " + (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
@@ -138,7 +68,7 @@ func (b *tab) hear(event any) {
 	}
 }
 
-func (b *tab) complain(text string) {
+func (b *Tab) complain(text string) {
 	if strings.Contains(text, "ERR_NETWORK_CHANGED") {
 		b.cut.Add(1)
 		return
@@ -153,7 +83,8 @@ func (b *tab) complain(text string) {
 	b.problems = append(b.problems, text)
 }
 
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+// Do runs steps of chromedp.
+func (b *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
@@ -162,8 +93,8 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// eval evaluates JavaScript, waits for a promise, and gives the value. finder is at hand in it.
-func eval[T any](b *tab, script string, args ...any) T {
+// Eval evaluates JavaScript with a, b and c as its arguments, waits for a promise, and gives the value. finder is at hand in it.
+func Eval[T any](b *Tab, script string, args ...any) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
@@ -184,8 +115,8 @@ func call(script string, args []any) string {
 	return fmt.Sprintf("(async (a, b, c) => { return (%s); })(%s)", script, strings.Join(list, ", "))
 }
 
-// await waits until the script is true. A script that fails is not true yet.
-func (b *tab) await(script string, args ...any) {
+// Await waits until the script is true. A script that fails is not true yet.
+func (b *Tab) Await(script string, args ...any) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
@@ -198,8 +129,8 @@ func (b *tab) await(script string, args ...any) {
 		}
 		select {
 		case <-ctx.Done():
-			b.snap("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
-			b.t.Fatalf("waited in vain for %s %v (%v); the page says:\n%s", script, args, err, eval[string](b, "document.body.innerText.slice(0, 3000)"))
+			b.Snap("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
+			b.t.Fatalf("waited in vain for %s %v (%v); the page says:\n%s", script, args, err, Eval[string](b, "document.body.innerText.slice(0, 3000)"))
 		case <-tick.C:
 		}
 	}
@@ -215,13 +146,13 @@ var live = () => document.querySelector(".connection-text").textContent === "Liv
 var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "\n").includes(text);
 `
 
-// press clicks a button by its text, the way people do: at its place on the screen. When the page moved it away in that
+// Press clicks a button by its text, the way people do: at its place on the screen. When the page moved it away in that
 // moment, as pages do while they load, it looks again.
-func (b *tab) press(text string) {
+func (b *Tab) Press(text string) {
 	b.t.Helper()
 	for range 10 {
-		b.await("button(a) && !button(a).disabled", text)
-		place := eval[struct{ X, Y float64 }](b, `(() => {
+		b.Await("button(a) && !button(a).disabled", text)
+		place := Eval[struct{ X, Y float64 }](b, `(() => {
 			const e = button(a);
 			if (!e || e.disabled) return { X: -1, Y: -1 };
 			e.scrollIntoView({ block: "center" });
@@ -230,15 +161,16 @@ func (b *tab) press(text string) {
 		if place.X < 0 {
 			continue
 		}
-		b.do(chromedp.MouseClickXY(place.X, place.Y))
-		if eval[bool](b, "window.pressed") {
+		b.Do(chromedp.MouseClickXY(place.X, place.Y))
+		if Eval[bool](b, "window.pressed") {
 			return
 		}
 	}
 	b.t.Fatalf("the button %q cannot be hit", text)
 }
 
-func (b *tab) eval(script string, args ...any) {
+// Eval evaluates JavaScript for what it does.
+func (b *Tab) Eval(script string, args ...any) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
@@ -250,8 +182,8 @@ func (b *tab) eval(script string, args ...any) {
 	}
 }
 
-// expect allows complaints that hold part from now on.
-func (b *tab) expect(part string) {
+// Expect allows complaints that hold part from now on.
+func (b *Tab) Expect(part string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expected = append(b.expected, part)
