@@ -23,7 +23,20 @@ type difference struct {
 	at      time.Time
 	rooms   int // of LiveKit
 	wrong   map[string]string
-	changed map[string]time.Time
+	changed map[string]time.Time // in LiveKit
+	written map[string]time.Time // in Redis; rooms without keys are missing
+}
+
+// stuck are the wrong rooms that nobody has written to since. One that was written to has had late mail: a join that was tried for so long
+// that its participant has left meanwhile, whose leave comes next.
+func (d difference) stuck(since time.Time) []string {
+	var rooms []string
+	for room := range d.wrong {
+		if !d.written[room].After(since) {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
 }
 
 // settled are the wrong rooms that have not changed for so long.
@@ -51,6 +64,9 @@ func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 	got, err := moment.Views(oracle.CountKinds())
 	if err != nil {
 		w.violate(1, "the keys are not as promised: %v", err)
+		return d, err
+	}
+	if d.written, err = moment.Written(); err != nil {
 		return d, err
 	}
 	want := map[string]oracle.View{}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,17 @@ func TestPresence(t *testing.T) {
 		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestStuck: a wrong room that has had late mail since the cycle is not stuck; one that Redis does not have at all is.
+func TestStuck(t *testing.T) {
+	d := difference{wrong: map[string]string{"ghost": "", "late": "", "missing": ""},
+		written: map[string]time.Time{"ghost": epoch(4), "late": epoch(6), "right": epoch(6)}}
+	got := d.stuck(epoch(5))
+	slices.Sort(got)
+	if want := []string{"ghost", "missing"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -58,6 +58,7 @@ type Fault struct {
 
 	mark   time.Time // when the fault began
 	gentle bool
+	late   bool // its cycles were not enough, and that was said
 }
 
 // Converged is how long after the heal Redis equalled LiveKit, in seconds.

@@ -137,9 +137,11 @@ func (w *World) converge(ctx context.Context, f *Fault, healed time.Time) error 
 		cycles := w.watch.after(healed)
 		f.Held = f.Held || slices.ContainsFunc(cycles, held)
 		f.Cycles = len(good(cycles))
+		if err == nil {
+			w.checkCycles(f, healed, d)
+		}
 		if err == nil && len(d.wrong) == 0 && f.Right == 0 {
 			f.Right = w.report.since(d.at)
-			w.checkCycles(f, healed, d)
 		}
 		if f.Right != 0 && f.Whole != 0 {
 			return nil

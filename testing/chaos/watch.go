@@ -189,11 +189,11 @@ func (v *watch) judge(d difference) {
 		if c.Result.Errors > 0 || held(c) || d.at.Before(ended(c).Add(secondLook)) {
 			continue
 		}
-		for room, why := range d.wrong {
+		for _, room := range d.stuck(ended(c)) {
 			if d.changed[room].Before(c.StartedAt) && !v.judged[room] {
 				v.judged[room] = true
 				v.w.violate(7, "%s has not changed since %s and is still wrong after the cycle that began at %s: %s", room,
-					stamp(d.changed[room]), stamp(c.StartedAt), why)
+					stamp(d.changed[room]), stamp(c.StartedAt), d.wrong[room])
 			}
 		}
 	}

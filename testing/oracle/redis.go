@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,6 +40,19 @@ func Read(ctx context.Context, c *redis.Client) (Moment, error) {
 		}
 	}
 	return Moment{Present: maps[0], States: maps[1]}, nil
+}
+
+// Written is when each room's state was last written, by its own word.
+func (m Moment) Written() (map[string]time.Time, error) {
+	all := map[string]time.Time{}
+	for room, raw := range m.States {
+		s, err := ParseState(raw)
+		if err != nil {
+			return nil, fmt.Errorf("state of room %q: %w in %s", room, err, raw)
+		}
+		all[room] = time.UnixMilli(s.LastUpdated)
+	}
+	return all, nil
 }
 
 // Views checks the shape of everything and gives the rooms.
