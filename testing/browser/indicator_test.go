@@ -120,8 +120,8 @@ func TestDocumentedPage(t *testing.T) {
 	t.Cleanup(other.Close)
 	f.with(func() { f.origin = other.URL })
 	b := open(t, other.URL, 1280, "favicon")
-	b.await(inside + `.text.includes("Sync is running")`)
-	b.await(`window.ended && window.result.result.synced === 19`)
+	b.Await(inside + `.text.includes("Sync is running")`)
+	b.Await(`window.ended && window.result.result.synced === 19`)
 }
 
 // fence is the one block of docs/page.md in that language.
