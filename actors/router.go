@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,6 +163,12 @@ func (r *Router) places(rooms []string) map[string]Place {
 		}
 	}
 	return at
+}
+
+// moved are those of the rooms that are not where they were.
+func (r *Router) moved(rooms []string, places map[string]Place) []string {
+	now := r.places(rooms)
+	return slices.DeleteFunc(slices.Clone(rooms), func(room string) bool { return now[room].is(places[room]) })
 }
 
 // stay gives a context that ends, with errMoved, when the place has left the view.

@@ -255,11 +255,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 	if v.permit && sleep(ctx, lookPause-time.Since(looked)) == nil {
 		second := s.permitted(ctx, b, v, r)
 		first.add(Findings{Differences: second.Differences})
-		if v.streak == 0 {
-			moved := slices.DeleteFunc(second.Missing, func(room string) bool {
-				now, err := s.Router.own.Owner(room)
-				return err == nil && now.is(places[room])
-			})
+		if moved := s.Router.moved(second.Missing, places); v.streak == 0 && len(moved) > 0 {
 			first.add(Findings{Differences: s.anew(ctx, b, moved, first.Tally, o, r)})
 		}
 	}
@@ -278,9 +274,6 @@ func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *Report) Fi
 
 // anew runs both rounds on rooms whose owner has not seen round 1, once, under the breaker by what round 1 counted in all.
 func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
-	if len(rooms) == 0 {
-		return nil
-	}
 	first := s.survey(ctx, b, rooms)
 	r.absorb(first, true)
 	first.Tally.Rooms, first.Tally.Participants = all.Rooms, all.Participants

@@ -183,14 +183,19 @@ func TestANodeThatDiesDuringASyncCostsItsRoomsARetry(t *testing.T) {
 	}, "n1", "n2")
 }
 
+// vanish ends rooms of a crowd in LiveKit, and no webhook tells of it.
+func (w *town) vanish(rooms []string) {
+	for _, room := range rooms {
+		w.lk.leave(room, "a")
+		w.lk.finish(room)
+	}
+}
+
 // The next owner of a room has not seen round 1: it takes both looks before the cycle ends.
 func TestARoomThatMovesBetweenTheRoundsIsDoneByTheEndOfTheCycle(t *testing.T) {
 	inTown(t, func(w *town) {
 		rooms := w.crowd(60)
-		for _, room := range rooms[:30] {
-			w.lk.leave(room, "a")
-			w.lk.finish(room)
-		}
+		w.vanish(rooms[:30])
 		w.raise("n3")
 		time.AfterFunc(500*time.Millisecond, func() { w.join("n3") })
 		r, err := w.sweep("n1").Sync(w.Context(), seat{w, "n1"}.Leader(), actors.Options{Scheduled: true})
@@ -205,10 +210,7 @@ func TestARoomThatMovesBetweenTheRoundsIsDoneByTheEndOfTheCycle(t *testing.T) {
 func TestARoomThatMovesAsTheBreakerGivesInWaits(t *testing.T) {
 	inTown(t, func(w *town) {
 		rooms := w.crowd(60)
-		for _, room := range rooms[:40] {
-			w.lk.leave(room, "a")
-			w.lk.finish(room)
-		}
+		w.vanish(rooms[:40])
 		w.raise("n3")
 		sweep := w.sweep("n1")
 		var r actors.Report

@@ -52,10 +52,11 @@ func (n *Node) keepFit(ctx context.Context) {
 			continue
 		}
 		other, found := n.fitter(ctx)
-		if failed++; !found {
+		if !found {
 			failed = 0
+			continue
 		}
-		if failed < asideAfter {
+		if failed++; failed < asideAfter {
 			continue
 		}
 		// Who has given away the lead goes on to give away its rooms.
@@ -99,7 +100,6 @@ func (n *Node) stepAside(ctx context.Context, other raft.ServerID, why error) er
 	n.log.Warn("this node cannot work, and the leader can: others own its rooms until it can", "err", why)
 	why = fmt.Errorf("stepped aside: %w", why)
 	n.aside.Store(&why)
-	n.await(why)
 	_, err := n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load()})
 	if err != nil && !errors.Is(err, fsm.NotMember) {
 		n.comeBack()

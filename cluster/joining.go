@@ -63,7 +63,8 @@ func (n *Node) enlist(ctx context.Context) {
 			contact.Stop()
 			continue
 		}
-		if n.aside.Load() != nil {
+		if why := n.aside.Load(); why != nil {
+			n.await(*why)
 			if sleep(ctx, firstRetry) != nil {
 				return
 			}

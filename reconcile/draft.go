@@ -98,7 +98,7 @@ func (d *draft) finish() {
 func (d *draft) renew(info RoomInfo) {
 	var along []*Member
 	for _, m := range slices.Clone(d.roster) {
-		if info.CreatedMs != 0 && m.JoinedAt >= info.CreatedMs {
+		if m.JoinedAt >= info.CreatedMs {
 			along = append(along, m)
 			d.drop(m)
 		} else {

@@ -63,8 +63,7 @@ func newPlace(t *testing.T) *place {
 	t.Cleanup(p.livekit.Close)
 	api := httptest.NewServer(p.livekit)
 	t.Cleanup(api.Close)
-	p.Env = []string{"LIVEKIT_HOST=" + api.URL, "LIVEKIT_API_KEY=" + fakelivekit.DefaultKey, "LIVEKIT_API_SECRET=" + fakelivekit.DefaultSecret,
-		"REDIS_URL=" + p.redis.URL()}
+	p.Env = append(fakelivekit.Env(api.URL), "REDIS_URL="+p.redis.URL())
 	p.Up()
 	t.Cleanup(func() {
 		p.Terminate()

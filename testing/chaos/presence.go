@@ -74,9 +74,7 @@ func (f *fold) take(e redis.XMessage) {
 
 // commit compares a room before and after the commit whose last entry is e.
 func (f *fold) commit(room string, now map[string]bool, e redis.XMessage) {
-	ms, _, _ := strings.Cut(e.ID, "-")
-	unix, _ := strconv.ParseInt(ms, 10, 64)
-	at, before := time.UnixMilli(unix), f.rooms[room]
+	at, before := written(e), f.rooms[room]
 	f.rooms[room] = now
 	delete(f.parts, room)
 	for _, sid := range slices.Sorted(maps.Keys(before)) {
@@ -89,6 +87,13 @@ func (f *fold) commit(room string, now map[string]bool, e redis.XMessage) {
 			f.in(room, sid, at, e)
 		}
 	}
+}
+
+// written is when Redis took an entry, by its id.
+func written(e redis.XMessage) time.Time {
+	ms, _, _ := strings.Cut(e.ID, "-")
+	unix, _ := strconv.ParseInt(ms, 10, 64)
+	return time.UnixMilli(unix)
 }
 
 func (f *fold) in(room, sid string, at time.Time, e redis.XMessage) {
@@ -118,9 +123,7 @@ func (f *fold) tell(room string, e redis.XMessage) string {
 		if o.Values["room"] != room {
 			continue
 		}
-		ms, _, _ := strings.Cut(o.ID, "-")
-		unix, _ := strconv.ParseInt(ms, 10, 64)
-		line := fmt.Sprintf("  %s at %s", o.ID, stamp(time.UnixMilli(unix)))
+		line := fmt.Sprintf("  %s at %s", o.ID, stamp(written(o)))
 		for _, name := range []string{"epoch", "version", "n", "of", "type", "identity", "sid", "cause"} {
 			line += fmt.Sprintf(" %v", o.Values[name])
 		}

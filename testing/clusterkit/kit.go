@@ -154,8 +154,7 @@ func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 		flags = append(flags, c.opts.FlagsOf(id)...)
 	}
 	n := nodetest.New(c.t, nodetest.Options{Binary: c.opts.Binary, ID: id, HTTPAddr: addrs[2], Flags: flags,
-		Env: []string{"LIVEKIT_HOST=" + c.api.URL, "LIVEKIT_API_KEY=" + fakelivekit.DefaultKey,
-			"LIVEKIT_API_SECRET=" + fakelivekit.DefaultSecret, "REDIS_URL=" + c.Redis.URL()}})
+		Env: append(fakelivekit.Env(c.api.URL), "REDIS_URL="+c.Redis.URL())})
 	c.Nodes = append(c.Nodes, n)
 	c.Balancer.Add(n.URL())
 	return n

@@ -1,12 +1,9 @@
 package clusterkit_test
 
 import (
-	"context"
 	"flag"
-	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 	"github.com/rollcallhq/rollcall/testing/nodetest"
@@ -27,23 +24,7 @@ func run(m *testing.M) int {
 	if testing.Short() {
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "rollcall-cluster")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "clusterkit:", err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	bin, err := nodetest.Build(ctx, dir, true)
-	if err == nil {
-		err = os.Setenv(nodetest.BinEnv, bin)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "clusterkit:", err)
-		return 1
-	}
-	return m.Run()
+	return nodetest.Main(m, true)
 }
 
 // start starts a cluster.

@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(api.Close)
 	t.Cleanup(fake.Close)
 	fake.Join("NAME", fakelivekit.Who{Identity: "ada"})
-	livekit := []string{"LIVEKIT_HOST=" + api.URL, "LIVEKIT_API_KEY=" + fakelivekit.DefaultKey, "LIVEKIT_API_SECRET=" + fakelivekit.DefaultSecret}
+	livekit := fakelivekit.Env(api.URL)
 	n := nodetest.New(t, nodetest.Options{Binary: bin, ID: "n1"})
 	n.Env = livekit
 	n.Up()

@@ -1,8 +1,6 @@
 package docs
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,25 +115,7 @@ func TestMetricsAndEndpointsExist(t *testing.T) {
 }
 
 // TestMain builds the program that the pages speak of, once.
-func TestMain(m *testing.M) { os.Exit(withProgram(m)) }
-
-func withProgram(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "rollcall-docs-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	bin, err := nodetest.Build(context.Background(), dir, false)
-	if err == nil {
-		err = os.Setenv(nodetest.BinEnv, bin)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, false)) }
 
 // program is the path of what TestMain has built.
 func program() string { return os.Getenv(nodetest.BinEnv) }

@@ -36,7 +36,7 @@ func onRedis(t *testing.T, bin, url string) (*nodetest.Node, *fakelivekit.Fake) 
 	t.Cleanup(api.Close)
 	t.Cleanup(fake.Close)
 	n := nodetest.New(t, nodetest.Options{Binary: bin, ID: "n1", HTTPAddr: addr})
-	n.Env = []string{"LIVEKIT_HOST=" + api.URL, "LIVEKIT_API_KEY=" + fakelivekit.DefaultKey, "LIVEKIT_API_SECRET=" + fakelivekit.DefaultSecret, "REDIS_URL=" + url}
+	n.Env = append(fakelivekit.Env(api.URL), "REDIS_URL="+url)
 	n.Up()
 	return n, fake
 }

@@ -35,29 +35,11 @@ func run(m *testing.M) int {
 	if testing.Short() {
 		return 0 // the tests skip themselves; say nothing of binaries
 	}
-	dir, err := os.MkdirTemp("", "rollcall-e2e")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := prepare(dir); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	return m.Run()
-}
-
-// prepare builds what the tests run, so that no test's deadline pays for it.
-func prepare(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	if _, err := livekittest.Binary(ctx, os.Stderr); err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
 	}
-	bin, err := nodetest.Build(ctx, dir, true)
-	if err != nil {
-		return err
-	}
-	return os.Setenv(nodetest.BinEnv, bin)
+	return nodetest.Main(m, true)
 }

@@ -44,6 +44,11 @@ const (
 	DefaultSecret = "a-secret-for-tests-of-40-characters-long"
 )
 
+// Env is how a node is told of a Fake, or of a server of livekittest, that answers at url.
+func Env(url string) []string {
+	return []string{"LIVEKIT_HOST=" + url, "LIVEKIT_API_KEY=" + DefaultKey, "LIVEKIT_API_SECRET=" + DefaultSecret}
+}
+
 // Fake is the server. Its methods may be called from many goroutines. Each returns once the state has changed and the
 // webhooks stand in their queues; it does not wait for their delivery.
 type Fake struct {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // BinEnv names the variable that holds the path of a ready rollcall, which is then used as it is.
@@ -30,6 +31,28 @@ func Build(ctx context.Context, dir string, race bool) (string, error) {
 		return "", fmt.Errorf("build rollcall: %w\n%s", err, out)
 	}
 	return bin, nil
+}
+
+// Main is a package's TestMain, whose tests find the path of one rollcall in BinEnv: it is built first, so that no test's deadline pays for
+// it. It returns the exit code.
+func Main(m *testing.M, race bool) int {
+	dir, err := os.MkdirTemp("", "rollcall-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	bin, err := Build(ctx, dir, race)
+	if err == nil {
+		err = os.Setenv(BinEnv, bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 // QuietAddrs is FreeAddrs for a test.

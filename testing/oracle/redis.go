@@ -42,17 +42,13 @@ func Read(ctx context.Context, c *redis.Client) (Moment, error) {
 	return Moment{Present: maps[0], States: maps[1]}, nil
 }
 
-// Written is when each room's state was last written, by its own word.
-func (m Moment) Written() (map[string]time.Time, error) {
-	all := map[string]time.Time{}
-	for room, raw := range m.States {
-		s, err := ParseState(raw)
-		if err != nil {
-			return nil, fmt.Errorf("state of room %q: %w in %s", room, err, raw)
-		}
-		all[room] = time.UnixMilli(s.LastUpdated)
+// Written is when a room's state was last written, by its own word; zero where there is none to read.
+func (m Moment) Written(room string) time.Time {
+	s, err := ParseState(m.States[room])
+	if err != nil {
+		return time.Time{}
 	}
-	return all, nil
+	return time.UnixMilli(s.LastUpdated)
 }
 
 // Views checks the shape of everything and gives the rooms.
