@@ -15,7 +15,7 @@ const (
 	fitPath = peerPrefix + "fit"
 	// fitEvery is how often a node tries whether it is fit, and fitTimeout how long a try may take.
 	fitEvery   = 500 * time.Millisecond
-	fitTimeout = time.Second
+	fitTimeout = 500 * time.Millisecond
 	// asideAfter is how many tries in a row must fail here and succeed elsewhere before a node steps aside.
 	asideAfter = 3
 )
