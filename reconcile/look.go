@@ -136,11 +136,12 @@ func (l *looking) describeListed(info RoomInfo) {
 	}
 }
 
-// succeed begins a newer instance. Whoever of the old roster the look shows, or an event touched since, goes along.
+// succeed begins a newer instance. Whoever of the old roster the look shows goes along, and whoever joined since it was created. What
+// events have told of the others was told of the older instance.
 func (l *looking) succeed(info RoomInfo) {
 	var along []*Member
 	for _, m := range slices.Clone(l.roster) {
-		if l.seen[m.SID] != nil || l.touchedSince(m.Identity) {
+		if l.seen[m.SID] != nil || m.JoinedAt >= info.CreatedMs {
 			along = append(along, m)
 			l.why = UnseenRoom
 			l.drop(m)

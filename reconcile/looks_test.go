@@ -251,6 +251,15 @@ func TestNewerInstanceInALookTakesAlongWhomItShows(t *testing.T) {
 	r.want("R2: c1")
 }
 
+func TestNewerInstanceInALookLeavesBehindWhomEventsNamedInTheOlder(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	look := r.sight(&r2, b1)
+	r.do(joined(r1, c1))
+	r.do(look)
+	r.want("R2: b1")
+}
+
 func TestPollOfAnEventRemovesOnlyTheNamed(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))

@@ -99,7 +99,7 @@ func (l *twinLook) room(info RoomInfo) {
 		along := []Participant{}
 		for _, p := range w.people {
 			shown := slices.ContainsFunc(l.seen, func(o Participant) bool { return o.SID == p.SID })
-			if shown || w.touchedSince(p.Identity, l.Began) {
+			if shown || p.JoinedAt >= info.CreatedMs {
 				along = append(along, p)
 			}
 		}
