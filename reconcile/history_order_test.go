@@ -160,9 +160,12 @@ func (h *history) checkLook(t *testing.T, order []int, began, told, taken int) {
 	case late && why != "" && !again:
 		t.Errorf("%s in order %v, look of %d from %d to %d: %s, settled", h.name, order, taken, began, told, why)
 	}
-	r.cycle(7, end.listed, end.people...)
+	r.settle(end)
 	if why := end.differs(r.room); why != "" {
-		t.Errorf("%s in order %v, look of %d from %d to %d: %s after a cycle", h.name, order, taken, began, told, why)
+		t.Errorf("%s in order %v, look of %d from %d to %d: %s after the poll that was asked for", h.name, order, taken, began, told, why)
+	}
+	if drift := r.cycle(7, end.listed, end.people...).Tally.Drift; len(drift) > 0 {
+		t.Errorf("%s in order %v, look of %d from %d to %d: the sync still finds %v", h.name, order, taken, began, told, drift)
 	}
 }
 
