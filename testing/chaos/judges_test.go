@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rollcallhq/rollcall/testing/clusterkit"
 	"github.com/rollcallhq/rollcall/testing/fakelivekit"
 )
 
@@ -68,6 +70,22 @@ func TestStuck(t *testing.T) {
 	slices.Sort(got)
 	if want := []string{"ghost", "missing"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestMail: a fault's webhooks are those first sent in its time, and one that failed is named.
+func TestMail(t *testing.T) {
+	webhooks := []clusterkit.Webhook{
+		{ID: "EV_1", First: epoch(1), Failed: []int{503}, Answered: epoch(2)}, // before
+		{ID: "EV_2", First: epoch(3), Answered: epoch(4)},
+		{ID: "EV_3", Event: "participant_left", Room: "r", First: epoch(4), Failed: []int{0, 502}, Answered: epoch(7)},
+		{ID: "EV_4", First: epoch(9), Failed: []int{0}}, // in the lead-in of the next, which struck it
+	}
+	got := mail(webhooks, epoch(2), epoch(8))
+	want := Mail{Sent: 2, Retried: 1, Statuses: map[int]int{0: 1, 502: 1}, Median: 3, Longest: 3,
+		Example: "participant_left EV_3 of r, first sent 2.0 s into it, attempts that failed: [0 502]"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

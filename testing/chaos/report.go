@@ -56,9 +56,9 @@ type Fault struct {
 	Webhooks   Mail    `json:"webhooks"`
 	Error      string  `json:"error,omitempty"`
 
-	mark   time.Time // when the fault began
-	gentle bool
-	late   bool // its cycles were not enough, and that was said
+	mark, end time.Time // the webhooks first sent in between are its own
+	gentle    bool
+	late      bool // its cycles were not enough, and that was said
 }
 
 // Converged is how long after the heal Redis equalled LiveKit, in seconds.
@@ -69,17 +69,6 @@ func (f *Fault) Lasted() float64 { return max(0, f.Healed-f.From) }
 
 // Wholeness is how long after the heal all nodes were ready, in seconds.
 func (f *Fault) Wholeness() float64 { return max(0, f.Whole-f.Healed) }
-
-// Mail is what became of a time's webhooks.
-type Mail struct {
-	Sent int `json:"sent"`
-	// Retried had an attempt that failed, Lost had no 200 at all; Statuses are of the failed attempts, 0 for no answer.
-	Retried  int         `json:"retried"`
-	Lost     int         `json:"lost"`
-	Statuses map[int]int `json:"statuses"`
-	Median   float64     `json:"median"`
-	Longest  float64     `json:"longest"`
-}
 
 // Sample is one look at the world.
 type Sample struct {

@@ -168,39 +168,12 @@ func pass(ctx context.Context, d time.Duration) {
 	}
 }
 
-// sumUp notes what a fault came to. What then is still on its way may yet be answered: finish counts the webhooks again.
+// sumUp notes what a fault came to. What then is still on its way may yet be answered: finish counts the webhooks again. Those of the
+// next fault's lead-in are nobody's, since it may strike while they are on their way.
 func (w *World) sumUp(n Nemesis, f *Fault, mark time.Time) {
-	f.mark, f.gentle = mark, n.Gentle
-	f.Webhooks = w.mail(mark, time.Now())
+	f.mark, f.end, f.gentle = mark, time.Now(), n.Gentle
+	f.Webhooks = mail(w.ledger.All(), f.mark, f.end)
 	f.Leaderless = w.leaderless(f.From, w.report.since(time.Now()))
 	w.note("%s: right %.1f s after the heal (%d cycles, held %v), without a leader for %.1f s; webhooks: %d, tried again %d, unanswered %d, longest %.1f s %v",
 		n.Name, f.Converged(), f.Cycles, f.Held, f.Leaderless, f.Webhooks.Sent, f.Webhooks.Retried, f.Webhooks.Lost, f.Webhooks.Longest, f.Webhooks.Statuses)
-}
-
-// mail sums up the webhooks that were first sent in a time.
-func (w *World) mail(from, to time.Time) Mail {
-	m := Mail{Statuses: map[int]int{}}
-	var waits []float64
-	for _, one := range w.ledger.All() {
-		if one.First.Before(from) || one.First.After(to) {
-			continue
-		}
-		m.Sent++
-		for _, status := range one.Failed {
-			m.Statuses[status]++
-		}
-		if len(one.Failed) > 0 {
-			m.Retried++
-		}
-		if one.Answered.IsZero() {
-			m.Lost++
-			continue
-		}
-		waits = append(waits, one.Unanswered().Seconds())
-	}
-	if len(waits) > 0 {
-		slices.Sort(waits)
-		m.Median, m.Longest = waits[len(waits)/2], waits[len(waits)-1]
-	}
-	return m
 }

@@ -217,15 +217,12 @@ func (w *World) finish() {
 	r := w.report
 	r.Took = r.since(time.Now())
 	r.Samples, r.Syncs = w.watch.all(), w.watch.after(time.Time{})
-	r.Webhooks = w.mail(r.Began, time.Now())
-	for i, f := range r.Faults {
-		end := time.Now()
-		if i+1 < len(r.Faults) {
-			end = r.Faults[i+1].mark
-		}
-		f.Webhooks = w.mail(f.mark, end)
+	webhooks := w.ledger.All()
+	r.Webhooks = mail(webhooks, r.Began, time.Now())
+	for _, f := range r.Faults {
+		f.Webhooks = mail(webhooks, f.mark, f.end)
 		if f.gentle && f.Webhooks.Retried > 0 {
-			w.violate(4, "%s: in order and behind a balancer no webhook fails, and %d did: %v", f.Name, f.Webhooks.Retried, f.Webhooks.Statuses)
+			w.violate(4, "%s: in order and behind a balancer no webhook fails, and %d did, such as: %s", f.Name, f.Webhooks.Retried, f.Webhooks.Example)
 		}
 	}
 	r.Leaderless = w.leaderless(0, r.Took)
