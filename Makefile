@@ -8,6 +8,9 @@ BIN        := bin
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PACKAGES   ?= ./...
+# Everything is built static, as the image is, and so each package once for all of it; only the race detector needs cgo.
+export CGO_ENABLED := 0
+export GOFLAGS     := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS 2>/dev/null)) -trimpath)
 
 .PHONY: help
 help: ## Show this list
@@ -16,13 +19,13 @@ help: ## Show this list
 .PHONY: build
 build: ## Build bin/rollcall
 	@testing/with-progress.sh "building $(BIN)/rollcall (the first time 1 to 3 minutes)" \
-		$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
+		$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
 
 # A make target of its own, so that the 2 minutes are spent once.
 $(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
 	@mkdir -p $(BIN)
 	@testing/with-progress.sh "building a real livekit-server from its Go module (once; 2 to 4 minutes with empty caches)" \
-		$(GO) build -C testing/livekitserver -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ github.com/livekit/livekit-server/cmd/server
+		$(GO) build -C testing/livekitserver -ldflags "-s -w" -o $(CURDIR)/$@ github.com/livekit/livekit-server/cmd/server
 
 .PHONY: livekit
 livekit: $(BIN)/livekit-server ## Build bin/livekit-server, the real one, for dev and tests
@@ -47,7 +50,7 @@ deps: ## Install what the tests need (redis-server, chromium, shells, python3-re
 test: deps livekit ## Run unit, property and end-to-end tests with the race detector
 	@# Containers come with networks, and a browser drops what is under way when the machine's networks change: one after the other.
 	@all=$$($(GO) list $(PACKAGES)); containers=$$(grep '/testing/compose$$' <<<"$$all" || true); others=$$(grep -v '/testing/compose$$' <<<"$$all" || true); \
-	export LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server; \
+	export LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server CGO_ENABLED=1; \
 	if [ -n "$$others" ]; then $(GO) test -race -timeout 20m $$others; fi; \
 	if [ -n "$$containers" ]; then $(GO) test -race -timeout 20m $$containers; fi
 

@@ -24,6 +24,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/testing/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/nodetest"
 	"github.com/rollcallhq/rollcall/testing/redistest"
 )
 
@@ -31,9 +32,9 @@ import (
 func startNode(b *testing.B, addr, livekit, redisURL string) string {
 	b.Helper()
 	dir := b.TempDir()
-	bin := filepath.Join(dir, "rollcall")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/rollcall").CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
+	bin, err := nodetest.Build(context.Background(), dir, false)
+	if err != nil {
+		b.Fatal(err)
 	}
 	cmd := exec.Command(bin, "serve", "--http-addr="+addr, "--raft-addr=127.0.0.1:0", "--actor-addr=127.0.0.1:0",
 		"--data-dir="+filepath.Join(dir, "data"), "--drain-delay=0s", "--log-level=warn")

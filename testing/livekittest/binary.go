@@ -91,9 +91,9 @@ func cached(name string, ensure func(target string) error) (string, error) {
 }
 
 func goBuild(ctx context.Context, dir, target, pkg string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", target, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", target, pkg) // as the Makefile does
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, out)
 	}

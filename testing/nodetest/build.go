@@ -15,18 +15,19 @@ import (
 // BinEnv names the variable that holds the path of a ready rollcall, which is then used as it is.
 const BinEnv = "ROLLCALL_E2E_BIN"
 
-// Build gives the path of a rollcall: $ROLLCALL_E2E_BIN, or one built into dir, with the race detector if wanted. It is to be
-// called from a folder of this module.
+// Build gives the path of a rollcall: $ROLLCALL_E2E_BIN, or one built into dir, with the race detector if wanted, else as the Makefile
+// does. It is to be called from a folder of this module.
 func Build(ctx context.Context, dir string, race bool) (string, error) {
 	if bin := os.Getenv(BinEnv); bin != "" {
 		return bin, nil
 	}
 	bin := filepath.Join(dir, "rollcall")
-	args := []string{"build", "-o", bin}
+	flag, env := "-trimpath", "CGO_ENABLED=0"
 	if race {
-		args = append(args, "-race")
+		flag, env = "-race", "CGO_ENABLED=1"
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/rollcallhq/rollcall/cmd/rollcall")...)
+	cmd := exec.CommandContext(ctx, "go", "build", flag, "-o", bin, "github.com/rollcallhq/rollcall/cmd/rollcall")
+	cmd.Env = append(os.Environ(), env)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build rollcall: %w\n%s", err, out)
 	}
