@@ -98,4 +98,4 @@ proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: 
 	@protoc --plugin=$(BIN)/protoc-gen-go --go_out=. --go_opt=module=github.com/rollcallhq/rollcall internal/wire/rollcall.proto
 
 .PHONY: check
-check: lint test ## What CI runs: lint and test
+check: lint test smoke ## What CI runs

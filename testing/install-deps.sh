@@ -16,8 +16,12 @@ if [ "${1:-}" != redis-server ]; then
 	need fish fish
 	need mandoc mandoc
 	for python in python3 /usr/bin/python3; do "$python" -c 'import redis' 2>/dev/null && break; done || missing+=(python3-redis)
-	# Where there are containers, testing/compose puts busybox into an image, for its wget.
-	if command -v docker >/dev/null; then need busybox busybox-static; fi
+	# Where there are containers, testing/compose puts busybox into an image, for its wget, and testing/chaos cuts and slows their networks.
+	if command -v docker >/dev/null; then
+		need busybox busybox-static
+		need iptables iptables
+		need tc iproute2
+	fi
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -59,7 +59,7 @@ func TestSmoke(t *testing.T) {
 	}
 	o.Hold, o.Nemeses = 4*time.Second, []string{"kill-leader", "pause-owner", "restart-redis"}
 	if err := compose.CanCut(); err != nil {
-		t.Log(err)
+		t.Logf("without partition-leader: %v", err)
 	} else {
 		o.Nemeses = append(o.Nemeses, "partition-leader")
 	}

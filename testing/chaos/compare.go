@@ -55,7 +55,7 @@ func (d difference) settled(now time.Time, age time.Duration) []string {
 func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 	before := w.truth.changes()
 	truth := w.fake.Snapshot()
-	d := difference{at: time.Now(), wrong: map[string]string{}, written: map[string]time.Time{}}
+	d := difference{at: time.Now()}
 	moment, err := w.readRedis(ctx)
 	if err != nil {
 		return d, err
@@ -70,16 +70,23 @@ func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 	for _, room := range truth.Rooms() {
 		want[room.Name] = oracle.NewView(room, truth.Participants(room.Name), oracle.CountKinds())
 	}
-	d.rooms = len(want)
-	for room := range union(want, got) {
+	d.hold(want, got, moment, exactly)
+	for room := range d.wrong {
 		if !before[room].Equal(d.changed[room]) {
-			continue
+			delete(d.wrong, room)
 		}
+	}
+	return d, nil
+}
+
+// hold holds what Redis has against what LiveKit has.
+func (d *difference) hold(want, got map[string]oracle.View, moment oracle.Moment, exactly bool) {
+	d.rooms, d.wrong, d.written = len(want), map[string]string{}, map[string]time.Time{}
+	for room := range union(want, got) {
 		if why := disagree(want, got, room, exactly); why != "" {
 			d.wrong[room], d.written[room] = why, moment.Written(room)
 		}
 	}
-	return d, nil
 }
 
 func disagree(want, got map[string]oracle.View, room string, exactly bool) string {

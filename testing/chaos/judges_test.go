@@ -62,6 +62,17 @@ func TestPresence(t *testing.T) {
 	}
 }
 
+// TestEarly: the feed finishes a room that has ended, not one that lives or does so later.
+func TestEarly(t *testing.T) {
+	finish := func(sid string) redis.XMessage { return entry(10, "room_finished", sid) }
+	ends := map[string]time.Time{"RM_1": epoch(9), "RM_2": {}, "RM_3": epoch(11)}
+	for sid, bad := range map[string]bool{"RM_1": false, "RM_2": true, "RM_3": true} {
+		if got := early([]redis.XMessage{entry(1, "room_started", sid), finish(sid)}, ends); (len(got) > 0) != bad {
+			t.Errorf("%s: %q", sid, got)
+		}
+	}
+}
+
 // TestStuck: a wrong room that has had late mail since the cycle is not stuck; one that Redis does not have at all is.
 func TestStuck(t *testing.T) {
 	d := difference{wrong: map[string]string{"ghost": "", "late": "", "missing": ""},
@@ -104,6 +115,12 @@ func TestTruth(t *testing.T) {
 	tr.crashed()
 	if tr.all()["PA_2"].To.IsZero() || len(tr.changes()) != 2 {
 		t.Errorf("after a crash: %+v", tr.all())
+	}
+	tr.fate(fakelivekit.Event{Name: "room_started", Room: "r", RoomSid: "RM_1"})
+	tr.fate(fakelivekit.Event{Name: "participant_joined", Room: "s", RoomSid: "RM_2", Identity: "ada", Sid: "PA_3"})
+	tr.fate(fakelivekit.Event{Name: "room_finished", Room: "r", RoomSid: "RM_1"})
+	if ends := tr.roomEnds(); ends["RM_1"].IsZero() || !ends["RM_2"].IsZero() {
+		t.Errorf("RM_1 has ended and RM_2 has not: %v", ends)
 	}
 }
 

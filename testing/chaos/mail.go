@@ -23,30 +23,12 @@ type Mail struct {
 
 // mail sums up the webhooks that were first sent in a time.
 func mail(webhooks []clusterkit.Webhook, from, to time.Time) Mail {
-	m := Mail{Statuses: map[int]int{}}
-	var waits []float64
-	for _, one := range webhooks {
-		if one.First.Before(from) || one.First.After(to) {
-			continue
-		}
-		m.Sent++
-		for _, status := range one.Failed {
-			m.Statuses[status]++
-		}
-		if len(one.Failed) > 0 {
-			m.Retried++
-			m.Example = fmt.Sprintf("%s %s of %s, first sent %.1f s into it, attempts that failed: %v", one.Event, one.ID, one.Room,
-				one.First.Sub(from).Seconds(), one.Failed)
-		}
-		if one.Answered.IsZero() {
-			m.Lost++
-			continue
-		}
-		waits = append(waits, one.Unanswered().Seconds())
-	}
-	if len(waits) > 0 {
-		slices.Sort(waits)
-		m.Median, m.Longest = waits[len(waits)/2], waits[len(waits)-1]
+	own := slices.DeleteFunc(slices.Clone(webhooks), func(w clusterkit.Webhook) bool { return w.First.Before(from) || w.First.After(to) })
+	s := clusterkit.Summarize(own)
+	m := Mail{Sent: s.Webhooks, Retried: s.Retried, Lost: s.Lost, Statuses: s.Statuses, Median: s.Median.Seconds(), Longest: s.Longest.Seconds()}
+	if i := slices.IndexFunc(own, func(w clusterkit.Webhook) bool { return len(w.Failed) > 0 }); i >= 0 {
+		m.Example = fmt.Sprintf("%s %s of %s, first sent %.1f s into it, attempts that failed: %v", own[i].Event, own[i].ID, own[i].Room,
+			own[i].First.Sub(from).Seconds(), own[i].Failed)
 	}
 	return m
 }

@@ -14,32 +14,45 @@ import (
 func mix(all []Nemesis) Nemesis {
 	return Nemesis{Name: "mix", Kind: "mix", Lasts: true, Doc: "two nemeses of different kinds at once, as the dice say",
 		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
-			able := slices.DeleteFunc(slices.Clone(all), func(n Nemesis) bool {
-				return n.Forgets || w.allows(n) != nil || n.Kind == "members" && w.opts.Nodes == 5
-			})
-			first := able[dice.IntN(len(able))]
-			able = slices.DeleteFunc(able, func(n Nemesis) bool { return n.Kind == first.Kind })
-			what, healFirst := w.let(ctx, first, dice)
-			pass(ctx, 2*time.Second)
-			more, healSecond := w.let(ctx, able[dice.IntN(len(able))], dice)
-			return what + ", " + more, func(ctx context.Context) error {
-				err := healFirst(ctx)
-				pass(ctx, time.Second)
-				return errors.Join(err, healSecond(ctx))
-			}, nil
+			first := draw(w, all, dice, "")
+			return w.both(ctx, first, draw(w, all, dice, first.Kind), dice)
 		}}
 }
 
-// let looses a nemesis amidst another's work. What it then cannot do, such as let a node join where there is no majority, it says.
-func (w *World) let(ctx context.Context, n Nemesis, dice *rand.Rand) (what string, heal mend) {
-	what, heal, err := n.Do(ctx, w, dice)
-	what = fmt.Sprintf("%s (%s)", n.Name, what)
+// joinAmidst changes the membership while another nemesis is at it.
+func joinAmidst(all []Nemesis) Nemesis {
+	return Nemesis{Name: "join-amidst", Kind: "mix", Lasts: true, Disks: true, Joins: true,
+		Doc: "join-and-leave while another nemesis is at it, as the dice say",
+		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+			join := all[slices.IndexFunc(all, func(n Nemesis) bool { return n.Name == "join-and-leave" })]
+			return w.both(ctx, draw(w, all, dice, join.Kind), join, dice)
+		}}
+}
+
+// draw picks one that this world allows, and that is not of that kind.
+func draw(w *World, all []Nemesis, dice *rand.Rand, but string) Nemesis {
+	able := slices.DeleteFunc(slices.Clone(all), func(n Nemesis) bool { return n.Forgets || n.Kind == but || w.allows(n) != nil })
+	return able[dice.IntN(len(able))]
+}
+
+// both looses one nemesis and another amidst its work. What the second then cannot do, such as let a node join where there is no
+// majority, it says; the first must do its own.
+func (w *World) both(ctx context.Context, first, second Nemesis, dice *rand.Rand) (string, mend, error) {
+	what, healFirst, err := first.Do(ctx, w, dice)
+	what = fmt.Sprintf("%s (%s)", first.Name, what)
+	if err != nil {
+		return what, healFirst, err
+	}
+	pass(ctx, 2*time.Second)
+	more, healSecond, err := second.Do(ctx, w, dice)
+	what += fmt.Sprintf(", %s (%s)", second.Name, more)
 	if err != nil {
 		reason, _, _ := strings.Cut(err.Error(), "\n")
 		what += ", which could not: " + reason
 	}
-	if heal == nil {
-		heal = func(context.Context) error { return nil }
-	}
-	return what, heal
+	return what, func(ctx context.Context) error {
+		err := healFirst.run(ctx)
+		pass(ctx, time.Second)
+		return errors.Join(err, healSecond.run(ctx))
+	}, nil
 }

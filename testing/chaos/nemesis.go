@@ -15,6 +15,14 @@ import (
 // mend takes away what a nemesis broke. Nodes need not be ready when it returns.
 type mend func(ctx context.Context) error
 
+// run mends, where there is anything to mend.
+func (m mend) run(ctx context.Context) error {
+	if m == nil {
+		return nil
+	}
+	return m(ctx)
+}
+
 // Nemesis breaks something. It is stateless: all about one strike is in what Do returns.
 type Nemesis struct {
 	// Name is how it is chosen, and Doc what it does, for the README.
@@ -31,14 +39,16 @@ type Nemesis struct {
 	Forgets bool
 	// Cuts: it needs the containers' networks (compose.CanCut), Disks: disks that can be filled.
 	Cuts, Disks bool
+	// Joins: it takes a node more into the cluster, which has five at most.
+	Joins bool
 	// Sentinel: it needs a world with sentinels, and only those with it are for such a world.
 	Sentinel bool
 }
 
-// All are the nemeses, by kind. The last one combines the others.
+// All are the nemeses, by kind. The last ones combine the others.
 func All() []Nemesis {
 	all := slices.Concat(processes(), networks(), redises(), livekits(), disks(), upgrades(), members())
-	return append(all, mix(all))
+	return append(all, mix(all), joinAmidst(all))
 }
 
 // choose are the options' nemeses, or all that this world and this machine allow.
@@ -47,8 +57,9 @@ func (w *World) choose() ([]Nemesis, error) {
 	if len(w.opts.Nemeses) == 0 {
 		return slices.DeleteFunc(all, func(n Nemesis) bool {
 			err := w.allows(n)
-			if err != nil {
+			if err != nil && n.Sentinel == w.opts.Sentinel {
 				w.note("without %s: %v", n.Name, err)
+				w.report.Without = append(w.report.Without, fmt.Sprintf("%s: %v", n.Name, err))
 			}
 			return err != nil
 		}), nil
@@ -82,6 +93,8 @@ func (w *World) allows(n Nemesis) error {
 		return compose.CanCut()
 	case n.Disks && len(w.mounted) == 0:
 		return errors.New("this machine does not let us mount disks that can be filled: run as root")
+	case n.Joins && w.opts.Nodes == 5:
+		return errors.New("it takes in a node more, and five are all that there are")
 	case n.Sentinel != w.opts.Sentinel:
 		return errors.New("it is for another world: with sentinels, or without")
 	}

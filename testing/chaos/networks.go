@@ -16,7 +16,7 @@ func networks() []Nemesis {
 		return Nemesis{Name: name, Kind: "network", Doc: doc, Lasts: true, Cuts: true, Do: cutOne(doc, who, rules)}
 	}
 	every := func(name, doc string, rules func(*World, string, *rand.Rand) []compose.Rule) Nemesis {
-		return Nemesis{Name: name, Kind: "network", Doc: doc, Lasts: true, Cuts: true, Do: cutAll(doc, rules)}
+		return Nemesis{Name: name, Kind: "network", Doc: doc, Lasts: true, Cuts: true, Do: cutAll(rules)}
 	}
 	return []Nemesis{
 		one("partition-one", "a node that does not lead is cut off from the other nodes; Redis, LiveKit and webhooks still reach it", anOwner, fromNodes),
@@ -83,7 +83,7 @@ func cutOne(doc string, who func(context.Context, *World, *rand.Rand) (string, e
 	}
 }
 
-func cutAll(_ string, rules func(*World, string, *rand.Rand) []compose.Rule) cutter {
+func cutAll(rules func(*World, string, *rand.Rand) []compose.Rule) cutter {
 	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 		return w.cut(ctx, w.running(), func(s string) []compose.Rule { return rules(w, s, dice) })
 	}

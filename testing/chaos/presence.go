@@ -135,6 +135,20 @@ func (f *fold) tell(room string, e redis.XMessage) string {
 	return "feed entry " + e.ID + ", the last of\n" + strings.Join(lines[max(0, len(lines)-tellLast):], "\n")
 }
 
+// early are the rooms that the feed says have finished, whatever an empty or failing list had shown, while they lived. It gives ten
+// problems at most.
+func early(feed []redis.XMessage, ends map[string]time.Time) (problems []string) {
+	for _, e := range feed {
+		sid, _ := e.Values["sid"].(string)
+		end, known := ends[sid]
+		if e.Values["type"] == "room_finished" && known && (end.IsZero() || end.After(written(e).Add(grace))) {
+			problems = append(problems, fmt.Sprintf("%v %s was finished by %v at %s, and lived until %s", e.Values["room"], sid, e.Values["cause"],
+				stamp(written(e)), stamp(end)))
+		}
+	}
+	return problems[:min(10, len(problems))]
+}
+
 func (f *fold) problem(format string, args ...any) {
 	f.problems = append(f.problems, fmt.Sprintf(format, args...))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -38,10 +39,13 @@ func TestRealLiveKit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if o.Dir != "" {
+		o.Dir = filepath.Join(o.Dir, "real-livekit")
+	}
 	r := newReal(ctx, t, e, o)
 	dice := rand.New(rand.NewPCG(o.Seed, 2))
 	r.fill(ctx, t, dice)
-	r.right(ctx, t, "the beginning", time.Now())
+	r.right(ctx, t, &Fault{Name: "the beginning"})
 	p := r.project
 	strikes := []struct {
 		name         string
@@ -56,6 +60,8 @@ func TestRealLiveKit(t *testing.T) {
 	dice.Shuffle(len(strikes), func(i, j int) { strikes[i], strikes[j] = strikes[j], strikes[i] })
 	for _, s := range strikes {
 		leader := ""
+		f := r.report.begin(s.name)
+		f.mark = time.Now()
 		if err := s.hit(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -78,14 +84,20 @@ func TestRealLiveKit(t *testing.T) {
 		if err := errors.Join(err, p.AwaitHealthy(ctx, "livekit")); err != nil {
 			t.Fatal(err)
 		}
-		healed := time.Now()
+		r.report.heal(f)
 		if s.back {
 			r.fill(ctx, t, dice)
 		}
-		r.right(ctx, t, s.name, healed)
+		r.right(ctx, t, f)
 	}
 	for _, one := range r.people {
 		one.Leave()
+	}
+	_, err = r.foldFeed(ctx)
+	err = errors.Join(err, r.checkForeign(ctx), r.checkSecrets(ctx))
+	r.finish()
+	if err := errors.Join(err, r.report.write(o.Dir, r.logs)); err != nil {
+		t.Error(err)
 	}
 	for _, v := range r.report.Violations {
 		t.Errorf("%.1f s, invariant %d: %s", v.At, v.Invariant, v.Text)
@@ -132,34 +144,56 @@ func (r *real) fill(ctx context.Context, t *testing.T, dice *rand.Rand) {
 	}
 }
 
-// right waits until Redis equals LiveKit, within the first whole cycle after the heal and the second look; the third where the
-// breaker held. LiveKit may change while it is looked at, so two equal lists of it, one before and one after Redis, are asked for.
-func (r *real) right(ctx context.Context, t *testing.T, after string, since time.Time) {
+// right waits until Redis equals LiveKit, within the first whole cycle from now on and the second look; the third where the
+// breaker held.
+func (r *real) right(ctx context.Context, t *testing.T, f *Fault) {
 	t.Helper()
-	var at time.Time
+	healed := time.Now()
 	err := await(patience, ctx.Done(), func() error {
-		want, err := r.truly(ctx)
+		d, err := r.compareReal(ctx)
 		if err != nil {
 			return err
 		}
-		moment, err := r.readRedis(ctx)
-		if err != nil {
-			return err
+		cycles := r.watch.after(healed)
+		f.Cycles, f.Held = len(good(cycles)), f.Held || slices.ContainsFunc(cycles, held)
+		r.checkCycles(f, healed, d)
+		if len(d.wrong) > 0 {
+			return fmt.Errorf("%d rooms are wrong, such as: %s", len(d.wrong), example(d))
 		}
-		got, err := moment.Views(oracle.CountKinds())
-		if err != nil {
-			return err
-		}
-		at = time.Now()
-		return oracle.Agree(want, got, false)
+		f.Right = r.report.since(d.at)
+		return nil
 	})
 	if err != nil {
-		t.Errorf("after %s: %v", after, err)
-		return
+		r.violate(7, "%s: %v", f.Name, err)
 	}
-	f := &Fault{Name: after, Held: slices.ContainsFunc(r.watch.after(since), held)}
-	r.checkCycles(f, since, difference{at: at})
-	t.Logf("%s: right after %v, %d cycles, held %v", after, at.Sub(since).Round(100*time.Millisecond), len(r.watch.after(since)), f.Held)
+	f.end = time.Now()
+	r.note("%s: right %.1f s after the heal (%d cycles, held %v)", f.Name, f.Converged(), f.Cycles, f.Held)
+}
+
+// compareReal compares Redis with LiveKit, which may change while it is looked at: what it lists before and after must be the same.
+func (r *real) compareReal(ctx context.Context) (difference, error) {
+	d := difference{at: time.Now()}
+	want, err := r.truly(ctx)
+	if err != nil {
+		return d, err
+	}
+	moment, err := r.readRedis(ctx)
+	if err != nil {
+		return d, err
+	}
+	got, err := moment.Views(oracle.CountKinds())
+	if err != nil {
+		return d, err
+	}
+	again, err := r.truly(ctx)
+	if err == nil {
+		err = oracle.Agree(want, again, false)
+	}
+	if err != nil {
+		return d, fmt.Errorf("LiveKit changed while it was looked at: %w", err)
+	}
+	d.hold(want, got, moment, false)
+	return d, nil
 }
 
 // truly is what LiveKit lists.

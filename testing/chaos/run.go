@@ -107,9 +107,7 @@ func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand
 	// Also after an error, and after the run's end, what was broken is mended.
 	mending, done := context.WithTimeout(context.WithoutCancel(ctx), injectWithin)
 	defer done()
-	if heal != nil {
-		err = errors.Join(err, heal(mending))
-	}
+	err = errors.Join(err, heal.run(mending))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.busy)

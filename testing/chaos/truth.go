@@ -19,21 +19,27 @@ type stay struct {
 type truth struct {
 	mu      sync.Mutex
 	stays   map[string]*stay
+	ends    map[string]time.Time // of rooms, by sid; zero while they live
 	changed map[string]time.Time
 	rule    func(fakelivekit.Event) fakelivekit.Fate
-	events  int
 }
 
-func newTruth() *truth { return &truth{stays: map[string]*stay{}, changed: map[string]time.Time{}} }
+func newTruth() *truth {
+	return &truth{stays: map[string]*stay{}, ends: map[string]time.Time{}, changed: map[string]time.Time{}}
+}
 
 // fate writes an event down and gives its fate; for fakelivekit's SetFate.
 func (t *truth) fate(e fakelivekit.Event) fakelivekit.Fate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	t.events++
 	t.changed[e.Room] = now
+	if _, known := t.ends[e.RoomSid]; !known {
+		t.ends[e.RoomSid] = time.Time{}
+	}
 	switch e.Name {
+	case "room_finished":
+		t.ends[e.RoomSid] = now
 	case "participant_joined":
 		t.stays[e.Sid] = &stay{Room: e.Room, Identity: e.Identity, From: now}
 	case "participant_left":
@@ -54,7 +60,7 @@ func (t *truth) order(rule func(fakelivekit.Event) fakelivekit.Fate) {
 	t.rule = rule
 }
 
-// crashed ends everybody's stay: LiveKit died and nobody is there.
+// crashed ends everybody's stay and all rooms: LiveKit died and nobody is there.
 func (t *truth) crashed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,6 +68,11 @@ func (t *truth) crashed() {
 	for _, s := range t.stays {
 		if s.To.IsZero() {
 			s.To = now
+		}
+	}
+	for sid, end := range t.ends {
+		if end.IsZero() {
+			t.ends[sid] = now
 		}
 	}
 	for room := range t.changed {
@@ -74,6 +85,13 @@ func (t *truth) changes() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.changed)
+}
+
+// roomEnds are the rooms so far, by sid, and when they ended; zero for those that live.
+func (t *truth) roomEnds() map[string]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.ends)
 }
 
 // all are the stays so far, by sid.

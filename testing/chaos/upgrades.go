@@ -19,11 +19,12 @@ func rollingRestart(ctx context.Context, w *World, dice *rand.Rand) (string, men
 	nodes := w.running()
 	dice.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for _, s := range nodes {
+		start := func(ctx context.Context) error { return w.project.Start(ctx, s) }
 		if err := w.project.Stop(ctx, s); err != nil {
-			return "", nil, err
+			return "", start, err
 		}
-		if err := w.project.Start(ctx, s); err != nil {
-			return "", nil, err
+		if err := start(ctx); err != nil {
+			return "", start, err
 		}
 		if err := w.ready(ctx, s); err != nil {
 			return "", nil, err

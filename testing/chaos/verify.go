@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -78,13 +81,8 @@ func (w *World) syncOnce(ctx context.Context) error {
 	return err
 }
 
-// judgeFeed holds what the feed tells against the truth, the webhooks' answers, and the keys. The feed goes on growing meanwhile, so
-// it is compared with the keys by one look at both.
+// judgeFeed holds what the feed tells against the truth, the webhooks' answers, and the keys.
 func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
-	c, ok := w.redis.(*redis.Client)
-	if !ok {
-		return fmt.Errorf("no single Redis: %T", w.redis)
-	}
 	// The webhooks first: what was answered before the feed was read stands in it.
 	var webhooks []clusterkit.Webhook
 	for _, one := range w.ledger.All() {
@@ -92,33 +90,9 @@ func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
 			webhooks = append(webhooks, one)
 		}
 	}
-	var feed []redis.XMessage
-	var folds error
-	for range 5 { // the keys must not change between the two reads
-		before, err := c.XInfoStream(ctx, "rooms:events").Result()
-		if err != nil {
-			return fmt.Errorf("read the feed: %w", err)
-		}
-		moment, err := oracle.Read(ctx, c)
-		if err != nil {
-			return err
-		}
-		if feed, err = readFeed(ctx, c, before.LastGeneratedID); err != nil {
-			return fmt.Errorf("read the feed: %w", err)
-		}
-		after, err := c.XInfoStream(ctx, "rooms:events").Result()
-		if err != nil {
-			return err
-		}
-		if folds = nil; w.opts.Sentinel {
-			break // a failover may have lost entries in the middle of a chain
-		}
-		if folds = oracle.FeedAgrees(feed, moment); folds == nil || before.LastGeneratedID == after.LastGeneratedID {
-			break
-		}
-	}
-	if folds != nil {
-		w.violate(1, "%v", folds)
+	feed, err := w.foldFeed(ctx)
+	if err != nil {
+		return err
 	}
 	problems, err := clusterkit.Acknowledged(feed, webhooks)
 	if err != nil {
@@ -130,32 +104,74 @@ func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
 	for _, p := range presence(feed, w.truth.all()) {
 		w.violate(5, "%s", p)
 	}
+	for _, p := range early(feed, w.truth.roomEnds()) {
+		w.violate(6, "%s", p)
+	}
 	return nil
 }
 
-// feedPage is how many entries are read at once, since a page must come within the client's patience.
-const feedPage = 2000
-
-// readFeed reads all entries up to one.
-func readFeed(ctx context.Context, c *redis.Client, last string) (feed []redis.XMessage, err error) {
-	for from := "-"; ; {
-		page, err := c.XRangeN(ctx, "rooms:events", from, last, feedPage).Result()
+// foldFeed reads the feed and holds it against the keys. It goes on growing meanwhile, so both are compared by one look at both.
+func (w *World) foldFeed(ctx context.Context) (feed []redis.XMessage, err error) {
+	var folds error
+	for range 5 { // the keys must not change between the two reads
+		before, err := w.redis.XInfoStream(ctx, feedKey).Result()
+		if err != nil {
+			return nil, fmt.Errorf("read the feed: %w", err)
+		}
+		moment, err := w.readRedis(ctx)
 		if err != nil {
 			return nil, err
 		}
-		feed = append(feed, page...)
-		if len(page) < feedPage {
-			return feed, nil
+		if feed, err = readStream(ctx, w.redis, feedKey, before.LastGeneratedID); err != nil {
+			return nil, fmt.Errorf("read the feed: %w", err)
+		}
+		after, err := w.redis.XInfoStream(ctx, feedKey).Result()
+		if err != nil {
+			return nil, err
+		}
+		if folds = nil; w.opts.Sentinel {
+			break // a failover may have lost entries in the middle of a chain
+		}
+		if folds = oracle.FeedAgrees(feed, moment); folds == nil || before.LastGeneratedID == after.LastGeneratedID {
+			break
+		}
+	}
+	if folds != nil {
+		w.violate(1, "%v", folds)
+	}
+	return feed, nil
+}
+
+const feedKey = "rooms:events"
+
+// streamPage is how many entries are read at once, since a page must come within the client's patience.
+const streamPage = 2000
+
+// readStream reads all entries up to one, "+" for the last.
+func readStream(ctx context.Context, c redis.Cmdable, key, last string) (all []redis.XMessage, err error) {
+	for from := "-"; ; {
+		page, err := c.XRangeN(ctx, key, from, last, streamPage).Result()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < streamPage {
+			return all, nil
 		}
 		from = "(" + page[len(page)-1].ID
 	}
 }
 
-// checkSecrets looks into all keys and all logs for what must not be there.
+// checkSecrets looks into all keys, all logs and the nodes' data for what must not be there.
 func (w *World) checkSecrets(ctx context.Context) error {
 	var errs []error
 	for _, s := range w.running() {
-		w.keepLog(ctx, s)
+		if w.keepLog(ctx, s); w.logs[s] == "" {
+			errs = append(errs, fmt.Errorf("%s has no log to look into", s))
+		}
+	}
+	for _, dir := range w.mounted {
+		errs = append(errs, w.checkFiles(dir))
 	}
 	for node, log := range w.logs {
 		w.checkText("the log of "+nodeID(node), log)
@@ -182,13 +198,37 @@ func (w *World) valueOf(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ask := map[string][]any{"string": {"GET", key}, "hash": {"HGETALL", key}, "stream": {"XRANGE", key, "-", "+"}, "list": {"LRANGE", key, 0, -1},
+	if kind == "stream" {
+		all, err := readStream(ctx, w.redis, key, "+")
+		return fmt.Sprint(all), err
+	}
+	ask := map[string][]any{"string": {"GET", key}, "hash": {"HGETALL", key}, "list": {"LRANGE", key, 0, -1},
 		"set": {"SMEMBERS", key}, "zset": {"ZRANGE", key, 0, -1}}[kind]
 	if ask == nil {
 		return "", nil
 	}
 	value, err := w.redis.Do(ctx, ask...).Result()
 	return fmt.Sprint(value), err
+}
+
+// checkFiles looks into what a node keeps on its disk.
+func (w *World) checkFiles(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return ignoreGone(err)
+		}
+		data, err := os.ReadFile(path)
+		w.checkText("the file "+path, string(data))
+		return ignoreGone(err)
+	})
+}
+
+// ignoreGone is for files that a running node removes meanwhile.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // jwt is a token of LiveKit's or of ours.

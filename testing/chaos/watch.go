@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,8 @@ type watch struct {
 
 	mu      sync.Mutex
 	samples []Sample
-	cycles  []client.Report // the completed ones, by their start
+	syncs   []client.Report // the completed ones
+	cleaned []client.Report // completed cleanups
 	leaders map[uint64]string
 }
 
@@ -70,7 +72,10 @@ func (v *watch) look(ctx context.Context) Sample {
 			v.elected(status.Term, status.Leader)
 		}
 		if status.LastSync != nil {
-			v.completed(*status.LastSync)
+			v.completed(&v.syncs, *status.LastSync)
+		}
+		if status.LastCleanup != nil {
+			v.completed(&v.cleaned, *status.LastCleanup)
 		}
 	}
 	if v.w.opts.RealLiveKit {
@@ -129,33 +134,31 @@ func (v *watch) elected(term uint64, leader string) {
 	}
 }
 
-// completed notes a cycle that is done. Two never overlap.
-func (v *watch) completed(r client.Report) {
+// completed notes a sync or a cleanup that is done. No two overlap, of whichever kind.
+func (v *watch) completed(kind *[]client.Report, r client.Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, c := range v.cycles {
-		if c.StartedAt.Equal(r.StartedAt) {
-			return
-		}
+	if slices.ContainsFunc(*kind, func(c client.Report) bool { return c.StartedAt.Equal(r.StartedAt) }) {
+		return
 	}
-	for _, c := range v.cycles {
+	for _, c := range slices.Concat(v.syncs, v.cleaned) {
 		if r.StartedAt.Before(ended(c)) && c.StartedAt.Before(ended(r)) {
-			go v.w.violate(3, "two sync cycles overlap: %+v and %+v", c, r)
+			go v.w.violate(3, "two cycles overlap: %+v and %+v", c, r)
 		}
 	}
-	v.cycles = append(v.cycles, r)
+	*kind = append(*kind, r)
 }
 
 func ended(r client.Report) time.Time {
 	return r.StartedAt.Add(time.Duration(r.DurationMs) * time.Millisecond)
 }
 
-// after are the completed cycles that began after t.
+// after are the completed syncs that began after t.
 func (v *watch) after(t time.Time) []client.Report {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var all []client.Report
-	for _, c := range v.cycles {
+	for _, c := range v.syncs {
 		if c.StartedAt.After(t) {
 			all = append(all, c)
 		}

@@ -118,12 +118,14 @@ type Summary struct {
 
 // Since sums up the webhooks that were still unanswered at mark, or sent later.
 func (l *Ledger) Since(mark time.Time) Summary {
+	return Summarize(slices.DeleteFunc(l.All(), func(w Webhook) bool { return !w.Answered.IsZero() && w.Answered.Before(mark) }))
+}
+
+// Summarize sums up some webhooks.
+func Summarize(webhooks []Webhook) Summary {
 	s := Summary{Statuses: map[int]int{}}
 	var waits []time.Duration
-	for _, w := range l.All() {
-		if !w.Answered.IsZero() && w.Answered.Before(mark) {
-			continue
-		}
+	for _, w := range webhooks {
 		s.Webhooks++
 		for _, status := range w.Failed {
 			s.Statuses[status]++

@@ -43,7 +43,7 @@ func (e *Engine) BuildImages(ctx context.Context, progress io.Writer) error {
 	return e.buildLiveKit(ctx, progress)
 }
 
-// BuildBinary builds a static rollcall of this work tree. flags are further ones of go build, such as "-tags=nofence".
+// BuildBinary builds a static rollcall of this work tree. flags are further ones of go build, such as -overlay.
 func (e *Engine) BuildBinary(ctx context.Context, target string, flags ...string) error {
 	args := append([]string{"go", "build", "-trimpath", "-ldflags=-s -w -X main.version=test", "-o", target}, flags...)
 	_, err := e.run(ctx, append(os.Environ(), "CGO_ENABLED=0"), append(args, "./cmd/rollcall")...)

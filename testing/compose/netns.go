@@ -20,9 +20,9 @@ func CanCut() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run as root, on the engine's own machine", ErrNoNetns)
 	}
-	for _, tool := range []string{"nsenter", "iptables"} {
+	for _, tool := range []string{"nsenter", "iptables", "tc"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%w: install %s (Debian: apt-get install util-linux iptables): %w", ErrNoNetns, tool, err)
+			return fmt.Errorf("%w: install %s (Debian: apt-get install util-linux iptables iproute2): %w", ErrNoNetns, tool, err)
 		}
 	}
 	return nil
@@ -136,10 +136,4 @@ func (p *Project) pid(ctx context.Context, service string) (string, error) {
 		err = fmt.Errorf("%s: %w", service, ErrNotRunning)
 	}
 	return pid, err
-}
-
-// Root is where this machine sees a running service's file system. It is for root only.
-func (p *Project) Root(ctx context.Context, service string) (string, error) {
-	pid, err := p.pid(ctx, service)
-	return "/proc/" + pid + "/root", err
 }

@@ -22,7 +22,7 @@ func elsewhere() map[string]string {
 		"make dev":                              "testing/browser",
 		"make cluster":                          "testing/localcluster",
 		"make test":                             ".ci/run",
-		"make build":                            "nodetest.Build",
+		"make build":                            "TestMakeBuild",
 		"make test PACKAGES=./reconcile/...":    ".ci/run, all of them",
 		"make format lint":                      ".ci/run",
 		"make chaos":                            "testing/chaos: make smoke is a part of it",
@@ -139,5 +139,18 @@ func TestCommandsWork(t *testing.T) {
 	}
 	if ran < 10 {
 		t.Errorf("only %d commands were found", ran)
+	}
+}
+
+// TestMakeBuild types make build, beside the tree's own bin. What it makes knows its version.
+func TestMakeBuild(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "make", "-C", "../..", "build", "BIN="+bin, "VERSION=v1.2.3")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "rollcall"), "version").CombinedOutput(); err != nil || !strings.Contains(string(out), "v1.2.3") {
+		t.Errorf("%s (%v), want v1.2.3", out, err)
 	}
 }
