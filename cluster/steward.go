@@ -32,6 +32,14 @@ type steward struct {
 	// heard is, by id, when a node was heard of before the term: the last leader's silence began with its death.
 	heard  map[string]time.Time
 	silent map[string]quiet
+	// came is when each member was first seen in the view, by incarnation; zero for those that were in it when the term began.
+	came map[uint64]time.Time
+}
+
+func newSteward(n *Node) *steward {
+	s := &steward{node: n, heard: n.heardBefore(), silent: map[string]quiet{}, came: map[uint64]time.Time{}}
+	s.see(n.fsm.State().View, time.Time{})
+	return s
 }
 
 // tend runs until ctx, which is the term's, ends.
@@ -81,12 +89,14 @@ func (s *steward) look(ctx context.Context) {
 	n.sinceContact() // for the time after the term
 	maps.DeleteFunc(s.silent, func(_ string, q quiet) bool { return !q.lasts() })
 	n.tellSilent(s.silent)
-	for _, m := range n.fsm.State().View.Members {
-		q, ok := s.silent[m.ID]
-		if !ok || m.ID == n.cfg.NodeID || time.Since(q.since) < silentAfter {
+	view, now := n.fsm.State().View, time.Now()
+	s.see(view, now)
+	for _, m := range view.Members {
+		silence := s.silence(m, now)
+		if silence < silentAfter {
 			continue
 		}
-		n.log.Warn("a node is silent and leaves the view: others own its rooms until it is back", "peer", m.ID, "silent", time.Since(q.since).Round(time.Millisecond))
+		n.log.Warn("a node is silent and leaves the view: others own its rooms until it is back", "peer", m.ID, "silent", silence.Round(time.Millisecond))
 		if _, err := n.Apply(ctx, fsm.Leave{ID: m.ID, Incarnation: m.Incarnation}); err != nil && ctx.Err() == nil {
 			n.log.Warn("a silent node is still in the view", "peer", m.ID, "err", err)
 		}
@@ -94,6 +104,33 @@ func (s *steward) look(ctx context.Context) {
 	if err := s.configure(); err != nil && ctx.Err() == nil {
 		n.log.Warn("raft's configuration is not as it should be yet", "err", err)
 	}
+}
+
+// see notes who is new in the view.
+func (s *steward) see(view fsm.View, now time.Time) {
+	came := make(map[uint64]time.Time, len(view.Members))
+	for _, m := range view.Members {
+		since, known := s.came[m.Incarnation]
+		if !known {
+			since = now
+		}
+		came[m.Incarnation] = since
+	}
+	s.came = came
+}
+
+// silence is for how long a member has said nothing. To join is to say something: the heartbeats that fail until raft's next attempt
+// are of the silence before.
+func (s *steward) silence(m fsm.Member, now time.Time) time.Duration {
+	q, silent := s.silent[m.ID]
+	if !silent || m.ID == s.node.cfg.NodeID {
+		return 0
+	}
+	since := q.since
+	if came := s.came[m.Incarnation]; came.After(since) {
+		since = came
+	}
+	return now.Sub(since)
 }
 
 // configure makes at most one change to raft's configuration.
