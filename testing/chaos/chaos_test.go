@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,26 +11,12 @@ import (
 	"github.com/rollcallhq/rollcall/testing/compose"
 )
 
-// need finds an engine and builds the images. Without one, a test is skipped with what is missing, except where CI says that there must
-// be one. The context ends at Ctrl-C, so that what was made is removed.
+// need is compose.Need, and a context that ends at Ctrl-C, so that what was made is removed.
 func need(t *testing.T) (context.Context, *compose.Engine) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("containers take a while")
-	}
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
 	t.Cleanup(stop)
-	e, err := compose.Find(ctx)
-	if errors.Is(err, compose.ErrUnavailable) && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	if err == nil {
-		err = e.BuildImages(ctx, os.Stderr)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ctx, e
+	return ctx, compose.Need(ctx, t)
 }
 
 // run runs, and fails for each violation.

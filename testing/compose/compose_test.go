@@ -16,7 +16,7 @@ import (
 )
 
 func TestConfigIsValid(t *testing.T) {
-	e := need(t)
+	e := Need(t.Context(), t)
 	out, err := e.NewProject(Options{}).Config(within(t, time.Minute))
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestConfigIsValid(t *testing.T) {
 
 // TestImage looks at the image of rollcall and runs it as strictly as docker-compose.yml does.
 func TestImage(t *testing.T) {
-	e := need(t)
+	e := Need(t.Context(), t)
 	ctx := within(t, time.Minute)
 	out, err := e.docker(ctx, "image", "inspect", "--format", "{{json .Config}}", RollcallImage)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestImage(t *testing.T) {
 
 // TestOneNode runs the images together, with one rollcall node, and does to them what a chaos test does.
 func TestOneNode(t *testing.T) {
-	e := need(t)
+	e := Need(t.Context(), t)
 	p := project(t, e, Options{Files: []string{"testing/compose/onenode.yml"}})
 	if err := p.Up(within(t, 2*time.Minute), "redis", "livekit", "rollcall-1"); err != nil {
 		t.Fatal(err)

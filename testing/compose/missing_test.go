@@ -36,7 +36,7 @@ func TestFindSaysWhatIsMissing(t *testing.T) {
 
 // TestUpSaysWhyNot starts a node that cannot start: the error must hold what the node said.
 func TestUpSaysWhyNot(t *testing.T) {
-	e := need(t)
+	e := Need(t.Context(), t)
 	wrong := filepath.Join(t.TempDir(), "wrong.yml")
 	text := "services:\n  rollcall-1:\n    command: [serve, --sync-interval, never]\n"
 	if err := os.WriteFile(wrong, []byte(text), 0o644); err != nil {

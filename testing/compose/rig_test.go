@@ -2,32 +2,10 @@ package compose
 
 import (
 	"context"
-	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
 )
-
-// need finds an engine and builds the images. Without an engine a test is skipped, except where CI says that there must be one.
-func need(t *testing.T) *Engine {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("containers take a while")
-	}
-	e, err := Find(t.Context())
-	if errors.Is(err, ErrUnavailable) && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.BuildImages(t.Context(), os.Stderr); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("with %s", e.Tool())
-	return e
-}
 
 // project is one that ends with the test, which then shows the logs if it failed.
 func project(t *testing.T, e *Engine, o Options) *Project {

@@ -13,13 +13,13 @@ import (
 
 // TestComposeUp is `docker compose up` as users have it, three nodes.
 func TestComposeUp(t *testing.T) {
-	e := need(t)
+	e := Need(t.Context(), t)
 	threeNodesServe(t, project(t, e, Options{}))
 }
 
 // TestComposeUpWithTLS is the same without --insecure, by certificates that `rollcall cert` has made.
 func TestComposeUpWithTLS(t *testing.T) {
-	e := need(t)
+	e := Need(t.Context(), t)
 	volume := "rollcall-certs-" + strings.ToLower(rand.Text()[:10])
 	// Before the project's own cleanup, so that it runs after it: the nodes use the volume.
 	t.Cleanup(func() {
