@@ -120,6 +120,22 @@ func TestANewerOwnerFencesUs(t *testing.T) {
 	})
 }
 
+// The store may hear of a newer owner sooner than we do: a webhook then waits for the view that made it.
+func TestAFencedDeliveryWaitsForTheView(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		newer := r.own.claim
+		newer.Epoch++
+		if _, err := r.store.Claim(context.Background(), "r", newer); err != nil {
+			t.Fatal(err)
+		}
+		newer.Epoch++
+		time.AfterFunc(400*time.Millisecond, func() { r.own.change(func(o *ownership) { o.claim = newer }) })
+		r.must(r.lk.join("r", "b"))
+		r.present("r", "a", "b")
+	})
+}
+
 func TestARoomThatCameBackIsClaimedWithoutAnError(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))

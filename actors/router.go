@@ -11,8 +11,12 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// reroute is how long Router waits for another view, at the most, before it asks again who owns a room.
-const reroute = 50 * time.Millisecond
+const (
+	// reroute is how long Router waits for another view, at the most, before it asks again who owns a room.
+	reroute = 50 * time.Millisecond
+	// refence is how long it waits for the view that made a newer owner, when an owner was refused for that one.
+	refence = 500 * time.Millisecond
+)
 
 // errMoved ends a request whose room is owned elsewhere by now.
 var errMoved = fmt.Errorf("%w any more: the view has changed", ErrNotOwner)
@@ -33,10 +37,17 @@ func (r *Router) Deliver(ctx context.Context, e reconcile.Event) error {
 	for {
 		view := r.own.View()
 		err := r.deliver(ctx, e)
-		if !errors.Is(err, ErrNotOwner) {
+		switch {
+		case errors.Is(err, ErrFenced):
+			if nextView(ctx, view, refence); view.Err() == nil {
+				return err // the newer owner is none of this cluster
+			}
+		case !errors.Is(err, ErrNotOwner):
 			return err
+		default:
+			nextView(ctx, view, reroute)
 		}
-		if nextView(ctx, view) != nil {
+		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
@@ -71,15 +82,14 @@ func (r *Router) owner(room string) (Place, Owner, error) {
 	return place, owner, nil
 }
 
-// nextView returns when the view has changed, or reroute has passed: the other node's may have.
-func nextView(ctx context.Context, view context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, reroute)
+// nextView returns when the view has changed, or that long has passed, or ctx has ended.
+func nextView(ctx, view context.Context, within time.Duration) {
+	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	select {
 	case <-view.Done():
 	case <-wait.Done():
 	}
-	return ctx.Err()
 }
 
 // follow gives a context that ends, with errMoved, at the first view in which holds is false. done must be called.

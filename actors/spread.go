@@ -23,7 +23,10 @@ func (r *Router) spread(ctx context.Context, rooms []string, work func(ctx conte
 		view := r.own.View()
 		shares, lost := r.split(rooms)
 		left = append(lost, r.send(ctx, shares, work)...)
-		if len(left) == 0 || nextView(ctx, view) != nil {
+		if len(left) == 0 {
+			break
+		}
+		if nextView(ctx, view, reroute); ctx.Err() != nil {
 			break
 		}
 		rooms = left
