@@ -123,8 +123,8 @@ func (h *Host) Deliver(ctx context.Context, e reconcile.Event) error {
 	return err
 }
 
-func (h *Host) prepare(ctx context.Context, room string) error {
-	_, err := h.ask(ctx, room, func(c call) message { return &prepare{c} })
+func (h *Host) prepare(ctx context.Context, room string, dry bool) error {
+	_, err := h.ask(ctx, room, func(c call) message { return &prepare{c, dry} })
 	return err
 }
 

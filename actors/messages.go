@@ -44,7 +44,10 @@ type deliver struct {
 }
 
 // prepare claims the room before LiveKit is looked at: a look belongs to the claim under which it began.
-type prepare struct{ call }
+type prepare struct {
+	call
+	dry bool // ask for no poll, whatever the claim finds
+}
 
 // observe brings a look at LiveKit.
 type observe struct {

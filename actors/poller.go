@@ -74,7 +74,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if err = p.host.prepare(ctx, q.room); err != nil {
+	if err = p.host.prepare(ctx, q.room, false); err != nil {
 		return false, err
 	}
 	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}

@@ -31,6 +31,7 @@ type room struct {
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	lost      bool            // Redis has lost what was written, and no survey has told of it yet
 	lossShown bool            // the observer has been told of it, by the look that mended it
+	unasked   bool            // what Redis has lost or others have altered waits for a poll to be asked for
 	rests     bool            // as last told to the supervisor
 	poll      pollState
 }
@@ -71,8 +72,27 @@ func (r *room) Receive(c actor.Context) {
 	}
 	ctx, cancel := call.context(r.life)
 	defer cancel()
-	call.answer(r.handle(ctx, msg))
+	a := r.handle(ctx, msg)
+	if r.unasked && !dry(msg) {
+		r.unasked = false
+		r.env.log.Warn("Redis does not hold what was written to it; the room is polled and written again", "room", r.name, "lost", r.lost)
+		r.ask(&reconcile.Ask{Why: "lost or altered data"})
+	}
+	call.answer(a)
 	r.report()
+}
+
+// dry tells whether a message must change nothing that others can see.
+func dry(msg message) bool {
+	switch m := msg.(type) {
+	case *prepare:
+		return m.dry
+	case *observe:
+		return m.dry
+	case *tend:
+		return m.dry
+	}
+	return false
 }
 
 func (r *room) handle(ctx context.Context, msg message) answer {
@@ -138,10 +158,15 @@ func (r *room) tellLoss(drift map[reconcile.Reason]int, m *observe) map[reconcil
 	return with(drift, reconcile.LostWrite)
 }
 
-// rehearse is what a look would change. Its script only compares, so that alteration by others shows.
+// rehearse is what a look would change. Its script only compares, so that alteration by others shows; what Redis has lost shows as a
+// claim that is no more, and the next look of the survey sees it.
 func (r *room) rehearse(ctx context.Context, look reconcile.Look) (reconcile.Plan, error) {
 	check := reconcile.Commit{Room: r.name, Claim: r.held.Claim, Expect: r.held.Stored, Version: r.held.Stored, Verify: true}
 	receipt, err := r.env.store.Commit(ctx, check)
+	if errors.Is(err, reconcile.Conflict) {
+		r.claimed = false
+		return reconcile.Plan{}, errClaimedAnew
+	}
 	if err != nil {
 		return reconcile.Plan{}, r.failed(err, check.Claim)
 	}
@@ -259,8 +284,7 @@ func (r *room) load(ctx context.Context) error {
 	r.claimed, r.claimedAt = true, r.env.clock.Now().Stamp
 	if lost {
 		r.lost = r.lost || r.held.Stored < r.held.Version // otherwise someone else has changed the keys
-		r.env.log.Warn("Redis does not hold what was written to it; the room is polled and written again", "room", r.name, "lost", r.lost)
-		r.ask(&reconcile.Ask{Why: "lost or altered data"})
+		r.unasked = true
 	}
 	return nil
 }

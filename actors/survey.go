@@ -162,7 +162,7 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 	each(rooms, func(room string) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 		defer cancel()
-		if err := v.host.prepare(ctx, room); err != nil {
+		if err := v.host.prepare(ctx, room, v.batch.Dry); err != nil {
 			v.note(room, looked{}, err)
 			return
 		}

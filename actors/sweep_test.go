@@ -405,6 +405,36 @@ func TestADryRunChangesNothing(t *testing.T) {
 	})
 }
 
+// What Redis has lost, a dry run finds and leaves: not even the poll that a lost record asks for writes it again.
+func TestADryRunLeavesWhatIsLost(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		time.Sleep(10 * time.Second)
+		r.store.Flush()
+		r.store.Set(memstore.States, "stranger", `{"roomName":"stranger"}`)
+		r.lk.join("stranger", "b")
+		before := r.keys("r", "stranger")
+		for range 2 {
+			report := r.sync(actors.Options{DryRun: true})
+			var rooms []string
+			for _, d := range report.Differences {
+				rooms = append(rooms, d.Room)
+			}
+			if report.Errors != 0 || !slices.Contains(rooms, "r") || !slices.Contains(rooms, "stranger") {
+				t.Errorf("%+v", report)
+			}
+			time.Sleep(10 * time.Second)
+			same(t, "a dry run changed the keys", r.keys("r", "stranger"), before)
+		}
+		if n := len(r.store.Feed()); n != 0 {
+			t.Errorf("a dry run wrote %d feed entries", n)
+		}
+		r.sync(actors.Options{})
+		r.present("r", "a")
+		r.present("stranger", "b")
+	})
+}
+
 func TestFullSync(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.lk.join("r", "a")

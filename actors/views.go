@@ -70,7 +70,7 @@ func (h *Host) adopt(view context.Context, index Index) error {
 func (h *Host) claim(ctx context.Context, room string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return h.prepare(ctx, room)
+	return h.prepare(ctx, room, false)
 }
 
 // viewChanged asks the supervisor to stop the rooms that are this node's no more.

@@ -42,15 +42,18 @@ type cycle func(context.Context, cluster.Term, actors.Options) (actors.Report, e
 
 // runSync runs a sync, and restores in Redis the generation that it may have lost.
 func (a *admin) runSync(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
-	a.restoreGeneration(ctx, term.Token.Generation)
+	a.restoreGeneration(ctx, term, o)
 	r, err := a.sweep.Sync(ctx, token(term.Token), o)
 	return r, a.ended(ctx, term, fsm.KindSync, r, err)
 }
 
-// restoreGeneration writes ours to Redis unless a higher one stands: then another rollcall was founded on it since, and its
-// rooms refuse us for good.
-func (a *admin) restoreGeneration(ctx context.Context, ours uint64) {
-	err := a.store.RaiseGeneration(ctx, ours)
+// restoreGeneration writes ours to Redis, though not in a dry run, unless a higher one stands: then another rollcall was founded on it
+// since, and its rooms refuse us for good.
+func (a *admin) restoreGeneration(ctx context.Context, term cluster.Term, o actors.Options) {
+	ours, err := term.Token.Generation, error(nil)
+	if !o.DryRun {
+		err = a.store.RaiseGeneration(ctx, ours)
+	}
 	stands := uint64(0)
 	if err == nil {
 		stands, err = a.store.Generation(ctx)

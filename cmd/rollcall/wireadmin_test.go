@@ -6,6 +6,10 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
+	"github.com/rollcallhq/rollcall/fsm"
 )
 
 // kept is a Redis that keeps a generation.
@@ -25,7 +29,12 @@ func TestANewerClusterOnThisRedisIsSaid(t *testing.T) {
 		var log bytes.Buffer
 		redis := &kept{stands}
 		a := &admin{store: redis, log: slog.New(slog.NewTextHandler(&log, nil))}
-		a.restoreGeneration(t.Context(), 7)
+		term := cluster.Term{Token: fsm.Token{Generation: 7}}
+		a.restoreGeneration(t.Context(), term, actors.Options{DryRun: true})
+		if redis.generation != stands {
+			t.Errorf("a dry run made %d of %d", redis.generation, stands)
+		}
+		a.restoreGeneration(t.Context(), term, actors.Options{})
 		if said := strings.Contains(log.String(), "another rollcall"); said != want {
 			t.Errorf("%d stands: it says %q", stands, log.String())
 		}

@@ -111,6 +111,7 @@ func (a *admin) act(ctx context.Context, term cluster.Term, o order) (carried, e
 		r, err := a.runCleanup(ctx, term, how)
 		return carried{Cleanup: outcomeOf(r)}, err
 	case actFullSync:
+		a.restoreGeneration(ctx, term, how)
 		s, c, err := a.sweep.FullSync(ctx, token(term.Token), how)
 		done := carried{Sync: outcomeOf(s), Cleanup: outcomeOf(c)}
 		if c.StartedAt.IsZero() {
