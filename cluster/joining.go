@@ -175,9 +175,24 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		if err := also(n.sameSettings(j), n.namesake(ctx, j)); err != nil {
 			return err
 		}
+		n.noteJoining(j.ID)
 		return n.admit(ctx, j)
 	})
 	return joined{Index: n.raft.CommitIndex(), Alike: n.cfg.Alike}, err
+}
+
+// noteJoining notes that a node has asked to join.
+func (n *Node) noteJoining(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.joiners[id] = time.Now()
+}
+
+// askedToJoin is when a node last asked this one; zero for never.
+func (n *Node) askedToJoin(id string) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.joiners[id]
 }
 
 // namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
@@ -249,6 +264,7 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 		if err := n.known(cmd.ID); err != nil {
 			return nil, err
 		}
+		n.noteJoining(cmd.ID)
 	case fsm.Leave:
 	default:
 		return nil, errors.New("only a join or a leave may be asked for")

@@ -63,7 +63,7 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 
 // reign establishes a term, runs its work, and returns when ctx, which is the term's, has ended and all work with it.
 func (n *Node) reign(ctx context.Context) {
-	care := newSteward(n)
+	care := &steward{node: n, heard: n.heardBefore(), silent: map[string]quiet{}}
 	term, err := n.establish(ctx)
 	n.await(nil)
 	if err != nil {

@@ -47,9 +47,10 @@ type Node struct {
 	configuring turn // of changes to raft's configuration
 
 	mu      sync.Mutex
-	current *reign           // nil while this node has no established term
-	waiting error            // what a node that is not in the view waits for
-	silent  map[string]quiet // on the leader
+	current *reign               // nil while this node has no established term
+	waiting error                // what a node that is not in the view waits for
+	silent  map[string]quiet     // on the leader
+	joiners map[string]time.Time // when a node last asked this one to let it join
 
 	failure chan error // one at most: why this node cannot go on
 	enlists sync.WaitGroup
@@ -85,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, store.close())
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
-		founding: newTurn(), configuring: newTurn()}
+		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
@@ -188,13 +189,33 @@ func (n *Node) Call(ctx context.Context, raftAddr, handler string, in, out any) 
 	return n.peers.call(ctx, raftAddr, handlerPrefix+handler, in, out)
 }
 
-// CallLeader is Call of the leader that this node knows of. Errors: ErrNoLeader, and those of Call.
+// CallLeader is Call of the leader that this node knows of. Errors: ErrNoLeader, what the leader answers, and ErrOutcomeUnknown when it
+// is lost before it answers: its connection, or the lead.
 func (n *Node) CallLeader(ctx context.Context, handler string, in, out any) error {
 	leader := n.leader()
 	if leader.ID == "" || leader.ID == n.cfg.NodeID {
 		return ErrNoLeader
 	}
-	return n.Call(ctx, leader.Addr, handler, in, out)
+	led, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		for sleep(led, lookForContact) == nil {
+			if err := n.InContact(); err != nil {
+				cancel(err)
+			} else if now := n.leader().ID; now != "" && now != leader.ID {
+				cancel(fmt.Errorf("%q leads now", now))
+			}
+		}
+	}()
+	err := n.Call(led, leader.Addr, handler, in, out)
+	var answered *RemoteError
+	if err == nil || errors.As(err, &answered) || errors.Is(err, ErrNoLeader) || ctx.Err() != nil {
+		return err
+	}
+	if why := context.Cause(led); why != nil {
+		err = why
+	}
+	return fmt.Errorf("%w: the leader %q was lost before it answered: %w", ErrOutcomeUnknown, leader.ID, err)
 }
 
 // Leave ends this node's leader work and takes it out of the view, so that no room is owned here any more; raft

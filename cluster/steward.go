@@ -32,14 +32,6 @@ type steward struct {
 	// heard is, by id, when a node was heard of before the term: the last leader's silence began with its death.
 	heard  map[string]time.Time
 	silent map[string]quiet
-	// came is when each member was first seen in the view, by incarnation; zero for those that were in it when the term began.
-	came map[uint64]time.Time
-}
-
-func newSteward(n *Node) *steward {
-	s := &steward{node: n, heard: n.heardBefore(), silent: map[string]quiet{}, came: map[uint64]time.Time{}}
-	s.see(n.fsm.State().View, time.Time{})
-	return s
 }
 
 // tend runs until ctx, which is the term's, ends.
@@ -89,11 +81,9 @@ func (s *steward) look(ctx context.Context) {
 	n.sinceContact() // for the time after the term
 	maps.DeleteFunc(s.silent, func(_ string, q quiet) bool { return !q.lasts() })
 	n.tellSilent(s.silent)
-	view, now := n.fsm.State().View, time.Now()
-	s.see(view, now)
-	for _, m := range view.Members {
-		silence := s.silence(m, now)
-		if silence < silentAfter {
+	for _, m := range n.fsm.State().View.Members {
+		silence := s.silence(m.ID)
+		if m.ID == n.cfg.NodeID || silence < silentAfter {
 			continue
 		}
 		n.log.Warn("a node is silent and leaves the view: others own its rooms until it is back", "peer", m.ID, "silent", silence.Round(time.Millisecond))
@@ -106,31 +96,18 @@ func (s *steward) look(ctx context.Context) {
 	}
 }
 
-// see notes who is new in the view.
-func (s *steward) see(view fsm.View, now time.Time) {
-	came := make(map[uint64]time.Time, len(view.Members))
-	for _, m := range view.Members {
-		since, known := s.came[m.Incarnation]
-		if !known {
-			since = now
-		}
-		came[m.Incarnation] = since
-	}
-	s.came = came
-}
-
-// silence is for how long a member has said nothing. To join is to say something: the heartbeats that fail until raft's next attempt
-// are of the silence before.
-func (s *steward) silence(m fsm.Member, now time.Time) time.Duration {
-	q, silent := s.silent[m.ID]
-	if !silent || m.ID == s.node.cfg.NodeID {
+// silence is for how long a node has said nothing. To ask to join is to say something: the heartbeats that fail until raft's next
+// attempt are of the silence before.
+func (s *steward) silence(id string) time.Duration {
+	q, silent := s.silent[id]
+	if !silent {
 		return 0
 	}
 	since := q.since
-	if came := s.came[m.Incarnation]; came.After(since) {
-		since = came
+	if asked := s.node.askedToJoin(id); asked.After(since) {
+		since = asked
 	}
-	return now.Sub(since)
+	return time.Since(since)
 }
 
 // configure makes at most one change to raft's configuration.
@@ -165,8 +142,7 @@ func (s *steward) configure() error {
 // many as are gone.
 func (s *steward) dead(all []raft.Server) (raft.ServerID, bool) {
 	for _, server := range all {
-		q, silent := s.silent[string(server.ID)]
-		if !silent || s.node.cfg.DeadAfter == 0 || time.Since(q.since) < s.node.cfg.DeadAfter {
+		if s.node.cfg.DeadAfter == 0 || s.silence(string(server.ID)) < s.node.cfg.DeadAfter {
 			continue
 		}
 		if server.Suffrage != raft.Voter || bears(all, server.ID, s.silent) == nil {
