@@ -120,7 +120,8 @@ type SyncAnswer struct {
 	Action      string        `json:"action"`
 	Result      Result        `json:"result"`
 	Timestamp   time.Time     `json:"timestamp"`
-	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+	Held        *Held         `json:"held,omitempty"`
+	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 }
 
@@ -129,7 +130,8 @@ type CleanupAnswer struct {
 	Action      string        `json:"action"`
 	Cleaned     int           `json:"cleaned"`
 	Timestamp   time.Time     `json:"timestamp"`
-	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+	Held        *Held         `json:"held,omitempty"`
+	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 }
 
@@ -139,7 +141,8 @@ type FullSyncAnswer struct {
 	Sync        Result        `json:"sync"`
 	Cleanup     int           `json:"cleanup"`
 	Timestamp   time.Time     `json:"timestamp"`
-	WouldChange []WouldChange `json:"wouldChange,omitempty"`
+	Held        *Held         `json:"held,omitempty"`
+	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 }
 

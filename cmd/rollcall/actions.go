@@ -30,7 +30,7 @@ func (a *app) syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.answer(asJSON, answer, a.resultText(answer.Result), o.DryRun, answer.WouldChange)
+			err = a.answer(asJSON, answer, a.resultText(answer.Result)+heldText(answer.Held), o.DryRun, answer.WouldChange)
 			return failures(err, answer.Result.Errors, answer.FirstError)
 		}
 	})
@@ -50,11 +50,8 @@ func (a *app) cleanupCommand() *cobra.Command {
 				return err
 			}
 			text := fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleaned, "room"))
-			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
-			if err == nil && answer.FirstError != "" {
-				err = fmt.Errorf("not all could be cleaned up, the next cleanup tries again (%s)", safe(answer.FirstError))
-			}
-			return err
+			err = a.answer(asJSON, answer, text+heldText(answer.Held), o.DryRun, answer.WouldChange)
+			return failures(err, 0, answer.FirstError)
 		}
 	})
 }
@@ -72,7 +69,7 @@ func (a *app) fullSyncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := a.resultText(answer.Sync) + fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleanup, "room"))
+			text := a.resultText(answer.Sync) + fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleanup, "room")) + heldText(answer.Held)
 			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
 			return failures(err, answer.Sync.Errors, answer.FirstError)
 		}
@@ -147,12 +144,23 @@ func (a *app) resultText(r client.Result) string {
 	return fmt.Sprintf("Synced: %s, %d removed%s.\n", examined(r.Synced), r.Cleaned, a.colours.errorsText(r.Errors))
 }
 
-// failures makes a run with errors fail, so that a script notices.
-func failures(err error, failed int, first string) error {
-	if err != nil || failed == 0 {
-		return err
+// heldText says what the breaker keeps from being removed, and what to do about it.
+func heldText(h *client.Held) string {
+	if h == nil {
+		return ""
 	}
-	if first == "" {
+	return fmt.Sprintf("Held: %s and %s are gone from LiveKit, so many at once that they are kept until 3 scheduled syncs agree. "+
+		"If they are gone for good: rollcall sync --force\n", count(h.Rooms, "room"), count(h.Participants, "participant"))
+}
+
+// failures makes a run with errors fail, so that a script notices. Those of a cleanup are not counted.
+func failures(err error, failed int, first string) error {
+	switch {
+	case err != nil || failed == 0 && first == "":
+		return err
+	case failed == 0:
+		return fmt.Errorf("not all could be cleaned up, the next cleanup tries again (%s)", safe(first))
+	case first == "":
 		first = "the nodes' logs say why"
 	}
 	return fmt.Errorf("%s could not be examined; what Redis holds of them is unchanged and the next sync tries again (%s)",

@@ -81,8 +81,7 @@ type LiveKitConfig struct {
 	Rate float64
 }
 
-// WebhookKeys returns every key that may sign a webhook or an access token,
-// with its secret.
+// WebhookKeys returns every key that may sign a webhook, with its secret.
 func (l LiveKitConfig) WebhookKeys() map[string]Secret {
 	all := make(map[string]Secret, len(l.Keys)+1)
 	for key, secret := range l.Keys {

@@ -196,9 +196,9 @@ func (n *daemon) openHTTP(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--livekit-keys, LIVEKIT_KEYS: %w", err)
 	}
-	tokens, err := livekit.NewTokens(keys)
+	tokens, err := livekit.NewTokens(map[string]string{n.config.LiveKit.APIKey: n.config.LiveKit.APISecret.Reveal()})
 	if err != nil {
-		return fmt.Errorf("--livekit-keys, LIVEKIT_KEYS: %w", err)
+		return fmt.Errorf("--livekit-api-key, LIVEKIT_API_KEY: %w", err)
 	}
 	v := buildVersion()
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,

@@ -60,7 +60,7 @@ func addSettingFlags(flags *pflag.FlagSet) {
 			help += " (" + s.env[0] + ")"
 		}
 		f := flags.VarPF(&rawValue{text: s.def, kind: s.kind, list: s.list}, s.name, "", help)
-		if s.kind == "bool" {
+		if s.kind == "bool" || s.kind == switchKind {
 			f.NoOptDefVal = "true"
 		}
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// switchKind is a setting that can be left to what else is configured. As a flag without a value it is true.
+const switchKind = "auto|true|false"
+
 // The kinds of settings: each makes a setting that parses its text into the
 // field that field points to.
 

@@ -87,7 +87,7 @@ func redisSettings() []setting {
 			set:  setRedisURL, show: func(c *Config) string { return c.Redis.String() },
 		},
 		{
-			name: "redis-hash-tags", kind: "auto|true|false", def: "auto", group: groupRedis,
+			name: "redis-hash-tags", kind: switchKind, def: "auto", group: groupRedis,
 			help: "put room names in literal braces, so that a room's keys share a slot; auto is true for Redis Cluster; all nodes and readers must agree",
 			set:  setHashTags, show: func(c *Config) string { return showBool(c.RedisHashTags) },
 		},
@@ -126,8 +126,8 @@ func syncSettings() []setting {
 			func(c *Config) *time.Duration { return &c.SyncInterval }, time.Second, time.Hour),
 		duration("cleanup-interval", "5m", groupSync, "how often what the sync leaves behind is cleaned up",
 			func(c *Config) *time.Duration { return &c.CleanupInterval }, time.Second, 24*time.Hour),
-		duration("stale-after", "30m", groupSync, "how long a room may go unconfirmed before cleanup looks at it; more than --sync-interval",
-			func(c *Config) *time.Duration { return &c.StaleAfter }, 10*time.Second, 7*24*time.Hour),
+		duration("stale-after", "30m", groupSync, "how long a room may go unconfirmed before cleanup looks at it; should be more than --sync-interval",
+			func(c *Config) *time.Duration { return &c.StaleAfter }, time.Second, 7*24*time.Hour),
 	}
 }
 

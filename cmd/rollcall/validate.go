@@ -11,9 +11,6 @@ import (
 func validate(c *Config, texts map[string]string, why purpose, report func(name, problem string)) {
 	validateLiveKit(c, why, report)
 	validateRedis(c, texts["redis-hash-tags"], report)
-	if c.StaleAfter <= c.SyncInterval {
-		report("stale-after", fmt.Sprintf("%s is not more than --sync-interval (%s): give more, such as 30m", brief(c.StaleAfter), brief(c.SyncInterval)))
-	}
 	checkTLS(c, report)
 	validatePeerAddr(c, "raft", &c.RaftAddr, c.RaftAdvertise, report)
 	validatePeerAddr(c, "actor", &c.ActorAddr, c.ActorAdvertise, report)
@@ -110,6 +107,9 @@ func warnings(c *Config, texts map[string]string) []string {
 		if loopback(name) {
 			lines = append(lines, fmt.Sprintf("LIVEKIT_HOST %q means %s; a LiveKit on this machine mostly speaks plain HTTP: then give http://%s", host, c.LiveKit.Host, host))
 		}
+	}
+	if c.StaleAfter > 0 && c.StaleAfter <= c.SyncInterval {
+		lines = append(lines, fmt.Sprintf("--stale-after %s is not more than --sync-interval %s: each cleanup looks at every room, as if the sync had not", brief(c.StaleAfter), brief(c.SyncInterval)))
 	}
 	if n := len(c.AdminToken); n > 0 && n < 16 {
 		lines = append(lines, "ROLLCALL_ADMIN_TOKEN is shorter than 16 characters: it can be guessed; `openssl rand -hex 24` makes a good one")

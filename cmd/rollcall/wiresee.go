@@ -18,10 +18,14 @@ func (n *daemon) name() (string, error) {
 		return n.config.NodeID, nil
 	}
 	host, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("--node-id, %s: the host has no name: %w", envName("node-id"), err)
+	if err != nil && n.config.NodeID == "" {
+		return "", &usageError{lines: []string{fmt.Sprintf("--node-id, %s: missing, and the host has no name: %v", envName("node-id"), err)}}
 	}
-	return nodeID(n.config, host)
+	id, err := nodeID(n.config, host)
+	if err != nil {
+		return "", &usageError{lines: []string{err.Error()}}
+	}
+	return id, nil
 }
 
 // witness is told what rooms do, and sees to it that people can see it.

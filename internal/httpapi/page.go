@@ -8,13 +8,14 @@ import (
 // filePattern is by which name the page's files are logged and counted.
 const filePattern = "/{file}"
 
-// index answers GET /: the page for a browser, which asks for HTML, and the list of endpoints for everyone else.
+// index answers GET /: the page, and the list of endpoints for who asks for JSON and not for HTML.
 func (a *api) index(c *call) (any, error) {
 	c.w.Header().Add("Vary", "Accept")
-	if strings.Contains(strings.Join(c.r.Header.Values("Accept"), ","), "text/html") {
-		return a.file(c)
+	accept := strings.Join(c.r.Header.Values("Accept"), ",")
+	if strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html") {
+		return indexAnswer{"rollcall", a.build.Version, a.routes.patterns()}, nil
 	}
-	return indexAnswer{"rollcall", a.build.Version, a.routes.patterns()}, nil
+	return a.file(c)
 }
 
 // file answers with a file of the page. They hold nothing of this cluster and are open to all.

@@ -43,7 +43,10 @@ func TestPageForBrowsers(t *testing.T) {
 	if w := r.ask("GET", "/page/nothing.js", "", far); w.Code != 404 {
 		t.Errorf("no such file: %d", w.Code)
 	}
-	if w := r.ask("GET", "/", "", far); !strings.Contains(w.Body.String(), `"/{file}"`) || strings.Contains(w.Body.String(), "/page/") {
+	if w := r.ask("GET", "/", "", far, header("Accept", "*/*")); w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("curl gets %s", w.Header())
+	}
+	if w := r.ask("GET", "/", "", far, header("Accept", "application/json")); !strings.Contains(w.Body.String(), `"/{file}"`) || strings.Contains(w.Body.String(), "/page/") {
 		t.Errorf("the index is a list of endpoints, not of files: %s", w.Body)
 	}
 }

@@ -192,7 +192,7 @@ func TestActionsEndWithTheNode(t *testing.T) {
 
 func TestAnswersAreJSON(t *testing.T) {
 	r := newRig(t, &node{}, nil)
-	for _, path := range []string{"/", "/livez", "/readyz", "/version", "/api/sync-rooms", "/api/check-match", "/api/rooms", "/nowhere"} {
+	for _, path := range []string{"/livez", "/readyz", "/version", "/api/sync-rooms", "/api/check-match", "/api/rooms", "/nowhere"} {
 		w := r.ask("GET", path, "")
 		if !json.Valid(w.Body.Bytes()) || !strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
 			t.Errorf("%s: %s %s", path, w.Header().Get("Content-Type"), w.Body)

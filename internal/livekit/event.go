@@ -36,8 +36,15 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 		return e, false, err
 	}
 	e = reconcile.Event{ID: w.Id, Kind: kind, CreatedAt: w.CreatedAt, Room: roomInfo(w.Room)}
+	// LiveKit leaves the room's creation out of track events alone. What is left out elsewhere is as old as the event.
+	if e.Room.CreatedMs == 0 && kind != reconcile.Track {
+		e.Room.CreatedMs = w.CreatedAt * 1000
+	}
 	if hasParticipant(kind) {
 		e.Participant = participant(w.Participant)
+		if e.Participant.JoinedAt == 0 && kind == reconcile.Joined {
+			e.Participant.JoinedAt = w.CreatedAt * 1000
+		}
 		if name := strangeKind(body, w.Participant); name != "" {
 			e.Participant.Kind = name
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"reflect"
@@ -180,6 +181,20 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{"1 violations", "kill -9 n1 &lt;b&gt;", "nobody leads", "room-0001 is wrong", "seed 7"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page has no %q", want)
+		}
+	}
+}
+
+// TestDraw: what a combination draws can be let loose in this world, and is of another kind.
+func TestDraw(t *testing.T) {
+	w := &World{t: t, opts: Options{Nodes: 5}, report: newReport(Options{})}
+	if _, err := w.choose(); err != nil {
+		t.Fatal(err)
+	}
+	dice := rand.New(rand.NewPCG(1, 1))
+	for range 1000 {
+		if n := w.draw(dice, "network"); n.Do == nil || n.Kind == "network" || n.Kind == "mix" || n.Joins || n.Forgets || n.Sentinel {
+			t.Fatalf("drew %q", n.Name)
 		}
 	}
 }

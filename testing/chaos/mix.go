@@ -11,27 +11,28 @@ import (
 )
 
 // mix lets two nemeses of different kinds loose, the second while the first is at it.
-func mix(all []Nemesis) Nemesis {
+func mix() Nemesis {
 	return Nemesis{Name: "mix", Kind: "mix", Lasts: true, Doc: "two nemeses of different kinds at once, as the dice say",
 		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
-			first := draw(w, all, dice, "")
-			return w.both(ctx, first, draw(w, all, dice, first.Kind), dice)
+			first := w.draw(dice, "")
+			return w.both(ctx, first, w.draw(dice, first.Kind), dice)
 		}}
 }
 
 // joinAmidst changes the membership while another nemesis is at it.
-func joinAmidst(all []Nemesis) Nemesis {
+func joinAmidst() Nemesis {
 	return Nemesis{Name: "join-amidst", Kind: "mix", Lasts: true, Disks: true, Joins: true,
 		Doc: "join-and-leave while another nemesis is at it, as the dice say",
 		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
-			join := all[slices.IndexFunc(all, func(n Nemesis) bool { return n.Name == "join-and-leave" })]
-			return w.both(ctx, draw(w, all, dice, join.Kind), join, dice)
+			all := members()
+			join := all[slices.IndexFunc(all, func(n Nemesis) bool { return n.Joins })]
+			return w.both(ctx, w.draw(dice, join.Kind), join, dice)
 		}}
 }
 
 // draw picks one that this world allows, and that is not of that kind.
-func draw(w *World, all []Nemesis, dice *rand.Rand, but string) Nemesis {
-	able := slices.DeleteFunc(slices.Clone(all), func(n Nemesis) bool { return n.Forgets || n.Kind == but || w.allows(n) != nil })
+func (w *World) draw(dice *rand.Rand, but string) Nemesis {
+	able := slices.DeleteFunc(single(), func(n Nemesis) bool { return n.Forgets || n.Kind == but || w.allows(n) != nil })
 	return able[dice.IntN(len(able))]
 }
 

@@ -46,9 +46,11 @@ type Nemesis struct {
 }
 
 // All are the nemeses, by kind. The last ones combine the others.
-func All() []Nemesis {
-	all := slices.Concat(processes(), networks(), redises(), livekits(), disks(), upgrades(), members())
-	return append(all, mix(all), joinAmidst(all))
+func All() []Nemesis { return append(single(), mix(), joinAmidst()) }
+
+// single are those that combine no others.
+func single() []Nemesis {
+	return slices.Concat(processes(), networks(), redises(), livekits(), disks(), upgrades(), members())
 }
 
 // choose are the options' nemeses, or all that this world and this machine allow.
