@@ -99,7 +99,7 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 			e.data = state
 		case c.State != nil && change.Type == reconcile.RoomSnapshot:
 			e.data = c.State.JSON(c.Room)
-		case c.State != nil:
+		case c.State != nil && change.Type != reconcile.RoomFinished: // what has finished is not the state, which is a newer instance's
 			e.data = roomJSON(c.State, c.Room)
 		}
 		entries = append(entries, e)

@@ -269,7 +269,7 @@ func (s *Store) append(c reconcile.Commit) {
 		switch {
 		case change.Member != nil:
 			identity, data = change.Member.Identity, change.Member.JSON()
-		case c.State != nil:
+		case c.State != nil && change.Type != reconcile.RoomFinished:
 			data = c.State.JSON(c.Room)
 			if change.Type != reconcile.RoomSnapshot {
 				at := bytes.Index(data, []byte(`,"participants":[`))

@@ -22,8 +22,11 @@ var feedTests = map[string]func(*testing.T, Rig){
 		last := remove(r.claim(t, "a\n", claim(3, 4, 5)))
 		last.Changes[0].Type = reconcile.RoomSnapshot
 		r.commit(t, last)
+		renewed := write(r.claim(t, "a\n", claim(3, 4, 5)), "u2")
+		renewed.Changes = []reconcile.Change{{Type: reconcile.RoomFinished, SID: "RM_0"}}
+		r.commit(t, renewed)
 		feed := r.Feed("a\n")
-		if len(feed) != 5 {
+		if len(feed) != 6 {
 			t.Fatalf("%d entries: %v", len(feed), feed)
 		}
 		entry := func(version, prev, n, of, kind, identity, sid, cause, data string) map[string]string {
@@ -35,6 +38,7 @@ var feedTests = map[string]func(*testing.T, Rig){
 		check(t, "updated", feed[2], entry("2", "1", "2", "2", "room_updated", "", "RM_1", "sync",
 			`{"roomName":"a\n","sid":"RM_1","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,"maxParticipants":2,"metadata":"{\"a\":\"<b>\"}","version":2}`))
 		check(t, "finished", feed[3], entry("3", "2", "1", "1", "room_finished", "", "RM_1", "webhook", "null"))
+		check(t, "finished by a newer instance", feed[5], entry("5", "4", "1", "1", "room_finished", "", "RM_0", "webhook", "null"))
 		check(t, "snapshot of nothing", feed[4], entry("4", "3", "1", "1", "room_snapshot", "", "RM_1", "webhook", "null"))
 	},
 	"the chain of versions": func(t *testing.T, r Rig) {
