@@ -94,6 +94,7 @@ func TestPrecedence(t *testing.T) {
 		{"hash tags on a cluster", []string{"REDIS_URL=redis+cluster://r"}, nil, "redis-hash-tags", "true", "default"},
 		{"hash tags elsewhere", []string{"REDIS_URL=redis://r"}, nil, "redis-hash-tags", "false", "default"},
 		{"hash tags by hand", []string{"REDIS_URL=redis://r"}, []string{"--redis-hash-tags=true"}, "redis-hash-tags", "true", "flag"},
+		{"hash tags as a switch", []string{"REDIS_URL=redis://r"}, []string{"--redis-hash-tags", "--http-addr=:81"}, "redis-hash-tags", "true", "flag"},
 		{"origins", []string{"ROLLCALL_CORS_ORIGINS=https://a.example, http://[::1]:3000"}, nil, "cors-origins", "https://a.example,http://[::1]:3000", "env ROLLCALL_CORS_ORIGINS"},
 	}
 	for _, tt := range tests {
@@ -210,6 +211,10 @@ func TestNodeID(t *testing.T) {
 		}
 	}
 	c.NodeID = "n2"
+	var usage *usageError
+	if _, err := (&daemon{config: c}).name(); !errors.As(err, &usage) {
+		t.Errorf("serve does not end as used wrongly: %v", err)
+	}
 	if _, err := nodeID(c, "box"); err == nil || !strings.Contains(err.Error(), "--node-id, ROLLCALL_NODE_ID") {
 		t.Errorf("another name for the data: %v", err)
 	}
