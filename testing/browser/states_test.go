@@ -52,11 +52,12 @@ func TestUnwell(t *testing.T) {
 		last := f.status["lastSync"].(object)
 		last["result"] = object{"synced": 17, "errors": 2, "cleaned": 0}
 		last["firstError"] = "LiveKit: deadline exceeded"
+		f.cluster["members"].([]object)[0]["state"] = "unready"
 		f.cluster["members"].([]object)[2]["state"] = "unreachable"
 	})
 	b := open(t, f.URL, 1280)
 	b.Await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("could not examine 2 rooms") && seen("First error: LiveKit: deadline exceeded")`)
-	b.Await(`seen("1 node is not ready: n3") && panel("Cluster").innerText.includes("Unreachable") && seen("2 of 3 ready")`)
+	b.Await(`seen("2 nodes are not ready: n1, n3") && ["Not ready", "Unreachable", "1 of 3 ready"].every((text) => panel("Cluster").innerText.includes(text))`)
 	b.Snap("unwell-desktop-light")
 	b.Press("Start the schedule")
 	b.Await(`seen("2 things need you.")`)
