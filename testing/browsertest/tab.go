@@ -143,6 +143,7 @@ var says = (e) => (e.getAttribute("aria-label") ?? e.textContent).trim();
 var button = (text, root = document) => all("button", root).find((e) => says(e) === text || e.textContent.trim() === text);
 var panel = (title) => all("section").find((e) => e.querySelector("h2").textContent === title);
 var live = () => document.querySelector(".connection-text").textContent === "Live";
+var readOut = (text, root = document) => [...root.querySelectorAll("[role=status]")].some((e) => e.textContent.includes(text));
 var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "\n").includes(text);
 `
 
