@@ -38,7 +38,7 @@ func TestAccessible(t *testing.T) {
 				b.Await(strings.Replace(view[1], "All present.", "3 things need you.", 1))
 				if name == "overview" {
 					b.Press("Dry run")
-					b.Await(`seen("ada would leave") && !button("Cleanup").disabled`)
+					b.Await(`seen("ada would leave") && !idle(button("Cleanup"))`)
 				}
 				inspect(t, b, name+", "+size(width)+", "+theme)
 			}

@@ -60,7 +60,7 @@ func TestUnwell(t *testing.T) {
 	b.Await(`seen("2 nodes are not ready: n1, n3") && ["Not ready", "Unreachable", "1 of 3 ready"].every((text) => panel("Cluster").innerText.includes(text))`)
 	b.Snap("unwell-desktop-light")
 	b.Press("Start the schedule")
-	b.Await(`seen("2 things need you.")`)
+	b.Await(`seen("2 things need you.") && document.querySelector("main").contains(document.activeElement) && document.activeElement.tagName === "H1"`)
 }
 
 func TestEmptyCluster(t *testing.T) {
