@@ -158,6 +158,8 @@ func preferences(p *place, h *hand) {
 	for _, name := range []string{"System theme; switch", "Light theme; switch", "Dark theme; switch"} {
 		h.press(name)
 	}
+	h.press("Connection: Live, n1")
+	h.Await(`seen("Changes arrive as they happen.")`)
 	h.press("Token: none; enter")
 	h.Await(`document.activeElement.type === "password"`)
 	h.press("Cancel")
