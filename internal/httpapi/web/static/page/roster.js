@@ -53,7 +53,7 @@ function update(row, item) {
     item.fields.length ? `: ${item.fields.join(", ")}` : ""));
 }
 
-/** createRoster gives { element, draw(comparison, { room, look }) }; ask() has LiveKit asked again. */
+/** createRoster gives { panel, draw(comparison, { room, look }) }; ask() has LiveKit asked again. */
 export function createRoster(ask) {
   const panel = createPanel("Redis and LiveKit", "roster");
   const verdict = h("span", { class: "aside-text", role: "status" });
@@ -84,5 +84,5 @@ export function createRoster(ask) {
     panel.element.dataset.different = known && different ? "yes" : "no";
     panel.note(rows.length ? "" : room.data && !room.error ? "Nobody is in this room." : room.error?.status === 404 ? "Redis has no such room." : "");
   }
-  return { element: panel.element, draw };
+  return { panel, draw };
 }

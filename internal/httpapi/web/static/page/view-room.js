@@ -6,7 +6,7 @@ import { h, setText, show } from "./dom.js";
 import { plural } from "./format.js";
 import * as icons from "./icons.js";
 import { createLook, inRedis, isGone } from "./look.js";
-import { createPanel, whyNot } from "./panel.js";
+import { createPanel, showAge, whyNot } from "./panel.js";
 import { createResource } from "./resource.js";
 import { createRoster } from "./roster.js";
 import { plain, safe } from "./text.js";
@@ -51,7 +51,7 @@ export function createRoomView(app) {
   const element = h("div", { class: "view room" },
     h("a", { class: "back", href: "#/rooms" }, icons.back(), "All rooms"),
     h("div", { class: "view-head" }, h("div", { class: "room-title" }, title, people)), about.element, note,
-    roster.element, metadata.element, history.element);
+    roster.panel.element, metadata.element, history.panel.element);
 
   app.store.on(["room", "livekit"], ({ room, livekit: look }) => {
     if (name === null) return;
@@ -74,6 +74,11 @@ export function createRoomView(app) {
     roster.draw(comparison, { room, look });
   });
   app.store.on(["timeline"], ({ timeline: line }) => history.draw(line));
+  app.store.on(["room", "timeline", "second"], ({ room, timeline: line, route }) => {
+    if (route?.view !== "room") return;
+    showAge(roster.panel, { ...room, data: inRedis(room) });
+    showAge(history.panel, line);
+  });
   let seen = 0;
   let lastRead = 0;
   app.store.on(["reconnected"], ({ route }) => { if (route?.view === "room") reread(); });
