@@ -21,8 +21,8 @@ type Cluster struct {
 type Member struct {
 	ID string `json:"id"`
 	// State is ready; unready (it answers, and takes no webhooks); unreachable (it
-	// owns rooms, and does not answer); or away (it owns none: stopped, silent, or
-	// not joined yet).
+	// owns rooms, and does not answer); or away (it owns none: stopped, silent,
+	// stepped aside, or not joined yet).
 	State string `json:"state"`
 	// Voter tells whether it votes in raft.
 	Voter     bool   `json:"voter"`

@@ -114,7 +114,7 @@ func TestWatchColoursWhoComesAndGoes(t *testing.T) {
 			got += line
 		}
 	}
-	want := "02:11:06.530  \x1b[32mjoined  \x1b[0m  \"a\\nb\"  ada\n02:11:07.530  \x1b[31mfinished\x1b[0m  r  (by sync)\n-- the sync service is \x1b[31mstopped\x1b[0m\n"
+	want := "-- the sync service is \x1b[32mrunning\x1b[0m\n02:11:06.530  \x1b[32mjoined  \x1b[0m  \"a\\nb\"  ada\n02:11:07.530  \x1b[31mfinished\x1b[0m  r  (by sync)\n-- the sync service is \x1b[31mstopped\x1b[0m\n"
 	if got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}

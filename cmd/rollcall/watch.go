@@ -106,7 +106,9 @@ func (p palette) eventText(e client.Event) string {
 			names[i] = safe(name)
 		}
 		return fmt.Sprintf("-- members %s", strings.Join(names, ", "))
-	case e.Service != nil && !e.Service.Running:
+	case e.Service != nil && e.Service.Running:
+		return "-- the sync service is " + p.paint(good, "running")
+	case e.Service != nil:
 		return "-- the sync service is " + p.paint(bad, "stopped")
 	case e.Sync != nil && interesting(*e.Sync):
 		return "-- sync: " + p.reportText(*e.Sync)

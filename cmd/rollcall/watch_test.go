@@ -84,6 +84,7 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	want := `-- leader n1, term 3
 -- members n1, n2
+-- the sync service is running
 02:11:06.530  joined    "a\nb"  ada
 02:11:07.530  finished  r  (by sync)
 -- sync: 9 rooms examined, 1 changed, 1 removed, no errors

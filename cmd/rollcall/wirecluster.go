@@ -20,7 +20,7 @@ const (
 	stateReady       = "ready"
 	stateUnready     = "unready"     // it answers, and takes no webhooks: /readyz says why
 	stateUnreachable = "unreachable" // in the view, and does not answer
-	stateAway        = "away"        // known to raft, and not in the view: stopped, silent, or not joined yet
+	stateAway        = "away"        // known to raft, and not in the view: stopped, silent, stepped aside, or not joined yet
 )
 
 // members tells of the cluster's nodes.

@@ -38,7 +38,7 @@ func TestAccessible(t *testing.T) {
 				b.Await(strings.Replace(view[1], "All present.", "3 things need you.", 1))
 				if name == "overview" {
 					b.Press("Dry run")
-					b.Await(`seen("ada would leave") && !button("Cleanup").disabled`)
+					b.Await(`seen("ada would leave") && !idle(button("Cleanup"))`)
 				}
 				inspect(t, b, name+", "+size(width)+", "+theme)
 			}
@@ -74,9 +74,9 @@ func TestAuditFinds(t *testing.T) {
 func TestKeyboard(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
-	b.Await(loaded)
+	b.Await(loaded + ` && live()`)
 	var stops []string
-	for range 14 {
+	for range 15 {
 		b.Do(chromedp.KeyEvent(kb.Tab))
 		stop := browsertest.Eval[[2]string](b, `(() => { const e = document.activeElement, s = getComputedStyle(e);
 			return [says(e), s.outlineStyle + " " + s.outlineWidth]; })()`)
@@ -85,7 +85,7 @@ func TestKeyboard(t *testing.T) {
 		}
 		stops = append(stops, stop[0])
 	}
-	want := "Skip to the content|rollcall, overview|Overview|Rooms|Drift|System theme; switch|Token: none; enter|Stop the schedule|Sync now|Dry run|Full sync|Cleanup|Force…|As a table"
+	want := "Skip to the content|rollcall, overview|Overview|Rooms|Drift|Connection: Live, n1|System theme; switch|Token: none; enter|Stop the schedule|Sync now|Dry run|Full sync|Cleanup|Force…|As a table"
 	if got := strings.Join(stops, "|"); got != want {
 		t.Errorf("the order is\n%s, want\n%s", got, want)
 	}

@@ -31,7 +31,7 @@ func TestEveryButton(t *testing.T) {
 		{"Start the schedule", "map[action:start-service]", "The schedule is running."},
 	} {
 		b.Press(c.button)
-		b.Await(`seen(a) && !button("Sync now").disabled`, c.says)
+		b.Await(`seen(a) && !idle(button("Sync now"))`, c.says)
 		if got := f.lastAsked(); got != c.order {
 			t.Errorf("%s asks for %s, want %s", c.button, got, c.order)
 		}
@@ -39,7 +39,7 @@ func TestEveryButton(t *testing.T) {
 	b.Press("Dry run")
 	b.Await(`seen("ada would leave") && seen("LiveKit does not list it") && seen("would be removed")`)
 	b.Press("Dismiss")
-	b.Await(`!seen("Dry run done")`)
+	b.Await(`!seen("Dry run done") && document.activeElement === button("Sync now")`)
 }
 
 func TestForceAsksFirst(t *testing.T) {
@@ -75,7 +75,14 @@ func TestProgressAndFailure(t *testing.T) {
 	b := open(t, f.URL, 1280, "503")
 	b.Await(loaded)
 	b.Press("Sync now")
-	b.Await(`seen("Sync is running") && button("Cleanup").disabled`)
+	b.Await(`seen("Sync is running") && idle(button("Cleanup")) && readOut("Sync is running")`)
+	b.Eval(`all(".actions button, .sync .panel-aside button").forEach((e) => e.click())`)
+	b.Await(`document.activeElement === button("Sync now") && !document.querySelector("dialog[open]")`)
+	f.with(func() {
+		if len(f.asked) != 1 {
+			t.Errorf("asked %v while an action runs", f.asked[1:])
+		}
+	})
 	f.with(func() {
 		f.status["progress"] = object{"kind": "sync", "done": 120, "of": 1000, "startedAt": iso(time.Now())}
 	})
@@ -101,5 +108,5 @@ func TestCycleOfTheSchedule(t *testing.T) {
 		f.status["progress"] = object{"kind": "sync", "done": 3, "of": 4, "startedAt": iso(time.Now())}
 	})
 	b := open(t, f.URL, 1280)
-	b.Await(`seen("A sync is running") && seen("3 of 4 rooms")`)
+	b.Await(`seen("A sync is running") && seen("3 of 4 rooms") && !readOut("is running")`)
 }

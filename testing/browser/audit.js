@@ -53,7 +53,7 @@
   const told = new Set();
   for (const e of every("body *")) {
     const own = [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.textContent.trim());
-    if (!own && e.tagName !== "INPUT" || e.closest(".unseen, .skip, :disabled, script, noscript")) continue;
+    if (!own && e.tagName !== "INPUT" || e.closest(".unseen, .skip, :disabled, [aria-disabled=true], script, noscript")) continue;
     const style = getComputedStyle(e);
     const below = ground(e);
     const front = rgba(style.color);

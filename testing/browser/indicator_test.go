@@ -41,7 +41,7 @@ func app(t *testing.T, f *fake, allow bool) string {
 }
 
 const inside = `(() => { const root = document.querySelector("sync-status-indicator").shadowRoot;
-	return { text: root.querySelector(".text").innerText, button: (t) => [...root.querySelectorAll("button")].find((x) => x.textContent === t) }; })()`
+	return { root, text: root.querySelector(".text").innerText, button: (t) => [...root.querySelectorAll("button")].find((x) => x.textContent === t) }; })()`
 
 func TestIndicatorInAnotherApp(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.token = appToken })
@@ -49,20 +49,27 @@ func TestIndicatorInAnotherApp(t *testing.T) {
 	b.Await(inside + `.text.includes("A token is needed")`)
 	b.Await(`document.querySelector("#log").textContent.includes("status: error")`)
 	b.Do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(appToken), chromedp.KeyEvent("\r"))
-	b.Await(inside + `.text.includes("Sync is running") && ` + inside + `.text.includes("19 rooms, 0 errors, 0 removed")`)
+	b.Await(inside + `.text.includes("Sync is running") && ` + inside + `.text.includes("19 rooms, 0 errors, 0 removed") && !readOut("Last sync", ` + inside + `.root)`)
 	for _, c := range []struct{ button, says, action string }{
 		{"Sync now", "Sync done: 19 rooms, 0 errors, 0 removed", "sync"},
 		{"Cleanup", "Cleanup done: 2 removed", "cleanup"},
 		{"Stop", "Sync is stopped", "stop-service"},
 		{"Start", "Sync is running", "start-service"},
 	} {
-		b.Await(inside+".button(a).disabled === false", c.button)
-		b.Eval(inside+".button(a).click()", c.button)
+		b.Await(inside+`.button(a).ariaDisabled === "false"`, c.button)
+		b.Eval(`(() => { const button = `+inside+`.button(a); button.focus(); button.click(); })()`, c.button)
 		b.Await(inside+".text.includes(a) && document.querySelector('#log').textContent.includes(b + ': done')", c.says, c.action)
+		b.Await(inside+`.root.activeElement && readOut(a, `+inside+`.root)`, c.says)
 		if got := f.lastAsked(); got != "map[action:"+c.action+"]" {
 			t.Errorf("%s asks for %s", c.button, got)
 		}
 	}
+	b.Expect("503")
+	f.with(func() { delete(f.status, "leader") })
+	b.Await(inside + `.button("Sync now").ariaDisabled === "false"`)
+	b.Eval(inside + `.button("Sync now").click()`)
+	b.Await(inside + `.root.querySelector("[role=status][data-bad]").textContent.includes("has no leader now")`)
+	f.with(func() { f.status["leader"] = "n2" })
 	b.Eval(`document.querySelector("#sync").click()`)
 	b.Await(`document.querySelector("#log").textContent.includes("running: true\nsynced: 19")`)
 	if got := browsertest.Eval[string](b, inside+`.button("Sync now").checkVisibility() + getComputedStyle(document.querySelector("sync-status-indicator")).display`); got != "trueinline-block" {

@@ -1,7 +1,10 @@
 package browser
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcallhq/rollcall/testing/browsertest"
 )
@@ -52,15 +55,54 @@ func TestRoomView(t *testing.T) {
 	b.Await(`seen("metadata: Redis has (empty), LiveKit has {\"role\":\"host\"}")`)
 	f.with(func() { delete(f.livekit, "standup") })
 	b.Press("Ask LiveKit again")
-	b.Await(`seen("no difference") && !seen("Only in")`)
+	b.Await(`seen("no difference") && !seen("Only in") && document.activeElement === button("Ask LiveKit again")`)
 	f.with(func() { f.failing["/api/rooms/livekit"] = 503 })
 	b.Expect("503")
 	b.Press("Ask LiveKit again")
 	b.Await(`seen("LiveKit: The rooms cannot be read now")`)
-	f.with(func() { delete(f.rooms, "standup") })
+	f.with(func() { f.failing["/api/rooms/timeline"] = 503 })
+	f.change("participant_joined", "standup", "barbara")
+	b.Await(`["cannot be read now", "missed leave"].every((text) => panel("Timeline").innerText.includes(text))`)
+	f.with(func() {
+		delete(f.failing, "/api/rooms/timeline")
+		delete(f.rooms, "standup")
+	})
 	b.Expect("404")
 	b.Reload()
 	b.Await(`seen("This room is not live now.") && seen("missed leave")`)
+}
+
+// TestRoomKeepsAgreeing: who comes or goes is no difference, not for a moment, and costs LiveKit about a look a second.
+func TestRoomKeepsAgreeing(t *testing.T) {
+	f := newFake(t)
+	b := open(t, f.URL+"/#/rooms/standup", 1280)
+	b.Await(agrees + ` && live()`)
+	b.Eval(`(() => { window.alarms = 0; const roster = document.querySelector(".roster");
+		new MutationObserver(() => { window.alarms += roster.dataset.different === "yes"; }).observe(roster, { attributes: true }); })()`)
+	begun := time.Now()
+	f.change("participant_joined", "standup", "hedy")
+	b.Await(`seen("4 participants") && all("tbody tr").length === 4 && ` + agrees)
+	f.change("participant_left", "standup", "ada")
+	b.Await(`seen("3 participants") && all("tbody tr").length === 3 && ` + agrees)
+	for i := range 10 {
+		f.change("participant_joined", "standup", fmt.Sprint("guest-", i))
+		b.Await(`seen(a)`, fmt.Sprintf("%d participants", 4+i))
+	}
+	b.Await(`all("tbody tr").length === 13 && ` + agrees)
+	if alarms := browsertest.Eval[int](b, "window.alarms"); alarms > 0 {
+		t.Errorf("%d differences were shown where there was none", alarms)
+	}
+	looks := 0
+	f.with(func() {
+		for _, uri := range f.seen {
+			if strings.HasPrefix(uri, "/api/rooms/livekit?") {
+				looks++
+			}
+		}
+	})
+	if most := 2 + int(time.Since(begun).Seconds()); looks > most {
+		t.Errorf("LiveKit was asked %d times, want %d at most", looks, most)
+	}
 }
 
 // TestHostileNames: what strangers call their rooms stays text, in one piece, and can be opened.

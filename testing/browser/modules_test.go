@@ -24,6 +24,10 @@ func TestModules(t *testing.T) {
 		{"compare", `m.compare({ participants: [{ sid: "1", identity: "a", joinedAt: 5, kind: "STANDARD", attributes: {} }] }, { participants: [{ sid: "1", identity: "a", joinedAt: 5 }] }).rows[0].state`, "same"},
 		{"compare", `m.compare({ participants: [{ sid: "1", identity: "a" }] }, null).rows[0].state`, "unknown"},
 		{"compare", `m.compare({ participants: [{ sid: "1", identity: "a" }] }, { participants: [{ sid: "2", identity: "a" }] }).rows.map((r) => r.state).join()`, "redis,livekit"},
+		{"compare", `(() => { const [ada, bob, eve] = ["ada", "bob", "eve"].map((identity) => ({ sid: identity, identity }));
+			return m.compare({ participants: [ada, bob] }, { participants: [eve] }, null, { participants: [bob, eve] }).rows.map((r) => r.identity ?? r.sid + " " + r.state).join(); })()`, "ada unknown,bob redis"},
+		{"health", `[[1, 2], [2, 1]].map(([first, second]) => m.problems({ status: { data: { syncServiceRunning: true }, at: first }, cluster: { data: { leader: "n2" }, at: second } }, 0).map((p) => p.title).join()).join("|")`,
+			"|The cluster has no leader"},
 		{"sse", `(() => { const got = []; const feed = m.createParser((e) => got.push(e.event + e.data + e.id));
 			for (const piece of ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"]) feed(piece); return got.join("|"); })()`, "change{\n }7|messagex7"},
 	} {

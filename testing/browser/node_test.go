@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -121,11 +122,19 @@ func newHand(b *browsertest.Tab) *hand {
 
 // press presses the button of that name, which is its label for those who do not see it.
 func (h *hand) press(name string) {
-	for _, found := range browsertest.Eval[[]string](h.Tab, `all("button").filter((e) => !e.disabled).map(says)`) {
-		h.seen[found] = true
+	for _, found := range browsertest.Eval[[]string](h.Tab, `all("button").filter((e) => !idle(e)).map(says)`) {
+		h.seen[steady(found)] = true
 	}
-	h.pressed[name] = true
+	h.pressed[steady(name)] = true
 	h.Press(name)
+}
+
+// steady is a button's name without how the connection stands, which may change at any time.
+func steady(name string) string {
+	if strings.HasPrefix(name, "Connection: ") {
+		return "Connection"
+	}
+	return name
 }
 
 func (h *hand) unpressed() (names []string) {

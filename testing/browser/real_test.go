@@ -68,6 +68,9 @@ func lists(p *place, h *hand) {
 	h.Eval(`all(".room-row a")[0].click()`)
 }
 
+// agrees is a roster that has been compared and is right.
+const agrees = `seen("no difference") && all("tbody tr").every((row) => row.dataset.state === "same")`
+
 // oneRoom: Redis and LiveKit side by side, and how it came about.
 func oneRoom(p *place, h *hand) {
 	h.Await(`document.querySelector(".room h1").textContent === "standup" && seen("2 participants") && seen("no difference") && all("tbody tr").length === 2`)
@@ -75,15 +78,15 @@ func oneRoom(p *place, h *hand) {
 	h.Eval(`all("summary").find((s) => s.textContent === "ada").click()`)
 	h.Await(`all("details[open] dd").some((d) => /^PA_\w+$/.test(d.textContent))`)
 	p.join("standup", "hedy")
-	h.Await(`seen("3 participants") && panel("Redis and LiveKit").innerText.includes("hedy")`)
+	h.Await(`seen("3 participants") && panel("Redis and LiveKit").innerText.includes("hedy") && ` + agrees)
 	p.unheard(func() { p.livekit.Leave("standup", "hedy") })
 	h.press("Ask LiveKit again")
 	h.Await(`seen("1 difference") && seen("Only in Redis")`)
 	p.join("standup", "clara")
-	h.press("Ask LiveKit again")
+	h.Await(`panel("Redis and LiveKit").querySelectorAll("tr[data-state=same]").length === 3`)
 	h.Await(`all("tbody tr").length === 4 && seen("1 difference") && seen("4 participants")`)
 	p.livekit.Leave("standup", "clara")
-	h.Await(`seen("3 participants") && seen("clara left")`)
+	h.Await(`seen("3 participants") && seen("clara left") && all("tbody tr").length === 3 && seen("1 difference")`)
 }
 
 // repairs: what webhooks did not tell is found, told beforehand, and put right.
@@ -155,6 +158,8 @@ func preferences(p *place, h *hand) {
 	for _, name := range []string{"System theme; switch", "Light theme; switch", "Dark theme; switch"} {
 		h.press(name)
 	}
+	h.press("Connection: Live, n1")
+	h.Await(`seen("Changes arrive as they happen.")`)
 	h.press("Token: none; enter")
 	h.Await(`document.activeElement.type === "password"`)
 	h.press("Cancel")

@@ -17,9 +17,9 @@ func rows(b *browsertest.Tab) []string {
 func TestSearchAndSort(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL+"/#/rooms", 1280)
-	b.Await(`seen("19 rooms") && all(".room-row").length === 19`)
+	b.Await(`seen("19 rooms") && all(".room-row").length === 19 && !readOut("rooms")`)
 	b.Do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("CLASS"))
-	b.Await(`seen("3 of 19 rooms") && all(".room-row").length === 3 && location.hash === "#/rooms?q=CLASS"`)
+	b.Await(`seen("3 of 19 rooms") && all(".room-row").length === 3 && location.hash === "#/rooms?q=CLASS" && readOut("3 of 19 rooms")`)
 	if got := rows(b); !slices.Equal(got, []string{"classroom-12", "classroom-13", "classroom-14"}) {
 		t.Errorf("found %q", got)
 	}
@@ -72,12 +72,16 @@ func TestThousandsOfRooms(t *testing.T) {
 
 func TestLongListGoesToTheNode(t *testing.T) {
 	f := newFake(t, many(21_500))
-	b := open(t, f.URL+"/#/rooms", 1280)
-	b.Await(`seen("20,000 rooms, and there are more")`)
+	b := open(t, f.URL+"/#/rooms?q=21499", 1280)
+	found := `all(".room-row").length === 1 && seen("room-21499")`
+	whole := `seen("20,000 rooms, and there are more") && document.querySelector("input[type=search]").value === ""`
+	b.Await(found)
+	b.Eval(`all("nav a").find((l) => says(l) === "Rooms").click()`)
+	b.Await(whole + ` && button("Read on")`)
 	b.Do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("21499"))
-	b.Await(`all(".room-row").length === 1 && seen("room-21499")`)
+	b.Await(found + ` && readOut("1 of 1 room")`)
 	b.Do(chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(kb.Backspace))
-	b.Await(`seen("20,000 rooms, and there are more")`)
+	b.Await(whole)
 	b.Press("Read on")
-	b.Await(`seen("21,500 rooms") && !seen("there are more")`)
+	b.Await(`seen("21,500 rooms") && !seen("there are more") && document.activeElement.tagName === "H1"`)
 }

@@ -35,15 +35,29 @@ func TestNodeGone(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280, "ERR_", "Failed to load resource")
 	b.Await(loaded + ` && live()`)
+	b.Eval(`location.hash = "#/rooms"`)
+	b.Await(`seen("19 rooms")`)
+	b.Eval(`location.hash = "#/rooms/standup"`)
+	b.Await(`seen("missed leave") && ` + agrees)
+	b.Eval(`location.hash = "#/"`)
 	f.with(func() { f.dead = true })
 	f.hangUp()
 	b.Await(`seen("This node does not answer") && seen("No answer") && seen("10.0.0.3")`)
 	// Half a minute later what is shown must say how old it is.
 	b.Eval(`(() => { const real = Date.now; Date.now = () => real() + 45000; })()`)
 	b.Await(`panel("Cluster").dataset.state === "stale" && /\d+ s old/.test(panel("Cluster").innerText)`)
+	b.Press("Connection: No answer, n1")
+	b.Await(`/Nothing heard for \d+ s\./.test(document.body.innerText)`)
+	b.Eval(`location.hash = "#/rooms/standup"`)
+	b.Await(`["Redis and LiveKit", "Timeline"].every((name) => /\d+ s old/.test(panel(name).innerText)) && seen("missed leave")`)
+	b.Eval(`location.hash = "#/rooms"`)
+	b.Await(`seen("19 rooms") && /\d+ s old/.test(document.querySelector(".rooms-status").innerText)`)
+	b.Eval(`location.hash = "#/"`)
 	f.with(func() { f.dead = false })
 	b.Press("Try now")
-	b.Await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && live()`)
+	b.Await(`seen("All present.") && panel("Cluster").dataset.state === "ready" && live() && document.activeElement.tagName === "H1"`)
+	b.Eval(`location.hash = "#/rooms"`)
+	b.Await(`seen("19 rooms") && !seen(" s old")`)
 }
 
 func TestUnwell(t *testing.T) {
@@ -52,14 +66,15 @@ func TestUnwell(t *testing.T) {
 		last := f.status["lastSync"].(object)
 		last["result"] = object{"synced": 17, "errors": 2, "cleaned": 0}
 		last["firstError"] = "LiveKit: deadline exceeded"
+		f.cluster["members"].([]object)[0]["state"] = "unready"
 		f.cluster["members"].([]object)[2]["state"] = "unreachable"
 	})
 	b := open(t, f.URL, 1280)
 	b.Await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("could not examine 2 rooms") && seen("First error: LiveKit: deadline exceeded")`)
-	b.Await(`seen("1 node is not ready: n3") && panel("Cluster").innerText.includes("Unreachable") && seen("2 of 3 ready")`)
+	b.Await(`seen("2 nodes are not ready: n1, n3") && ["Not ready", "Unreachable", "1 of 3 ready"].every((text) => panel("Cluster").innerText.includes(text))`)
 	b.Snap("unwell-desktop-light")
 	b.Press("Start the schedule")
-	b.Await(`seen("2 things need you.")`)
+	b.Await(`seen("2 things need you.") && document.querySelector("main").contains(document.activeElement) && document.activeElement.tagName === "H1"`)
 }
 
 func TestEmptyCluster(t *testing.T) {

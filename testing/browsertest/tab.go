@@ -143,6 +143,8 @@ var says = (e) => (e.getAttribute("aria-label") ?? e.textContent).trim();
 var button = (text, root = document) => all("button", root).find((e) => says(e) === text || e.textContent.trim() === text);
 var panel = (title) => all("section").find((e) => e.querySelector("h2").textContent === title);
 var live = () => document.querySelector(".connection-text").textContent === "Live";
+var idle = (e) => e.disabled || e.getAttribute("aria-disabled") === "true";
+var readOut = (text, root = document) => [...root.querySelectorAll("[role=status]")].some((e) => e.textContent.includes(text));
 var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "\n").includes(text);
 `
 
@@ -151,10 +153,10 @@ var seen = (text, root = document.body) => root.innerText.replace(/\s*\n\s*/g, "
 func (b *Tab) Press(text string) {
 	b.t.Helper()
 	for range 10 {
-		b.Await("button(a) && !button(a).disabled", text)
+		b.Await("button(a) && !idle(button(a))", text)
 		place := Eval[struct{ X, Y float64 }](b, `(() => {
 			const e = button(a);
-			if (!e || e.disabled) return { X: -1, Y: -1 };
+			if (!e || idle(e)) return { X: -1, Y: -1 };
 			e.scrollIntoView({ block: "center" });
 			window.pressed = false; e.addEventListener("click", () => { window.pressed = true; }, { once: true, capture: true });
 			const r = e.getBoundingClientRect(); return { X: r.x + r.width / 2, Y: r.y + r.height / 2 }; })()`, text)

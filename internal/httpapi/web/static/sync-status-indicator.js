@@ -25,11 +25,11 @@ const css = `
 [data-state=running] .state::before { background: var(--fill); }
 [data-state=stopped] .state::before { background: var(--warn); }
 [data-state=error] .state::before { background: var(--bad); border-radius: 1px; }
-.last { color: var(--soft); font-size: 13px; }
-.last[data-bad] { color: var(--bad); }
+.last, .said { color: var(--soft); font-size: 13px; }
+.last[data-bad], .said[data-bad] { color: var(--bad); }
 .buttons { display: flex; flex-wrap: wrap; gap: 6px; }
 button { font: inherit; font-size: 13px; font-weight: 560; color: inherit; min-height: 32px; padding: 3px 12px; border: 1px solid var(--line); border-radius: 8px; background: transparent; cursor: pointer; }
-button:disabled { opacity: .5; cursor: default; }
+button[aria-disabled=true] { opacity: .5; cursor: default; }
 button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .primary { background: var(--fill); border-color: var(--fill); color: var(--on-fill); }
 [hidden] { display: none !important; }
@@ -89,18 +89,21 @@ export class SyncStatusIndicator extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     const button = (text, className, run) => {
       const node = element("button", { type: "button", class: className, part: "button" }, text);
-      node.addEventListener("click", run);
+      // Disabled it would lose the focus, and whoever uses the keyboard their place.
+      node.addEventListener("click", () => { if (node.getAttribute("aria-disabled") !== "true") run(); });
       return node;
     };
     const state = element("span", { class: "state", part: "state", role: "status" });
-    const last = element("span", { class: "last", part: "last", role: "status" });
+    // Its age grows with each look, which nobody wants to hear; what an action came to is read out.
+    const last = element("span", { class: "last", part: "last" });
+    const said = element("span", { class: "said", part: "last", role: "status" });
     const sync = button("Sync now", "primary", () => this.sync());
     const cleanup = button("Cleanup", "", () => this.cleanup());
     const toggle = button("Stop", "", () => this.#toggle());
     const buttons = element("span", { class: "buttons", role: "group", "aria-label": "Sync actions" }, sync, cleanup, toggle);
-    const box = element("div", { class: "box", part: "box", "data-state": "unknown" }, element("span", { class: "text" }, state, last), buttons);
+    const box = element("div", { class: "box", part: "box", "data-state": "unknown" }, element("span", { class: "text" }, state, last, said), buttons);
     root.append(box);
-    this.#parts = { box, state, last, sync, cleanup, toggle, buttons };
+    this.#parts = { box, state, last, said, sync, cleanup, toggle, buttons };
   }
 
   connectedCallback() {
@@ -168,7 +171,7 @@ export class SyncStatusIndicator extends HTMLElement {
       this.#failures = 0;
       this.#status = status;
       const running = status.syncServiceRunning;
-      this.#draw(running ? "running" : "stopped", running ? "Sync is running" : "Sync is stopped", this.#acting ? null : tellLast(status), status.lastSync?.result.errors > 0);
+      this.#draw(running ? "running" : "stopped", running ? "Sync is running" : "Sync is stopped", tellLast(status), status.lastSync?.result.errors > 0);
       this.#tell("rollcall-status", { state: running ? "running" : "stopped", status });
     } catch (error) {
       if (abort.signal.aborted) return;
@@ -193,36 +196,51 @@ export class SyncStatusIndicator extends HTMLElement {
     this.#say(`${{ sync: "Syncing", cleanup: "Cleaning up", "start-service": "Starting", "stop-service": "Stopping" }[action]}…`);
     this.#tell("rollcall-action", { action, phase: "started" });
     let said = "";
+    let failed = false;
     try {
       const answer = await this.#client().act(action);
       said = tellAction(answer);
+      failed = answer.result?.errors > 0;
       this.#tell("rollcall-action", { action, phase: "done", answer });
       return answer;
     } catch (error) {
       said = error.message;
+      failed = true;
       this.#tell("rollcall-action", { action, phase: "failed", error });
       return undefined;
     } finally {
       await this.refresh();
       this.#acting = false;
-      this.#say(said);
+      this.#say(said, failed);
     }
   }
 
-  #say(text) {
-    this.#draw(this.#parts.box.dataset.state, this.#parts.state.textContent, text);
+  // What an action does and came to takes the place of the last sync, until the next look.
+  #say(text, bad = false) {
+    const { last, said } = this.#parts;
+    said.textContent = text;
+    said.toggleAttribute("data-bad", bad);
+    last.hidden = text !== "";
+    this.#drawButtons();
   }
 
   #draw(state, title, last, bad = false) {
     const p = this.#parts;
     p.box.dataset.state = state;
     if (p.state.textContent !== title) p.state.textContent = title;
-    if (last !== null && p.last.textContent !== last) p.last.textContent = last;
+    if (p.last.textContent !== last) p.last.textContent = last;
     p.last.toggleAttribute("data-bad", bad);
-    p.buttons.hidden = this.readonly;
     p.toggle.textContent = state === "stopped" ? "Start" : "Stop";
     p.toggle.setAttribute("aria-label", `${p.toggle.textContent} the schedule of syncs`);
-    for (const button of [p.sync, p.cleanup, p.toggle]) button.disabled = this.#acting || this.#status === null;
+    if (this.#acting) this.#drawButtons();
+    else this.#say("");
+  }
+
+  #drawButtons() {
+    const p = this.#parts;
+    p.buttons.hidden = this.readonly;
+    const idle = this.#acting || this.#status === null;
+    for (const button of [p.sync, p.cleanup, p.toggle]) button.setAttribute("aria-disabled", idle);
   }
 
   #tell(name, detail) {

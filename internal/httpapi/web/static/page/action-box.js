@@ -1,7 +1,7 @@
 // The buttons of the sync, and below them what runs or what came of it.
 
 import { createDialog } from "./dialog.js";
-import { h, setAttribute, setText, show } from "./dom.js";
+import { h, setAttribute, setIdle, setText, show } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 import { createPlan } from "./plan.js";
 import { plain } from "./text.js";
@@ -21,14 +21,14 @@ export function createActionBox(app) {
   app.askForce = createForceDialog(app);
   row.append(h("button", { type: "button", class: "danger", title: "Let removals go that the breaker holds", on: { click: () => app.askForce() } }, "Force…"));
   app.store.on(["action"], ({ action }) => {
-    for (const button of row.children) button.disabled = Boolean(action?.running);
+    for (const button of row.children) setIdle(button, Boolean(action?.running));
   });
-  return h("div", { class: "actions" }, row, createRunning(app), createResult(app));
+  return h("div", { class: "actions" }, row, createRunning(app), createResult(app, row.firstChild));
 }
 
 function createRunning(app) {
   const bar = h("progress", { "aria-label": "Progress" });
-  const text = h("span", { role: "status" });
+  const text = h("span", {});
   const far = h("span", { class: "far" });
   const box = h("div", { class: "running" }, h("div", { class: "running-text" }, text, far), bar);
   app.store.on(["action", "status", "second"], ({ action, status }) => {
@@ -36,6 +36,7 @@ function createRunning(app) {
     // Cycles of the schedule and of others are shown too.
     const running = action?.running || Boolean(progress);
     show(box, running);
+    setAttribute(text, "role", action?.running ? "status" : null); // the schedule's cycles would be read out for ever
     if (!running) return;
     setText(text, action?.running ? `${action.name} is running` : `A ${plain(progress.kind)} is running`);
     const known = progress && progress.of > 0;
@@ -51,12 +52,13 @@ function createRunning(app) {
   return box;
 }
 
-function createResult(app) {
+// The focus goes to next when the result goes.
+function createResult(app, next) {
   const title = h("strong", {});
   const text = h("p", {});
   const error = h("p", { class: "first-error" });
   const plan = h("div", {});
-  const dismiss = h("button", { type: "button", class: "quiet small", on: { click: () => app.actions.dismiss() } }, "Dismiss");
+  const dismiss = h("button", { type: "button", class: "quiet small", on: { click: () => { app.actions.dismiss(); next.focus(); } } }, "Dismiss");
   const said = h("div", { role: "status" }, title, text, error);
   const box = h("div", { class: "result" }, h("div", { class: "result-head" }, said, dismiss), plan);
   let drawn = null;
@@ -92,5 +94,5 @@ function createForceDialog(app) {
       ? `The breaker holds the removal of ${plural(now.rooms, "room")} and ${plural(now.participants, "participant")}.`
       : "The breaker holds nothing now: a plain sync does the same.");
   });
-  return () => dialog.open();
+  return () => { if (!app.store.state.action?.running) dialog.open(); };
 }

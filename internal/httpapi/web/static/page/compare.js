@@ -21,19 +21,23 @@ function sorted(participants) {
 
 /**
  * compare gives { known, rows, different }. A row is { sid, redis, livekit, state, fields }; state is same, differs,
- * redis (only there), livekit (only there), or unknown while LiveKit has not been asked or did not answer.
+ * redis (only there), livekit (only there), or unknown while LiveKit has not been asked or did not answer. before is the
+ * room in Redis when LiveKit was asked: who has come or changed since is unknown too, and who has left is no longer there.
  */
-export function compare(redisRoom, look, error) {
+export function compare(redisRoom, look, error, before = redisRoom) {
   const known = Boolean(look) && !error;
+  const earlier = new Map((before?.participants ?? []).map((p) => [p.sid, p]));
+  const settled = (redis) => earlier.has(redis.sid) && !differing(earlier.get(redis.sid), redis).length;
   const theirs = new Map(known ? sorted(look.participants).map((p) => [p.sid, p]) : []);
   const rows = sorted(redisRoom?.participants).map((redis) => {
     const livekit = theirs.get(redis.sid) ?? null;
     theirs.delete(redis.sid);
     if (!known) return { sid: redis.sid, redis, livekit: null, state: "unknown", fields: [] };
-    if (!livekit) return { sid: redis.sid, redis, livekit, state: "redis", fields: [] };
-    const differs = differing(redis, livekit);
-    return { sid: redis.sid, redis, livekit, state: differs.length ? "differs" : "same", fields: differs };
+    const differs = livekit ? differing(redis, livekit) : [];
+    if (livekit && !differs.length) return { sid: redis.sid, redis, livekit, state: "same", fields: [] };
+    if (!settled(redis)) return { sid: redis.sid, redis, livekit: null, state: "unknown", fields: [] };
+    return { sid: redis.sid, redis, livekit, state: livekit ? "differs" : "redis", fields: differs };
   });
-  for (const livekit of theirs.values()) rows.push({ sid: livekit.sid, redis: null, livekit, state: "livekit", fields: [] });
+  for (const livekit of theirs.values()) if (!earlier.has(livekit.sid)) rows.push({ sid: livekit.sid, redis: null, livekit, state: "livekit", fields: [] });
   return { known, rows, different: rows.filter((row) => row.state !== "same" && row.state !== "unknown").length };
 }

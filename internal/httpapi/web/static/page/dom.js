@@ -40,6 +40,14 @@ export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
+/** setIdle marks a button that does nothing now. Disabled, it would lose the focus, and whoever uses the keyboard their place. */
+export function setIdle(button, idle) {
+  setAttribute(button, "aria-disabled", idle ? "true" : null);
+}
+
+/** isIdle tells whether clicks on a button are to be ignored. */
+export const isIdle = (button) => button.getAttribute("aria-disabled") === "true";
+
 /**
  * keyed makes parent's children match items, in order. A child lives as long as its key: focus and selection stay.
  * create(item) makes one, update(node, item) is called for each, new ones too.

@@ -1,7 +1,7 @@
 // The top of the page: where to go, how the connection stands, theme and token.
 
 import { now } from "./clock.js";
-import { h, setAttribute, setText, show } from "./dom.js";
+import { h, setAttribute, setText, show, uniqueId } from "./dom.js";
 import { span } from "./format.js";
 import { problems } from "./health.js";
 import * as icons from "./icons.js";
@@ -39,20 +39,27 @@ function describe({ conn, status }) {
   return { text, level, detail };
 }
 
+// connection is a word to be seen at a glance, read out when it changes, and explained to who presses it.
 function connection(app) {
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
   const text = h("span", { class: "connection-text" });
   const node = h("span", { class: "connection-node" });
-  const box = h("div", { class: "connection", role: "status" }, dot, text, node);
+  const heard = h("span", { class: "unseen", role: "status" });
+  const id = uniqueId("connection");
+  const more = h("p", { id, class: "connection-more", popover: "auto" });
+  const box = h("button", { type: "button", class: "quiet connection", popovertarget: id }, dot, text, node);
   app.store.on(["conn", "status", "second"], (state) => {
     const { text: word, level, detail } = describe(state);
     setText(text, word);
     setText(node, state.status.data?.node ? plain(state.status.data.node) : "");
     show(node, node.textContent !== "");
+    setText(heard, word);
+    setText(more, `${detail}.`);
+    setAttribute(box, "aria-label", `Connection: ${[word, node.textContent].filter(Boolean).join(", ")}`);
     setAttribute(box, "title", detail);
     box.dataset.level = level;
   });
-  return box;
+  return [box, more, heard];
 }
 
 const themes = { "": ["System theme", icons.auto], light: ["Light theme", icons.sun], dark: ["Dark theme", icons.moon] };

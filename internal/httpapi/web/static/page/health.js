@@ -33,10 +33,9 @@ function reach(state) {
 }
 
 function leadership(state) {
-  const cluster = state.cluster.data;
-  const status = state.status.data;
-  if (!status && !cluster) return null;
-  if (status?.leader || cluster?.leader) return null;
+  // Two answers name the leader; one of them may be old.
+  const [newest] = [state.status, state.cluster].filter(({ data }) => data).sort((a, b) => b.at - a.at);
+  if (!newest || newest.data.leader) return null;
   return {
     level: "bad", title: "The cluster has no leader",
     todo: "No sync or cleanup runs until one is elected, mostly within two seconds. If it lasts, more than half of the voters must be up and reach each other.",

@@ -5,7 +5,7 @@ import { count } from "./format.js";
 import { createPanel, follow } from "./panel.js";
 import { plain, safe } from "./text.js";
 
-const stateWords = { ready: "Ready", unreachable: "Unreachable", away: "Away" };
+const stateWords = { ready: "Ready", unready: "Not ready", unreachable: "Unreachable", away: "Away" };
 
 function createMember(member) {
   const leader = h("span", { class: "tag", "data-level": "accent" }, "Leader");

@@ -2,7 +2,7 @@
 
 import { createActionBox } from "./action-box.js";
 import { setWhen, when } from "./clock.js";
-import { h, keyed, setText, show } from "./dom.js";
+import { h, keyed, setIdle, setText, show } from "./dom.js";
 import { count, duration, moment } from "./format.js";
 import { createPanel, follow } from "./panel.js";
 import { plain } from "./text.js";
@@ -91,6 +91,6 @@ export function createSyncPanel(app) {
     facts.draw(status);
     reasons.draw(status.lastSync?.drift);
   });
-  app.store.on(["action"], ({ action }) => { toggle.disabled = Boolean(action?.running); });
+  app.store.on(["action"], ({ action }) => { setIdle(toggle, Boolean(action?.running)); });
   return panel.element;
 }

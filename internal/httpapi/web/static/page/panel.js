@@ -5,7 +5,7 @@ import { span } from "./format.js";
 import { isStale } from "./health.js";
 import { plain } from "./text.js";
 
-/** createPanel gives { element, body, aside, note(text) }; aside is for what stands right of the title. */
+/** createPanel gives { element, body, aside, note(text), age(text) }; aside is for what stands right of the title. */
 export function createPanel(title, className = "") {
   const id = uniqueId("panel");
   const age = h("span", { class: "age" });
@@ -37,17 +37,21 @@ export function whyNot(error) {
   return `${plain(error.message)}.`;
 }
 
+/** showAge marks a panel that shows what has not been confirmed for 30 s. */
+export function showAge({ element, age }, resource) {
+  const stale = resource.data !== null && isStale(resource);
+  element.dataset.state = resource.data !== null ? (stale ? "stale" : "ready") : resource.error ? "error" : "loading";
+  age(stale ? `${span(Date.now() - resource.at)} old` : "");
+}
+
 /** follow shows a resource in a panel: its body once there is something, its state until then and when it is old. */
 export function follow(app, key, panel, draw) {
-  const { body, element } = panel;
   app.store.on([key, "second"], (state) => {
     const resource = state[key];
     const known = resource.data !== null;
-    const stale = isStale(resource);
-    show(body, known);
-    element.dataset.state = known ? (stale ? "stale" : "ready") : resource.error ? "error" : "loading";
+    show(panel.body, known);
+    showAge(panel, resource);
     panel.note(known ? "" : resource.error ? whyNot(resource.error) : "Loading…");
-    panel.age(stale ? `${span(Date.now() - resource.at)} old` : "");
   });
   app.store.on([key], (state) => { if (state[key].data !== null) draw(state[key].data, state); });
 }

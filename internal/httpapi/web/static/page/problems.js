@@ -16,10 +16,18 @@ export function createProblems(app, { inOverview = false } = {}) {
   const list = h("ul", { class: "problems", "aria-label": "Problems" });
   app.store.on(["status", "cluster", "route", "second"], (state) => {
     const found = problems(state, now());
+    const focused = list.contains(document.activeElement);
     show(list, found.length > 0 && (state.route?.view === "overview") === inOverview);
     keyed(list, found, (p) => p.title.replace(/\d[\d,]*/g, "#"), (p) => create(app, p), update);
+    if (focused && (list.hidden || !list.contains(document.activeElement))) goOn(list);
   });
   return list;
+}
+
+// Who solved a problem by its button, which is gone now, goes on at the next one, or at the beginning of the view.
+function goOn(list) {
+  const places = [...list.querySelectorAll("button"), ...document.querySelectorAll("main h1")];
+  places.find((place) => place.checkVisibility())?.focus({ preventScroll: true });
 }
 
 function create(app, problem) {

@@ -1,10 +1,10 @@
 // One thing to be read again and again: a slice { data, at, error, busy } of the store.
 // data stays when a read fails, so that the page can show what was known, with its age.
 
-/** createResource gives refresh(), which joins a read that is under way, and reads once more after it if asked meanwhile. */
+/** createResource gives refresh(), whose promise is kept when a read that began after the call has ended; it never fails. */
 export function createResource(store, key, read) {
-  let running = null;
-  let again = false;
+  let running = null; // the read that is under way
+  let next = null; // and the one after it, for all who ask meanwhile
   let generation = 0;
   store.set(key, { data: null, at: 0, error: null, busy: false });
 
@@ -18,21 +18,21 @@ export function createResource(store, key, read) {
     }
   }
 
-  async function run() {
-    do {
-      again = false;
-      await once(generation);
-    } while (again);
-    running = null;
+  function refresh() {
+    if (running) {
+      next ??= running.then(() => {
+        next = null;
+        return refresh();
+      });
+      return next;
+    }
+    running = once(generation).then(() => { running = null; });
+    return running;
   }
 
   return {
     key,
-    refresh() {
-      if (running) again = true;
-      else running = run();
-      return running;
-    },
+    refresh,
     /** forget drops what was read with another token. */
     forget() {
       generation += 1;

@@ -3,7 +3,7 @@
 
 const pageSize = 1000;
 const enough = 20_000; // rooms; beyond that the list goes on when asked to
-const rereadAfter = 120_000;
+const rereadAfter = { live: 120_000, otherwise: 20_000 };
 
 // The default of --count-kinds. Where it is set otherwise, a count may be off until the list is read again.
 const counted = new Set(["STANDARD", "SIP"]);
@@ -56,7 +56,8 @@ export function createRooms(store, session) {
     // Another search begins with an empty list; the same one is replaced when it is whole, so that nothing flickers.
     const fresh = new Map();
     const missed = [];
-    if (model.search !== store.state.rooms.search || !model.rows.size) model.rows = fresh;
+    if (model.search !== store.state.rooms.search) Object.assign(model, { rows: fresh, at: 0 });
+    if (!model.rows.size) model.rows = fresh;
     // A list that is shown while it grows takes changes at once; one that grows unseen takes them when it is whole.
     model.pending = model.rows === fresh ? null : missed;
     store.set("rooms", model);
@@ -74,7 +75,8 @@ export function createRooms(store, session) {
     /** want loads the list unless it is there and young. */
     want() {
       const model = store.state.rooms;
-      if (!model.loading && Date.now() - model.at > rereadAfter && !(model.error && Date.now() - (model.failedAt ?? 0) < 5000)) {
+      const pause = rereadAfter[store.state.conn.state] ?? rereadAfter.otherwise;
+      if (!model.loading && Date.now() - model.at > pause && !(model.error && Date.now() - (model.failedAt ?? 0) < 5000)) {
         model.failedAt = Date.now();
         load(model.search, model.limit);
       }

@@ -1,12 +1,12 @@
 // The roster: Redis and LiveKit side by side, differences marked by word and not by colour alone.
 
 import { now, setWhen, when } from "./clock.js";
-import { h, keyed, setText, show } from "./dom.js";
+import { h, isIdle, keyed, setIdle, setText, show } from "./dom.js";
 import { plural } from "./format.js";
 import { createPanel, whyNot } from "./panel.js";
 import { plain, safe } from "./text.js";
 
-const words = { same: "Same", differs: "Differs", redis: "Only in Redis", livekit: "Only in LiveKit", unknown: "Not compared" };
+const words = { same: "Same", differs: "Differs", redis: "Only in Redis", livekit: "Only in LiveKit", unknown: "Not compared yet" };
 
 function presence(there) {
   return h("span", { class: "presence", "data-there": there }, { yes: "Present", no: "Absent", unknown: "–" }[there]);
@@ -53,23 +53,29 @@ function update(row, item) {
     item.fields.length ? `: ${item.fields.join(", ")}` : ""));
 }
 
-/** createRoster gives { element, draw(comparison, { room, look }) }; ask() has LiveKit asked again. */
+/** createRoster gives { panel, draw(comparison, { room, look }) }; ask() has LiveKit asked again. */
 export function createRoster(ask) {
   const panel = createPanel("Redis and LiveKit", "roster");
   const verdict = h("span", { class: "aside-text", role: "status" });
   const time = when(NaN);
-  const again = h("button", { type: "button", class: "small", on: { click: ask } }, "Ask LiveKit again");
+  const again = h("button", { type: "button", class: "small", on: { click: press } }, "Ask LiveKit again");
   panel.aside.append(verdict, time, again);
   const body = h("tbody", {});
   const table = h("table", {}, h("caption", { class: "unseen" }, "Participants in Redis and in LiveKit"), h("thead", {}, h("tr", {},
     ["Participant", "Joined", "Redis", "LiveKit", "Compared"].map((text) => h("th", { scope: "col" }, text)))), body);
   panel.body.append(table);
 
+  // Only looks that somebody asked for show: the others come with every change.
+  function press() {
+    if (isIdle(again)) return;
+    setIdle(again, true);
+    ask();
+  }
   function draw({ known, rows, different }, { room, look }) {
     keyed(body, rows, (row) => row.sid, create, update);
     show(table, rows.length > 0);
-    again.disabled = look.busy;
-    setText(again, look.busy ? "Asking LiveKit…" : "Ask LiveKit again");
+    setIdle(again, isIdle(again) && look.busy);
+    setText(again, isIdle(again) ? "Asking LiveKit…" : "Ask LiveKit again");
     show(time, known);
     setWhen(time, look.at ? now() - (Date.now() - look.at) : NaN);
     if (look.error) setText(verdict, `LiveKit: ${whyNot(look.error)}`);
@@ -78,5 +84,5 @@ export function createRoster(ask) {
     panel.element.dataset.different = known && different ? "yes" : "no";
     panel.note(rows.length ? "" : room.data && !room.error ? "Nobody is in this room." : room.error?.status === 404 ? "Redis has no such room." : "");
   }
-  return { element: panel.element, draw };
+  return { panel, draw };
 }

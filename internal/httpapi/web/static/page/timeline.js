@@ -15,19 +15,19 @@ function row(entry) {
   return h("li", {}, when(entry.time, "clock"), h("div", {}, sentence(entry), h("span", { class: "below" }, origin(entry))), causeTag(entry));
 }
 
-/** createTimeline gives { element, draw(resource) }. */
+/** createTimeline gives { panel, draw(resource) }. */
 export function createTimeline() {
   const panel = createPanel("Timeline", "timeline");
   const list = h("ol", { class: "stream", "aria-label": "Changes of this room, newest first" });
   panel.body.append(list);
   return {
-    element: panel.element,
+    panel,
     draw({ data, error }) {
       const entries = data?.entries ?? [];
       // Several entries of one commit share a version; the same sid may join and leave in it.
       keyed(list, entries, (e) => [e.gen, e.epoch, e.version, e.type, e.sid, e.identity].join("\u0001"), row);
       show(list, entries.length > 0);
-      panel.note(entries.length ? "" : error ? whyNot(error) : data ? "Nothing is recorded of this room." : "Loading…");
+      panel.note(error ? whyNot(error) : !data ? "Loading…" : entries.length ? "" : "Nothing is recorded of this room.");
     },
   };
 }

@@ -5,7 +5,8 @@ import { setWhen, when } from "./clock.js";
 import { h, setText, show } from "./dom.js";
 import { plural } from "./format.js";
 import * as icons from "./icons.js";
-import { createPanel, whyNot } from "./panel.js";
+import { createLook, inRedis, isGone } from "./look.js";
+import { createPanel, showAge, whyNot } from "./panel.js";
 import { createResource } from "./resource.js";
 import { createRoster } from "./roster.js";
 import { plain, safe } from "./text.js";
@@ -36,7 +37,7 @@ export function createRoomView(app) {
   const read = (path) => () => app.session.client.read(path());
   const state = createResource(app.store, "room", read(() => `/api/rooms?${query()}`));
   const timeline = createResource(app.store, "timeline", read(() => `/api/rooms/timeline?${query()}&limit=100`));
-  const livekit = createResource(app.store, "livekit", read(() => `/api/rooms/livekit?${query()}`));
+  const livekit = createLook(app, state, read(() => `/api/rooms/livekit?${query()}`));
 
   const title = h("h1", { tabindex: "-1" });
   const people = h("span", { class: "tag" });
@@ -50,12 +51,12 @@ export function createRoomView(app) {
   const element = h("div", { class: "view room" },
     h("a", { class: "back", href: "#/rooms" }, icons.back(), "All rooms"),
     h("div", { class: "view-head" }, h("div", { class: "room-title" }, title, people)), about.element, note,
-    roster.element, metadata.element, history.element);
+    roster.panel.element, metadata.element, history.panel.element);
 
   app.store.on(["room", "livekit"], ({ room, livekit: look }) => {
     if (name === null) return;
-    const gone = room.error?.status === 404;
-    const data = gone ? null : room.data;
+    const gone = isGone(room);
+    const data = inRedis(room);
     show(about.element, Boolean(data));
     show(people, Boolean(data));
     setText(note, gone ? "This room is not live now. Its timeline, below, may still tell what happened."
@@ -67,9 +68,17 @@ export function createRoomView(app) {
     }
     setText(raw, plain(data?.metadata ?? ""));
     show(metadata.element, Boolean(data?.metadata));
-    roster.draw(compare(data, look.data, look.error), { room, look });
+    // While Redis cannot be read, nothing is only in LiveKit.
+    const comparison = compare(data, data || gone ? look.data : null, look.error, look.data?.before);
+    livekit.found(comparison.different);
+    roster.draw(comparison, { room, look });
   });
   app.store.on(["timeline"], ({ timeline: line }) => history.draw(line));
+  app.store.on(["room", "timeline", "second"], ({ room, timeline: line, route }) => {
+    if (route?.view !== "room") return;
+    showAge(roster.panel, { ...room, data: inRedis(room) });
+    showAge(history.panel, line);
+  });
   let seen = 0;
   let lastRead = 0;
   app.store.on(["reconnected"], ({ route }) => { if (route?.view === "room") reread(); });
@@ -96,8 +105,8 @@ export function createRoomView(app) {
         name = room;
         title.replaceChildren(safe(room));
       }
+      livekit.renew();
       reread();
-      livekit.refresh();
     },
   };
 }

@@ -1,8 +1,9 @@
 // All rooms: searched, sorted, thousands of them.
 
 import { setWhen, when } from "./clock.js";
-import { h, setAttribute, setText, show, uniqueId } from "./dom.js";
-import { count, plural } from "./format.js";
+import { h, isIdle, setAttribute, setIdle, setText, show, uniqueId } from "./dom.js";
+import { count, plural, span } from "./format.js";
+import { isStale } from "./health.js";
 import * as icons from "./icons.js";
 import { whyNot } from "./panel.js";
 import { roomLink } from "./router.js";
@@ -56,13 +57,15 @@ export function createRoomsView(app) {
   const list = createVirtual({ label: "Rooms", rowHeight: 44, columns: heads, create: createRow, update: updateRow, keyOf: (room) => room.roomName });
   const id = uniqueId("search");
   const input = h("input", { id, type: "search", placeholder: "Part of a room's name", autocomplete: "off", spellcheck: "false", maxlength: 256, on: { input: typed, keydown: leaveInput } });
-  const status = h("p", { class: "note", role: "status" });
-  const more = h("button", { type: "button", class: "small", on: { click: () => app.rooms.more() } }, "Read on");
+  const status = h("p", { class: "note" });
+  const heard = h("p", { class: "unseen", role: "status" }); // what a search found, and not each room that comes or goes
+  const age = h("span", { class: "age" });
+  const more = h("button", { type: "button", class: "small", on: { click: () => { if (!isIdle(more)) app.rooms.more(); } } }, "Read on");
   const title = h("h1", { tabindex: "-1" }, "Rooms");
   const element = h("div", { class: "view rooms" },
     h("div", { class: "view-head" }, title,
       h("search", {}, h("label", { for: id, class: "unseen" }, "Search rooms"), icons.search(), input)),
-    h("div", { class: "rooms-status" }, status, more), list.element);
+    h("div", { class: "rooms-status" }, status, age, more, heard), list.element);
 
   function sortBy(key) {
     want.down = want.sort === key ? !want.down : orders[key].down;
@@ -70,17 +73,29 @@ export function createRoomsView(app) {
     list.top();
     changed();
   }
-  let asking = 0;
+  let typing = 0;
+  let searched = false; // and what was found not told yet
   function typed() {
     want.search = input.value;
+    searched = true;
     list.top();
     changed();
-    clearTimeout(asking);
-    // A list that is whole is searched here; of a longer one only the node knows all names.
-    asking = setTimeout(() => {
-      const model = app.store.state.rooms;
-      if (model.search !== want.search && (model.search || (model.at && !model.complete))) app.rooms.searchNode(want.search);
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      typing = 0;
+      search(app.store.state);
     }, 250);
+  }
+  // A list that is whole is searched here; of a longer one only the node knows all names.
+  function search({ rooms, route }) {
+    if (typing || route?.view !== "rooms") return;
+    if (rooms.search !== want.search && (rooms.search || (rooms.at && !rooms.complete))) app.rooms.searchNode(want.search);
+    else if (!rooms.loading) tellFound();
+  }
+  function tellFound() {
+    if (searched) setText(heard, status.textContent);
+    else if (heard.textContent !== status.textContent) setText(heard, "");
+    searched = false;
   }
   function leaveInput(event) {
     if (event.key === "ArrowDown") {
@@ -106,7 +121,22 @@ export function createRoomsView(app) {
       setAttribute(head, "aria-sort", own ? (want.down ? "descending" : "ascending") : null);
     }
     setText(status, say(rooms, all.length, found.length));
-    show(more, rooms.at > 0 && !rooms.complete && !rooms.loading);
+    drawMore(rooms);
+  }
+  function drawMore(rooms) {
+    const focused = document.activeElement === more;
+    show(more, rooms.at > 0 && !rooms.complete);
+    setIdle(more, rooms.loading);
+    if (focused && more.hidden) title.focus({ preventScroll: true });
+  }
+  // Events keep the list true; without them it is as old as its last reading.
+  let confirmed = 0;
+  function drawAge({ rooms, conn, route }) {
+    if (conn.state === "live" && !rooms.error) confirmed = Date.now();
+    if (route?.view !== "rooms") return;
+    const at = rooms.at && Math.max(rooms.at, confirmed);
+    setText(age, isStale({ at }) ? `${span(Date.now() - at)} old` : "");
+    show(age, age.textContent !== "");
   }
   function say(rooms, all, found) {
     if (rooms.error && !all) return whyNot(rooms.error);
@@ -118,7 +148,9 @@ export function createRoomsView(app) {
     return (want.search ? `${count(found)} of ${plural(all, "room")}` : plural(all, "room")) + whole + old;
   }
   app.store.on(["rooms", "route"], draw);
-  app.store.on(["second"], ({ route }) => { if (route?.view === "rooms") app.rooms.want(); });
+  app.store.on(["rooms", "route"], search);
+  app.store.on(["rooms", "conn", "second"], drawAge);
+  app.store.on(["second"], ({ route }) => { if (route?.view === "rooms" && !document.hidden) app.rooms.want(); });
   return {
     element,
     enter({ query }) {
@@ -127,6 +159,9 @@ export function createRoomsView(app) {
       want.sort = sort.replace(/^-/, "") in orders ? sort.replace(/^-/, "") : "name";
       want.down = sort.startsWith("-");
       input.value = want.search;
+      clearTimeout(typing);
+      typing = 0;
+      searched = false;
       app.rooms.want();
     },
   };
