@@ -43,6 +43,8 @@ const (
 	maxVoters = 5
 	// silentAfter is how long a member may be silent before it leaves the view.
 	silentAfter = time.Second
+	// rejoinGrace is longer than raft takes to its next heartbeat to a node that is back.
+	rejoinGrace = 2 * time.Second
 )
 
 // Config is what a node is told. NodeID and Generation are required; RaftAddr too, unless DataDir is empty.

@@ -197,8 +197,10 @@ func (n *Node) CallLeader(ctx context.Context, handler string, in, out any) erro
 		return ErrNoLeader
 	}
 	led, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	watched := make(chan struct{})
+	defer func() { cancel(nil); <-watched }()
 	go func() {
+		defer close(watched)
 		for sleep(led, lookForContact) == nil {
 			if err := n.InContact(); err != nil {
 				cancel(err)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -24,16 +25,16 @@ func TestWhoComesBackStays(t *testing.T) {
 	}
 }
 
-// Silence counts from the last word, and to ask to join is one.
+// Silence counts from the last word, and to ask to join is one, for a while: who asks again and again without being heard is silent.
 func TestSilence(t *testing.T) {
-	t.Parallel()
-	n := openReady(t, config(t.TempDir()))
-	ago := func(s int) time.Time { return time.Now().Add(-time.Duration(s) * time.Second) }
-	care := &steward{node: n, silent: map[string]quiet{"n2": {since: ago(50)}, "n3": {since: ago(40)}}}
-	n.joiners["n3"], n.joiners["n4"] = ago(20), ago(10)
-	for id, want := range map[string]time.Duration{"n2": 50 * time.Second, "n3": 20 * time.Second, "n4": 0} {
-		if got := care.silence(id); got.Round(10*time.Second) != want {
-			t.Errorf("%s has been silent for %v, want %v", id, got, want)
+	synctest.Test(t, func(t *testing.T) {
+		ago := func(n int) time.Time { return time.Now().Add(-time.Duration(n) * time.Second) }
+		care := &steward{node: &Node{joiners: map[string]time.Time{"asked": ago(1), "heard": ago(10), "unheard": ago(10)}},
+			silent: map[string]quiet{"gone": {since: ago(50)}, "asked": {since: ago(40)}, "unheard": {since: ago(30)}}}
+		for id, want := range map[string]time.Duration{"gone": 50 * time.Second, "asked": time.Second, "heard": 0, "unheard": 30 * time.Second} {
+			if got := care.silence(id); got != want {
+				t.Errorf("%s has been silent for %v, want %v", id, got, want)
+			}
 		}
-	}
+	})
 }

@@ -96,15 +96,15 @@ func (s *steward) look(ctx context.Context) {
 	}
 }
 
-// silence is for how long a node has said nothing. To ask to join is to say something: the heartbeats that fail until raft's next
-// attempt are of the silence before.
+// silence is for how long a node has said nothing. Who has just asked to join has said something: the heartbeats that fail until
+// raft's next attempt are of the silence before. Who asks, and still is not heard, is silent all the same.
 func (s *steward) silence(id string) time.Duration {
 	q, silent := s.silent[id]
 	if !silent {
 		return 0
 	}
 	since := q.since
-	if asked := s.node.askedToJoin(id); asked.After(since) {
+	if asked := s.node.askedToJoin(id); asked.After(since) && time.Since(asked) < rejoinGrace {
 		since = asked
 	}
 	return time.Since(since)

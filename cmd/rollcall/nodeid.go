@@ -31,7 +31,7 @@ func nodeID(c Config, host string) (string, error) {
 		id, _, _ = strings.Cut(host, ".")
 	}
 	if !goodNodeID(id) {
-		return "", fmt.Errorf("--node-id, %s: missing, and the host name %q will not do: give a name such as n1", envName("node-id"), host)
+		return "", wrong("--node-id, %s: missing, and the host name %q will not do: give a name such as n1", envName("node-id"), host)
 	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return "", fmt.Errorf("--data-dir, %s: give a directory that can be written: %w", envName("data-dir"), err)
@@ -47,7 +47,7 @@ func agree(c Config, kept, path string) (string, error) {
 		return "", fmt.Errorf("%s holds no node name: write the node's name into it, or start with an empty --data-dir", path)
 	}
 	if c.NodeID != "" && c.NodeID != kept {
-		return "", fmt.Errorf("--node-id, %s: %q, but the data in %s belongs to %q: give that name, or another --data-dir", envName("node-id"), c.NodeID, c.DataDir, kept)
+		return "", wrong("--node-id, %s: %q, but the data in %s belongs to %q: give that name, or another --data-dir", envName("node-id"), c.NodeID, c.DataDir, kept)
 	}
 	return kept, nil
 }

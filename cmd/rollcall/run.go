@@ -23,6 +23,11 @@ type usageError struct {
 
 func (e *usageError) Error() string { return strings.Join(e.lines, "\n") }
 
+// wrong is a usageError of one line.
+func wrong(format string, args ...any) error {
+	return &usageError{lines: []string{fmt.Sprintf(format, args...)}}
+}
+
 // run carries out one command line. The process's surroundings are parameters,
 // so that a test can run any command without a process.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {

@@ -88,7 +88,7 @@ func redisSettings() []setting {
 		},
 		{
 			name: "redis-hash-tags", kind: switchKind, def: "auto", group: groupRedis,
-			help: "put room names in literal braces, so that a room's keys share a slot; auto is true for Redis Cluster; all nodes and readers must agree",
+			help: "put room names in literal braces, so that a room's keys share a slot; auto is true for Redis Cluster; all nodes and readers must agree; as a flag with =, or alone for true",
 			set:  setHashTags, show: func(c *Config) string { return showBool(c.RedisHashTags) },
 		},
 		toggle("change-feed", "true", groupRedis, "append every change to the stream rooms:events",
@@ -126,7 +126,7 @@ func syncSettings() []setting {
 			func(c *Config) *time.Duration { return &c.SyncInterval }, time.Second, time.Hour),
 		duration("cleanup-interval", "5m", groupSync, "how often what the sync leaves behind is cleaned up",
 			func(c *Config) *time.Duration { return &c.CleanupInterval }, time.Second, 24*time.Hour),
-		duration("stale-after", "30m", groupSync, "how long a room may go unconfirmed before cleanup looks at it; should be more than --sync-interval",
+		duration("stale-after", "30m", groupSync, "how long a room may go unconfirmed before cleanup looks at it; should be more than --sync-interval and 5m",
 			func(c *Config) *time.Duration { return &c.StaleAfter }, time.Second, 7*24*time.Hour),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 )
 
 // validate checks what no single value can show by itself, and settles what
@@ -108,8 +109,9 @@ func warnings(c *Config, texts map[string]string) []string {
 			lines = append(lines, fmt.Sprintf("LIVEKIT_HOST %q means %s; a LiveKit on this machine mostly speaks plain HTTP: then give http://%s", host, c.LiveKit.Host, host))
 		}
 	}
-	if c.StaleAfter > 0 && c.StaleAfter <= c.SyncInterval {
-		lines = append(lines, fmt.Sprintf("--stale-after %s is not more than --sync-interval %s: each cleanup looks at every room, as if the sync had not", brief(c.StaleAfter), brief(c.SyncInterval)))
+	// A record says when a look last confirmed it, to 5 min.
+	if least := max(c.SyncInterval, 5*time.Minute); c.StaleAfter > 0 && c.StaleAfter <= least {
+		lines = append(lines, fmt.Sprintf("--stale-after %s is not more than %s: each cleanup looks at nearly every room, as if the sync had not", brief(c.StaleAfter), brief(least)))
 	}
 	if n := len(c.AdminToken); n > 0 && n < 16 {
 		lines = append(lines, "ROLLCALL_ADMIN_TOKEN is shorter than 16 characters: it can be guessed; `openssl rand -hex 24` makes a good one")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/rollcallhq/rollcall/actors"
@@ -19,13 +18,9 @@ func (n *daemon) name() (string, error) {
 	}
 	host, err := os.Hostname()
 	if err != nil && n.config.NodeID == "" {
-		return "", &usageError{lines: []string{fmt.Sprintf("--node-id, %s: missing, and the host has no name: %v", envName("node-id"), err)}}
+		return "", wrong("--node-id, %s: missing, and the host has no name: %v", envName("node-id"), err)
 	}
-	id, err := nodeID(n.config, host)
-	if err != nil {
-		return "", &usageError{lines: []string{err.Error()}}
-	}
-	return id, nil
+	return nodeID(n.config, host)
 }
 
 // witness is told what rooms do, and sees to it that people can see it.

@@ -133,8 +133,8 @@ func (to *actionAnswer) tell(o Options, out Outcome) {
 		if to.Held == nil {
 			to.Held = &Held{}
 		}
-		to.Held.Rooms += out.Held.Rooms
-		to.Held.Participants += out.Held.Participants
+		to.Held.Rooms = max(to.Held.Rooms, out.Held.Rooms) // a cleanup holds what the sync before it held
+		to.Held.Participants = max(to.Held.Participants, out.Held.Participants)
 		to.Held.Cycles = max(to.Held.Cycles, out.Held.Cycles)
 	}
 	if to.FirstError == "" {

@@ -36,8 +36,8 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 		return e, false, err
 	}
 	e = reconcile.Event{ID: w.Id, Kind: kind, CreatedAt: w.CreatedAt, Room: roomInfo(w.Room)}
-	// LiveKit leaves the room's creation out of track events alone. What is left out elsewhere is as old as the event.
-	if e.Room.CreatedMs == 0 && kind != reconcile.Track {
+	// LiveKit leaves the room's creation out of track events alone. A sign of life without it is of a room as old as the event.
+	if e.Room.CreatedMs == 0 && (kind == reconcile.Started || kind == reconcile.Joined) {
 		e.Room.CreatedMs = w.CreatedAt * 1000
 	}
 	if hasParticipant(kind) {

@@ -121,9 +121,11 @@ func TestOtherServers(t *testing.T) {
 	if err != nil || e.Room.CreatedMs != 1795399866000 || e.Participant.JoinedAt != 1795399866000 {
 		t.Errorf("without their times, the room and its participant are as old as the event: %+v, %v", e, err)
 	}
-	e, _, err = verify(t, `{"event":"track_published","room":{"sid":"RM_1","name":"r"},"participant":{"sid":"PA_1","identity":"i"},"id":"EV_1","createdAt":"1795399866"}`)
-	if err != nil || e.Room.CreatedMs != 0 {
-		t.Errorf("a track event never has the room's creation: %+v, %v", e, err)
+	for _, event := range []string{"track_published", "participant_left", "room_finished"} {
+		e, _, err = verify(t, `{"event":"`+event+`","room":{"sid":"RM_1","name":"r"},"participant":{"sid":"PA_1","identity":"i"},"id":"EV_1","createdAt":"1795399866"}`)
+		if err != nil || e.Room.CreatedMs != 0 {
+			t.Errorf("%s would end a newer instance: %+v, %v", event, e, err)
+		}
 	}
 	for kind, want := range map[string]string{`"SIP"`: "SIP", `3`: "SIP", `99`: "99", `null`: "STANDARD", `"STANDARD"`: "STANDARD"} {
 		e, _, err := verify(t, `{"event":"participant_left",`+aRoom+`,"participant":{"sid":"P","identity":"i","kind":`+kind+`},`+ids+`}`)
