@@ -247,7 +247,9 @@ func TestOpenAPI(t *testing.T) {
 		check(http.MethodGet, strings.ReplaceAll(path, "{room}", "r"), "")
 	}
 	var served []string
-	for _, path := range w.fields(w.request(http.MethodGet, "/", nil, nil))["endpoints"].([]any) {
+	index := w.request(http.MethodGet, "/", nil, http.Header{"Accept": {"application/json"}})
+	spec.Check(t, http.MethodGet, "/", index.status, index.header, index.body)
+	for _, path := range w.fields(index)["endpoints"].([]any) {
 		if path == "/{file}" {
 			continue // the page's own
 		}
