@@ -100,14 +100,21 @@ func bump(r *rig, room string) {
 	}
 }
 
+// overtaken has a newer owner claim a room; it gives the claim.
+func (r *rig) overtaken(room string) reconcile.Claim {
+	r.Helper()
+	newer := r.own.claim
+	newer.Epoch++
+	if _, err := r.store.Claim(context.Background(), room, newer); err != nil {
+		r.Fatal(err)
+	}
+	return newer
+}
+
 func TestANewerOwnerFencesUs(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
-		newer := r.own.claim
-		newer.Epoch++
-		if _, err := r.store.Claim(context.Background(), "r", newer); err != nil {
-			t.Fatal(err)
-		}
+		newer := r.overtaken("r")
 		before := r.keys("r")
 		e := r.lk.join("r", "b")
 		is(t, r.deliver(e), actors.ErrFenced)
@@ -124,11 +131,7 @@ func TestANewerOwnerFencesUs(t *testing.T) {
 func TestAFencedDeliveryWaitsForTheView(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
-		newer := r.own.claim
-		newer.Epoch++
-		if _, err := r.store.Claim(context.Background(), "r", newer); err != nil {
-			t.Fatal(err)
-		}
+		newer := r.overtaken("r")
 		newer.Epoch++
 		time.AfterFunc(400*time.Millisecond, func() { r.own.change(func(o *ownership) { o.claim = newer }) })
 		r.must(r.lk.join("r", "b"))
@@ -139,11 +142,7 @@ func TestAFencedDeliveryWaitsForTheView(t *testing.T) {
 func TestARoomThatCameBackIsClaimedWithoutAnError(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
-		newer := r.own.claim
-		newer.Epoch++
-		if _, err := r.store.Claim(context.Background(), "r", newer); err != nil {
-			t.Fatal(err)
-		}
+		newer := r.overtaken("r")
 		newer.Epoch++
 		r.own.change(func(o *ownership) { o.claim = newer })
 		r.must(r.lk.join("r", "b"))

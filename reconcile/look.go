@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// confirmEvery is how often a successful look is written to a record that it leaves unchanged, in ms.
-const confirmEvery = int64(5 * time.Minute / time.Millisecond)
+// ConfirmEvery is how often a successful look is written to a record that it leaves unchanged.
+const ConfirmEvery = 5 * time.Minute
 
 // looking is a draft that a look is merged into.
 type looking struct {
@@ -305,7 +305,7 @@ func (l *looking) conclude() Plan {
 	}
 	l.rewrite = l.rewrite || l.open && l.room.Altered
 	p := l.plan(cause)
-	if l.open && (p.Changed || l.now.Wall-l.room.ConfirmedAt >= confirmEvery) {
+	if l.open && (p.Changed || l.now.Wall-l.room.ConfirmedAt >= ConfirmEvery.Milliseconds()) {
 		p.Commit.ConfirmedAt, p.Commit.Prune, p.Changed = l.now.Wall, true, true
 		p.number(l.room)
 	}

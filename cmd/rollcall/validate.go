@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // validate checks what no single value can show by itself, and settles what
@@ -109,8 +110,7 @@ func warnings(c *Config, texts map[string]string) []string {
 			lines = append(lines, fmt.Sprintf("LIVEKIT_HOST %q means %s; a LiveKit on this machine mostly speaks plain HTTP: then give http://%s", host, c.LiveKit.Host, host))
 		}
 	}
-	// A record says when a look last confirmed it, to 5 min.
-	if least := max(c.SyncInterval, 5*time.Minute); c.StaleAfter > 0 && c.StaleAfter <= least {
+	if least := max(c.SyncInterval, reconcile.ConfirmEvery); c.StaleAfter > 0 && c.StaleAfter <= least {
 		lines = append(lines, fmt.Sprintf("--stale-after %s is not more than %s: each cleanup looks at nearly every room, as if the sync had not", brief(c.StaleAfter), brief(least)))
 	}
 	if n := len(c.AdminToken); n > 0 && n < 16 {

@@ -61,7 +61,6 @@ func (w *World) choose() ([]Nemesis, error) {
 			err := w.allows(n)
 			if err != nil && n.Sentinel == w.opts.Sentinel {
 				w.note("without %s: %v", n.Name, err)
-				w.report.Without = append(w.report.Without, fmt.Sprintf("%s: %v", n.Name, err))
 			}
 			return err != nil
 		}), nil

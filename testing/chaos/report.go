@@ -35,8 +35,6 @@ type Report struct {
 	// Syncs are the completed cycles, as the nodes report them.
 	Syncs []client.Report `json:"syncs"`
 	Notes []string        `json:"notes"`
-	// Without are the nemeses that this machine cannot let loose, and why.
-	Without []string `json:"without"`
 
 	mu     sync.Mutex
 	healed time.Time // zero while something is broken

@@ -72,6 +72,34 @@ func (w *world) lastSync() time.Time {
 	return s.LastSync.StartedAt
 }
 
+// TestDryRunAfterALoss: a dry run tells what Redis has lost, and neither it nor what follows from it writes it again. A full sync does.
+func TestDryRunAfterALoss(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	w.join(t, "a", who{Identity: "alice"})
+	w.converges()
+	generation := w.redis.Client().Get(w.ctx(), "rooms:generation").Val()
+	w.redis.Flush()
+	w.seedForeign()
+	for range 2 {
+		answer, err := w.client.Sync(w.ctx(), client.ActionOptions{DryRun: true})
+		if err != nil || answer.Result.Errors != 0 || len(answer.WouldChange) == 0 || answer.WouldChange[0].Room != "a" {
+			t.Errorf("the dry run: %+v, %v", answer, err)
+		}
+		time.Sleep(500 * time.Millisecond) // a poll would have written by now
+		if n := w.redis.Client().Exists(w.ctx(), "rooms:states:a", "rooms:participants:a", "rooms:generation", "rooms:events").Val(); n != 0 {
+			t.Errorf("after a dry run there are %d of the keys that were lost", n)
+		}
+	}
+	if _, err := w.client.FullSync(w.ctx(), client.ActionOptions{}); err != nil {
+		t.Error(err)
+	}
+	w.converged()
+	if now := w.redis.Client().Get(w.ctx(), "rooms:generation").Val(); now != generation || now == "" {
+		t.Errorf("the generation was %q and is %q", generation, now)
+	}
+}
+
 // TestRedisLost: Redis comes back with nothing. One sync by the schedule brings all of it back, the generation too.
 func TestRedisLost(t *testing.T) {
 	t.Parallel()
