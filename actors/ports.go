@@ -50,6 +50,7 @@ type Place struct {
 	Node        string
 	Incarnation uint64
 	Epoch       uint64
+	Addr        string // of its node port; empty for a node without one
 }
 
 // is tells whether both are the same process, in whatever view.

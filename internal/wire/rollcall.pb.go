@@ -43,6 +43,7 @@ const (
 	Code_CODE_BUSY        Code = 5
 	Code_CODE_UNAVAILABLE Code = 6
 	Code_CODE_UNSUPPORTED Code = 7 // the node does not know this kind of request
+	Code_CODE_UNREACHABLE Code = 8 // the node cannot pass the request on: it does not reach the other either
 )
 
 // Enum value maps for Code.
@@ -56,6 +57,7 @@ var (
 		5: "CODE_BUSY",
 		6: "CODE_UNAVAILABLE",
 		7: "CODE_UNSUPPORTED",
+		8: "CODE_UNREACHABLE",
 	}
 	Code_value = map[string]int32{
 		"CODE_UNSPECIFIED": 0,
@@ -66,6 +68,7 @@ var (
 		"CODE_BUSY":        5,
 		"CODE_UNAVAILABLE": 6,
 		"CODE_UNSUPPORTED": 7,
+		"CODE_UNREACHABLE": 8,
 	}
 )
 
@@ -96,15 +99,144 @@ func (Code) EnumDescriptor() ([]byte, []int) {
 	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{0}
 }
 
+// Requests is a batch: what has gathered while the last one was being sent.
+type Requests struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Requests []*Request             `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Calls that nobody waits for any more.
+	Cancelled []uint64 `protobuf:"varint,2,rep,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// A number above 0 asks for a pong of that number. It is answered at once, whatever work is under way.
+	Ping          uint64 `protobuf:"varint,3,opt,name=ping,proto3" json:"ping,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Requests) Reset() {
+	*x = Requests{}
+	mi := &file_internal_wire_rollcall_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Requests) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Requests) ProtoMessage() {}
+
+func (x *Requests) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_wire_rollcall_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Requests.ProtoReflect.Descriptor instead.
+func (*Requests) Descriptor() ([]byte, []int) {
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Requests) GetRequests() []*Request {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *Requests) GetCancelled() []uint64 {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *Requests) GetPing() uint64 {
+	if x != nil {
+		return x.Ping
+	}
+	return 0
+}
+
+// Responses is a batch of answers. The responses come before the pong: what was asked before the ping is either
+// answered by then or, if it is long work, named as working.
+type Responses struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Responses []*Response            `protobuf:"bytes,1,rep,name=responses,proto3" json:"responses,omitempty"`
+	Pong      uint64                 `protobuf:"varint,2,opt,name=pong,proto3" json:"pong,omitempty"`
+	// With a pong: the calls of this stream for long work (survey, tend, names) that are under way.
+	Working       []uint64 `protobuf:"varint,3,rep,name=working,proto3" json:"working,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Responses) Reset() {
+	*x = Responses{}
+	mi := &file_internal_wire_rollcall_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Responses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Responses) ProtoMessage() {}
+
+func (x *Responses) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_wire_rollcall_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Responses.ProtoReflect.Descriptor instead.
+func (*Responses) Descriptor() ([]byte, []int) {
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Responses) GetResponses() []*Response {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
+func (x *Responses) GetPong() uint64 {
+	if x != nil {
+		return x.Pong
+	}
+	return 0
+}
+
+func (x *Responses) GetWorking() []uint64 {
+	if x != nil {
+		return x.Working
+	}
+	return nil
+}
+
 // Request asks the node for work on its rooms.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Given back by the response. It is unique among the requests that may be under way to or from a process.
+	// Given back by the response. It is unique within the stream.
 	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
 	// The epoch of the sender's view. A receiver that is behind refuses.
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Time left when the request is sent: clocks differ between nodes. Nothing is done for a request without any.
 	DeadlineMs uint64 `protobuf:"varint,3,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// The node that is to do the work, where the sender cannot reach it and asks the leader to pass the request on.
+	// A node that finds another's name here passes the request on, once.
+	To *Target `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Request_Deliver
@@ -118,7 +250,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[0]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -130,7 +262,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[0]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -143,7 +275,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{0}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Request) GetCall() uint64 {
@@ -165,6 +297,13 @@ func (x *Request) GetDeadlineMs() uint64 {
 		return x.DeadlineMs
 	}
 	return 0
+}
+
+func (x *Request) GetTo() *Target {
+	if x != nil {
+		return x.To
+	}
+	return nil
 }
 
 func (x *Request) GetKind() isRequest_Kind {
@@ -238,6 +377,59 @@ func (*Request_Tend) isRequest_Kind() {}
 
 func (*Request_Names) isRequest_Kind() {}
 
+// Target is a process: a node between two starts.
+type Target struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Target) Reset() {
+	*x = Target{}
+	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Target) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Target) ProtoMessage() {}
+
+func (x *Target) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Target.ProtoReflect.Descriptor instead.
+func (*Target) Descriptor() ([]byte, []int) {
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Target) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *Target) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 // Response answers a Request. A result may come along with an error: what was found until then.
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -257,7 +449,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[1]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +461,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[1]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +474,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{1}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Response) GetCall() uint64 {
@@ -378,7 +570,7 @@ type Deliver struct {
 
 func (x *Deliver) Reset() {
 	*x = Deliver{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[2]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +582,7 @@ func (x *Deliver) String() string {
 func (*Deliver) ProtoMessage() {}
 
 func (x *Deliver) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[2]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +595,7 @@ func (x *Deliver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
 func (*Deliver) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{2}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Deliver) GetEvent() *Event {
@@ -422,7 +614,7 @@ type Survey struct {
 
 func (x *Survey) Reset() {
 	*x = Survey{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +626,7 @@ func (x *Survey) String() string {
 func (*Survey) ProtoMessage() {}
 
 func (x *Survey) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +639,7 @@ func (x *Survey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Survey.ProtoReflect.Descriptor instead.
 func (*Survey) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{3}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Survey) GetBatch() *Batch {
@@ -466,7 +658,7 @@ type Tend struct {
 
 func (x *Tend) Reset() {
 	*x = Tend{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +670,7 @@ func (x *Tend) String() string {
 func (*Tend) ProtoMessage() {}
 
 func (x *Tend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +683,7 @@ func (x *Tend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tend.ProtoReflect.Descriptor instead.
 func (*Tend) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{4}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Tend) GetTending() *Tending {
@@ -509,7 +701,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +713,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +726,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{8}
 }
 
 type NameList struct {
@@ -546,7 +738,7 @@ type NameList struct {
 
 func (x *NameList) Reset() {
 	*x = NameList{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +750,7 @@ func (x *NameList) String() string {
 func (*NameList) ProtoMessage() {}
 
 func (x *NameList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +763,7 @@ func (x *NameList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NameList.ProtoReflect.Descriptor instead.
 func (*NameList) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{6}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *NameList) GetNames() [][]byte {
@@ -591,7 +783,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +795,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +808,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{7}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Token) GetGeneration() uint64 {
@@ -648,7 +840,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +852,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +865,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{8}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Event) GetId() []byte {
@@ -731,7 +923,7 @@ type Room struct {
 
 func (x *Room) Reset() {
 	*x = Room{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +935,7 @@ func (x *Room) String() string {
 func (*Room) ProtoMessage() {}
 
 func (x *Room) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +948,7 @@ func (x *Room) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Room.ProtoReflect.Descriptor instead.
 func (*Room) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{9}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Room) GetName() []byte {
@@ -811,7 +1003,7 @@ type Participant struct {
 
 func (x *Participant) Reset() {
 	*x = Participant{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +1015,7 @@ func (x *Participant) String() string {
 func (*Participant) ProtoMessage() {}
 
 func (x *Participant) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +1028,7 @@ func (x *Participant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Participant.ProtoReflect.Descriptor instead.
 func (*Participant) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{10}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Participant) GetIdentity() []byte {
@@ -912,7 +1104,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1116,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1129,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{11}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Attribute) GetKey() []byte {
@@ -970,7 +1162,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1174,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1187,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{12}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Batch) GetLeader() *Token {
@@ -1058,7 +1250,7 @@ type Permit struct {
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1262,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1275,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{13}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Permit) GetLeader() *Token {
@@ -1125,7 +1317,7 @@ type Findings struct {
 
 func (x *Findings) Reset() {
 	*x = Findings{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1329,7 @@ func (x *Findings) String() string {
 func (*Findings) ProtoMessage() {}
 
 func (x *Findings) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1342,7 @@ func (x *Findings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Findings.ProtoReflect.Descriptor instead.
 func (*Findings) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{14}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Findings) GetExamined() int64 {
@@ -1232,7 +1424,7 @@ type Tally struct {
 
 func (x *Tally) Reset() {
 	*x = Tally{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1436,7 @@ func (x *Tally) String() string {
 func (*Tally) ProtoMessage() {}
 
 func (x *Tally) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1449,7 @@ func (x *Tally) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tally.ProtoReflect.Descriptor instead.
 func (*Tally) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{15}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Tally) GetRooms() int64 {
@@ -1326,7 +1518,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1530,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1543,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{16}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Drift) GetReason() []byte {
@@ -1379,7 +1571,7 @@ type Differences struct {
 
 func (x *Differences) Reset() {
 	*x = Differences{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1583,7 @@ func (x *Differences) String() string {
 func (*Differences) ProtoMessage() {}
 
 func (x *Differences) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1596,7 @@ func (x *Differences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Differences.ProtoReflect.Descriptor instead.
 func (*Differences) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{17}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Differences) GetRoom() []byte {
@@ -1434,7 +1626,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1446,7 +1638,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1459,7 +1651,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{18}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Difference) GetRoom() []byte {
@@ -1510,7 +1702,7 @@ type Tending struct {
 
 func (x *Tending) Reset() {
 	*x = Tending{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1714,7 @@ func (x *Tending) String() string {
 func (*Tending) ProtoMessage() {}
 
 func (x *Tending) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1727,7 @@ func (x *Tending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tending.ProtoReflect.Descriptor instead.
 func (*Tending) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{19}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Tending) GetLeader() *Token {
@@ -1580,7 +1772,7 @@ type Tended struct {
 
 func (x *Tended) Reset() {
 	*x = Tended{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1784,7 @@ func (x *Tended) String() string {
 func (*Tended) ProtoMessage() {}
 
 func (x *Tended) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1797,7 @@ func (x *Tended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tended.ProtoReflect.Descriptor instead.
 func (*Tended) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Tended) GetOrphans() [][]byte {
@@ -1647,18 +1839,30 @@ var File_internal_wire_rollcall_proto protoreflect.FileDescriptor
 
 const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\n" +
-	"\x1cinternal/wire/rollcall.proto\x12\vrollcall.v1\"\x92\x02\n" +
+	"\x1cinternal/wire/rollcall.proto\x12\vrollcall.v1\"r\n" +
+	"\bRequests\x120\n" +
+	"\brequests\x18\x01 \x03(\v2\x14.rollcall.v1.RequestR\brequests\x12 \n" +
+	"\tcancelled\x18\x02 \x03(\x04B\x02\x10\x00R\tcancelled\x12\x12\n" +
+	"\x04ping\x18\x03 \x01(\x04R\x04ping\"r\n" +
+	"\tResponses\x123\n" +
+	"\tresponses\x18\x01 \x03(\v2\x15.rollcall.v1.ResponseR\tresponses\x12\x12\n" +
+	"\x04pong\x18\x02 \x01(\x04R\x04pong\x12\x1c\n" +
+	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\xb7\x02\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
 	"\vdeadline_ms\x18\x03 \x01(\x04R\n" +
-	"deadlineMs\x120\n" +
+	"deadlineMs\x12#\n" +
+	"\x02to\x18\x04 \x01(\v2\x13.rollcall.v1.TargetR\x02to\x120\n" +
 	"\adeliver\x18\n" +
 	" \x01(\v2\x14.rollcall.v1.DeliverH\x00R\adeliver\x12-\n" +
 	"\x06survey\x18\v \x01(\v2\x13.rollcall.v1.SurveyH\x00R\x06survey\x12'\n" +
 	"\x04tend\x18\f \x01(\v2\x11.rollcall.v1.TendH\x00R\x04tend\x12*\n" +
 	"\x05names\x18\r \x01(\v2\x12.rollcall.v1.NamesH\x00R\x05namesB\x06\n" +
-	"\x04kind\"\x8c\x02\n" +
+	"\x04kind\">\n" +
+	"\x06Target\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"\x8c\x02\n" +
 	"\bResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x11.rollcall.v1.CodeR\x04code\x12\x14\n" +
@@ -1767,7 +1971,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x05stale\x18\x02 \x03(\fR\x05stale\x12\x14\n" +
 	"\x05moved\x18\x03 \x03(\fR\x05moved\x12\x16\n" +
 	"\x06errors\x18\x04 \x01(\x03R\x06errors\x12\x10\n" +
-	"\x03err\x18\x05 \x01(\fR\x03err*\x9b\x01\n" +
+	"\x03err\x18\x05 \x01(\fR\x03err*\xb1\x01\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x12\n" +
@@ -1776,7 +1980,10 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\vCODE_FENCED\x10\x04\x12\r\n" +
 	"\tCODE_BUSY\x10\x05\x12\x14\n" +
 	"\x10CODE_UNAVAILABLE\x10\x06\x12\x14\n" +
-	"\x10CODE_UNSUPPORTED\x10\aB.Z,github.com/rollcallhq/rollcall/internal/wireb\x06proto3"
+	"\x10CODE_UNSUPPORTED\x10\a\x12\x14\n" +
+	"\x10CODE_UNREACHABLE\x10\b2B\n" +
+	"\x05Nodes\x129\n" +
+	"\x04Link\x12\x15.rollcall.v1.Requests\x1a\x16.rollcall.v1.Responses(\x010\x01B.Z,github.com/rollcallhq/rollcall/internal/wireb\x06proto3"
 
 var (
 	file_internal_wire_rollcall_proto_rawDescOnce sync.Once
@@ -1791,59 +1998,67 @@ func file_internal_wire_rollcall_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_wire_rollcall_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_internal_wire_rollcall_proto_goTypes = []any{
 	(Code)(0),           // 0: rollcall.v1.Code
-	(*Request)(nil),     // 1: rollcall.v1.Request
-	(*Response)(nil),    // 2: rollcall.v1.Response
-	(*Deliver)(nil),     // 3: rollcall.v1.Deliver
-	(*Survey)(nil),      // 4: rollcall.v1.Survey
-	(*Tend)(nil),        // 5: rollcall.v1.Tend
-	(*Names)(nil),       // 6: rollcall.v1.Names
-	(*NameList)(nil),    // 7: rollcall.v1.NameList
-	(*Token)(nil),       // 8: rollcall.v1.Token
-	(*Event)(nil),       // 9: rollcall.v1.Event
-	(*Room)(nil),        // 10: rollcall.v1.Room
-	(*Participant)(nil), // 11: rollcall.v1.Participant
-	(*Attribute)(nil),   // 12: rollcall.v1.Attribute
-	(*Batch)(nil),       // 13: rollcall.v1.Batch
-	(*Permit)(nil),      // 14: rollcall.v1.Permit
-	(*Findings)(nil),    // 15: rollcall.v1.Findings
-	(*Tally)(nil),       // 16: rollcall.v1.Tally
-	(*Drift)(nil),       // 17: rollcall.v1.Drift
-	(*Differences)(nil), // 18: rollcall.v1.Differences
-	(*Difference)(nil),  // 19: rollcall.v1.Difference
-	(*Tending)(nil),     // 20: rollcall.v1.Tending
-	(*Tended)(nil),      // 21: rollcall.v1.Tended
+	(*Requests)(nil),    // 1: rollcall.v1.Requests
+	(*Responses)(nil),   // 2: rollcall.v1.Responses
+	(*Request)(nil),     // 3: rollcall.v1.Request
+	(*Target)(nil),      // 4: rollcall.v1.Target
+	(*Response)(nil),    // 5: rollcall.v1.Response
+	(*Deliver)(nil),     // 6: rollcall.v1.Deliver
+	(*Survey)(nil),      // 7: rollcall.v1.Survey
+	(*Tend)(nil),        // 8: rollcall.v1.Tend
+	(*Names)(nil),       // 9: rollcall.v1.Names
+	(*NameList)(nil),    // 10: rollcall.v1.NameList
+	(*Token)(nil),       // 11: rollcall.v1.Token
+	(*Event)(nil),       // 12: rollcall.v1.Event
+	(*Room)(nil),        // 13: rollcall.v1.Room
+	(*Participant)(nil), // 14: rollcall.v1.Participant
+	(*Attribute)(nil),   // 15: rollcall.v1.Attribute
+	(*Batch)(nil),       // 16: rollcall.v1.Batch
+	(*Permit)(nil),      // 17: rollcall.v1.Permit
+	(*Findings)(nil),    // 18: rollcall.v1.Findings
+	(*Tally)(nil),       // 19: rollcall.v1.Tally
+	(*Drift)(nil),       // 20: rollcall.v1.Drift
+	(*Differences)(nil), // 21: rollcall.v1.Differences
+	(*Difference)(nil),  // 22: rollcall.v1.Difference
+	(*Tending)(nil),     // 23: rollcall.v1.Tending
+	(*Tended)(nil),      // 24: rollcall.v1.Tended
 }
 var file_internal_wire_rollcall_proto_depIdxs = []int32{
-	3,  // 0: rollcall.v1.Request.deliver:type_name -> rollcall.v1.Deliver
-	4,  // 1: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
-	5,  // 2: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
-	6,  // 3: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
-	0,  // 4: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
-	15, // 5: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
-	21, // 6: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
-	7,  // 7: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
-	9,  // 8: rollcall.v1.Deliver.event:type_name -> rollcall.v1.Event
-	13, // 9: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
-	20, // 10: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
-	10, // 11: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
-	11, // 12: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
-	12, // 13: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
-	8,  // 14: rollcall.v1.Batch.leader:type_name -> rollcall.v1.Token
-	14, // 15: rollcall.v1.Batch.permit:type_name -> rollcall.v1.Permit
-	8,  // 16: rollcall.v1.Permit.leader:type_name -> rollcall.v1.Token
-	16, // 17: rollcall.v1.Findings.tally:type_name -> rollcall.v1.Tally
-	18, // 18: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
-	17, // 19: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
-	19, // 20: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
-	8,  // 21: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	3,  // 0: rollcall.v1.Requests.requests:type_name -> rollcall.v1.Request
+	5,  // 1: rollcall.v1.Responses.responses:type_name -> rollcall.v1.Response
+	4,  // 2: rollcall.v1.Request.to:type_name -> rollcall.v1.Target
+	6,  // 3: rollcall.v1.Request.deliver:type_name -> rollcall.v1.Deliver
+	7,  // 4: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
+	8,  // 5: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
+	9,  // 6: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
+	0,  // 7: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
+	18, // 8: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
+	24, // 9: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
+	10, // 10: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
+	12, // 11: rollcall.v1.Deliver.event:type_name -> rollcall.v1.Event
+	16, // 12: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
+	23, // 13: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
+	13, // 14: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
+	14, // 15: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
+	15, // 16: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
+	11, // 17: rollcall.v1.Batch.leader:type_name -> rollcall.v1.Token
+	17, // 18: rollcall.v1.Batch.permit:type_name -> rollcall.v1.Permit
+	11, // 19: rollcall.v1.Permit.leader:type_name -> rollcall.v1.Token
+	19, // 20: rollcall.v1.Findings.tally:type_name -> rollcall.v1.Tally
+	21, // 21: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
+	20, // 22: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
+	22, // 23: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
+	11, // 24: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
+	1,  // 25: rollcall.v1.Nodes.Link:input_type -> rollcall.v1.Requests
+	2,  // 26: rollcall.v1.Nodes.Link:output_type -> rollcall.v1.Responses
+	26, // [26:27] is the sub-list for method output_type
+	25, // [25:26] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_internal_wire_rollcall_proto_init() }
@@ -1851,13 +2066,13 @@ func file_internal_wire_rollcall_proto_init() {
 	if File_internal_wire_rollcall_proto != nil {
 		return
 	}
-	file_internal_wire_rollcall_proto_msgTypes[0].OneofWrappers = []any{
+	file_internal_wire_rollcall_proto_msgTypes[2].OneofWrappers = []any{
 		(*Request_Deliver)(nil),
 		(*Request_Survey)(nil),
 		(*Request_Tend)(nil),
 		(*Request_Names)(nil),
 	}
-	file_internal_wire_rollcall_proto_msgTypes[1].OneofWrappers = []any{
+	file_internal_wire_rollcall_proto_msgTypes[4].OneofWrappers = []any{
 		(*Response_Findings)(nil),
 		(*Response_Tended)(nil),
 		(*Response_Names)(nil),
@@ -1868,9 +2083,9 @@ func file_internal_wire_rollcall_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_wire_rollcall_proto_rawDesc), len(file_internal_wire_rollcall_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
-			NumServices:   0,
+			NumServices:   1,
 		},
 		GoTypes:           file_internal_wire_rollcall_proto_goTypes,
 		DependencyIndexes: file_internal_wire_rollcall_proto_depIdxs,

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
-	"github.com/rollcallhq/rollcall/internal/remote"
+	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -28,31 +30,43 @@ func (idle) Tend(context.Context, actors.Tending) (actors.Tended, error) {
 
 func (i idle) Names(context.Context) ([]string, error) { return i.names, nil }
 
-func newRemote(b *testing.B, host actors.Owner) *remote.Remote {
-	r, err := remote.Open(remote.Config{Listen: "127.0.0.1:0", Host: host, Epoch: func() uint64 { return 1 },
-		Log: slog.New(slog.DiscardHandler)})
+// newPeers starts a node's side of RPC on loopback.
+func newPeers(b *testing.B, host actors.Owner) (*rpc.Peers, actors.Place) {
+	p := rpc.New(rpc.Config{Node: "n", Host: host, Epoch: func() uint64 { return 1 }, Log: slog.New(slog.DiscardHandler),
+		Members: func() []actors.Place { return nil }, Leader: func() (actors.Place, bool) { return actors.Place{}, false },
+		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(l) }()
 	b.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := r.Stop(ctx); err != nil {
+		if err := p.Stop(ctx); err != nil {
+			b.Error(err)
+		}
+		if err := <-served; err != nil {
 			b.Error(err)
 		}
 	})
-	return r
+	return p, actors.Place{Node: "n", Incarnation: 1, Epoch: 1, Addr: l.Addr().String()}
 }
 
-// BenchmarkRemote reports requests over loopback between two nodes of one process, for some callers at once, next to calls
-// of the same host without a network. Both nodes' work is on the same cores.
-func BenchmarkRemote(b *testing.B) {
+// BenchmarkRPC reports requests over loopback between two nodes of one process, for some callers at once, next to calls
+// of the same host without a network. Both nodes' work is on the same cores; CPU is that of both.
+func BenchmarkRPC(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
-		here, there := newRemote(b, idle{}), newRemote(b, idle{})
+		here, _ := newPeers(b, idle{})
+		_, there := newPeers(b, idle{})
 		for _, way := range []struct {
 			name string
 			to   actors.Owner
-		}{{"remote", here.Peer(there.Addr(), 1)}, {"direct", here.Peer(here.Addr(), 1)}} {
+		}{{"rpc", here.Peer(there)}, {"direct", idle{}}} {
 			b.Run(fmt.Sprintf("%s, %d callers", way.name, callers), func(b *testing.B) { callFrom(b, callers, way.to) })
 		}
 	}
@@ -67,6 +81,7 @@ func callFrom(b *testing.B, callers int, to actors.Owner) {
 	left.Store(int64(b.N))
 	b.ReportAllocs()
 	b.ResetTimer()
+	before := cpuTime(b)
 	for range callers {
 		go func() {
 			err := error(nil)
@@ -82,16 +97,27 @@ func callFrom(b *testing.B, callers int, to actors.Owner) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/request")
 }
 
-// BenchmarkRemoteNames reports an answer of 100,000 names, as a leader asks each node for before a sync.
-func BenchmarkRemoteNames(b *testing.B) {
+// cpuTime is what this process has used so far.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkRPCNames reports an answer of 100,000 names, as a leader asks each node for before a sync.
+func BenchmarkRPCNames(b *testing.B) {
 	names := make([]string, 100_000)
 	for i := range names {
 		names[i] = fmt.Sprintf("room-%032d", i)
 	}
-	here, there := newRemote(b, idle{}), newRemote(b, idle{names: names})
-	to := here.Peer(there.Addr(), 1)
+	here, _ := newPeers(b, idle{})
+	_, there := newPeers(b, idle{names: names})
+	to := here.Peer(there)
 	for b.Loop() {
 		if got, err := to.Names(b.Context()); err != nil || len(got) != len(names) {
 			b.Fatal(len(got), err)

@@ -1,0 +1,161 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+)
+
+const (
+	// redial is the least time between two attempts to reach a peer.
+	redial = 100 * time.Millisecond
+	// forgetAfter is how long a link that is down, and that nobody uses, is remembered.
+	forgetAfter = time.Minute
+)
+
+// link is this node's way to the node at an address. It has at most one session, opened when a request needs it.
+type link struct {
+	peers        *Peers
+	addr         string
+	events, work *gate // requests to the peer
+
+	mu      sync.Mutex
+	current *session // nil while the peer is not reached
+	opening *opening // nil while no attempt is under way
+	why     error    // the last failure; nil while the peer is reached, and before the first attempt
+	tried   time.Time
+	closed  bool
+}
+
+// opening is an attempt to reach the peer.
+type opening struct {
+	done    chan struct{} // closed when the following are set
+	session *session
+	err     error
+}
+
+func newLink(p *Peers, addr string) *link {
+	return &link{peers: p, addr: addr, events: newGate(p.cfg.Limits.EventsOut), work: newGate(p.cfg.Limits.WorkOut)}
+}
+
+// session is the way to the peer. While the peer is known to be out of reach it is an error at once, and an attempt in the
+// background; with patient it waits for that attempt. Errors: an errLost, errClosed, ctx's.
+func (l *link) session(ctx context.Context, patient bool) (*session, error) {
+	l.mu.Lock()
+	if l.current != nil || l.closed {
+		defer l.mu.Unlock()
+		if l.closed {
+			return nil, errClosed
+		}
+		return l.current, nil
+	}
+	o, why := l.opening, l.why
+	if o == nil && (patient || time.Since(l.tried) >= redial) {
+		o = &opening{done: make(chan struct{})}
+		l.opening = o
+		go l.open(o)
+	}
+	l.mu.Unlock()
+	if why != nil && !patient {
+		return nil, l.lost(why)
+	}
+	select {
+	case <-o.done:
+		return o.session, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", actors.ErrUnavailable, ctx.Err())
+	}
+}
+
+// lost is the errLost for a reason.
+func (l *link) lost(why error) error { return fmt.Errorf("%w at %s: %w", errLost, l.addr, why) }
+
+func (l *link) open(o *opening) {
+	ctx, cancel := context.WithTimeout(l.peers.life, dialTimeout)
+	defer cancel()
+	s, err := openSession(ctx, l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer close(o.done)
+	l.opening, l.tried = nil, time.Now()
+	switch {
+	case l.closed:
+		o.err = errClosed
+		if s != nil {
+			go s.fail(errClosed)
+		}
+	case err != nil:
+		o.err = l.lost(err)
+		l.fell(err)
+	default:
+		if l.why != nil {
+			l.peers.cfg.Log.Info("the node can be reached again", "addr", l.addr)
+		}
+		o.session, l.current, l.why = s, s, nil
+	}
+}
+
+// fell notes why the peer is out of reach, with l.mu held.
+func (l *link) fell(why error) {
+	if l.why == nil && l.peers.life.Err() == nil {
+		l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
+			"Requests go through the leader meanwhile", "addr", l.addr, "err", why)
+	}
+	l.current, l.why = nil, why
+}
+
+// ended is called by a session that has failed.
+func (l *link) ended(s *session, why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == s && !l.closed {
+		l.fell(why)
+		l.tried = time.Now().Add(-redial) // a restarted peer is tried at once
+	}
+}
+
+// down is why the peer is out of reach, or nil.
+func (l *link) down() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}
+
+func (l *link) forgotten() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current == nil && l.opening == nil && time.Since(l.tried) > forgetAfter
+}
+
+// send makes one attempt at a request. Errors: an errLost, after which the work may have been done; ErrUnavailable when ctx
+// ends; errClosed.
+func (l *link) send(ctx context.Context, body []byte, work bool) (response, error) {
+	s, err := l.session(ctx, false)
+	if err != nil {
+		return response{}, err
+	}
+	return s.send(ctx, body, work)
+}
+
+// close refuses new requests and waits for those under way, until ctx ends.
+func (l *link) close(ctx context.Context) error {
+	err := l.events.close(ctx)
+	if err == nil {
+		err = l.work.close(ctx)
+	}
+	return err
+}
+
+// cut ends the session.
+func (l *link) cut(why error) {
+	l.mu.Lock()
+	s := l.current
+	l.closed, l.current = true, nil
+	l.mu.Unlock()
+	if s != nil {
+		s.fail(why)
+	}
+}

@@ -1,0 +1,161 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wire"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+const (
+	// eventTimeout and workTimeout are the deadlines of requests that come without: of one room, or of many.
+	eventTimeout = 5 * time.Second
+	workTimeout  = 5 * time.Minute
+)
+
+// stats count what Links tells.
+type stats struct{ relayed atomic.Uint64 }
+
+// peer is a member of a view, for a sender that has that view.
+type peer struct {
+	peers *Peers
+	place actors.Place
+}
+
+// Deliver implements actors.Owner.
+func (p *peer) Deliver(ctx context.Context, e reconcile.Event) error {
+	_, err := p.ask(ctx, eventTimeout, eventBody(p.place.Epoch, &e), false)
+	return err
+}
+
+// Survey implements actors.Owner.
+func (p *peer) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
+	resp, err := p.work(ctx, workTimeout, &wire.Request{Kind: &wire.Request_Survey{Survey: &wire.Survey{Batch: wire.NewBatch(b)}}})
+	return resp.GetFindings().Value(), p.whole(err, resp.GetFindings() != nil)
+}
+
+// Tend implements actors.Owner.
+func (p *peer) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
+	resp, err := p.work(ctx, workTimeout, &wire.Request{Kind: &wire.Request_Tend{Tend: &wire.Tend{Tending: wire.NewTending(t)}}})
+	return resp.GetTended().Value(), p.whole(err, resp.GetTended() != nil)
+}
+
+// Names implements actors.Owner.
+func (p *peer) Names(ctx context.Context) ([]string, error) {
+	resp, err := p.work(ctx, eventTimeout, &wire.Request{Kind: &wire.Request_Names{Names: &wire.Names{}}})
+	return resp.GetNames().Value(), p.whole(err, resp.GetNames() != nil)
+}
+
+// whole makes an error of success without a result.
+func (p *peer) whole(err error, has bool) error {
+	if err == nil && !has {
+		return &refusal{addr: p.place.Addr, text: "an answer without a result", is: actors.ErrUnavailable}
+	}
+	return err
+}
+
+func (p *peer) work(ctx context.Context, limit time.Duration, req *wire.Request) (*wire.Response, error) {
+	req.Epoch = p.place.Epoch
+	body, err := workBody(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: encode a request: %w", actors.ErrUnavailable, err)
+	}
+	resp, err := p.ask(ctx, limit, body, true)
+	return resp.Response, err
+}
+
+// ask sends a request until it is answered, or the node has been out of reach for Config.Wait.
+func (p *peer) ask(ctx context.Context, limit time.Duration, body []byte, work bool) (response, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		bounded, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		ctx = bounded
+	}
+	if most := p.peers.cfg.Limits.Bytes; len(body) > most {
+		return response{}, fmt.Errorf("%w: %s", actors.ErrUnavailable, tooLarge("a request", len(body), most))
+	}
+	l := p.peers.link(p.place.Addr)
+	places := l.events
+	if work {
+		places = l.work
+	}
+	if err := places.enter(); err != nil {
+		return response{}, p.full(err)
+	}
+	defer places.leave(1)
+	until := time.Time{}
+	for {
+		began := time.Now()
+		resp, err := p.attempt(ctx, l, body, work)
+		if !errors.Is(err, errLost) {
+			return resp, err
+		}
+		now := time.Now()
+		if until.IsZero() {
+			until = began.Add(p.peers.cfg.Wait)
+		}
+		if now.Sub(began) > silence+2*dialTimeout { // the node was at work until now: a new trouble
+			until = now.Add(p.peers.cfg.Wait)
+		}
+		if now.Add(redial).After(until) {
+			return response{}, err
+		}
+		if pause(ctx, redial) != nil {
+			return response{}, fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}
+
+// full is a gate's error for callers here.
+func (p *peer) full(err error) error {
+	if errors.Is(err, actors.ErrClosing) {
+		return errClosed
+	}
+	return fmt.Errorf("%w (the node at %s)", err, p.place.Addr)
+}
+
+// attempt sends a request to the node or, where that is out of reach, once through the leader. Only events go that way:
+// long work is the leader's own.
+func (p *peer) attempt(ctx context.Context, l *link, body []byte, work bool) (response, error) {
+	resp, err := l.send(ctx, body, work)
+	if err == nil {
+		return resp, verdict(p.place.Addr, resp.Response)
+	}
+	if !errors.Is(err, errLost) || work {
+		return response{}, err
+	}
+	leader, ok := p.peers.cfg.Leader()
+	if !ok || leader.Addr == p.place.Addr {
+		return response{}, err
+	}
+	p.peers.stats.relayed.Add(1)
+	resp, relayed := p.peers.link(leader.Addr).send(ctx, via(body, p.place.Node, p.place.Incarnation), false)
+	if relayed == nil {
+		relayed = verdict(leader.Addr, resp.Response)
+	}
+	if errors.Is(relayed, errLost) {
+		return response{}, fmt.Errorf("%w; nor through the leader: %w", err, relayed)
+	}
+	return resp, relayed
+}
+
+func tooLarge(what string, size, limit int) string {
+	return fmt.Sprintf("%s of %d bytes is too large to go between nodes (%d at most)", what, size, limit)
+}
+
+// pause is a sleep that ends with ctx, which is an error.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,276 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wire"
+)
+
+// errUnread ends the stream of a peer that asks and does not read the answers.
+var errUnread = errors.New("too many answers are unread")
+
+// served is a peer's stream to this node.
+type served struct {
+	peers  *Peers
+	stream grpc.ServerStream
+	wake   chan struct{} // holds one: there is something to send
+
+	mu      sync.Mutex
+	over    bool
+	answers []answer
+	pong    uint64                        // to be sent; 0 for none
+	working map[uint64]context.CancelFunc // long work, by call
+}
+
+// serve works on a peer's requests until the stream ends, or this node stops and has answered them all. Then long work that
+// the peer does not wait for any more is cancelled; events go on until their deadlines.
+func (p *Peers) serve(stream grpc.ServerStream) error {
+	s := &served{peers: p, stream: stream, wake: make(chan struct{}, 1), working: map[uint64]context.CancelFunc{}}
+	defer s.close()
+	ended := make(chan error, 1)
+	go func() { ended <- s.read() }()
+	for {
+		select {
+		case <-s.wake:
+			runtime.Gosched() // others that are about to answer go along
+			if err := s.flush(); err != nil {
+				return err
+			}
+		case err := <-ended:
+			return err
+		case <-p.drain:
+			return s.flush()
+		}
+	}
+}
+
+func (s *served) read() error {
+	for {
+		batch := new(requestsIn)
+		if err := s.stream.RecvMsg(batch); err != nil {
+			return err
+		}
+		for _, req := range batch.requests {
+			s.accept(req)
+		}
+		if s.note(batch) > 2*s.peers.cfg.Limits.EventsIn {
+			return errUnread
+		}
+	}
+}
+
+// note takes the rest of a batch, and gives the number of answers that are not sent yet.
+func (s *served) note(batch *requestsIn) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range batch.cancelled {
+		if cancel := s.working[id]; cancel != nil {
+			cancel()
+		}
+	}
+	if batch.ping != 0 {
+		s.pong = batch.ping
+		s.stir()
+	}
+	return len(s.answers)
+}
+
+func (s *served) stir() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// accept lets a request in and works on it beside the others.
+func (s *served) accept(req *request) {
+	p, arrived := s.peers, time.Now()
+	work := req.event == nil
+	places, limit := p.events, eventTimeout
+	if work {
+		places, limit = p.work, workTimeout
+	}
+	if err := places.enter(); err != nil {
+		s.answer(req, failure(err, p.cfg.Epoch()), nil)
+		return
+	}
+	ctx, cancel := context.WithDeadline(p.life, arrived.Add(min(req.left, limit)))
+	if work {
+		s.mu.Lock()
+		s.working[req.call] = cancel
+		s.mu.Unlock()
+	}
+	go func() {
+		defer cancel()
+		s.answer(req, p.handle(ctx, req), places)
+	}()
+}
+
+// answer puts a response on its way.
+func (s *served) answer(req *request, resp *wire.Response, places *gate) {
+	a := answerTo(req.call, resp, s.peers.cfg.Limits.Bytes)
+	a.gate = places
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.working, req.call)
+	if s.over {
+		release(places, 1)
+		return
+	}
+	s.answers = append(s.answers, a)
+	s.stir()
+}
+
+func release(places *gate, n int) {
+	if places != nil && n > 0 {
+		places.leave(n)
+	}
+}
+
+// flush sends the answers that have gathered, in batches.
+func (s *served) flush() error {
+	for {
+		batch := s.take()
+		if batch == nil {
+			return nil
+		}
+		err := s.stream.SendMsg(batch)
+		events, work := 0, 0
+		for _, a := range batch.answers {
+			switch a.gate {
+			case s.peers.events:
+				events++
+			case s.peers.work:
+				work++
+			}
+		}
+		release(s.peers.events, events)
+		release(s.peers.work, work)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take is the next batch, nil where nothing is waiting. A pong goes with the last answers.
+func (s *served) take() *responsesOut {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.answers) == 0 && s.pong == 0 {
+		return nil
+	}
+	batch, n, bytes := &responsesOut{}, 0, 0
+	for ; n < len(s.answers) && (bytes == 0 || bytes+len(s.answers[n].body) <= batchBytes); n++ {
+		bytes += len(s.answers[n].body)
+	}
+	batch.answers = s.answers[:n:n]
+	s.answers = s.answers[n:]
+	if len(s.answers) == 0 {
+		s.answers = nil // the batch has its array
+	}
+	if len(s.answers) == 0 && s.pong != 0 {
+		batch.pong, s.pong = s.pong, 0
+		for call := range s.working {
+			batch.working = append(batch.working, call)
+		}
+	}
+	return batch
+}
+
+// close ends the stream's part: nobody reads its answers any more.
+func (s *served) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for _, a := range s.answers {
+		release(a.gate, 1)
+	}
+	s.answers = nil
+	for _, cancel := range s.working {
+		cancel()
+	}
+}
+
+// handle does what a request asks for. One whose time has passed, or whose sender's view is newer, is refused.
+func (p *Peers) handle(ctx context.Context, req *request) (resp *wire.Response) {
+	defer func() {
+		if crash := recover(); crash != nil {
+			p.cfg.Log.Error("a request of another node crashed", "crash", crash, "stack", string(debug.Stack()))
+			resp = failure(fmt.Errorf("%w: the request crashed", actors.ErrUnavailable), 0)
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return failure(fmt.Errorf("%w: the request came too late: %w", actors.ErrUnavailable, err), 0)
+	}
+	own := p.cfg.Epoch()
+	switch {
+	case req.err != nil:
+		return unsupported(req.err.Error())
+	case req.epoch > own:
+		return failure(fmt.Errorf("%w yet: the view of epoch %d has not come: %w", actors.ErrNotOwner, req.epoch, actors.NotOwner{Epoch: own}), own)
+	case req.to != nil && string(req.to.GetNode()) != p.cfg.Node:
+		return p.forward(ctx, req, own)
+	case req.event != nil:
+		return failure(p.cfg.Host.Deliver(ctx, *req.event), own)
+	}
+	return p.dispatch(ctx, req.work)
+}
+
+func unsupported(text string) *wire.Response {
+	return &wire.Response{Code: wire.Code_CODE_UNSUPPORTED, Text: []byte(text)}
+}
+
+// forward passes an event on to the member that it is for, once.
+func (p *Peers) forward(ctx context.Context, req *request, own uint64) *wire.Response {
+	if req.event == nil {
+		return unsupported("only events are passed on")
+	}
+	for _, m := range p.cfg.Members() {
+		if m.Node != string(req.to.GetNode()) || m.Incarnation != req.to.GetIncarnation() {
+			continue
+		}
+		resp, err := p.link(m.Addr).send(ctx, eventBody(req.epoch, req.event), false)
+		switch {
+		case errors.Is(err, errLost):
+			return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
+		case err != nil || resp.Response == nil:
+			return failure(err, own)
+		}
+		return &wire.Response{Code: resp.GetCode(), Epoch: resp.GetEpoch(), Text: resp.GetText()}
+	}
+	return failure(fmt.Errorf("%w: node %s is not in the view: %w", actors.ErrNotOwner, req.to.GetNode(), actors.NotOwner{Epoch: own}), own)
+}
+
+// dispatch does long work.
+func (p *Peers) dispatch(ctx context.Context, req *wire.Request) *wire.Response {
+	var result wire.Response
+	var err error
+	switch kind := req.GetKind().(type) {
+	case *wire.Request_Survey:
+		var found actors.Findings
+		found, err = p.cfg.Host.Survey(ctx, kind.Survey.GetBatch().Value())
+		result.Result = &wire.Response_Findings{Findings: wire.NewFindings(found)}
+	case *wire.Request_Tend:
+		var tended actors.Tended
+		tended, err = p.cfg.Host.Tend(ctx, kind.Tend.GetTending().Value())
+		result.Result = &wire.Response_Tended{Tended: wire.NewTended(tended)}
+	case *wire.Request_Names:
+		var names []string
+		names, err = p.cfg.Host.Names(ctx)
+		result.Result = &wire.Response_Names{Names: wire.NewNameList(names)}
+	default:
+		return unsupported("a request that this build does not know")
+	}
+	resp := failure(err, p.cfg.Epoch())
+	resp.Result = result.Result
+	return resp
+}

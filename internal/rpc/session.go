@@ -1,0 +1,341 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/rollcallhq/rollcall/actors"
+)
+
+var (
+	errSilent = fmt.Errorf("nothing has come back for %v", silence)
+	errEnded  = errors.New("the node has ended the stream: it stops, or has restarted")
+	// errForgotten is long work that the peer neither does nor has answered.
+	errForgotten = fmt.Errorf("%w: it does not work on the request any more", errLost)
+)
+
+// session is one stream to a peer, from its first sign of life to its end.
+type session struct {
+	link   *link
+	conn   *grpc.ClientConn
+	stream grpc.ClientStream
+	ctx    context.Context // the stream's
+	end    context.CancelFunc
+	wire   wireConn
+	wake   chan struct{} // holds one: there is something to send
+
+	mu        sync.Mutex
+	failed    error // why nothing can be sent any more, not an errLost yet
+	lastCall  uint64
+	calls     map[uint64]*call // that wait for an answer
+	queue     []*call          // that wait to be sent
+	cancelled []uint64
+	lastPing  uint64 // the highest number given to a ping
+	pingDue   bool   // the ping of that number is still to be sent
+	pongs     map[uint64]chan struct{}
+	watching  bool      // the watch timer runs
+	from      time.Time // since when it does
+	timer     *time.Timer
+}
+
+// call is one attempt at a request.
+type call struct {
+	id       uint64
+	body     []byte // the wire.Request but for the call and the time left
+	work     bool   // long work, not an event
+	deadline time.Time
+	covered  uint64       // the first ping sent after the request; 0 before it is sent
+	done     chan outcome // holds one
+}
+
+type outcome struct {
+	response response
+	err      error
+}
+
+// openSession reaches the peer and returns once it has answered a ping.
+func openSession(ctx context.Context, l *link) (_ *session, err error) {
+	s := &session{link: l, wake: make(chan struct{}, 1), calls: map[uint64]*call{}, pongs: map[uint64]chan struct{}{}}
+	if s.conn, err = l.peers.dial(l.addr, &s.wire); err != nil {
+		return nil, err
+	}
+	s.ctx, s.end = context.WithCancel(l.peers.life)
+	stop := context.AfterFunc(ctx, s.end) // the attempt's time is over
+	defer stop()
+	desc := linkStream()
+	if s.stream, err = s.conn.NewStream(s.ctx, &desc, linkMethod); err != nil {
+		s.end()
+		s.wire.cut()
+		_ = s.conn.Close()
+		return nil, plain(err)
+	}
+	go s.write()
+	go s.read()
+	err = s.ping(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("it does not answer within %v", dialTimeout)
+	}
+	if err != nil {
+		s.fail(err)
+		return nil, err
+	}
+	return s, nil
+}
+
+// plain is a gRPC error without what only programmers need.
+func plain(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errEnded
+	}
+	return errors.New(status.Convert(err).Message())
+}
+
+// send sends a request and waits for its answer.
+func (s *session) send(ctx context.Context, body []byte, work bool) (response, error) {
+	deadline, _ := ctx.Deadline()
+	c := &call{body: body, work: work, deadline: deadline, done: make(chan outcome, 1)}
+	if err := s.begin(c); err != nil {
+		return response{}, s.lost(err)
+	}
+	select {
+	case o := <-c.done:
+		return o.response, o.err
+	case <-ctx.Done():
+		s.forget(c)
+		return response{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, ctx.Err())
+	}
+}
+
+func (s *session) begin(c *call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		return s.failed
+	}
+	s.lastCall++
+	c.id = s.lastCall
+	s.calls[c.id] = c
+	s.queue = append(s.queue, c)
+	s.watchLocked()
+	s.stir()
+	return nil
+}
+
+// stir wakes the writer.
+func (s *session) stir() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// forget ends a call that nobody waits for any more, here and at the peer.
+func (s *session) forget(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls[c.id] == nil {
+		return
+	}
+	delete(s.calls, c.id)
+	if c.covered != 0 && c.work {
+		s.cancelled = append(s.cancelled, c.id)
+		s.stir()
+	}
+}
+
+// ping returns once the peer has answered.
+func (s *session) ping(ctx context.Context) error {
+	s.mu.Lock()
+	if s.failed != nil {
+		defer s.mu.Unlock()
+		return s.failed
+	}
+	pong := make(chan struct{})
+	s.lastPing++
+	s.pingDue = true
+	s.pongs[s.lastPing] = pong
+	s.watchLocked()
+	s.stir()
+	s.mu.Unlock()
+	select {
+	case <-pong:
+		return nil
+	case <-s.ctx.Done():
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		return s.failed
+	}
+	return fmt.Errorf("it does not answer: %w", context.DeadlineExceeded)
+}
+
+// write sends what is waiting, in batches.
+func (s *session) write() {
+	for {
+		select {
+		case <-s.wake:
+		case <-s.ctx.Done():
+			return
+		}
+		runtime.Gosched() // others that are about to send something go along
+		for batch := s.take(); batch != nil; batch = s.take() {
+			if s.stream.SendMsg(batch) != nil {
+				return // read hears why
+			}
+		}
+	}
+}
+
+// take is the next batch, nil where nothing is waiting. A request without any time left is not sent.
+func (s *session) take() *requestsOut {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := &requestsOut{now: time.Now(), cancelled: s.cancelled}
+	s.cancelled = nil
+	covered := s.lastPing + 1
+	if s.pingDue {
+		batch.ping, covered, s.pingDue = s.lastPing, s.lastPing, false
+	}
+	n, bytes := 0, 0
+	for ; n < len(s.queue) && (bytes == 0 || bytes+len(s.queue[n].body) <= batchBytes); n++ {
+		c := s.queue[n]
+		if s.calls[c.id] == nil || c.deadline.Sub(batch.now) < time.Millisecond {
+			continue
+		}
+		c.covered, bytes = covered, bytes+len(c.body)
+		batch.calls = append(batch.calls, c)
+	}
+	s.queue = slices.Delete(s.queue, 0, n)
+	if len(s.queue) > 0 {
+		s.stir()
+	}
+	if batch.empty() {
+		return nil
+	}
+	return batch
+}
+
+// read takes the answers.
+func (s *session) read() {
+	for {
+		batch := new(responsesIn)
+		if err := s.stream.RecvMsg(batch); err != nil {
+			s.fail(plain(err))
+			return
+		}
+		s.settle(batch)
+	}
+}
+
+func (s *session) settle(batch *responsesIn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range batch.responses {
+		s.settled(r.call, outcome{response: r})
+	}
+	pong := batch.pong
+	if pong == 0 {
+		return
+	}
+	for n, waits := range s.pongs {
+		if n <= pong {
+			close(waits)
+			delete(s.pongs, n)
+		}
+	}
+	for id, c := range s.calls {
+		if c.work && c.covered != 0 && c.covered <= pong && !slices.Contains(batch.working, id) {
+			s.settled(id, outcome{err: errForgotten})
+		}
+	}
+}
+
+// settled gives a call its outcome, with s.mu held. An answer that comes too late finds nobody.
+func (s *session) settled(id uint64, o outcome) {
+	if c := s.calls[id]; c != nil {
+		delete(s.calls, id)
+		c.done <- o
+	}
+}
+
+// watchLocked begins to watch for silence, with s.mu held. It costs nothing while no answer is due.
+func (s *session) watchLocked() {
+	if s.watching {
+		return
+	}
+	s.watching, s.from = true, time.Now()
+	if s.timer == nil {
+		s.timer = time.AfterFunc(pingEvery, s.watch)
+		return
+	}
+	s.timer.Reset(pingEvery)
+}
+
+// watch asks a peer that owes answers for a sign of life, and gives up one that has given none for too long.
+func (s *session) watch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil || len(s.calls) == 0 && len(s.pongs) == 0 {
+		s.watching = false
+		return
+	}
+	silent := s.wire.silent(s.from)
+	if silent > silence {
+		go s.fail(errSilent)
+		return
+	}
+	if !s.pingDue && (silent >= pingEvery || s.hasWork()) {
+		s.lastPing++
+		s.pingDue = true
+		s.stir()
+	}
+	s.timer.Reset(pingEvery)
+}
+
+func (s *session) hasWork() bool {
+	for _, c := range s.calls {
+		if c.work {
+			return true
+		}
+	}
+	return false
+}
+
+// lost is what a failure means for a request.
+func (s *session) lost(why error) error {
+	if errors.Is(why, errClosed) {
+		return why
+	}
+	return s.link.lost(why)
+}
+
+// fail ends the session. What was sent over it may have been done.
+func (s *session) fail(why error) {
+	s.mu.Lock()
+	first := s.failed == nil
+	if first {
+		s.failed = why
+		for id := range s.calls {
+			s.settled(id, outcome{err: s.lost(why)})
+		}
+		s.queue, s.cancelled = nil, nil
+	}
+	s.mu.Unlock()
+	if first {
+		s.link.ended(s, why)
+	}
+	s.end()
+	s.wire.cut()
+	_ = s.conn.Close()
+}
