@@ -25,12 +25,11 @@ type Member struct {
 	// stepped aside, or not joined yet).
 	State string `json:"state"`
 	// Voter tells whether it votes in raft.
-	Voter     bool   `json:"voter"`
-	HTTPAddr  string `json:"httpAddr"`
-	RaftAddr  string `json:"raftAddr"`
-	ActorAddr string `json:"actorAddr"`
-	Rooms     int    `json:"rooms"` // that it has at hand
-	Version   string `json:"version"`
+	Voter    bool   `json:"voter"`
+	HTTPAddr string `json:"httpAddr"`
+	NodeAddr string `json:"nodeAddr"`
+	Rooms    int    `json:"rooms"` // that it has at hand
+	Version  string `json:"version"`
 }
 
 // RemoveAnswer is the answer to RemoveNode.

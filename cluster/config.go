@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 	"unicode"
@@ -47,26 +48,26 @@ const (
 	rejoinGrace = 2 * time.Second
 )
 
-// Config is what a node is told. NodeID and Generation are required; RaftAddr too, unless DataDir is empty.
+// Config is what a node is told. NodeID and Generation are required; NodeAddr too where there are other nodes.
 type Config struct {
 	// NodeID names this node for ever: its data directory belongs to it.
 	NodeID string
 	// DataDir holds the raft log and snapshots, in its folder raft. Empty keeps them in memory: for tests and for
 	// `rollcall dev` only, since a voter of a real cluster that forgets its votes can elect a second leader.
 	DataDir string
-	// RaftAddr is host:port to listen on; port 0 takes a free one. Without a host, and without RaftAdvertise,
-	// it listens on 127.0.0.1. Empty, together with DataDir, means no network at all.
-	RaftAddr string
-	// RaftAdvertise is host:port for other nodes; by default what the node listens on.
-	RaftAdvertise string
-	// ActorAddr and HTTPAddr are host:port for other nodes, carried in the node's join entry.
-	ActorAddr, HTTPAddr string
+	// NodeAddr is host:port to listen on; port 0 takes a free one. Without a host, and without NodeAdvertise,
+	// it listens on 127.0.0.1. Empty means no network at all, for a node that is alone.
+	NodeAddr string
+	// NodeAdvertise is host:port for other nodes; by default what the node listens on.
+	NodeAdvertise string
+	// HTTPAddr is host:port for other nodes, carried in the node's join entry.
+	HTTPAddr string
 	// Version is the build's, carried in the join entry.
 	Version string
 	// BootstrapExpect is how many nodes found the cluster together, 1 to 5. A node that is told of others by Join founds
 	// one only together with them: with 1 it only joins.
 	BootstrapExpect int
-	// Join are raft addresses of other nodes, host:port; a name that resolves to several addresses stands for all of them.
+	// Join are node addresses of other nodes, host:port; a name that resolves to several addresses stands for all of them.
 	// Its own may be among them.
 	Join []string
 	// DeadAfter is how long a node may be silent before it is removed for good; 0 is for ever.
@@ -78,12 +79,18 @@ type Config struct {
 	Network Network
 	// Handlers answer Call of other nodes, by name.
 	Handlers map[string]Handler
+	// ServeRPC serves the connections that DialRPC of other nodes opens, until the listener is closed. They are encrypted and
+	// authenticated as all between nodes. Nil closes them.
+	ServeRPC func(net.Listener) error
+	// Reach tries whether requests of this node get to the node at a node address. With it, a node that no other reaches
+	// leaves the lead and the view. Nil tries nothing.
+	Reach func(ctx context.Context, nodeAddr string) error
 	// Timings are for benchmarks, to compare others with ours. A zero field is ours; all nodes must have the same.
 	Timings Timings
 	// Same and Alike are settings by flag, no secrets: a node that joins the leader with another value of one in Same is
 	// refused, of one in Alike told of in the logs of both.
 	Same, Alike map[string]string
-	// Insecure allows a raft address that other machines can reach, without TLS.
+	// Insecure allows a node address that other machines can reach, without TLS.
 	Insecure bool
 	// Generation gives the generation that a term is to have: ours, which is 0 for a new cluster, or one above every other
 	// that was ever used with this Redis. The leader asks as its term begins. While it fails, a new cluster waits, with a
@@ -108,11 +115,11 @@ func (c Config) Validate() error {
 	case c.BootstrapExpect < 1 || c.BootstrapExpect > maxVoters:
 		return fmt.Errorf("--bootstrap-expect %d: give 1 to %d; further nodes join later", c.BootstrapExpect, maxVoters)
 	case c.BootstrapExpect > 1 && len(c.Join) == 0:
-		return fmt.Errorf("--bootstrap-expect %d without --join: name the other nodes' raft addresses", c.BootstrapExpect)
+		return fmt.Errorf("--bootstrap-expect %d without --join: name the other nodes' node addresses", c.BootstrapExpect)
 	case (c.ServerTLS == nil) != (c.ClientTLS == nil):
 		return errors.New("cluster: one of Config.ServerTLS and ClientTLS is nil")
-	case (c.DataDir != "" || !c.alone()) && c.RaftAddr == "":
-		return errors.New("--raft-addr is empty: give host:port, such as 127.0.0.1:7000")
+	case !c.alone() && c.NodeAddr == "":
+		return errors.New("--node-addr is empty: give host:port, such as 127.0.0.1:7000")
 	case c.Generation == nil:
 		return errors.New("cluster: Config.Generation is nil")
 	}
@@ -134,6 +141,6 @@ func (c Config) alone() bool { return c.BootstrapExpect == 1 && len(c.Join) == 0
 
 // join is this process's entry in the view.
 func (n *Node) join() fsm.Join {
-	return fsm.Join{ID: n.cfg.NodeID, RaftAddr: n.link.addr, ActorAddr: n.cfg.ActorAddr, HTTPAddr: n.cfg.HTTPAddr,
+	return fsm.Join{ID: n.cfg.NodeID, NodeAddr: n.link.advertise(), HTTPAddr: n.cfg.HTTPAddr,
 		Version: n.cfg.Version, HashVersion: fsm.HashVersion}
 }

@@ -20,16 +20,16 @@ func TestValidate(t *testing.T) {
 		want   string
 	}{
 		{"as it is", func(*Config) {}, ""},
-		{"in memory without a network", func(c *Config) { c.DataDir, c.RaftAddr = "", "" }, ""},
+		{"in memory without a network", func(c *Config) { c.DataDir, c.NodeAddr = "", "" }, ""},
 		{"no id", func(c *Config) { c.NodeID = "" }, "--node-id"},
 		{"control character", func(c *Config) { c.NodeID = "n\n1" }, "--node-id"},
 		{"not UTF-8", func(c *Config) { c.NodeID = "n\xff" }, "--node-id"},
 		{"long id", func(c *Config) { c.NodeID = strings.Repeat("n", 129) }, "--node-id"},
 		{"no node to found with", func(c *Config) { c.BootstrapExpect = 3 }, "--join"},
 		{"too many founders", func(c *Config) { c.BootstrapExpect, c.Join = 6, []string{"a:1"} }, "--bootstrap-expect"},
-		{"a cluster without a network", func(c *Config) { c.DataDir, c.RaftAddr, c.Join = "", "", []string{"a:1"} }, "--raft-addr"},
+		{"a cluster without a network", func(c *Config) { c.DataDir, c.NodeAddr, c.Join = "", "", []string{"a:1"} }, "--node-addr"},
 		{"half of TLS", func(c *Config) { c.ServerTLS = &tls.Config{} }, "TLS"},
-		{"no raft address", func(c *Config) { c.RaftAddr = "" }, "--raft-addr"},
+		{"alone without a network", func(c *Config) { c.NodeAddr = "" }, ""},
 		{"no generation", func(c *Config) { c.Generation = nil }, "Generation"},
 		{"task without a name", func(c *Config) { c.Tasks = []Task{{Every: 1, Run: run}} }, "no name"},
 		{"task without an interval", func(c *Config) { c.Tasks = []Task{{Name: "a", Run: run}} }, "Every"},
@@ -63,12 +63,12 @@ func TestListenAddr(t *testing.T) {
 		{addr: "10.0.0.1:7000", insecure: true, want: "10.0.0.1:7000"},
 		{addr: ":7000", advertise: "node-1:7000", err: "--insecure"},
 		{addr: ":7000", advertise: "node-1:7000", insecure: true, want: ":7000"},
-		{addr: "0.0.0.0:7000", insecure: true, err: "--raft-advertise"},
-		{addr: "7000", err: "--raft-addr"},
-		{addr: ":7000", advertise: "node-1", err: "--raft-advertise"},
+		{addr: "0.0.0.0:7000", insecure: true, err: "--node-advertise"},
+		{addr: "7000", err: "--node-addr"},
+		{addr: ":7000", advertise: "node-1", err: "--node-advertise"},
 	}
 	for _, tt := range tests {
-		got, err := listenAddr(Config{RaftAddr: tt.addr, RaftAdvertise: tt.advertise, Insecure: tt.insecure})
+		got, err := listenAddr(Config{NodeAddr: tt.addr, NodeAdvertise: tt.advertise, Insecure: tt.insecure})
 		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%+v: got %q, %v", tt, got, err)
 		}
@@ -78,9 +78,9 @@ func TestListenAddr(t *testing.T) {
 func TestAdvertisedNameIsKept(t *testing.T) {
 	t.Parallel()
 	cfg := config(t.TempDir())
-	cfg.RaftAdvertise = "node-1.example:7000"
+	cfg.NodeAdvertise = "node-1.example:7000"
 	n := openReady(t, cfg)
-	if s := n.Status(); s.RaftAddr != "node-1.example:7000" || s.Members[0].RaftAddr != "node-1.example:7000" {
+	if s := n.Status(); s.NodeAddr != "node-1.example:7000" || s.Members[0].NodeAddr != "node-1.example:7000" {
 		t.Errorf("status %+v", s)
 	}
 }

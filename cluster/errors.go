@@ -16,6 +16,8 @@ var (
 	ErrOutcomeUnknown = errors.New("the command's outcome is unknown")
 	// ErrNotJoined means that this process is not in the view that it sees.
 	ErrNotJoined = errors.New("this node is not a member of the view")
+	// ErrUnreached means that this node reaches other nodes, and none of them reaches it.
+	ErrUnreached = errors.New("no other node can reach this one")
 	// ErrOutOfContact means that this node has not heard of a leader for 3 s: it takes no work, since others may do it.
 	ErrOutOfContact = errors.New("out of contact with the leader")
 	// ErrRemoved means that an operator has removed this node for good. It is for the process that ran then: a new start
@@ -31,6 +33,8 @@ var (
 	ErrClosed = errors.New("the node is closed")
 	// ErrDataDirLocked means that another process has the data directory open.
 	ErrDataDirLocked = errors.New("another process uses this --data-dir: stop it, or give each node a directory of its own")
+	// ErrNoNetwork means that a node without a node address holds the data of a cluster.
+	ErrNoNetwork = errors.New("this --data-dir is that of a node in a cluster: give --node-addr, as before, or --join")
 	// ErrOtherNode means that the data directory belongs to another node.
 	ErrOtherNode = errors.New("this --data-dir belongs to another --node-id")
 )

@@ -39,11 +39,15 @@ func (n *Node) answerFit(ctx context.Context, _ []byte) (any, error) {
 	return fitness{Fit: n.tryFit(ctx) == nil}, nil
 }
 
-// keepFit steps aside while this node is not fit and another is: a follower out of the view, a leader first from its
-// leadership. While nobody is fit nothing moves, since nobody could do better.
+// keepFit steps aside while this node is not fit, or nobody reaches it, and another node is fit: a follower out of the view,
+// a leader first from its leadership. While nobody is fit nothing moves, since nobody could do better.
 func (n *Node) keepFit(ctx context.Context) {
+	var reach reachability
 	for failed := 0; sleep(ctx, fitEvery) == nil; {
 		err := n.tryFit(ctx)
+		if err == nil {
+			err = reach.try(ctx, n)
+		}
 		if err == nil || n.member(n.fsm.State().View) {
 			n.comeBack()
 		}
@@ -93,11 +97,11 @@ func (n *Node) fitter(ctx context.Context) (raft.ServerID, bool) {
 func (n *Node) stepAside(ctx context.Context, other raft.ServerID, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	if n.raft.State() == raft.Leader {
+	if n.raft.State() == raft.Leader && n.maySucceed(ctx, why) {
 		n.log.Warn("this node leads and cannot work, and another can: that one is to lead", "peer", other, "err", why)
 		return n.handOverTo(ctx, func(s raft.Server) bool { return s.ID == other })
 	}
-	n.log.Warn("this node cannot work, and the leader can: others own its rooms until it can", "err", why)
+	n.log.Warn("this node cannot work, and another can: others own its rooms until it can", "err", why)
 	why = fmt.Errorf("stepped aside: %w", why)
 	n.aside.Store(&why)
 	_, err := n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load()})

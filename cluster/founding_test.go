@@ -27,7 +27,7 @@ func TestANodeThatOnlyJoinsFoundsNothing(t *testing.T) {
 	for i, c := range s.configs {
 		c.Join = nil
 		for k := 1; k <= 5; k++ {
-			c.Join = append(c.Join, s.configs[k].RaftAddr)
+			c.Join = append(c.Join, s.configs[k].NodeAddr)
 		}
 		s.configs[i] = c
 	}
@@ -61,7 +61,7 @@ func TestHalfOfTheNodesFoundNothing(t *testing.T) {
 	for i, c := range s.configs {
 		c.Join, c.BootstrapExpect = nil, 3
 		for k := 1; k <= 6; k++ {
-			c.Join = append(c.Join, s.configs[k].RaftAddr)
+			c.Join = append(c.Join, s.configs[k].NodeAddr)
 		}
 		s.configs[i] = c
 	}

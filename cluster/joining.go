@@ -94,7 +94,10 @@ func (n *Node) enlist(ctx context.Context) {
 // sees its own entry.
 func (n *Node) joinOnce(ctx context.Context) error {
 	if n.raft.State() == raft.Leader {
-		return nil // establish does it
+		if !n.established() {
+			return nil // establish does it
+		}
+		return n.rejoin(ctx) // it had stepped aside
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*applyTimeout)
 	defer cancel()
@@ -240,7 +243,7 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 		case s.Address == addr:
 			return nil
 		case s.Suffrage == raft.Voter:
-			n.log.Info("a node has another raft address", "peer", j.ID, "from", s.Address, "to", addr)
+			n.log.Info("a node has another node address", "peer", j.ID, "from", s.Address, "to", addr)
 			return n.raftError(n.raft.AddVoter(id, addr, index, applyTimeout).Error())
 		}
 	}

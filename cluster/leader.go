@@ -151,7 +151,7 @@ func (n *Node) await(what error) {
 	n.waiting = what
 }
 
-// correctAddress commits this node's raft address where it has changed since the last start. A node alone elects
+// correctAddress commits this node's node address where it has changed since the last start. A node alone elects
 // itself whatever its address was; others would dial the old one.
 func (n *Node) correctAddress(context.Context) error {
 	servers := n.raft.GetConfiguration()
@@ -160,7 +160,7 @@ func (n *Node) correctAddress(context.Context) error {
 	}
 	for _, s := range servers.Configuration().Servers {
 		if s.ID == raft.ServerID(n.cfg.NodeID) && s.Address != raft.ServerAddress(n.link.addr) {
-			n.log.Info("raft address changed", "from", s.Address, "to", n.link.addr)
+			n.log.Info("node address changed", "from", s.Address, "to", n.link.addr)
 			return n.raft.AddVoter(s.ID, raft.ServerAddress(n.link.addr), servers.Index(), applyTimeout).Error()
 		}
 	}

@@ -17,7 +17,7 @@ func inBubble(t *testing.T, f func(t *testing.T, n *Node), tasks ...Task) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config("", tasks...)
-		cfg.RaftAddr = ""
+		cfg.NodeAddr = ""
 		f(t, openReady(t, cfg))
 	})
 }
@@ -171,7 +171,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 			<-time.After(10 * time.Second)
 			return nil
 		}})
-		cfg.RaftAddr = ""
+		cfg.NodeAddr = ""
 		n, err := Open(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ func TestASecondNodeOfANameIsRefused(t *testing.T) {
 			i := s.follower()
 			before := s.nodes[i].Status()
 			second := s.configs[i]
-			second.DataDir, second.RaftAddr = t.TempDir(), freeAddr(t)
+			second.DataDir, second.NodeAddr = t.TempDir(), freeAddr(t)
 			if copied {
 				s.crash(i)
 				if err := os.CopyFS(second.DataDir, os.DirFS(s.configs[i].DataDir)); err != nil {
@@ -32,7 +32,7 @@ func TestASecondNodeOfANameIsRefused(t *testing.T) {
 				before = s.nodes[i].Status()
 			}
 			two := open(t, second)
-			want := fmt.Sprintf("node %q runs at %s already", before.ID, before.RaftAddr)
+			want := fmt.Sprintf("node %q runs at %s already", before.ID, before.NodeAddr)
 			eventually(t, "the second is told", func() bool { return strings.Contains(errText(two.Ready()), want) })
 			if now := s.nodes[i].Status(); now.Incarnation != before.Incarnation || s.nodes[i].Ready() != nil {
 				t.Errorf("the first is %+v, %v", now, s.nodes[i].Ready())

@@ -19,32 +19,39 @@ type Network interface {
 
 type tcp struct{}
 
+// keepAlive ends connections whose other side is gone without a word, though nothing is sent on them.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
+}
+
 func (tcp) Listen(ctx context.Context, addr string) (net.Listener, error) {
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
 	return lc.Listen(ctx, "tcp", addr)
 }
 
 func (tcp) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	var d net.Dialer
+	d := net.Dialer{KeepAliveConfig: keepAlive()}
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// A connection to the raft address begins, after the TLS handshake if there is TLS, with the byte of its protocol.
+// A connection to the node address begins, after the TLS handshake if there is TLS, with the byte of its protocol.
 const (
 	protoRaft = 'R'
-	protoPeer = 'P' // HTTP, of peerServer
+	protoPeer = 'P' // HTTP, of peers
+	protoRPC  = 'G' // whatever Config.ServeRPC speaks
 )
 
 // helloTimeout bounds the handshake and that byte, on both sides.
 const helloTimeout = 2 * time.Second
 
-// mux gives the connections that come to one listener to the two protocols.
+// mux gives the connections that come to one listener to the protocols.
 type mux struct {
 	net.Listener
 	tls   *tls.Config
 	log   *slog.Logger
 	raft  *branch
 	peer  *branch
+	rpc   *branch
 	ended chan struct{}
 	open  sync.WaitGroup
 	stop  sync.Once
@@ -52,7 +59,7 @@ type mux struct {
 
 func newMux(l net.Listener, secure *tls.Config, log *slog.Logger) *mux {
 	m := &mux{Listener: l, tls: secure, log: log, ended: make(chan struct{})}
-	m.raft, m.peer = newBranch(m), newBranch(m)
+	m.raft, m.peer, m.rpc = newBranch(m), newBranch(m), newBranch(m)
 	m.open.Go(m.accept)
 	return m
 }
@@ -84,26 +91,21 @@ func (m *mux) sort(conn net.Conn) {
 	}
 	proto := make([]byte, 1)
 	if _, err := conn.Read(proto); err != nil {
-		m.log.Debug("a connection to --raft-addr said nothing that this node understands", "peer", conn.RemoteAddr(), "err", err)
+		m.log.Debug("a connection to --node-addr said nothing that this node understands", "peer", conn.RemoteAddr(), "err", err)
 		_ = conn.Close()
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	to := m.peer
-	switch proto[0] {
-	case protoPeer:
-	case protoRaft:
-		to = m.raft
-	default:
-		m.log.Debug("a connection to --raft-addr is of no known protocol", "peer", conn.RemoteAddr())
-		to = nil
+	to := map[byte]*branch{protoRaft: m.raft, protoPeer: m.peer, protoRPC: m.rpc}[proto[0]]
+	if to == nil {
+		m.log.Debug("a connection to --node-addr is of no known protocol", "peer", conn.RemoteAddr())
 	}
 	if to == nil || !to.give(conn) {
 		_ = conn.Close()
 	}
 }
 
-// Close ends the listener and both branches. Connections that were handed over belong to whoever took them.
+// Close ends the listener and all branches. Connections that were handed over belong to whoever took them.
 func (m *mux) Close() error {
 	err := error(nil)
 	m.stop.Do(func() {
@@ -156,7 +158,7 @@ func (b *branch) Close() error {
 // Addr implements net.Listener.
 func (b *branch) Addr() net.Addr { return b.mux.Addr() }
 
-// dialer reaches the raft addresses of other nodes.
+// dialer reaches the node addresses of other nodes.
 type dialer struct {
 	network Network
 	tls     func(host string) *tls.Config // nil without TLS

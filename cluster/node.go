@@ -100,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
 	n.enlists.Go(func() { n.endWithState(ctx) })
-	if cfg.Fit != nil && n.peers != nil {
+	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
 		n.enlists.Go(func() { n.keepFit(ctx) })
 	}
 	return n, nil
@@ -133,6 +133,9 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	if err != nil {
 		return fmt.Errorf("starting raft: %w", err)
 	}
+	if err := n.mustReachOthers(); err != nil {
+		return errors.Join(err, n.raft.Shutdown().Error())
+	}
 	if !fresh || !n.cfg.alone() {
 		return nil
 	}
@@ -142,13 +145,36 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	return nil
 }
 
+// mustReachOthers is an error for a node without a network whose data names other nodes.
+func (n *Node) mustReachOthers() error {
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil || n.link.mux != nil {
+		return err
+	}
+	for _, s := range servers.Configuration().Servers {
+		if s.ID != raft.ServerID(n.cfg.NodeID) {
+			return fmt.Errorf("%w (%q is one of the others)", ErrNoNetwork, s.ID)
+		}
+	}
+	return nil
+}
+
 // servePeers answers other nodes.
 func (n *Node) servePeers() {
 	if n.link.mux == nil {
 		return
 	}
+	if serve := n.cfg.ServeRPC; serve != nil {
+		n.enlists.Go(func() {
+			if err := serve(n.link.mux.rpc); err != nil && !errors.Is(err, net.ErrClosed) {
+				n.fail(fmt.Errorf("serve requests of other nodes: %w", err))
+			}
+		})
+	} else {
+		_ = n.link.mux.rpc.Close()
+	}
 	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
-		fitPath: n.answerFit}
+		fitPath: n.answerFit, reachPath: n.answerReach}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}
@@ -180,13 +206,21 @@ func (n *Node) fail(err error) {
 	}
 }
 
-// Call asks the node at a raft address, as a member of the view has one, by the handler of that name. What it answers
+// DialRPC connects to what the node at a node address serves with its ServeRPC.
+func (n *Node) DialRPC(ctx context.Context, nodeAddr string) (net.Conn, error) {
+	if n.link.mux == nil {
+		return nil, fmt.Errorf("%w: this node has no network", ErrNoLeader)
+	}
+	return n.link.dialer.dial(ctx, nodeAddr, protoRPC)
+}
+
+// Call asks the node at a node address, as a member of the view has one, by the handler of that name. What it answers
 // with as an error is a RemoteError; after any other error the request may have been carried out.
-func (n *Node) Call(ctx context.Context, raftAddr, handler string, in, out any) error {
+func (n *Node) Call(ctx context.Context, nodeAddr, handler string, in, out any) error {
 	if n.peers == nil {
 		return fmt.Errorf("%w: this node has no network", ErrNoLeader)
 	}
-	return n.peers.call(ctx, raftAddr, handlerPrefix+handler, in, out)
+	return n.peers.call(ctx, nodeAddr, handlerPrefix+handler, in, out)
 }
 
 // CallLeader is Call of the leader that this node knows of. Errors: ErrNoLeader, what the leader answers, and ErrOutcomeUnknown when it

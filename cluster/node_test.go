@@ -40,7 +40,7 @@ func fixed(generation uint64) func(context.Context, uint64) (uint64, error) {
 
 // config is that of node n1 with its data in dir.
 func config(dir string, tasks ...Task) Config {
-	return Config{NodeID: "n1", DataDir: dir, RaftAddr: "127.0.0.1:0", ActorAddr: "127.0.0.1:7001", Version: "test",
+	return Config{NodeID: "n1", DataDir: dir, NodeAddr: "127.0.0.1:0", Version: "test",
 		BootstrapExpect: 1, Generation: fixed(41), Tasks: tasks, Logger: slog.New(slog.DiscardHandler)}
 }
 
@@ -97,7 +97,7 @@ func TestFirstStart(t *testing.T) {
 	if s.Incarnation == 0 || s.Epoch != s.Incarnation || s.Token.Index >= s.Incarnation || s.Token != term.Token || s.Term != term.Number {
 		t.Errorf("status %+v of term %+v", s, term)
 	}
-	want := fsm.Member{ID: "n1", Incarnation: s.Incarnation, RaftAddr: s.RaftAddr, ActorAddr: "127.0.0.1:7001", Version: "test",
+	want := fsm.Member{ID: "n1", Incarnation: s.Incarnation, NodeAddr: s.NodeAddr, Version: "test",
 		HashVersion: fsm.HashVersion}
 	if len(s.Members) != 1 || s.Members[0] != want {
 		t.Errorf("members %+v, want %+v", s.Members, want)
@@ -168,7 +168,7 @@ func TestRestartOnAnotherPort(t *testing.T) {
 	t.Parallel()
 	cfg := config(t.TempDir())
 	n := openReady(t, cfg)
-	before := n.Status().RaftAddr
+	before := n.Status().NodeAddr
 	// The old port stays taken, so that the node must get another one.
 	shut(t, n)
 	blocker, err := net.Listen("tcp", before)
@@ -178,7 +178,7 @@ func TestRestartOnAnotherPort(t *testing.T) {
 	defer blocker.Close()
 	for range 2 { // the second time the corrected address is in the log
 		n = openReady(t, cfg)
-		after := n.Status().RaftAddr
+		after := n.Status().NodeAddr
 		servers := n.raft.GetConfiguration()
 		if err := servers.Error(); err != nil {
 			t.Fatal(err)
@@ -187,7 +187,7 @@ func TestRestartOnAnotherPort(t *testing.T) {
 		if after == before || len(have) != 1 || have[0].Address != raft.ServerAddress(after) {
 			t.Fatalf("listens on %s, was %s; raft's servers: %+v", after, before, have)
 		}
-		if m := n.State().View.Members[0]; m.RaftAddr != after {
+		if m := n.State().View.Members[0]; m.NodeAddr != after {
 			t.Fatalf("member %+v, listens on %s", m, after)
 		}
 		shut(t, n)

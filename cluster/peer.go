@@ -49,7 +49,7 @@ func (e *RemoteError) Error() string { return e.Text }
 // Unwrap gives the sentinel of this package that the other node meant.
 func (e *RemoteError) Unwrap() error { return e.cause }
 
-// peers is the nodes' own HTTP, on the raft address: whoever gets through its TLS is a node and may do all.
+// peers is the nodes' own HTTP, on the node address: whoever gets through its TLS is a node and may do all.
 type peers struct {
 	server *http.Server
 	client *http.Client
@@ -92,7 +92,7 @@ func (p *peers) serve(w http.ResponseWriter, r *http.Request, h Handler) {
 	}
 }
 
-// call asks the node at a raft address. A nil out drops the answer. What the other node answers with is a RemoteError;
+// call asks the node at a node address. A nil out drops the answer. What the other node answers with is a RemoteError;
 // any other error leaves it open whether the request was done.
 func (p *peers) call(ctx context.Context, addr, path string, in, out any) error {
 	body, err := json.Marshal(in)

@@ -30,7 +30,7 @@ func newSeveral(t *testing.T, count, expect int, change ...func(i int, c *Config
 	}
 	for i := 1; i <= count; i++ {
 		c := config(t.TempDir())
-		c.NodeID, c.RaftAddr, c.ActorAddr = fmt.Sprintf("n%d", i), addrs[i-1], fmt.Sprintf("127.0.0.1:%d", 7100+i)
+		c.NodeID, c.NodeAddr = fmt.Sprintf("n%d", i), addrs[i-1]
 		c.Join, c.BootstrapExpect = addrs[:max(expect, 1)], expect
 		if i > expect {
 			c.BootstrapExpect = 1
@@ -210,8 +210,8 @@ func TestThreeFoundACluster(t *testing.T) {
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2)
 	eventually(t, "it waits for the third", func() bool {
-		return errText(s.nodes[2].Ready()) == "waiting for nodes: 2 of --bootstrap-expect 3 are here; ask "+s.configs[3].RaftAddr+
-			": dial tcp "+s.configs[3].RaftAddr+": connect: connection refused"
+		return errText(s.nodes[2].Ready()) == "waiting for nodes: 2 of --bootstrap-expect 3 are here; ask "+s.configs[3].NodeAddr+
+			": dial tcp "+s.configs[3].NodeAddr+": connect: connection refused"
 	})
 	s.start(3)
 	s.ready(1, 2, 3)
@@ -245,7 +245,7 @@ func TestRestartOnTheSameAndOnAnotherAddress(t *testing.T) {
 		s.stop(i)
 		if move {
 			c := s.configs[i]
-			c.RaftAddr = freeAddr(t)
+			c.NodeAddr = freeAddr(t)
 			s.configs[i] = c
 		}
 		s.start(i)

@@ -19,8 +19,8 @@ type Status struct {
 	// ID and Incarnation are this node's; the latter is 0 until its join is committed.
 	ID          string
 	Incarnation uint64
-	// RaftAddr is what the node advertises; with port 0 in the configuration, this has the port it got.
-	RaftAddr string
+	// NodeAddr is what the node advertises, empty without a network; with port 0 in the configuration, this has the port it got.
+	NodeAddr string
 	// Leader is the leader's id, empty without one.
 	Leader string
 	// Established tells that this node leads and its term's work runs.
@@ -44,29 +44,36 @@ type Status struct {
 
 // Server is a node of raft's configuration.
 type Server struct {
-	ID, RaftAddr string
+	ID, NodeAddr string
 	Voter        bool
 }
 
 // ID is this node's.
 func (n *Node) ID() string { return n.cfg.NodeID }
 
+// Leader is the leader's id as raft here knows it, empty without one.
+func (n *Node) Leader() string { return n.leader().ID }
+
 // Status is a moment's picture; its parts are read one after another.
 func (n *Node) Status() Status {
 	state := n.State()
 	_, leader := n.raft.LeaderWithID()
-	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), RaftAddr: n.link.addr, Leader: string(leader),
+	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), NodeAddr: n.link.advertise(), Leader: string(leader),
 		Term: n.raft.CurrentTerm(), Token: state.Token(), RaftState: n.raft.State().String(), SinceContact: n.sinceContact(),
 		Generation: state.Generation, Epoch: state.View.Epoch, Members: state.View.Members, ServiceRunning: state.Running()}
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, one := range servers.Configuration().Servers {
-			s.Servers = append(s.Servers, Server{ID: string(one.ID), RaftAddr: string(one.Address), Voter: one.Suffrage == raft.Voter})
+			s.Servers = append(s.Servers, Server{ID: string(one.ID), NodeAddr: n.link.reachable(one.Address), Voter: one.Suffrage == raft.Voter})
 		}
 	}
-	n.mu.Lock()
-	s.Established = n.current != nil
-	n.mu.Unlock()
+	s.Established = n.established()
 	return s
+}
+
+func (n *Node) established() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.current != nil
 }
 
 // sinceContact counts the own leadership as contact: who has just handed it over, or lost it, has heard of nobody else for

@@ -172,10 +172,10 @@ func TestRaftPortInUse(t *testing.T) {
 	t.Parallel()
 	first := openReady(t, config(t.TempDir()))
 	cfg := config(t.TempDir())
-	cfg.RaftAddr = first.Status().RaftAddr
-	if err := refused(t, cfg); !strings.Contains(err.Error(), "--raft-addr") {
+	cfg.NodeAddr = first.Status().NodeAddr
+	if err := refused(t, cfg); !strings.Contains(err.Error(), "--node-addr") {
 		t.Errorf("got %v", err)
 	}
-	cfg.RaftAddr = "127.0.0.1:0"
+	cfg.NodeAddr = "127.0.0.1:0"
 	openReady(t, cfg) // nothing of the failed start holds the directory
 }

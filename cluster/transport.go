@@ -13,8 +13,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// link is this node's place on the network: raft's transport and the peers' HTTP share one listener. Without a
-// network (a Config without RaftAddr) it has the transport only.
+// link is this node's place on the network: raft's transport, the peers' HTTP and RPC share one listener. Without a
+// network (a Config without NodeAddr) it has the transport only.
 type link struct {
 	transport raft.Transport
 	mux       *mux // nil without a network
@@ -26,7 +26,7 @@ type link struct {
 }
 
 func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) {
-	if cfg.RaftAddr == "" {
+	if cfg.NodeAddr == "" {
 		_, t := raft.NewInmemTransport(raft.ServerAddress(cfg.NodeID))
 		return &link{transport: t, addr: cfg.NodeID, closed: &atomic.Bool{}}, nil
 	}
@@ -40,10 +40,10 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 	}
 	listener, err := network.Listen(ctx, addr)
 	if err != nil {
-		return nil, fmt.Errorf("--raft-addr %s: %w", cfg.RaftAddr, err)
+		return nil, fmt.Errorf("--node-addr %s: %w", cfg.NodeAddr, err)
 	}
 	l := &link{mux: newMux(listener, cfg.ServerTLS, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
-		addr: cfg.RaftAdvertise, closed: &atomic.Bool{}}
+		addr: cfg.NodeAdvertise, closed: &atomic.Bool{}}
 	if l.addr == "" {
 		l.addr = listener.Addr().String()
 	}
@@ -51,6 +51,22 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")})
 	return l, nil
+}
+
+// advertise is where other nodes find this one; empty without a network.
+func (l *link) advertise() string {
+	if l.mux == nil {
+		return ""
+	}
+	return l.addr
+}
+
+// reachable is a raft address as people know it; one of a node without a network is none.
+func (l *link) reachable(addr raft.ServerAddress) string {
+	if l.mux == nil {
+		return ""
+	}
+	return string(addr)
 }
 
 func (l *link) close() error {
@@ -66,13 +82,13 @@ func (l *link) close() error {
 
 // listenAddr keeps raft off the network unless it was told otherwise: whoever reaches its port can end the cluster.
 func listenAddr(cfg Config) (string, error) {
-	host, port, err := net.SplitHostPort(cfg.RaftAddr)
+	host, port, err := net.SplitHostPort(cfg.NodeAddr)
 	if err != nil {
-		return "", fmt.Errorf("--raft-addr: %w", err)
+		return "", fmt.Errorf("--node-addr: %w", err)
 	}
-	if cfg.RaftAdvertise != "" {
-		if _, _, err := net.SplitHostPort(cfg.RaftAdvertise); err != nil {
-			return "", fmt.Errorf("--raft-advertise: %w", err)
+	if cfg.NodeAdvertise != "" {
+		if _, _, err := net.SplitHostPort(cfg.NodeAdvertise); err != nil {
+			return "", fmt.Errorf("--node-advertise: %w", err)
 		}
 	} else if host == "" {
 		host = "127.0.0.1"
@@ -80,10 +96,10 @@ func listenAddr(cfg Config) (string, error) {
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || ip.IsLoopback()
 	if !loopback && !cfg.Insecure && cfg.ServerTLS == nil {
-		return "", fmt.Errorf("--raft-addr %s can be reached by other machines without TLS: use 127.0.0.1:%s, or give --tls-ca, --tls-cert and --tls-key, or set --insecure", cfg.RaftAddr, port)
+		return "", fmt.Errorf("--node-addr %s can be reached by other machines without TLS: use 127.0.0.1:%s, or give --tls-ca, --tls-cert and --tls-key, or set --insecure", cfg.NodeAddr, port)
 	}
-	if cfg.RaftAdvertise == "" && ip != nil && ip.IsUnspecified() {
-		return "", fmt.Errorf("--raft-addr %s names no host: set --raft-advertise to what other nodes can reach", cfg.RaftAddr)
+	if cfg.NodeAdvertise == "" && ip != nil && ip.IsUnspecified() {
+		return "", fmt.Errorf("--node-addr %s names no host: set --node-advertise to what other nodes can reach", cfg.NodeAddr)
 	}
 	return net.JoinHostPort(host, port), nil
 }

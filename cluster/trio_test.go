@@ -50,7 +50,7 @@ func (s *trio) open(i int) {
 	id := fmt.Sprintf("n%d", i+1)
 	s.hosts[i] = s.net.Host(id)
 	c := config(s.dirs[i])
-	c.NodeID, c.RaftAddr, c.Insecure, c.Network = id, id+":7000", true, s.hosts[i]
+	c.NodeID, c.NodeAddr, c.Insecure, c.Network = id, id+":7000", true, s.hosts[i]
 	c.BootstrapExpect, c.Join, c.Logger = 3, []string{"n1:7000", "n2:7000", "n3:7000"}, slog.New(slog.DiscardHandler)
 	if s.change != nil {
 		s.change(&c)

@@ -31,8 +31,7 @@ type ClaimLeadership struct {
 // Join adds a member, or replaces the one of that id; the entry's index is its incarnation and the new epoch.
 type Join struct {
 	ID          string `json:"id"`
-	RaftAddr    string `json:"raftAddr,omitempty"`
-	ActorAddr   string `json:"actorAddr,omitempty"`
+	NodeAddr    string `json:"nodeAddr,omitempty"`
 	HTTPAddr    string `json:"httpAddr,omitempty"`
 	Version     string `json:"version,omitempty"`
 	HashVersion int    `json:"hashVersion"`
@@ -105,7 +104,7 @@ func (c Join) apply(s *State, index uint64) Refusal {
 	case s.Generation == 0:
 		return NotFounded
 	}
-	m := Member{ID: c.ID, Incarnation: index, RaftAddr: c.RaftAddr, ActorAddr: c.ActorAddr, HTTPAddr: c.HTTPAddr,
+	m := Member{ID: c.ID, Incarnation: index, NodeAddr: c.NodeAddr, HTTPAddr: c.HTTPAddr,
 		Version: c.Version, HashVersion: c.HashVersion, Voter: c.Voter}
 	members := slices.Clone(s.View.Members)
 	if i, ok := s.View.find(c.ID); ok {

@@ -29,10 +29,9 @@ func (t Token) Compare(o Token) int {
 type Member struct {
 	ID          string `json:"id"`
 	Incarnation uint64 `json:"incarnation"`
-	// RaftAddr, ActorAddr and HTTPAddr are host:port, as other nodes reach them.
-	RaftAddr  string `json:"raftAddr,omitempty"`
-	ActorAddr string `json:"actorAddr,omitempty"`
-	HTTPAddr  string `json:"httpAddr,omitempty"`
+	// NodeAddr and HTTPAddr are host:port, as other nodes reach them.
+	NodeAddr string `json:"nodeAddr,omitempty"`
+	HTTPAddr string `json:"httpAddr,omitempty"`
 	// Version is the build's, for people.
 	Version string `json:"version,omitempty"`
 	// HashVersion is the newest ownership hash that the member knows.

@@ -20,7 +20,7 @@ func anyCommand(t *rapid.T, s State) Command {
 	case 1:
 		return ClaimLeadership{ID: id}
 	case 2, 3:
-		return Join{ID: id, ActorAddr: id + ":7001", HashVersion: rapid.IntRange(0, 2).Draw(t, "hash")}
+		return Join{ID: id, NodeAddr: id + ":7000", HashVersion: rapid.IntRange(0, 2).Draw(t, "hash")}
 	case 4:
 		m, _ := s.View.Member(id)
 		return Leave{ID: id, Incarnation: m.Incarnation - rapid.Uint64Range(0, 1).Draw(t, "late")}

@@ -28,9 +28,9 @@ func (a *app) certCommand() *cobra.Command {
 		GroupID: groupNode,
 		Short:   "Make an authority and node certificates, for trying TLS out",
 		Long: `Make the files that --tls-ca, --tls-cert and --tls-key take. HOSTs are the names and
-IP addresses by which other nodes dial the node: those of its --raft-advertise,
---actor-advertise and --http-advertise. A NODE without hosts is dialled by its own name
-or on this machine: NODE, localhost, 127.0.0.1, ::1.
+IP addresses by which other nodes dial the node: those of its --node-advertise and
+--http-advertise. A NODE without hosts is dialled by its own name or on this machine:
+NODE, localhost, 127.0.0.1, ::1.
 
 The first call makes an authority in --dir, later calls use it again. Whoever has its
 key (ca-key.pem) can make nodes: keep it off them.`,

@@ -29,10 +29,10 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	if asJSON {
 		return printJSON(a.stdout, s)
 	}
-	rows := [][]string{{"NODE", "STATE", "ROLE", "ROOMS", "HTTP", "RAFT", "VERSION"}}
+	rows := [][]string{{"NODE", "STATE", "ROLE", "ROOMS", "HTTP", "NODE ADDR", "VERSION"}}
 	for _, m := range s.Members {
 		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.Rooms),
-			orDash(m.HTTPAddr), orDash(m.RaftAddr), orDash(m.Version)})
+			orDash(m.HTTPAddr), orDash(m.NodeAddr), orDash(m.Version)})
 	}
 	if err := a.table(rows, inked{1, memberInk}); err != nil {
 		return err

@@ -15,17 +15,16 @@ type Config struct {
 	NodeID string
 
 	// The listen addresses, host:port; an empty host is all interfaces.
-	// RaftAddr and ActorAddr have become loopback addresses where a node that is
-	// alone has no TLS (see keepAlonePrivate).
-	HTTPAddr, RaftAddr, ActorAddr string
+	// NodeAddr is empty for a node that is alone: it opens no port for others.
+	HTTPAddr, NodeAddr string
 	// What others dial, host:port; empty means the address that was bound.
-	HTTPAdvertise, RaftAdvertise, ActorAdvertise string
+	HTTPAdvertise, NodeAdvertise string
 
 	// DataDir holds raft's log and the node's name.
 	DataDir string
 	// BootstrapExpect is how many nodes found a new cluster together, 1 to 5.
 	BootstrapExpect int
-	// Join lists raft addresses, host:port, of which any may answer.
+	// Join lists node addresses, host:port, of which any may answer.
 	Join []string
 	// DeadAfter is how long a voter may be silent before it is removed.
 	DeadAfter time.Duration
@@ -54,7 +53,7 @@ type Config struct {
 	// CORSOrigins are origins of other sites whose pages may call the API.
 	CORSOrigins []string
 
-	// PeerTLS protects raft and actors; all three files or none.
+	// PeerTLS protects the node port; all three files or none.
 	PeerTLS PeerTLS
 	// Insecure allows nodes to talk without TLS off loopback.
 	Insecure bool
@@ -93,7 +92,10 @@ func (l LiveKitConfig) WebhookKeys() map[string]Secret {
 	return all
 }
 
-// alone says that nothing in the configuration speaks of other nodes.
-func (c *Config) alone() bool {
-	return c.BootstrapExpect <= 1 && len(c.Join) == 0 && c.RaftAdvertise == "" && c.ActorAdvertise == ""
+// needsNoPort says that no other setting than --node-addr speaks of other nodes.
+func (c *Config) needsNoPort() bool {
+	return c.BootstrapExpect <= 1 && len(c.Join) == 0 && c.NodeAdvertise == ""
 }
+
+// alone says that nothing in the configuration speaks of other nodes.
+func (c *Config) alone() bool { return c.needsNoPort() && c.NodeAddr == "" }

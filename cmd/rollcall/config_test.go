@@ -52,7 +52,7 @@ func writeFile(t *testing.T, name, text string) string {
 func TestDefaults(t *testing.T) {
 	got := mustLoad(t, baseEnv()).Config
 	want := Config{
-		HTTPAddr: ":8080", RaftAddr: "127.0.0.1:7000", ActorAddr: "127.0.0.1:7001",
+		HTTPAddr: ":8080",
 		DataDir: "./rollcall-data", BootstrapExpect: 1,
 		DeadAfter: 10 * time.Minute, DrainDelay: time.Second,
 		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute,
@@ -87,7 +87,7 @@ func TestPrecedence(t *testing.T) {
 		{"ROLLCALL_ name over bare name", []string{"ROLLCALL_LIVEKIT_HOST=other"}, nil, "livekit-host", "https://other", "env ROLLCALL_LIVEKIT_HOST"},
 		{"empty variable is unset", []string{"ROLLCALL_SYNC_INTERVAL="}, []string{"--config", file}, "sync-interval", "11s", "file " + file},
 		{"empty flag is a value", []string{"REDIS_URL=redis://r"}, []string{"--redis-url="}, "redis-url", "embedded", "flag"},
-		{"repeated flag", []string{"ROLLCALL_REDIS_URL=redis://r"}, []string{"--join=a:1,b:2", "--join=c:3", "--raft-addr=127.0.0.1:7000", "--actor-addr=127.0.0.1:7001"}, "join", "a:1,b:2,c:3", "flag"},
+		{"repeated flag", []string{"ROLLCALL_REDIS_URL=redis://r"}, []string{"--join=a:1,b:2", "--join=c:3", "--node-addr=127.0.0.1:7000"}, "join", "a:1,b:2,c:3", "flag"},
 		{"bare bool flag", nil, []string{"--metrics-public"}, "metrics-public", "true", "flag"},
 		{"cloud rate", []string{"ROLLCALL_LIVEKIT_HOST=wss://p.livekit.cloud"}, nil, "livekit-rate", "15", "default"},
 		{"own cloud rate", []string{"ROLLCALL_LIVEKIT_HOST=wss://p.livekit.cloud"}, []string{"--livekit-rate=50"}, "livekit-rate", "50", "flag"},
@@ -102,7 +102,7 @@ func TestPrecedence(t *testing.T) {
 			args := tt.args
 			if strings.Contains(fmt.Sprint(args, tt.env), file) {
 				// The file's join needs what a cluster needs.
-				args = append(args, "--redis-url=redis://r", "--raft-addr=127.0.0.1:7000", "--actor-addr=127.0.0.1:7001")
+				args = append(args, "--redis-url=redis://r", "--node-addr=127.0.0.1:7000")
 			}
 			l := mustLoad(t, baseEnv(tt.env...), args...)
 			for _, s := range show(l) {
@@ -139,28 +139,46 @@ func TestAloneOrNot(t *testing.T) {
 	tests := []struct {
 		name string
 		args []string
-		raft string // "" when refused
+		node string // the node address
+		ok   bool
 	}{
-		{"alone", nil, "127.0.0.1:7000"},
-		{"alone, own port", []string{"--raft-addr=:7100"}, "127.0.0.1:7100"},
-		{"alone, off loopback", []string{"--raft-addr=10.0.0.1:7000"}, ""},
-		{"alone, off loopback, insecure", []string{"--raft-addr=10.0.0.1:7000", "--insecure"}, "10.0.0.1:7000"},
-		{"cluster on loopback", []string{"--bootstrap-expect=3", "--raft-addr=127.0.0.1:7000", "--actor-addr=localhost:7001"}, "127.0.0.1:7000"},
-		{"cluster, everywhere", []string{"--bootstrap-expect=3"}, ""},
-		{"cluster, insecure, no advertise", []string{"--bootstrap-expect=3", "--insecure"}, ""},
-		{"cluster, insecure", []string{"--bootstrap-expect=3", "--insecure", "--raft-advertise=n1:7000", "--actor-advertise=n1:7001"}, ":7000"},
-		{"joining", []string{"--join=n1:7000"}, ""},
+		{"alone", nil, "", true},
+		{"alone, own port", []string{"--node-addr=:7100"}, "127.0.0.1:7100", true},
+		{"alone, off loopback", []string{"--node-addr=10.0.0.1:7000"}, "", false},
+		{"alone, off loopback, insecure", []string{"--node-addr=10.0.0.1:7000", "--insecure"}, "10.0.0.1:7000", true},
+		{"cluster on loopback", []string{"--bootstrap-expect=3", "--node-addr=127.0.0.1:7000"}, "127.0.0.1:7000", true},
+		{"cluster, everywhere", []string{"--bootstrap-expect=3"}, "", false},
+		{"cluster, insecure, no advertise", []string{"--bootstrap-expect=3", "--insecure"}, "", false},
+		{"cluster, insecure", []string{"--bootstrap-expect=3", "--insecure", "--node-advertise=n1:7000"}, ":7000", true},
+		{"joining", []string{"--join=n1:7000"}, "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := loadArgs(t, forServe, baseEnv(redis), tt.args...)
-			if (err == nil) != (tt.raft != "") {
+			if (err == nil) != tt.ok {
 				t.Fatalf("error %v", err)
 			}
-			if err == nil && l.Config.RaftAddr != tt.raft {
-				t.Errorf("raft on %s, want %s", l.Config.RaftAddr, tt.raft)
+			if err == nil && l.Config.NodeAddr != tt.node {
+				t.Errorf("node address %q, want %q", l.Config.NodeAddr, tt.node)
 			}
 		})
+	}
+}
+
+// TestRemovedSettings holds that a setting that is gone is refused by name, wherever it stands.
+func TestRemovedSettings(t *testing.T) {
+	for old, instead := range removedSettings() {
+		file := writeFile(t, "r.yaml", old+": 127.0.0.1:7000\n")
+		for source, load := range map[string]func() error{
+			"flag":     func() error { _, err := loadArgs(t, forServe, baseEnv(), "--"+old+"=:7000"); return err },
+			"variable": func() error { _, err := loadArgs(t, forServe, baseEnv(envName(old)+"=:7000")); return err },
+			"file":     func() error { _, err := loadArgs(t, forServe, baseEnv(), "--config", file); return err },
+		} {
+			want := "is gone, since nodes talk over one port: give --" + instead + ", " + envName(instead)
+			if err := load(); err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "\n") > 0 {
+				t.Errorf("%s as a %s: %v", old, source, err)
+			}
+		}
 	}
 }
 

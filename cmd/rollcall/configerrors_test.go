@@ -26,12 +26,12 @@ func wrongValues() []string {
 		"redis-url=redis+cluster://u:hunter2@x/1", "redis-url=redis+sentinel://u:hunter2@x", "redis-url=unix://hunter2",
 		"redis-url=redis+://hunter2", "redis-url=redis://x?%zz=hunter2",
 		"redis-hash-tags=maybe", "change-feed=maybe", "change-feed-max=1", "timeline=maybe",
-		"http-addr=8080", "http-addr=:99999", "http-addr=:7000", "http-advertise=:8080", "admin-token=hunter2 hunter2", "metrics-public=2",
+		"http-addr=8080", "http-addr=:99999", "http-advertise=:8080", "admin-token=hunter2 hunter2", "metrics-public=2",
 		"cors-origins=*", "cors-origins=https://a.example/", "cors-origins=https://a.example:443", "cors-origins=HTTPS://a.example", "cors-origins=null",
 		"cors-origins=https://u@a.example", "cors-origins=https://a.example,ftp://b", "cors-origins=https://a.example:",
 		"drain-delay=-1s", "sync-interval=5", "sync-interval=10ms", "cleanup-interval=0s", "stale-after=10ms", "stale-after=soon",
-		"node-id=a b", "data-dir=", "bootstrap-expect=0", "bootstrap-expect=9", "join=n1", "join=:7000", "raft-addr=x", "raft-addr=0.0.0.0:7000",
-		"raft-advertise=0.0.0.0:7000", "actor-addr=x", "actor-addr=10.0.0.1:7001", "actor-advertise=n1", "dead-after=1s",
+		"node-id=a b", "data-dir=", "bootstrap-expect=0", "bootstrap-expect=9", "join=n1", "join=:7000", "node-addr=x", "node-addr=0.0.0.0:7000",
+		"node-advertise=0.0.0.0:7000", "raft-addr=:7000", "actor-advertise=n1:7001", "dead-after=1s",
 		"tls-ca=/nonexistent/ca.pem", "tls-cert=/nonexistent/cert.pem", "tls-key=/nonexistent/key.pem", "insecure=si", "http-tls-cert=/nonexistent/cert.pem",
 		"http-tls-key=/nonexistent/key.pem", "log-level=loud", "log-format=xml",
 	}
@@ -73,7 +73,8 @@ func TestErrorLines(t *testing.T) {
 	run(baseEnv("REDIS_URL=redis+cluster://r"), "--redis-hash-tags=false")
 	run(baseEnv(), "--tls-ca=/nonexistent/ca.pem", "--tls-cert=/nonexistent/cert.pem", "--tls-key=/nonexistent/key.pem")
 	run(baseEnv(), "--http-tls-cert=configuration.intro.md", "--http-tls-key=configuration.intro.md")
-	run(baseEnv(), "--actor-addr=127.0.0.1:7000")
+	run(baseEnv("ROLLCALL_ACTOR_ADDR=127.0.0.1:7000"))
+	run(baseEnv(), "--node-addr=:7000", "--http-addr=:7000")
 	run(baseEnv("ROLLCALL_SYNC_INTERVAL=5"))
 	run(baseEnv("ROLLCALL_LIVEKIT_HOST=ftp://x"))
 	// Masked here: the golden file holds the words of the cases, not their secrets.

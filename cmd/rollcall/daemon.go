@@ -19,7 +19,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/httpapi"
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
-	"github.com/rollcallhq/rollcall/internal/remote"
+	"github.com/rollcallhq/rollcall/internal/rpc"
 )
 
 // syncJitter spreads the syncs, so that those of several clusters do not hit one LiveKit in step.
@@ -39,7 +39,7 @@ type daemon struct {
 	router   *actors.Router
 	admin    *admin
 	members  *members
-	remote   *remote.Remote // nil where there are no others
+	peers    *rpc.Peers // nil for a node that is alone
 	http     *httpapi.Server
 	listener net.Listener
 	cluster  *cluster.Node
@@ -167,27 +167,26 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	return nil
 }
 
-// openPeers opens the way to the rooms of other nodes, and theirs to the rooms here. What is alone for good has none.
-func (n *daemon) openPeers(context.Context) (err error) {
-	if n.config.DataDir == "" {
+// openPeers makes the way to the rooms of other nodes, and theirs to the rooms here. A node that is alone has none.
+func (n *daemon) openPeers(context.Context) error {
+	if n.config.NodeAddr == "" {
 		return nil
 	}
-	c := remote.Config{Listen: n.config.ActorAddr, Advertise: n.config.ActorAdvertise, Host: n.host, Epoch: n.own.Epoch, Log: n.log}
-	if n.clientTLS != nil {
-		c.ServerTLS, c.ClientTLS = n.serverTLS, n.clientTLS.credentials()
-	}
-	n.remote, err = remote.Open(c)
+	id, err := n.name()
 	if err != nil {
-		return fmt.Errorf("--actor-addr, %s: %w", envName("actor-addr"), err)
+		return err
 	}
+	n.peers = rpc.New(rpc.Config{Node: id, Host: n.host, Epoch: n.own.Epoch, Members: n.own.Members, Leader: n.own.LeaderPlace,
+		Dial: n.dialPeer, Log: n.log})
 	return nil
 }
 
-func (n *daemon) actorAddr() string {
-	if n.remote == nil {
-		return ""
+func (n *daemon) dialPeer(ctx context.Context, addr string) (net.Conn, error) {
+	node, ok := n.own.cluster()
+	if !ok {
+		return nil, cluster.ErrNotJoined
 	}
-	return n.remote.Addr()
+	return node.DialRPC(ctx, addr)
 }
 
 func (n *daemon) openHTTP(context.Context) error {
@@ -295,8 +294,8 @@ func (n *daemon) close(ctx context.Context) error {
 	if n.cluster != nil {
 		time.Sleep(linger)
 	}
-	if n.remote != nil {
-		note(n.remote.Stop(ctx))
+	if n.peers != nil {
+		note(n.peers.Stop(ctx))
 	}
 	if n.cluster != nil {
 		note(n.cluster.Close(ctx))

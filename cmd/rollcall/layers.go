@@ -64,11 +64,13 @@ func addSettingFlags(flags *pflag.FlagSet) {
 			f.NoOptDefVal = "true"
 		}
 	}
+	addRemovedFlags(flags)
 }
 
 // readLayers returns the layers, the strongest first.
 func readLayers(flags *pflag.FlagSet, environ []string, p *problems) []layer {
 	vars := readEnv(environ)
+	refuseRemoved(flags, vars, p)
 	layers := []layer{flagLayer(flags), envLayer(vars)}
 	path, _ := flags.GetString(configFlag)
 	if path == "" {
@@ -147,6 +149,10 @@ func fileLayer(path string, p *problems) layer {
 	}
 	for _, key := range sortedKeys(k.Raw()) {
 		s, ok := known[key]
+		if instead, gone := removedSettings()[key]; gone {
+			wrong("%s in %q %s", key, path, removedText(instead))
+			continue
+		}
 		if !ok {
 			wrong("%q in %q is not a setting: %s", key, path, suggestion(key, known))
 			continue

@@ -55,6 +55,9 @@ func load(flags *pflag.FlagSet, environ []string, why purpose) (Loaded, error) {
 			p.report(s.name, err.Error())
 		}
 	}
+	if loaded.Sources["node-addr"] == "default" && loaded.Config.needsNoPort() {
+		loaded.Config.NodeAddr = ""
+	}
 	validate(&loaded.Config, texts, why, p.reportFirst)
 	loaded.Warnings = append(loaded.Warnings, warnings(&loaded.Config, texts)...)
 	if len(p.lines) > 0 {

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 
 	"github.com/rollcallhq/rollcall/internal/certfile"
 )
-
-// errNoPeerName says that a node was dialled without saying which: its certificate could then be any node's.
-var errNoPeerName = errors.New("a node is dialled without a host to verify")
 
 // peerTLS makes both sides of the talk between nodes: TLS 1.3, each side shows a certificate of the same authority, and the
 // one who dials checks that the other's is for the host dialled. All three files are read again when they change; new
@@ -73,8 +68,7 @@ type peerClient struct {
 	pool *certfile.Watched[*x509.CertPool]
 }
 
-// config is for one connection to host, a name or an IP address without port. With an empty host, whoever takes it must set
-// its ServerName, as gRPC and net/http do; tls.Client refuses it otherwise.
+// config is for one connection to host, a name or an IP address without port. tls.Client refuses an empty one.
 func (c *peerClient) config(host string) *tls.Config {
 	return &tls.Config{
 		MinVersion:           tls.VersionTLS13,
@@ -82,22 +76,4 @@ func (c *peerClient) config(host string) *tls.Config {
 		ServerName:           host,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.pair.Get(), nil },
 	}
-}
-
-// dial connects to host:port and returns once both sides have agreed to each other's certificates, as far as this side can
-// know. Its signature is that of http.Transport's DialTLSContext.
-func (c *peerClient) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("dial a node: %w", err)
-	}
-	if host == "" {
-		return nil, fmt.Errorf("dial a node at %s: %w", addr, errNoPeerName)
-	}
-	d := tls.Dialer{Config: c.config(host)}
-	conn, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, fmt.Errorf("dial a node: %w", err)
-	}
-	return conn, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -14,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"google.golang.org/grpc/credentials"
 
 	"github.com/rollcallhq/rollcall/internal/authority"
 	"github.com/rollcallhq/rollcall/internal/certfile"
@@ -204,58 +201,6 @@ func TestPeersRotate(t *testing.T) {
 		time.Sleep(certfile.CheckEvery)
 		check("one under the first again", false)
 	})
-}
-
-// TestPeersOverSockets dials as raft and HTTP do, and shakes hands as gRPC does.
-func TestPeersOverSockets(t *testing.T) {
-	ca := newAuthority(t)
-	peer := newPeer(t, ca, ca, day, "127.0.0.1")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	served := make(chan error)
-	serve := func() {
-		conn, err := listener.Accept()
-		if err == nil {
-			conn, _, err = credentials.NewTLS(peer.server).ServerHandshake(conn)
-		}
-		if err == nil {
-			err = conn.Close()
-		}
-		served <- err
-	}
-	go serve()
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := peer.client.credentials().Clone().ClientHandshake(t.Context(), listener.Addr().String(), conn); err != nil {
-		t.Error("gRPC:", err)
-	}
-	if err := errors.Join(<-served, conn.Close()); err != nil {
-		t.Error("gRPC:", err)
-	}
-	if _, _, err := peer.client.credentials().ClientHandshake(t.Context(), ":7001", conn); !errors.Is(err, errNoPeerName) {
-		t.Error("gRPC to no host:", err)
-	}
-	listener = tls.NewListener(listener, peer.server)
-	go func() {
-		conn, err := listener.Accept()
-		if err == nil {
-			err = conn.(*tls.Conn).HandshakeContext(context.Background())
-		}
-		served <- err
-	}()
-	dialled, err := peer.client.dial(t.Context(), "tcp", listener.Addr().String())
-	if err := errors.Join(err, <-served); err != nil {
-		t.Fatal("dial:", err)
-	}
-	_ = dialled.Close()
-	if _, err := peer.client.dial(t.Context(), "tcp", ":1"); !errors.Is(err, errNoPeerName) {
-		t.Error("dial to no host:", err)
-	}
 }
 
 func TestPeerTLSWithoutFiles(t *testing.T) {

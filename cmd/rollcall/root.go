@@ -136,7 +136,7 @@ LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`
 			return err
 		}
 		if !loaded.Config.alone() {
-			return &usageError{lines: []string{"dev runs one node: leave --bootstrap-expect, --join and the --*-advertise out. `make cluster` runs three"}}
+			return &usageError{lines: []string{"dev runs one node: leave --bootstrap-expect, --join, --node-addr and --node-advertise out. `make cluster` runs three"}}
 		}
 		loaded.warn(a.stderr)
 		return a.deps.Dev(cmd.Context(), loaded.Config, o, a.stdout, a.stderr)

@@ -14,8 +14,7 @@ func validate(c *Config, texts map[string]string, why purpose, report func(name,
 	validateLiveKit(c, why, report)
 	validateRedis(c, texts["redis-hash-tags"], report)
 	checkTLS(c, report)
-	validatePeerAddr(c, "raft", &c.RaftAddr, c.RaftAdvertise, report)
-	validatePeerAddr(c, "actor", &c.ActorAddr, c.ActorAdvertise, report)
+	validateNodeAddr(c, report)
 	validatePorts(c, report)
 }
 
@@ -53,31 +52,30 @@ func validateRedis(c *Config, hashTags string, report func(name, problem string)
 	}
 }
 
-// validatePeerAddr keeps talk between nodes private: off loopback only with TLS
-// or by the operator's word. A node that is alone and names no interface gets
-// loopback, so that a single node runs as it is.
-func validatePeerAddr(c *Config, which string, addr *string, advertised string, report func(name, problem string)) {
-	host, port, err := net.SplitHostPort(*addr)
+// validateNodeAddr keeps talk between nodes private: off loopback only with TLS
+// or by the operator's word. A node that speaks of no others and names no
+// interface gets loopback.
+func validateNodeAddr(c *Config, report func(name, problem string)) {
+	host, port, err := net.SplitHostPort(c.NodeAddr)
 	if err != nil {
-		return // told when it was parsed
+		return // alone, or told when it was parsed
 	}
-	if host == "" && c.alone() {
-		*addr = net.JoinHostPort("127.0.0.1", port)
+	if host == "" && c.needsNoPort() {
+		c.NodeAddr = net.JoinHostPort("127.0.0.1", port)
 		return
 	}
-	name := which + "-addr"
 	if !loopback(host) && !c.PeerTLS.Enabled() && !c.Insecure {
-		report(name, fmt.Sprintf("%q is reachable from other machines without TLS: give --tls-ca, --tls-cert and --tls-key, or a loopback address such as 127.0.0.1:%s, or --insecure on a network that nobody else reaches", *addr, port))
+		report("node-addr", fmt.Sprintf("%q is reachable from other machines without TLS: give --tls-ca, --tls-cert and --tls-key, or a loopback address such as 127.0.0.1:%s, or --insecure on a network that nobody else reaches", c.NodeAddr, port))
 	}
-	if unspecified(host) && advertised == "" {
-		report(which+"-advertise", fmt.Sprintf("missing: --%s %s is every interface, so other nodes cannot know which to dial; give host:port, such as n1.example.org:%s", name, *addr, port))
+	if unspecified(host) && c.NodeAdvertise == "" {
+		report("node-advertise", fmt.Sprintf("missing: --node-addr %s is every interface, so other nodes cannot know which to dial; give host:port, such as n1.example.org:%s", c.NodeAddr, port))
 	}
 }
 
 // validatePorts finds listeners that would take each other's port.
 func validatePorts(c *Config, report func(name, problem string)) {
 	listeners := []struct{ name, addr string }{
-		{"http-addr", c.HTTPAddr}, {"raft-addr", c.RaftAddr}, {"actor-addr", c.ActorAddr},
+		{"http-addr", c.HTTPAddr}, {"node-addr", c.NodeAddr},
 	}
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {

@@ -56,12 +56,12 @@ func (m *members) Cluster(ctx context.Context) (httpapi.ClusterStatus, error) {
 	for _, server := range now.Servers {
 		voters[server.ID] = server.Voter
 		if !slices.ContainsFunc(now.Members, func(m fsm.Member) bool { return m.ID == server.ID }) {
-			s.Members = append(s.Members, httpapi.Member{ID: server.ID, State: stateAway, Voter: server.Voter, RaftAddr: server.RaftAddr})
+			s.Members = append(s.Members, httpapi.Member{ID: server.ID, State: stateAway, Voter: server.Voter, NodeAddr: server.NodeAddr})
 		}
 	}
 	for _, member := range now.Members {
 		s.Members = append(s.Members, httpapi.Member{ID: member.ID, Voter: voters[member.ID], HTTPAddr: member.HTTPAddr,
-			RaftAddr: member.RaftAddr, ActorAddr: member.ActorAddr, Version: member.Version})
+			NodeAddr: member.NodeAddr, Version: member.Version})
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPeerTimeout)
 	defer cancel()
@@ -80,7 +80,7 @@ func (m *members) ask(ctx context.Context, n *cluster.Node, self string, one *ht
 	var said oneself
 	if one.ID == self {
 		said = m.oneself(ctx)
-	} else if n.Call(ctx, one.RaftAddr, selfHandler, struct{}{}, &said) != nil {
+	} else if n.Call(ctx, one.NodeAddr, selfHandler, struct{}{}, &said) != nil {
 		one.State = stateUnreachable
 		return
 	}
@@ -103,12 +103,7 @@ func (n *daemon) openCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	raftAddr := ""
-	if c.DataDir != "" {
-		raftAddr = c.RaftAddr
-	}
-	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, RaftAddr: raftAddr,
-		RaftAdvertise: c.RaftAdvertise, ActorAddr: n.actorAddr(), HTTPAddr: n.httpAddr(),
+	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, NodeAddr: c.NodeAddr, NodeAdvertise: c.NodeAdvertise, HTTPAddr: n.httpAddr(),
 		Version: buildVersion().Version, BootstrapExpect: c.BootstrapExpect, Join: c.Join, DeadAfter: c.DeadAfter,
 		Insecure: c.Insecure, ServerTLS: n.serverTLS, Same: mustAgree(c), Alike: shouldAgree(c),
 		Generation: n.generation, Fit: n.store.Ping, Tasks: n.tasks(), Logger: n.log,
@@ -116,6 +111,9 @@ func (n *daemon) openCluster(ctx context.Context) error {
 			selfHandler: n.members.answerSelf}}
 	if n.clientTLS != nil {
 		cfg.ClientTLS = n.clientTLS.config
+	}
+	if n.peers != nil {
+		cfg.ServeRPC = n.peers.Serve
 	}
 	opened, err := cluster.Open(ctx, cfg)
 	if err != nil {
@@ -138,18 +136,18 @@ func shouldAgree(c Config) map[string]string {
 		"--count-kinds": joinList(c.CountKinds), "--change-feed": showBool(c.ChangeFeed)}
 }
 
-// httpAddr is what others dial for HTTP: a listener of all interfaces is reached where raft is.
+// httpAddr is what others dial for HTTP: a listener of all interfaces is reached where the node port is.
 func (n *daemon) httpAddr() string {
 	bound := n.listener.Addr().String()
 	host, port, err := net.SplitHostPort(bound)
 	if n.config.HTTPAdvertise != "" || err != nil || !unspecified(host) {
 		return cmp.Or(n.config.HTTPAdvertise, bound)
 	}
-	raft, _, err := net.SplitHostPort(cmp.Or(n.config.RaftAdvertise, n.config.RaftAddr))
-	if err != nil || raft == "" {
+	node, _, err := net.SplitHostPort(cmp.Or(n.config.NodeAdvertise, n.config.NodeAddr))
+	if err != nil || node == "" {
 		return bound
 	}
-	return net.JoinHostPort(raft, port)
+	return net.JoinHostPort(node, port)
 }
 
 // peer is the way to a member of the view.
@@ -164,10 +162,10 @@ func (n *daemon) peer(p actors.Place) (actors.Owner, bool) {
 		return nil, false
 	case p.Node == node.ID():
 		return n.host, true
-	case n.remote == nil:
+	case n.peers == nil:
 		return nil, false
 	}
-	return n.remote.Peer(m.ActorAddr, p.Epoch), true
+	return n.peers.Peer(p), true
 }
 
 // shareBudget divides what LiveKit allows among the members.

@@ -25,14 +25,13 @@ type ClusterStatus struct {
 
 // Member is one node. State is ready, unready, unreachable or away; what is not known of it is empty or 0.
 type Member struct {
-	ID        string `json:"id"`
-	State     string `json:"state"`
-	Voter     bool   `json:"voter"`
-	HTTPAddr  string `json:"httpAddr"`
-	RaftAddr  string `json:"raftAddr"`
-	ActorAddr string `json:"actorAddr"`
-	Rooms     int    `json:"rooms"` // that the node has at hand, finished ones of the last minutes included
-	Version   string `json:"version"`
+	ID       string `json:"id"`
+	State    string `json:"state"`
+	Voter    bool   `json:"voter"`
+	HTTPAddr string `json:"httpAddr"`
+	NodeAddr string `json:"nodeAddr"`
+	Rooms    int    `json:"rooms"` // that the node has at hand, finished ones of the last minutes included
+	Version  string `json:"version"`
 }
 
 const invalidClusterAction = `Invalid action. Use: {"action":"remove","id":"the node's name"}`

@@ -9,8 +9,8 @@ import (
 
 func TestCluster(t *testing.T) {
 	r := newRig(t, &node{cluster: ClusterStatus{Leader: "n1", Term: 3, Epoch: 12, Members: []Member{{ID: "n1", State: "ready", Voter: true,
-		HTTPAddr: "h:8080", RaftAddr: "h:7000", ActorAddr: "h:7001", Rooms: 4, Version: "v1"}}}}, nil)
-	const want = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h:8080","raftAddr":"h:7000","actorAddr":"h:7001","rooms":4,"version":"v1"}]}`
+		HTTPAddr: "h:8080", NodeAddr: "h:7000", Rooms: 4, Version: "v1"}}}}, nil)
+	const want = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h:8080","nodeAddr":"h:7000","rooms":4,"version":"v1"}]}`
 	if w := r.ask("GET", "/api/cluster", ""); w.Code != 200 || strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("%d\n got %s\nwant %s", w.Code, w.Body, want)
 	}

@@ -72,7 +72,21 @@ func (o *Ownership) Owner(room string) (actors.Place, error) {
 }
 
 func place(m fsm.Member, v fsm.View) actors.Place {
-	return actors.Place{Node: m.ID, Incarnation: m.Incarnation, Epoch: v.Epoch}
+	return actors.Place{Node: m.ID, Incarnation: m.Incarnation, Epoch: v.Epoch, Addr: m.NodeAddr}
+}
+
+// LeaderPlace is the place of another node that leads; false while none does, or this node, or one that is not in the view.
+func (o *Ownership) LeaderPlace() (actors.Place, bool) {
+	n, ok := o.Cluster()
+	if !ok {
+		return actors.Place{}, false
+	}
+	view, leader := n.View(), n.Leader()
+	if leader == n.ID() {
+		return actors.Place{}, false
+	}
+	m, ok := view.Member(leader)
+	return place(m, view), ok
 }
 
 // Claim implements actors.Ownership.

@@ -39,7 +39,7 @@ func runRaftNode() error {
 		_, err := fmt.Println("leads", time.Now().UnixNano())
 		return err
 	}}
-	n, err := cluster.Open(context.Background(), cluster.Config{NodeID: c.ID, DataDir: c.Dir, RaftAddr: c.Addr, Join: c.Join,
+	n, err := cluster.Open(context.Background(), cluster.Config{NodeID: c.ID, DataDir: c.Dir, NodeAddr: c.Addr, Join: c.Join,
 		BootstrapExpect: len(c.Join), Timings: c.Timings, Tasks: []cluster.Task{lead}, Logger: slog.New(slog.DiscardHandler),
 		Generation: func(_ context.Context, ours uint64) (uint64, error) { return max(ours, 1), nil }})
 	if err != nil {

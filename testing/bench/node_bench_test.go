@@ -36,7 +36,7 @@ func startNode(b *testing.B, addr, livekit, redisURL string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(bin, "serve", "--http-addr="+addr, "--raft-addr=127.0.0.1:0", "--actor-addr=127.0.0.1:0",
+	cmd := exec.Command(bin, "serve", "--http-addr="+addr,
 		"--data-dir="+filepath.Join(dir, "data"), "--drain-delay=0s", "--log-level=warn")
 	cmd.Env = append(os.Environ(), "LIVEKIT_HOST="+livekit, "LIVEKIT_API_KEY="+livekittest.Key,
 		"LIVEKIT_API_SECRET="+livekittest.Secret, "REDIS_URL="+redisURL)

@@ -78,8 +78,8 @@ func (f *fake) scriptService() {
 		"lastSync":    report(12*time.Second, 143, object{"synced": len(f.rooms), "errors": 0, "cleaned": 0}, object{"stale metadata": 2}),
 		"lastCleanup": report(2*time.Minute, 31, object{"synced": 0, "errors": 0, "cleaned": 1}, object{})}
 	member := func(id string, rooms int) object {
-		return object{"id": id, "state": "ready", "voter": true, "httpAddr": "10.0.0." + id[1:] + ":8080", "raftAddr": "10.0.0." + id[1:] + ":7000",
-			"actorAddr": "10.0.0." + id[1:] + ":7001", "rooms": rooms, "version": "v0.4.0"}
+		return object{"id": id, "state": "ready", "voter": true, "httpAddr": "10.0.0." + id[1:] + ":8080", "nodeAddr": "10.0.0." + id[1:] + ":7000",
+			"rooms": rooms, "version": "v0.4.0"}
 	}
 	f.cluster = object{"leader": "n2", "term": 3, "epoch": 12, "members": []object{member("n1", 7), member("n2", 5), member("n3", 7)}}
 	counts := object{"synced": len(f.rooms), "errors": 0, "cleaned": 0}

@@ -52,7 +52,7 @@ type Cluster struct {
 	opts    Options
 	api     *httptest.Server // of LiveKit
 	witness *Witness
-	join    []string // raft addresses of the founders
+	join    []string // node addresses of the founders
 }
 
 // New makes a cluster without starting its nodes.
@@ -76,12 +76,12 @@ func New(t testing.TB, o Options) *Cluster {
 	t.Cleanup(c.LiveKit.Close)
 	c.api = httptest.NewServer(c.LiveKit)
 	t.Cleanup(c.api.Close)
-	addrs := nodetest.QuietAddrs(t, 3*o.Nodes)
+	addrs := nodetest.QuietAddrs(t, 2*o.Nodes)
 	for i := range o.Nodes {
-		c.join = append(c.join, addrs[3*i])
+		c.join = append(c.join, addrs[2*i])
 	}
 	for i := range o.Nodes {
-		c.add(addrs[3*i:3*i+3], o.Nodes)
+		c.add(addrs[2*i:2*i+2], o.Nodes)
 	}
 	return c
 }
@@ -128,7 +128,7 @@ func (c *Cluster) AwaitBalancer() {
 // Make makes one more node, which would join the running cluster, and does not start it.
 func (c *Cluster) Make() *nodetest.Node {
 	c.t.Helper()
-	return c.add(nodetest.QuietAddrs(c.t, 3), 1)
+	return c.add(nodetest.QuietAddrs(c.t, 2), 1)
 }
 
 // Add starts one more node, which joins the running cluster, and returns when it is ready.
@@ -139,11 +139,11 @@ func (c *Cluster) Add() *nodetest.Node {
 	return n
 }
 
-// add makes a node from its raft, actor and HTTP address.
+// add makes a node from its node and HTTP address.
 func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 	c.t.Helper()
 	id := fmt.Sprintf("n%d", len(c.Nodes)+1)
-	flags := []string{"--raft-addr=" + addrs[0], "--actor-addr=" + addrs[1], fmt.Sprintf("--bootstrap-expect=%d", expect),
+	flags := []string{"--node-addr=" + addrs[0], fmt.Sprintf("--bootstrap-expect=%d", expect),
 		"--drain-delay=1s", "--sync-interval=" + c.opts.SyncInterval, "--stale-after=24h", "--cleanup-interval=23h",
 		"--log-level=" + c.opts.LogLevel}
 	if expect > 1 || len(c.Nodes) > 0 {
@@ -153,7 +153,7 @@ func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 	if c.opts.FlagsOf != nil {
 		flags = append(flags, c.opts.FlagsOf(id)...)
 	}
-	n := nodetest.New(c.t, nodetest.Options{Binary: c.opts.Binary, ID: id, HTTPAddr: addrs[2], Flags: flags,
+	n := nodetest.New(c.t, nodetest.Options{Binary: c.opts.Binary, ID: id, HTTPAddr: addrs[1], Flags: flags,
 		Env: append(fakelivekit.Env(c.api.URL), "REDIS_URL="+c.Redis.URL())})
 	c.Nodes = append(c.Nodes, n)
 	c.Balancer.Add(n.URL())

@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"internal/demo":        {},
 	"internal/authority":   {},
 	"internal/wire":        {"reconcile", "actors"},
-	"internal/remote":      {"reconcile", "actors", "internal/wire"},
+	"internal/rpc":         {"reconcile", "actors", "internal/wire"},
 	"internal/ownership":   {"actors", "cluster", "fsm", "reconcile"}, // the joint between the two; no adapter
 }
 

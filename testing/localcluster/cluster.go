@@ -47,18 +47,18 @@ type node struct {
 	proc *proc.Process
 }
 
-// plan gives each node its three addresses.
+// plan gives each node its two addresses.
 func (c *cluster) plan(addrs []string, redis string) {
 	c.redis = redis
 	c.ending, c.end = context.WithCancel(context.Background())
 	var join []string
 	for i := range nodes {
-		join = append(join, addrs[3*i])
+		join = append(join, addrs[2*i])
 	}
 	for i := range nodes {
 		id := fmt.Sprintf("n%d", i+1)
-		n := &node{id: id, http: "http://" + addrs[3*i+2]}
-		n.flags = []string{"serve", "--node-id=" + id, "--raft-addr=" + addrs[3*i], "--actor-addr=" + addrs[3*i+1], "--http-addr=" + addrs[3*i+2],
+		n := &node{id: id, http: "http://" + addrs[2*i+1]}
+		n.flags = []string{"serve", "--node-id=" + id, "--node-addr=" + addrs[2*i], "--http-addr=" + addrs[2*i+1],
 			"--data-dir=" + filepath.Join(c.dir, id), fmt.Sprintf("--bootstrap-expect=%d", nodes), "--join=" + strings.Join(join, ","),
 			"--drain-delay=0s", "--log-level=warn"}
 		c.nodes = append(c.nodes, n)

@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		return err
 	}
 	defer redis.stop()
-	addrs, err := nodetest.FreeAddrs(3 * nodes)
+	addrs, err := nodetest.FreeAddrs(2 * nodes)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func New(t testing.TB, o Options) *Node {
 	if n.Addr == "" {
 		n.Addr = QuietAddrs(t, 1)[0]
 	}
-	n.args = append([]string{"serve", "--node-id=" + n.ID, "--http-addr=" + n.Addr, "--raft-addr=127.0.0.1:0", "--actor-addr=127.0.0.1:0",
+	n.args = append([]string{"serve", "--node-id=" + n.ID, "--http-addr=" + n.Addr,
 		"--data-dir=" + n.Dir, "--drain-delay=100ms", "--log-level=debug"}, o.Flags...)
 	t.Cleanup(func() {
 		n.Kill()

@@ -74,7 +74,7 @@ func (s *several) soft(ctx context.Context) {
 		return
 	}
 	long := time.Duration(200+s.dice.N("soft", 8000)) * time.Millisecond
-	switch n := s.dice.N("soft", 7); n {
+	switch n := s.dice.N("soft", 9); n {
 	case 0, 1, 2:
 		s.log("cut %s off the others, to them %v, from them %v, %v", p.Name, n != 1, n != 2, long)
 		defer s.cut(p.Name, s.others(p.Name), n != 1, n != 2)()
@@ -97,6 +97,10 @@ func (s *several) soft(ctx context.Context) {
 		s.log("slow down %s, %v", p.Name, long)
 		s.setSlow(p.Name, true)
 		defer s.setSlow(p.Name, false)
+	case 7, 8: // raft does not see it where neither of the two leads
+		other, there, back := s.others(p.Name)[s.dice.N("pair", len(s.machines)-1)], s.dice.Roll("pair") < 0.7, s.dice.Roll("pair") < 0.7
+		s.log("cut between %s and %s, there %v, back %v, %v", p.Name, other, there, back || !there, long)
+		defer s.cut(p.Name, []string{other}, there, back || !there)()
 	}
 	rest(ctx, long)
 }

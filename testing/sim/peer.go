@@ -2,193 +2,53 @@ package sim
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/cluster"
+	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-const (
-	// shortly and patiently bound requests that come without a deadline, and patience is how long a link may be in
-	// trouble, as in internal/remote.
-	shortly   = 5 * time.Second
-	patiently = 5 * time.Minute
-	patience  = 3 * time.Second
-	redial    = 100 * time.Millisecond
-	// notice is how long a link takes at the most to notice that it carries nothing.
-	notice = 12 * time.Second
-)
-
-// errLost is trouble with the link: the request may not have come, or its answer not.
-var errLost = fmt.Errorf("%w: the node cannot be reached", actors.ErrUnavailable)
-
-// peer is the rooms of another node, in place of internal/remote: requests over a network that loses, delays, repeats and
-// brings them late, to a receiver that refuses what its view is behind of.
-type peer struct {
-	from  *Process
-	to    string
-	epoch uint64
+// newPeers is the process's way to the others: internal/rpc itself, over the network in memory.
+func (p *Process) newPeers() *rpc.Peers {
+	return rpc.New(rpc.Config{Node: p.Name, Host: &served{p.door}, Epoch: p.Own.Epoch, Members: p.Own.Members, Leader: p.Own.LeaderPlace,
+		Log: p.log, Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			n, ok := p.Own.Cluster()
+			if !ok {
+				return nil, cluster.ErrNotJoined
+			}
+			return n.DialRPC(ctx, addr)
+		}})
 }
 
-var _ actors.Owner = (*peer)(nil)
+// peer is another node, over a network that now and then also brings a delivery twice, the second one late: as a request does
+// that was sent again because its answer was lost.
+type peer struct {
+	actors.Owner
+	from *Process
+}
 
 // Deliver implements actors.Owner.
 func (p *peer) Deliver(ctx context.Context, e reconcile.Event) error {
-	_, err := ask(ctx, p, shortly, func(ctx context.Context, o *owner) (struct{}, error) { return struct{}{}, o.Deliver(ctx, e) })
-	return err
-}
-
-// Survey implements actors.Owner.
-func (p *peer) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
-	return ask(ctx, p, patiently, func(ctx context.Context, o *owner) (actors.Findings, error) { return o.Survey(ctx, b) })
-}
-
-// Tend implements actors.Owner.
-func (p *peer) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
-	return ask(ctx, p, patiently, func(ctx context.Context, o *owner) (actors.Tended, error) { return o.Tend(ctx, t) })
-}
-
-// Names implements actors.Owner.
-func (p *peer) Names(ctx context.Context) ([]string, error) {
-	return ask(ctx, p, shortly, func(ctx context.Context, o *owner) ([]string, error) { return o.Names(ctx) })
-}
-
-// ask repeats what was lost, for a while.
-func ask[T any](ctx context.Context, p *peer, limit time.Duration, do func(context.Context, *owner) (T, error)) (T, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
-	for until := time.Now().Add(patience); ; {
-		v, err := attempt(ctx, p, do)
-		if !errors.Is(err, errLost) || time.Now().Add(redial).After(until) {
-			return v, err
-		}
-		select {
-		case <-time.After(redial):
-		case <-ctx.Done():
-			return v, fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-	}
-}
-
-// result is an answer.
-type result[T any] struct {
-	value T
-	err   error
-}
-
-// attempt sends a request once. It goes on when its sender gives up.
-func attempt[T any](ctx context.Context, p *peer, do func(context.Context, *owner) (T, error)) (T, error) {
-	var none T
 	w := p.from.world
-	if _, err := p.from.Gate.Pass(); err != nil {
-		return none, err
+	if _, gone := p.from.Gate.Pass(); gone != nil {
+		return gone
 	}
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
-	if left <= 0 {
-		return none, fmt.Errorf("%w: %w", actors.ErrUnavailable, context.DeadlineExceeded)
-	}
-	answers := make(chan result[T], 1)
-	say := func(r result[T]) {
-		select {
-		case answers <- r:
-		default: // another copy was answered, or nobody waits
-		}
-	}
-	copies := 1
 	if w.Hurting() && w.Dice.Roll("copy") < 0.05 {
-		copies = 2
-	}
-	for i := range copies {
 		w.late.Go(func() {
-			answered := false
-			p.travel(i > 0, left, func(ctx context.Context, o *owner) { answered = arrive(ctx, p, o, do, say) })
-			if !answered {
-				_ = pause(context.Background(), time.Duration(w.Dice.N("notice", int(notice.Milliseconds())))*time.Millisecond)
-				say(result[T]{err: errLost})
+			if pause(p.from.life, time.Duration(w.Dice.N("late copy", 15000))*time.Millisecond) == nil {
+				_ = p.Owner.Deliver(p.from.life, e)
 			}
 		})
 	}
-	select {
-	case a := <-answers:
-		if _, gone := p.from.Gate.Pass(); gone != nil {
-			return none, gone
-		}
-		return a.value, a.err
-	case <-ctx.Done():
-		return none, fmt.Errorf("%w: %w", actors.ErrUnavailable, ctx.Err())
+	err := p.Owner.Deliver(ctx, e)
+	if _, gone := p.from.Gate.Pass(); gone != nil {
+		return gone
 	}
-}
-
-// travel brings a request to the other node, with the time that was left when it was sent; late it may come, or never.
-func (p *peer) travel(second bool, left time.Duration, work func(context.Context, *owner)) {
-	w, topic := p.from.world, p.from.Name+">"+p.to
-	life, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	if second {
-		_ = pause(life, time.Duration(w.Dice.N("late copy", 15000))*time.Millisecond)
-	}
-	if w.Hurting() && w.Dice.Roll(topic) < 0.03 {
-		return // it vanishes without a word
-	}
-	if open, _ := w.Net.Open(p.from.Name, p.to); !open && w.Dice.Roll(topic) < 0.7 {
-		return // the link breaks; otherwise it comes late
-	}
-	if w.hop(life, p.from.Name, p.to) != nil {
-		return
-	}
-	to := w.peer(p.to)
-	if to == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(to.life, left)
-	defer cancel()
-	work(ctx, to.door)
-}
-
-// arrive is the receiver's part.
-func arrive[T any](ctx context.Context, p *peer, o *owner, do func(context.Context, *owner) (T, error), say func(result[T])) (answered bool) {
-	to := o.process
-	if _, gone := to.Gate.Pass(); gone != nil {
-		return false
-	}
-	var r result[T]
-	if own := to.Own.Epoch(); p.epoch > own {
-		r.err = actors.NotOwner{Epoch: own}
-	} else {
-		r.value, r.err = do(ctx, o)
-		r.err = translated(r.err, own)
-	}
-	if _, gone := to.Gate.Pass(); gone != nil {
-		return false
-	}
-	back, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	if to.world.hop(back, to.Name, p.from.Name) != nil {
-		return false
-	}
-	say(r)
-	return true
-}
-
-// translated is an error as it crosses between nodes: what has no name there is ErrUnavailable, and a node that is closing
-// owns nothing.
-func translated(err error, epoch uint64) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, actors.ErrClosing):
-		return actors.NotOwner{Epoch: epoch}
-	case errors.Is(err, actors.ErrNotOwner), errors.Is(err, actors.ErrExpired), errors.Is(err, actors.ErrFenced), errors.Is(err, actors.ErrBusy):
-		return err
-	}
-	return fmt.Errorf("%w: %w", actors.ErrUnavailable, errors.New(err.Error()))
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -198,6 +58,38 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// served is a process's rooms as other nodes reach them: while it is paused, or once it is killed, it does nothing.
+type served struct{ *owner }
+
+// Deliver implements actors.Owner.
+func (s *served) Deliver(ctx context.Context, e reconcile.Event) error {
+	_, err := through(s, func() (struct{}, error) { return struct{}{}, s.owner.Deliver(ctx, e) })
+	return err
+}
+
+// Survey implements actors.Owner.
+func (s *served) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
+	return through(s, func() (actors.Findings, error) { return s.owner.Survey(ctx, b) })
+}
+
+// Tend implements actors.Owner.
+func (s *served) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
+	return through(s, func() (actors.Tended, error) { return s.owner.Tend(ctx, t) })
+}
+
+func through[T any](s *served, do func() (T, error)) (T, error) {
+	var none T
+	gate := &s.process.Gate
+	if _, gone := gate.Pass(); gone != nil {
+		return none, gone
+	}
+	v, err := do()
+	if _, gone := gate.Pass(); gone != nil {
+		return none, gone
+	}
+	return v, err
 }
 
 // owner is a process's Host as all others see it, with an eye on the leaders' work.

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/internal/ownership"
+	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/memnet"
 	"github.com/rollcallhq/rollcall/testing/memstore"
@@ -26,12 +27,12 @@ type Machine struct {
 	Skew time.Duration
 	// Expect is how many nodes found the cluster; a later one, with 1, joins.
 	Expect int
-	// Join are the raft addresses of the nodes.
+	// Join are the node addresses of the nodes.
 	Join []string
 }
 
-// RaftAddr is the machine's.
-func (m *Machine) RaftAddr() string { return m.Name + ":7000" }
+// NodeAddr is the machine's.
+func (m *Machine) NodeAddr() string { return m.Name + ":7000" }
 
 // Process is one run of a node: what cmd/rollcall wires, over ports that can be hurt.
 type Process struct {
@@ -45,6 +46,8 @@ type Process struct {
 
 	world  *World
 	net    *memnet.Host
+	log    *slog.Logger
+	peers  *rpc.Peers
 	door   *owner // to the rooms here, for all
 	seen   sights
 	claims claims
@@ -59,7 +62,8 @@ func (w *World) Start(m *Machine) (*Process, error) {
 	p.life, p.end = context.WithCancel(context.Background())
 	store := &store{p, &memstore.Faulty{Store: w.Store, Order: w.StoreFault}}
 	rooms := &looks{p, &LiveKit{Fake: w.Fake, Order: w.LookFault}}
-	clock, log := &skewed{actors.NewSystemClock(), m.Skew}, slog.New(slog.DiscardHandler)
+	p.log = slog.New(slog.DiscardHandler)
+	clock, log := &skewed{actors.NewSystemClock(), m.Skew}, p.log
 	var err error
 	p.Host, err = actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: p.Own, Clock: clock, Observer: silent{},
 		Index: store, Log: log})
@@ -67,12 +71,13 @@ func (w *World) Start(m *Machine) (*Process, error) {
 		return nil, err
 	}
 	p.door = &owner{process: p}
+	p.peers = p.newPeers()
 	p.Router = actors.NewRouter(p.Own, p.peer)
 	p.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: store, Router: p.Router, Clock: clock, Log: log,
 		StaleAfter: 3 * time.Minute})
-	p.Cluster, err = cluster.Open(context.Background(), cluster.Config{NodeID: m.Name, DataDir: m.Dir, RaftAddr: m.RaftAddr(), Insecure: true,
-		ActorAddr: m.Name + ":7001", HTTPAddr: m.Name + ":8080", BootstrapExpect: m.Expect, Join: m.Join, Network: p.net,
-		Generation: store.generation, Fit: store.ping, Logger: log, Tasks: p.tasks(store)})
+	p.Cluster, err = cluster.Open(context.Background(), cluster.Config{NodeID: m.Name, DataDir: m.Dir, NodeAddr: m.NodeAddr(), Insecure: true,
+		HTTPAddr: m.Name + ":8080", BootstrapExpect: m.Expect, Join: m.Join, Network: p.net,
+		ServeRPC: p.peers.Serve, Generation: store.generation, Fit: store.ping, Logger: log, Tasks: p.tasks(store)})
 	if err != nil {
 		p.Kill()
 		return nil, err
@@ -111,7 +116,7 @@ func (p *Process) peer(place actors.Place) (actors.Owner, bool) {
 	case place.Node == p.Name:
 		return p.door, true
 	}
-	return &peer{from: p, to: place.Node, epoch: place.Epoch}, true
+	return &peer{p.peers.Peer(place), p}, true
 }
 
 // follow keeps what the process has seen of the cluster.
@@ -141,8 +146,7 @@ func (p *Process) Stop() error {
 	defer cancel()
 	err := errors.Join(p.Cluster.Leave(ctx), p.Host.Stop(ctx))
 	time.Sleep(500 * time.Millisecond)
-	p.world.reachable(p, false)
-	err = errors.Join(err, p.Cluster.Close(ctx))
+	err = errors.Join(err, p.peers.Stop(ctx), p.Cluster.Close(ctx))
 	p.clean()
 	return err
 }
@@ -152,9 +156,9 @@ func (p *Process) Kill() {
 	p.Gate.Kill()
 	p.net.Vanish()
 	p.world.running(p, false)
-	p.world.reachable(p, false)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
+	_ = p.peers.Stop(ctx)
 	if p.Cluster != nil {
 		_ = p.Cluster.Close(ctx)
 	}

@@ -34,7 +34,6 @@ type World struct {
 
 	mu    sync.Mutex
 	doors map[string]*Process // that take webhooks
-	peers map[string]*Process // that other nodes reach
 	late  sync.WaitGroup      // what is on its way though nobody waits for it
 }
 
@@ -45,7 +44,7 @@ func NewWorld(seed uint64) (*World, error) {
 		return nil, err
 	}
 	w := &World{Net: memnet.New(), History: NewHistory(), Dice: &Dice{Seed: seed}, Verifier: door.Verifier,
-		doors: map[string]*Process{}, peers: map[string]*Process{}}
+		doors: map[string]*Process{}}
 	w.StoreFault = func(memstore.Op, string) memstore.Fault { return memstore.Fault{} }
 	w.LookFault = func(string) LookFault { return LookFault{} }
 	w.Hurting = func() bool { return false }
@@ -111,24 +110,10 @@ func (w *World) running(p *Process, yes bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if yes {
-		w.doors[p.Name], w.peers[p.Name] = p, p
+		w.doors[p.Name] = p
 	} else if w.doors[p.Name] == p {
 		delete(w.doors, p.Name)
 	}
-}
-
-func (w *World) reachable(p *Process, yes bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !yes && w.peers[p.Name] == p {
-		delete(w.peers, p.Name)
-	}
-}
-
-func (w *World) peer(name string) *Process {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.peers[name]
 }
 
 // Close waits for what is still on its way.

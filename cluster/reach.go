@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	reachPath = peerPrefix + "reach"
+	// reachEvery is how often a node that is reached asks again. One that is not asks with each look at its health.
+	reachEvery = 2 * time.Second
+	// reachTimeout bounds another node's attempt.
+	reachTimeout = 1500 * time.Millisecond
+)
+
+// reached is a node's answer to whether requests from it reach the asker.
+type reached struct {
+	OK  bool   `json:"ok"`
+	Why string `json:"why,omitempty"`
+}
+
+func (n *Node) answerReach(ctx context.Context, body []byte) (any, error) {
+	var asker server
+	if err := json.Unmarshal(body, &asker); err != nil {
+		return nil, fmt.Errorf("read the asker: %w", err)
+	}
+	if n.cfg.Reach == nil {
+		return nil, errors.New("this node sends no requests")
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := n.cfg.Reach(ctx, asker.Addr); err != nil {
+		return reached{Why: err.Error()}, nil
+	}
+	return reached{OK: true}, nil
+}
+
+// reachability is what a node knows of whether others reach it.
+type reachability struct {
+	last time.Time // when another node last said that it does
+}
+
+// try is an ErrUnreached when other members answer, and none of them reaches this node. While none answers it is nil: a node
+// that is cut off in both directions is raft's business.
+func (r *reachability) try(ctx context.Context, n *Node) error {
+	if n.cfg.Reach == nil || n.peers == nil || time.Since(r.last) < reachEvery {
+		return nil
+	}
+	var why string
+	for _, m := range n.fsm.State().View.Members {
+		if m.ID == n.cfg.NodeID {
+			continue
+		}
+		asked, cancel := context.WithTimeout(ctx, reachTimeout+transportTimeout)
+		var said reached
+		err := n.peers.call(asked, m.NodeAddr, reachPath, n.self(), &said)
+		cancel()
+		if err == nil && said.OK {
+			r.last = time.Now()
+			return nil
+		}
+		if err == nil {
+			why = fmt.Sprintf("node %q says: %s", m.ID, said.Why)
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return fmt.Errorf("%w at %s: check --node-advertise, and that the network lets the other nodes connect to that port; %s",
+		ErrUnreached, n.link.addr, why)
+}
+
+// maySucceed tells whether another node could lead without this one's vote. A successor that does not reach this node cannot
+// have it; where it is needed, this node goes on leading and gives away its rooms alone.
+func (n *Node) maySucceed(ctx context.Context, why error) bool {
+	if !errors.Is(why, ErrUnreached) {
+		return true
+	}
+	servers := n.raft.GetConfiguration()
+	if servers.Error() != nil {
+		return false
+	}
+	all := servers.Configuration().Servers
+	return bears(all, raft.ServerID(n.cfg.NodeID), n.quietNow(ctx, all)) == nil
+}
