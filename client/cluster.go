@@ -30,6 +30,10 @@ type Member struct {
 	NodeAddr string `json:"nodeAddr"`
 	Rooms    int    `json:"rooms"` // that it has at hand
 	Version  string `json:"version"`
+	// CannotReach are the members that this one does not reach directly. Its requests to them go through the leader; Relayed
+	// counts those since its start.
+	CannotReach []string `json:"cannotReach,omitempty"`
+	Relayed     uint64   `json:"relayed,omitempty"`
 }
 
 // RemoveAnswer is the answer to RemoveNode.

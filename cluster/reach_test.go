@@ -8,33 +8,40 @@ import (
 	"testing"
 )
 
-// doors are the nodes' ways to each other, by the address that is dialled; what is shut nobody reaches.
+// doors are the nodes' ways to each other: by the number of the one that dials, and the address dialled. Number 0 is everyone.
 type doors struct {
 	mu   sync.Mutex
-	shut map[string]bool
+	shut map[door]bool
+}
+
+type door struct {
+	from int
+	addr string
 }
 
 var errShut = errors.New("connection refused")
 
-func (d *doors) reach(_ context.Context, addr string) error {
+func (d *doors) reach(from int, addr string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.shut[addr] {
+	if d.shut[door{from, addr}] || d.shut[door{0, addr}] {
 		return errShut
 	}
 	return nil
 }
 
-func (d *doors) set(addr string, shut bool) {
+func (d *doors) set(from int, addr string, shut bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shut[addr] = shut
+	d.shut[door{from, addr}] = shut
 }
 
 // reaching makes a cluster of that many, with doors between them.
 func reaching(t *testing.T, count int) (*several, *doors) {
-	d := &doors{shut: map[string]bool{}}
-	s := newSeveral(t, count, count, func(_ int, c *Config) { c.Reach = d.reach })
+	d := &doors{shut: map[door]bool{}}
+	s := newSeveral(t, count, count, func(i int, c *Config) {
+		c.Reach = func(_ context.Context, addr string) error { return d.reach(i, addr) }
+	})
 	var all []int
 	for i := 1; i <= count; i++ {
 		all = append(all, i)
@@ -51,13 +58,13 @@ func TestAFollowerThatNobodyReachesLosesItsRooms(t *testing.T) {
 	s, d := reaching(t, 3)
 	i := s.follower()
 	addr := s.configs[i].NodeAddr
-	d.set(addr, true)
+	d.set(0, addr, true)
 	eventually(t, "it leaves the view", func() bool { return len(s.leader().View().Members) == 2 })
 	eventually(t, "it says why", func() bool {
 		err := s.nodes[i].Ready()
 		return errors.Is(err, ErrUnreached) && strings.Contains(err.Error(), addr) && strings.Contains(err.Error(), errShut.Error())
 	})
-	d.set(addr, false)
+	d.set(0, addr, false)
 	s.view("n1", "n2", "n3")
 	s.ready(i)
 }
@@ -69,13 +76,13 @@ func TestALeaderThatNobodyReachesLosesItsRooms(t *testing.T) {
 		s, d := reaching(t, count)
 		old := s.leader()
 		addr := old.Status().NodeAddr
-		d.set(addr, true)
+		d.set(0, addr, true)
 		eventually(t, "it leaves the view", func() bool { return len(s.leader().View().Members) == count-1 })
 		eventually(t, "it is not ready", func() bool { return errors.Is(old.Ready(), ErrUnreached) })
 		if leads := s.leader() == old; leads != (count == 2) {
 			t.Errorf("of %d nodes, it still leads: %v", count, leads)
 		}
-		d.set(addr, false)
+		d.set(0, addr, false)
 		eventually(t, "it is back", func() bool { return len(s.leader().View().Members) == count && old.Ready() == nil })
 	}
 }
@@ -83,13 +90,19 @@ func TestALeaderThatNobodyReachesLosesItsRooms(t *testing.T) {
 // Between two followers only: the leader reaches both, so nobody moves.
 func TestACutBetweenFollowersMovesNobody(t *testing.T) {
 	t.Parallel()
-	s, _ := reaching(t, 3)
+	s, d := reaching(t, 3)
+	leader := s.number(s.leader())
+	for i, one := range s.configs {
+		if i != leader {
+			for from := range s.configs {
+				d.set(from, one.NodeAddr, from != leader)
+			}
+		}
+	}
 	epoch := s.leader().View().Epoch
-	for _, n := range s.nodes {
-		var r reachability
-		for range 2 {
-			r.last = r.last.AddDate(-1, 0, 0)
-			if err := r.try(t.Context(), n); err != nil {
+	for range 2 * asideAfter {
+		for _, n := range s.nodes {
+			if err := (&reachability{}).try(t.Context(), n); err != nil {
 				t.Error(err)
 			}
 		}

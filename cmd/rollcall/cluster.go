@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,12 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	}
 	if err := a.table(rows, inked{1, memberInk}); err != nil {
 		return err
+	}
+	for _, m := range s.Members {
+		if len(m.CannotReach) > 0 {
+			fmt.Fprintf(a.stdout, "\n%s: %s cannot reach %s directly, and sends its requests through the leader (%d so far): look at the network between them\n",
+				a.colours.paint(bad, "CUT"), safe(m.ID), safe(strings.Join(m.CannotReach, ", ")), m.Relayed)
+		}
 	}
 	if s.Leader == "" {
 		fmt.Fprintln(a.stdout, "\n"+a.colours.paint(bad, "NO LEADER")+": no sync runs and no node can join or leave until one is elected; if that takes longer than seconds, most voters are down or out of reach")

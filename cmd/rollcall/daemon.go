@@ -178,6 +178,8 @@ func (n *daemon) openPeers(context.Context) error {
 	}
 	n.peers = rpc.New(rpc.Config{Node: id, Host: n.host, Epoch: n.own.Epoch, Members: n.own.Members, Leader: n.own.LeaderPlace,
 		Dial: n.dialPeer, Log: n.log})
+	n.members.peers = n.peers
+	n.meters.relays(n.peers)
 	return nil
 }
 

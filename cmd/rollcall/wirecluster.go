@@ -11,6 +11,7 @@ import (
 	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/internal/httpapi"
+	"github.com/rollcallhq/rollcall/internal/rpc"
 )
 
 const selfHandler = "self"
@@ -28,16 +29,31 @@ type members struct {
 	*admin
 	health health
 	rooms  func() int // that have an actor here
+	peers  *rpc.Peers // nil for a node that is alone
 }
 
 // oneself is what a node tells others of itself.
 type oneself struct {
 	Ready bool `json:"ready"`
 	Rooms int  `json:"rooms"`
+	// CannotReach are the nodes to which this one has no way, and Relayed counts its requests that went through the leader.
+	CannotReach []string `json:"cannotReach,omitempty"`
+	Relayed     uint64   `json:"relayed,omitempty"`
 }
 
 func (m *members) oneself(ctx context.Context) oneself {
-	return oneself{Ready: m.health.Ready(ctx) == nil, Rooms: m.rooms()}
+	said := oneself{Ready: m.health.Ready(ctx) == nil, Rooms: m.rooms()}
+	if m.peers == nil {
+		return said
+	}
+	var unreachable []string
+	unreachable, said.Relayed = m.peers.Links()
+	for _, p := range m.own.Members() {
+		if slices.Contains(unreachable, p.Addr) {
+			said.CannotReach = append(said.CannotReach, p.Node)
+		}
+	}
+	return said
 }
 
 func (m *members) answerSelf(ctx context.Context, _ []byte) (any, error) {
@@ -84,7 +100,7 @@ func (m *members) ask(ctx context.Context, n *cluster.Node, self string, one *ht
 		one.State = stateUnreachable
 		return
 	}
-	one.State, one.Rooms = stateUnready, said.Rooms
+	one.State, one.Rooms, one.CannotReach, one.Relayed = stateUnready, said.Rooms, said.CannotReach, said.Relayed
 	if said.Ready {
 		one.State = stateReady
 	}
@@ -113,7 +129,7 @@ func (n *daemon) openCluster(ctx context.Context) error {
 		cfg.ClientTLS = n.clientTLS.config
 	}
 	if n.peers != nil {
-		cfg.ServeRPC = n.peers.Serve
+		cfg.ServeRPC, cfg.Reach = n.peers.Serve, n.peers.Reach
 	}
 	opened, err := cluster.Open(ctx, cfg)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/internal/livekit"
+	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -180,6 +181,19 @@ func (m *meters) observe(own *ownership) {
 		}
 		return s.SinceContact.Seconds()
 	})
+}
+
+// relays adds what the way to the other nodes tells.
+func (m *meters) relays(peers *rpc.Peers) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rollcall_relayed_requests_total",
+		Help: "Requests that this node sent through the leader, because it does not reach their node directly."}, func() float64 {
+		_, relayed := peers.Links()
+		return float64(relayed)
+	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_unreachable_nodes",
+		Help: "Nodes that this node has tried to reach directly, and does not reach."}, func() float64 {
+		unreachable, _ := peers.Links()
+		return float64(len(unreachable))
+	}))
 }
 
 func oneIf(b bool) float64 {

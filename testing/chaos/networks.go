@@ -167,7 +167,7 @@ func redisPaths(w *World, _ string) []path { return []path{{w.ip("redis"), 6379}
 func nodePaths(w *World, s string) []path {
 	var all []path
 	for _, other := range w.others(s) {
-		all = append(all, path{w.ip(other), 7000}, path{w.ip(other), 7001})
+		all = append(all, path{w.ip(other), 7000})
 	}
 	return all
 }
