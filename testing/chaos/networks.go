@@ -23,6 +23,10 @@ func networks() []Nemesis {
 		one("partition-leader", "the leader is cut off from its followers; Redis, LiveKit and webhooks still reach it", theLeader, fromNodes),
 		one("partition-oneway", "a node hears the others and is not heard by them, or the other way round, as the dice say", anOwner, oneWay),
 		one("partition-oneway-leader", "the same to the leader", theLeader, oneWay),
+		{Name: "partition-pair", Kind: "network", Lasts: true, Gentle: true, Cuts: true, Do: cutPair,
+			Doc: "two nodes that do not lead are cut off from each other, in one direction or both, as the dice say; raft does not see it, and no webhook may fail"},
+		{Name: "partition-pairs", Kind: "network", Cuts: true, Do: cutPairs,
+			Doc: "each two nodes in turn are cut off from each other, 4 s in one direction, 4 s in the other, 4 s in both"},
 		every("partition-all", "no node reaches another: there is no majority", fromNodes),
 		{Name: "partition-majority", Kind: "network", Lasts: true, Cuts: true, Do: minority,
 			Doc: "the smaller half, the leader in it, is cut off from the larger; of three nodes that is the leader alone"},
@@ -200,6 +204,52 @@ func latency(paths func(*World, string) []path) cutter {
 		}
 		return fmt.Sprintf("30 to 50 ms each way, %d proxies", len(proxies)), heal, nil
 	}
+}
+
+// directions are the ways in which two nodes may be cut off from each other.
+func directions() []compose.Rule { return []compose.Rule{{Out: true}, {In: true}, {}} }
+
+func cutPair(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+	one, err := w.node(dice)
+	if err != nil {
+		return "", nil, err
+	}
+	leads := serviceOf(w.watch.last().Leader)
+	for _, other := range w.others(one) {
+		if other != leads {
+			rule := directions()[dice.IntN(3)]
+			rule.Peer = w.ip(other)
+			return w.cut(ctx, []string{one}, func(string) []compose.Rule { return []compose.Rule{rule} })
+		}
+	}
+	return "", nil, errors.New("there are no two nodes that do not lead")
+}
+
+// pairHold is how long each cut of cutPairs lasts, and pairRest the time after it.
+const (
+	pairHold = 4 * time.Second
+	pairRest = 3 * time.Second
+)
+
+func cutPairs(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	nodes := w.running()
+	heal := func(ctx context.Context) error { return w.mendAll(ctx, nodes) }
+	for i, one := range nodes {
+		for _, other := range nodes[i+1:] {
+			for _, rule := range directions() {
+				rule.Peer = w.ip(other)
+				if _, _, err := w.cut(ctx, []string{one}, func(string) []compose.Rule { return []compose.Rule{rule} }); err != nil {
+					return "", heal, err
+				}
+				pass(ctx, pairHold)
+				if err := running(w.project.Mend(ctx, one)); err != nil {
+					return "", heal, err
+				}
+				pass(ctx, pairRest)
+			}
+		}
+	}
+	return fmt.Sprintf("each two of %s, in each direction and both, %v each", ids(nodes), pairHold), heal, ctx.Err()
 }
 
 func slowLink(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
