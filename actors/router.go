@@ -23,6 +23,9 @@ var errMoved = fmt.Errorf("%w any more: the view has changed", ErrNotOwner)
 
 // Router brings work to the owners of rooms.
 type Router struct {
+	// Relay, where there are other nodes, brings an event to its room's owner by another node's view.
+	Relay func(ctx context.Context, e reconcile.Event) error
+
 	own  Ownership
 	peer func(Place) (Owner, bool)
 }
@@ -40,7 +43,7 @@ func (r *Router) Deliver(ctx context.Context, e reconcile.Event) error {
 		switch {
 		case errors.Is(err, ErrFenced):
 			if nextView(ctx, view, refence); view.Err() == nil {
-				return err // the newer owner is none of this cluster
+				return r.relay(ctx, e, err)
 			}
 		case !errors.Is(err, ErrNotOwner):
 			return err
@@ -51,6 +54,18 @@ func (r *Router) Deliver(ctx context.Context, e reconcile.Event) error {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
+}
+
+// relay is for an event that a newer owner's claim refused, though no newer view has come. The others may have that view, and
+// this node be cut off from the leader. Otherwise the newer owner is none of this cluster.
+func (r *Router) relay(ctx context.Context, e reconcile.Event, fenced error) error {
+	if r.Relay == nil {
+		return fenced
+	}
+	if err := r.Relay(ctx, e); err != nil {
+		return fmt.Errorf("%w; nor by another node: %w", fenced, err)
+	}
+	return nil
 }
 
 func (r *Router) deliver(ctx context.Context, e reconcile.Event) error {

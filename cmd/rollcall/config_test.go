@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 	got := mustLoad(t, baseEnv()).Config
 	want := Config{
 		HTTPAddr: ":8080",
-		DataDir: "./rollcall-data", BootstrapExpect: 1,
+		DataDir:  "./rollcall-data", BootstrapExpect: 1,
 		DeadAfter: 10 * time.Minute, DrainDelay: time.Second,
 		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute,
 		LiveKit: LiveKitConfig{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",

@@ -176,9 +176,9 @@ func (n *daemon) openPeers(context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.peers = rpc.New(rpc.Config{Node: id, Host: n.host, Epoch: n.own.Epoch, Members: n.own.Members, Leader: n.own.LeaderPlace,
+	n.peers = rpc.New(rpc.Config{Node: id, Host: n.host, Epoch: n.own.Epoch, Owner: n.own.Owner, Members: n.own.Members, Leader: n.own.LeaderName,
 		Dial: n.dialPeer, Log: n.log})
-	n.members.peers = n.peers
+	n.members.peers, n.router.Relay = n.peers, n.peers.Relay
 	n.meters.relays(n.peers)
 	return nil
 }

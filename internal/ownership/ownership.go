@@ -75,18 +75,13 @@ func place(m fsm.Member, v fsm.View) actors.Place {
 	return actors.Place{Node: m.ID, Incarnation: m.Incarnation, Epoch: v.Epoch, Addr: m.NodeAddr}
 }
 
-// LeaderPlace is the place of another node that leads; false while none does, or this node, or one that is not in the view.
-func (o *Ownership) LeaderPlace() (actors.Place, bool) {
+// LeaderName is the node that leads, as far as this one knows; empty while none does.
+func (o *Ownership) LeaderName() string {
 	n, ok := o.Cluster()
 	if !ok {
-		return actors.Place{}, false
+		return ""
 	}
-	view, leader := n.View(), n.Leader()
-	if leader == n.ID() {
-		return actors.Place{}, false
-	}
-	m, ok := view.Member(leader)
-	return place(m, view), ok
+	return n.Leader()
 }
 
 // Claim implements actors.Ownership.

@@ -98,11 +98,10 @@ func eventBody(epoch uint64, e *reconcile.Event) []byte {
 // workBody is the same of any other request.
 func workBody(req *wire.Request) ([]byte, error) { return proto.Marshal(req) }
 
-// via is a request that goes through the leader to a process.
-func via(body []byte, node string, incarnation uint64) []byte {
-	to, _ := proto.Marshal(&wire.Target{Node: []byte(node), Incarnation: incarnation}) // bytes and a number cannot fail
-	b := append(make([]byte, 0, len(body)+len(to)+perMessage), body...)
-	return protowire.AppendBytes(protowire.AppendTag(b, 4, protowire.BytesType), to)
+// relayed is a request that the receiver is to pass on.
+func relayed(body []byte) []byte {
+	b := append(make([]byte, 0, len(body)+2), body...)
+	return protowire.AppendVarint(protowire.AppendTag(b, 4, protowire.VarintType), 1)
 }
 
 // requestsIn is a wire.Requests that has come.
@@ -116,7 +115,7 @@ type requestsIn struct {
 type request struct {
 	call, epoch uint64
 	left        time.Duration
-	to          *wire.Target
+	relay       bool
 	event       *reconcile.Event // nil for long work
 	work        *wire.Request    // of a kind that this build may not know
 	err         error            // why it cannot be read
@@ -149,9 +148,8 @@ func parseRequest(b []byte) *request {
 			r.epoch = number
 		case 3<<3 | wire.Varint:
 			r.left = time.Duration(min(number, uint64(workTimeout.Milliseconds()))) * time.Millisecond
-		case 4<<3 | wire.Bytes:
-			r.to = &wire.Target{}
-			err = proto.Unmarshal(bytes, r.to)
+		case 4<<3 | wire.Varint:
+			r.relay = protowire.DecodeBool(number)
 		case 10<<3 | wire.Bytes:
 			r.event, err = parseDelivery(bytes)
 		default:

@@ -44,7 +44,7 @@ func TestBatchesAsTheGeneratedTypes(t *testing.T) {
 	}
 	now := time.Now()
 	raw := marshal(t, &requestsOut{now: now, cancelled: []uint64{5, 300}, ping: 9, calls: []*call{
-		{id: 1, deadline: now.Add(100 * time.Millisecond), body: via(eventBody(3, &e), "n2", 8)},
+		{id: 1, deadline: now.Add(100 * time.Millisecond), body: relayed(eventBody(3, &e))},
 		{id: 1 << 40, deadline: now.Add(time.Hour), body: work}}})
 	var requests wire.Requests
 	if err := proto.Unmarshal(raw, &requests); err != nil {
@@ -52,7 +52,7 @@ func TestBatchesAsTheGeneratedTypes(t *testing.T) {
 	}
 	event := &wire.Event{Id: []byte("EV"), Room: &wire.Room{Name: []byte("r")}, Participant: &wire.Participant{}}
 	want := &wire.Requests{Cancelled: []uint64{5, 300}, Ping: 9, Requests: []*wire.Request{
-		{Call: 1, Epoch: 3, DeadlineMs: 100, To: &wire.Target{Node: []byte("n2"), Incarnation: 8},
+		{Call: 1, Epoch: 3, DeadlineMs: 100, Relay: true,
 			Kind: &wire.Request_Deliver{Deliver: &wire.Deliver{Event: event}}},
 		{Call: 1 << 40, Epoch: 4, DeadlineMs: 3_600_000, Kind: &wire.Request_Names{Names: &wire.Names{}}}}}
 	if d := cmp.Diff(want, &requests, protocmp.Transform()); d != "" {
@@ -65,7 +65,7 @@ func TestBatchesAsTheGeneratedTypes(t *testing.T) {
 		t.Fatalf("read %+v", in)
 	}
 	if first := in.requests[0]; first.err != nil || first.call != 1 || first.epoch != 3 || first.left != 100*time.Millisecond ||
-		string(first.to.GetNode()) != "n2" || first.event == nil || first.event.ID != "EV" || first.event.Room.Name != "r" {
+		!first.relay || first.event == nil || first.event.ID != "EV" || first.event.Room.Name != "r" {
 		t.Errorf("an event is read as %+v", first)
 	}
 	if second := in.requests[1]; second.err != nil || second.event != nil || second.work.GetNames() == nil || second.left != workTimeout {
@@ -96,7 +96,7 @@ func TestBatchesAsTheGeneratedTypes(t *testing.T) {
 // FuzzBatches holds that no bytes of a peer crash a node.
 func FuzzBatches(f *testing.F) {
 	for _, m := range []proto.Message{
-		&wire.Requests{Ping: 1, Cancelled: []uint64{2}, Requests: []*wire.Request{{Call: 1, To: &wire.Target{Node: []byte("n")}}}},
+		&wire.Requests{Ping: 1, Cancelled: []uint64{2}, Requests: []*wire.Request{{Call: 1, Relay: true}}},
 		&wire.Requests{Requests: []*wire.Request{{Call: 1, Kind: &wire.Request_Deliver{Deliver: &wire.Deliver{Event: &wire.Event{}}}}}},
 		&wire.Responses{Pong: 1, Working: []uint64{1}, Responses: []*wire.Response{{Call: 1, Code: wire.Code_CODE_BUSY}}},
 	} {

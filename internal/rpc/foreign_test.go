@@ -64,7 +64,7 @@ func TestUnknownMessagesAreErrors(t *testing.T) {
 			"an unknown kind":          unknown,
 			"no kind":                  {Call: 2, DeadlineMs: 1000},
 			"a delivery without event": {Call: 3, DeadlineMs: 1000, Kind: &wire.Request_Deliver{Deliver: &wire.Deliver{}}},
-			"a relay of long work":     {Call: 4, DeadlineMs: 1000, To: &wire.Target{Node: []byte("b")}, Kind: &wire.Request_Names{Names: &wire.Names{}}},
+			"a relay of long work":     {Call: 4, DeadlineMs: 1000, Relay: true, Kind: &wire.Request_Names{Names: &wire.Names{}}},
 		} {
 			if resp := s.asks(stream, req); resp.GetCode() != wire.Code_CODE_UNSUPPORTED || len(resp.GetText()) == 0 {
 				t.Errorf("%s: %v", what, resp)

@@ -102,7 +102,7 @@ func (l *link) open(o *opening) {
 func (l *link) fell(why error) {
 	if l.why == nil && l.peers.life.Err() == nil {
 		l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
-			"Requests go through the leader meanwhile", "addr", l.addr, "err", why)
+			"Events go through another node meanwhile", "addr", l.addr, "err", why)
 	}
 	l.current, l.why = nil, why
 }

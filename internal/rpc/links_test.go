@@ -45,6 +45,7 @@ func TestPeerThatIsNotThereIsWaitedFor(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		b = w.start("b")
 		must(t, <-early)
+		w.owners = map[string]string{"r": "gone"}
 		if b.host.saw("early") != 1 {
 			t.Error("not delivered")
 		}
@@ -206,7 +207,7 @@ func TestCutBetweenFollowersGoesThroughTheLeader(t *testing.T) {
 	for what, cut := range losses() {
 		t.Run(what, func(t *testing.T) {
 			run(t, func(t *testing.T, w *world) {
-				w.leader = "c"
+				w.leader, w.owners = "c", map[string]string{"the other way": "a", "back": "a"}
 				a, b, _ := w.start("a"), w.start("b"), w.start("c")
 				must(t, a.to(b).Deliver(within(t, 5*time.Second), event("direct")))
 				b.host.acts(behaviour{takes: 50 * time.Millisecond})
@@ -250,37 +251,61 @@ func TestCutBetweenFollowersGoesThroughTheLeader(t *testing.T) {
 	}
 }
 
-// Through the leader means once: what the leader cannot reach either fails, and what the leader's view does not have is the
-// view's business.
-func TestRelayGoesNoFurtherThanTheLeader(t *testing.T) {
+// Through another node means once: what that one cannot reach either fails, or goes through a third.
+func TestRelayGoesOnce(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.leader = "c"
 		a, b, c := w.start("a"), w.start("b"), w.start("c")
-		_, _ = w.net.Cut("a", "b"), w.net.Cut("c", "b")
+		heals := []func(){w.net.Cut("a", "b"), w.net.Cut("c", "b")}
 		began := time.Now()
 		err := a.to(b).Deliver(within(t, 5*time.Second), event("r"))
-		if took := time.Since(began); !errors.Is(err, actors.ErrUnavailable) || took > 3500*time.Millisecond || !strings.Contains(err.Error(), "nor through the leader") {
+		if took := time.Since(began); !errors.Is(err, actors.ErrUnavailable) || took > 3500*time.Millisecond || !strings.Contains(err.Error(), "nor through another node") {
 			t.Errorf("%v after %v", err, took)
 		}
-		other := b.place()
-		other.Incarnation = 2
-		var behind actors.NotOwner
-		if err := a.peers.Peer(other).Deliver(within(t, 5*time.Second), event("r")); !errors.As(err, &behind) {
-			t.Errorf("another process of that name: %v", err)
-		}
-		other.Epoch++
-		if err := a.peers.Peer(other).Deliver(within(t, 5*time.Second), event("r")); !errors.As(err, &behind) {
-			t.Errorf("by a newer view than the leader's: %v", err)
-		}
-		c.host.acts(behaviour{err: actors.ErrFenced})
 		if b.host.saw("r")+c.host.saw("r") > 0 {
 			t.Error("it was delivered")
 		}
-		// Long work does not go through the leader: it is the leader's own.
+		// Long work does not go that way: it is the leader's own.
 		_, relayed := a.peers.Links()
 		isUnavailable(t, "a survey", (<-surveys(a.to(b))).err)
 		if _, after := a.peers.Links(); after != relayed {
 			t.Error("a survey went through the leader")
+		}
+		d := w.start("d")
+		must(t, a.to(b).Deliver(within(t, 5*time.Second), event("by the third")))
+		if b.host.saw("by the third") != 1 || d.host.saw("by the third") != 0 {
+			t.Error("it was not passed on")
+		}
+		d.stop(time.Second)
+		for _, heal := range heals {
+			heal()
+		}
+	})
+}
+
+// A node whose claims are refused asks another, which goes by its own view: the owner may be that one itself.
+func TestRelayGoesByTheViewOfTheOther(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.leader, w.owners = "c", map[string]string{"of c": "c", "of a": "a"}
+		a, b, c := w.start("a"), w.start("b"), w.start("c")
+		must(t, a.peers.Relay(t.Context(), event("of c")))
+		must(t, a.peers.Relay(t.Context(), event("of b")))
+		a.host.acts(behaviour{err: actors.ErrFenced})
+		if err := a.peers.Relay(t.Context(), event("of a")); !errors.Is(err, actors.ErrFenced) {
+			t.Error("what the others hold for its own:", err)
+		}
+		if c.host.saw("of c") != 1 || b.host.saw("of b") != 1 || a.host.saw("of a") != 1 {
+			t.Error("not delivered once each")
+		}
+		// One that cannot say is passed over; with none that can it fails.
+		c.out.Store(true)
+		must(t, a.peers.Relay(t.Context(), event("of b too")))
+		b.out.Store(true)
+		isUnavailable(t, "nobody knows", a.peers.Relay(t.Context(), event("of b again")))
+		a.epoch.Store(epoch + 1)
+		c.out.Store(false)
+		if err := a.peers.Relay(t.Context(), event("of c later")); !errors.Is(err, actors.ErrNotOwner) {
+			t.Error("by a newer view than the other's:", err)
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -119,8 +121,8 @@ func (p *peer) full(err error) error {
 	return fmt.Errorf("%w (the node at %s)", err, p.place.Addr)
 }
 
-// attempt sends a request to the node or, where that is out of reach, once through the leader. Only events go that way:
-// long work is the leader's own.
+// attempt sends a request to the node or, where that is out of reach, through another. Only events go that way: long work is
+// the leader's own.
 func (p *peer) attempt(ctx context.Context, l *link, body []byte, work bool) (response, error) {
 	resp, err := l.send(ctx, body, work)
 	if err == nil {
@@ -129,19 +131,51 @@ func (p *peer) attempt(ctx context.Context, l *link, body []byte, work bool) (re
 	if !errors.Is(err, errLost) || work {
 		return response{}, err
 	}
-	leader, ok := p.peers.cfg.Leader()
-	if !ok || leader.Addr == p.place.Addr {
-		return response{}, err
-	}
-	p.peers.stats.relayed.Add(1)
-	resp, relayed := p.peers.link(leader.Addr).send(ctx, via(body, p.place.Node, p.place.Incarnation), false)
-	if relayed == nil {
-		relayed = verdict(leader.Addr, resp.Response)
-	}
+	relayed := p.peers.relay(ctx, body, p.place.Node)
 	if errors.Is(relayed, errLost) {
-		return response{}, fmt.Errorf("%w; nor through the leader: %w", err, relayed)
+		return response{}, fmt.Errorf("%w; nor through another node: %w", err, relayed)
 	}
-	return resp, relayed
+	return response{}, relayed
+}
+
+// Relay brings an event to its room's owner through another node, once, by that node's view. It is for a node that cannot
+// know the owner: whose own claims are refused, though its view has not changed. Errors: those of Peer's Deliver.
+func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	return p.relay(ctx, eventBody(p.cfg.Epoch(), &e), p.cfg.Node)
+}
+
+// relay asks the others in turn, the leader first, but not the one that is out of reach. The first that can pass the event
+// on has the last word.
+func (p *Peers) relay(ctx context.Context, body []byte, beside string) error {
+	body = relayed(body)
+	p.stats.relayed.Add(1)
+	err := fmt.Errorf("%w, and there is no other node", errLost)
+	leader := p.cfg.Leader()
+	members := slices.SortedStableFunc(slices.Values(p.cfg.Members()), func(a, b actors.Place) int {
+		return cmp.Compare(oneIf(b.Node == leader), oneIf(a.Node == leader))
+	})
+	for _, m := range members {
+		if m.Node == p.cfg.Node || m.Node == beside {
+			continue
+		}
+		var resp response
+		if resp, err = p.link(m.Addr).send(ctx, body, false); err == nil {
+			err = verdict(m.Addr, resp.Response)
+		}
+		if !errors.Is(err, errLost) {
+			return err
+		}
+	}
+	return err
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func tooLarge(what string, size, limit int) string {

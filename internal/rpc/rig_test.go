@@ -24,7 +24,8 @@ const epoch = 7
 type world struct {
 	t      *testing.T
 	net    *memnet.Net
-	leader string // whom the nodes take for the leader; empty for none
+	leader string            // whom the nodes take for the leader; empty for none
+	owners map[string]string // of rooms, by the view; b has all others
 
 	mu    sync.Mutex
 	nodes map[string]*node
@@ -71,6 +72,7 @@ type node struct {
 	host  *host
 	peers *rpc.Peers
 	epoch atomic.Uint64
+	out   atomic.Bool // of contact with the leader: it cannot say who owns a room
 	log   lines
 	once  sync.Once
 	err   error
@@ -81,7 +83,8 @@ func (w *world) start(name string, setups ...func(*rpc.Config)) *node {
 	w.t.Helper()
 	n := &node{world: w, name: name, net: w.net.Host(name), host: &host{}}
 	n.epoch.Store(epoch)
-	c := rpc.Config{Node: name, Dial: n.net.Dial, Host: n.host, Epoch: n.epoch.Load, Members: w.members, Leader: n.leader, Log: slog.New(&n.log)}
+	c := rpc.Config{Node: name, Dial: n.net.Dial, Host: n.host, Epoch: n.epoch.Load, Owner: n.owner, Members: w.members,
+		Leader: func() string { return w.leader }, Log: slog.New(&n.log)}
 	for _, change := range setups {
 		change(&c)
 	}
@@ -101,11 +104,16 @@ func (w *world) start(name string, setups ...func(*rpc.Config)) *node {
 	return n
 }
 
-func (n *node) leader() (actors.Place, bool) {
-	if n.world.leader == "" || n.world.leader == n.name {
-		return actors.Place{}, false
+// owner is where the view has a room: the node of owners, or b.
+func (n *node) owner(room string) (actors.Place, error) {
+	if n.out.Load() {
+		return actors.Place{}, fmt.Errorf("%w: out of contact", actors.ErrUnavailable)
 	}
-	return actors.Place{Node: n.world.leader, Incarnation: 1, Epoch: epoch, Addr: n.world.leader + ":7000"}, true
+	name := n.world.owners[room]
+	if name == "" {
+		name = "b"
+	}
+	return actors.Place{Node: name, Incarnation: 1, Epoch: epoch, Addr: name + ":7000"}, nil
 }
 
 func (n *node) place() actors.Place {

@@ -5,9 +5,9 @@
 // actors' errors by its deadline. One that may have been lost is sent again within it, which rooms allow for: an event that
 // is known changes nothing.
 //
-// A stream that carries nothing back for a second and a half while answers are due is given up. A request that cannot reach
-// its node then goes once through the leader: raft has no connection between two followers, so nothing else notices a cut
-// between them.
+// A stream that carries nothing back for a second and a half while answers are due is given up. An event that cannot reach
+// its room's owner then goes once through another node, the leader if it can be: raft has no connection between two
+// followers, so nothing else notices a cut between them.
 package rpc
 
 import (
@@ -33,10 +33,11 @@ type Config struct {
 	Host actors.Owner
 	// Epoch is that of the view at hand.
 	Epoch func() uint64
-	// Members are the places of the view at hand.
+	// Owner is where the view at hand has a room, and Members are all its places.
+	Owner   func(room string) (actors.Place, error)
 	Members func() []actors.Place
-	// Leader is the place of another node that leads; false while none does, or this node.
-	Leader func() (actors.Place, bool)
+	// Leader is the name of the node that leads; empty while none does.
+	Leader func() string
 	Log    *slog.Logger
 	// Wait is how long a request is tried again while its node cannot be reached, within its deadline. Usually the view is
 	// about to change, and the caller then asks the room's next owner. Default 2.5 s; negative for a single attempt.
@@ -174,7 +175,7 @@ func (p *Peers) Stop(ctx context.Context) error {
 	return err
 }
 
-// Links tells which peers this node cannot reach directly, by address, and how many requests it sent through the leader.
+// Links tells which peers this node cannot reach directly, by address, and how many events it sent through another node.
 func (p *Peers) Links() (unreachable []string, relayed uint64) {
 	for _, l := range p.allLinks() {
 		if l.down() != nil {

@@ -217,7 +217,7 @@ func (p *Peers) handle(ctx context.Context, req *request) (resp *wire.Response) 
 		return unsupported(req.err.Error())
 	case req.epoch > own:
 		return failure(fmt.Errorf("%w yet: the view of epoch %d has not come: %w", actors.ErrNotOwner, req.epoch, actors.NotOwner{Epoch: own}), own)
-	case req.to != nil && string(req.to.GetNode()) != p.cfg.Node:
+	case req.relay:
 		return p.forward(ctx, req, own)
 	case req.event != nil:
 		return failure(p.cfg.Host.Deliver(ctx, *req.event), own)
@@ -229,25 +229,28 @@ func unsupported(text string) *wire.Response {
 	return &wire.Response{Code: wire.Code_CODE_UNSUPPORTED, Text: []byte(text)}
 }
 
-// forward passes an event on to the member that it is for, once.
+// forward passes an event on to the room's owner by this node's view: directly, or not at all.
 func (p *Peers) forward(ctx context.Context, req *request, own uint64) *wire.Response {
 	if req.event == nil {
 		return unsupported("only events are passed on")
 	}
-	for _, m := range p.cfg.Members() {
-		if m.Node != string(req.to.GetNode()) || m.Incarnation != req.to.GetIncarnation() {
-			continue
-		}
-		resp, err := p.link(m.Addr).send(ctx, eventBody(req.epoch, req.event), false)
-		switch {
-		case errors.Is(err, errLost):
-			return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
-		case err != nil || resp.Response == nil:
-			return failure(err, own)
-		}
-		return &wire.Response{Code: resp.GetCode(), Epoch: resp.GetEpoch(), Text: resp.GetText()}
+	place, err := p.cfg.Owner(req.event.Room.Name)
+	switch {
+	case errors.Is(err, actors.ErrUnavailable): // it is out of contact itself: another may know
+		return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
+	case err != nil:
+		return failure(err, own)
+	case place.Node == p.cfg.Node:
+		return failure(p.cfg.Host.Deliver(ctx, *req.event), own)
 	}
-	return failure(fmt.Errorf("%w: node %s is not in the view: %w", actors.ErrNotOwner, req.to.GetNode(), actors.NotOwner{Epoch: own}), own)
+	resp, err := p.link(place.Addr).send(ctx, eventBody(place.Epoch, req.event), false)
+	switch {
+	case errors.Is(err, errLost):
+		return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
+	case err != nil || resp.Response == nil:
+		return failure(err, own)
+	}
+	return &wire.Response{Code: resp.GetCode(), Epoch: resp.GetEpoch(), Text: resp.GetText()}
 }
 
 // dispatch does long work.

@@ -234,9 +234,9 @@ type Request struct {
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Time left when the request is sent: clocks differ between nodes. Nothing is done for a request without any.
 	DeadlineMs uint64 `protobuf:"varint,3,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
-	// The node that is to do the work, where the sender cannot reach it and asks the leader to pass the request on.
-	// A node that finds another's name here passes the request on, once.
-	To *Target `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// The sender cannot bring the event to the room's owner, and asks the receiver to. That one takes the owner from its own
+	// view, and passes the event on to it directly or not at all.
+	Relay bool `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Request_Deliver
@@ -299,11 +299,11 @@ func (x *Request) GetDeadlineMs() uint64 {
 	return 0
 }
 
-func (x *Request) GetTo() *Target {
+func (x *Request) GetRelay() bool {
 	if x != nil {
-		return x.To
+		return x.Relay
 	}
-	return nil
+	return false
 }
 
 func (x *Request) GetKind() isRequest_Kind {
@@ -377,59 +377,6 @@ func (*Request_Tend) isRequest_Kind() {}
 
 func (*Request_Names) isRequest_Kind() {}
 
-// Target is a process: a node between two starts.
-type Target struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Target) Reset() {
-	*x = Target{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Target) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Target) ProtoMessage() {}
-
-func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Target.ProtoReflect.Descriptor instead.
-func (*Target) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Target) GetNode() []byte {
-	if x != nil {
-		return x.Node
-	}
-	return nil
-}
-
-func (x *Target) GetIncarnation() uint64 {
-	if x != nil {
-		return x.Incarnation
-	}
-	return 0
-}
-
 // Response answers a Request. A result may come along with an error: what was found until then.
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -449,7 +396,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +408,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +421,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{4}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Response) GetCall() uint64 {
@@ -570,7 +517,7 @@ type Deliver struct {
 
 func (x *Deliver) Reset() {
 	*x = Deliver{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +529,7 @@ func (x *Deliver) String() string {
 func (*Deliver) ProtoMessage() {}
 
 func (x *Deliver) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +542,7 @@ func (x *Deliver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
 func (*Deliver) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Deliver) GetEvent() *Event {
@@ -614,7 +561,7 @@ type Survey struct {
 
 func (x *Survey) Reset() {
 	*x = Survey{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +573,7 @@ func (x *Survey) String() string {
 func (*Survey) ProtoMessage() {}
 
 func (x *Survey) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +586,7 @@ func (x *Survey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Survey.ProtoReflect.Descriptor instead.
 func (*Survey) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{6}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Survey) GetBatch() *Batch {
@@ -658,7 +605,7 @@ type Tend struct {
 
 func (x *Tend) Reset() {
 	*x = Tend{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +617,7 @@ func (x *Tend) String() string {
 func (*Tend) ProtoMessage() {}
 
 func (x *Tend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +630,7 @@ func (x *Tend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tend.ProtoReflect.Descriptor instead.
 func (*Tend) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{7}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Tend) GetTending() *Tending {
@@ -701,7 +648,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +660,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +673,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{8}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{7}
 }
 
 type NameList struct {
@@ -738,7 +685,7 @@ type NameList struct {
 
 func (x *NameList) Reset() {
 	*x = NameList{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +697,7 @@ func (x *NameList) String() string {
 func (*NameList) ProtoMessage() {}
 
 func (x *NameList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +710,7 @@ func (x *NameList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NameList.ProtoReflect.Descriptor instead.
 func (*NameList) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{9}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NameList) GetNames() [][]byte {
@@ -783,7 +730,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +742,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +755,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{10}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Token) GetGeneration() uint64 {
@@ -840,7 +787,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +799,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +812,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{11}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Event) GetId() []byte {
@@ -923,7 +870,7 @@ type Room struct {
 
 func (x *Room) Reset() {
 	*x = Room{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +882,7 @@ func (x *Room) String() string {
 func (*Room) ProtoMessage() {}
 
 func (x *Room) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +895,7 @@ func (x *Room) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Room.ProtoReflect.Descriptor instead.
 func (*Room) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{12}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Room) GetName() []byte {
@@ -1003,7 +950,7 @@ type Participant struct {
 
 func (x *Participant) Reset() {
 	*x = Participant{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +962,7 @@ func (x *Participant) String() string {
 func (*Participant) ProtoMessage() {}
 
 func (x *Participant) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +975,7 @@ func (x *Participant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Participant.ProtoReflect.Descriptor instead.
 func (*Participant) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{13}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Participant) GetIdentity() []byte {
@@ -1104,7 +1051,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1063,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1076,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{14}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Attribute) GetKey() []byte {
@@ -1162,7 +1109,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1121,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1134,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{15}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Batch) GetLeader() *Token {
@@ -1250,7 +1197,7 @@ type Permit struct {
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1209,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1222,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{16}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Permit) GetLeader() *Token {
@@ -1317,7 +1264,7 @@ type Findings struct {
 
 func (x *Findings) Reset() {
 	*x = Findings{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1276,7 @@ func (x *Findings) String() string {
 func (*Findings) ProtoMessage() {}
 
 func (x *Findings) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1289,7 @@ func (x *Findings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Findings.ProtoReflect.Descriptor instead.
 func (*Findings) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{17}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Findings) GetExamined() int64 {
@@ -1424,7 +1371,7 @@ type Tally struct {
 
 func (x *Tally) Reset() {
 	*x = Tally{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1383,7 @@ func (x *Tally) String() string {
 func (*Tally) ProtoMessage() {}
 
 func (x *Tally) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1396,7 @@ func (x *Tally) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tally.ProtoReflect.Descriptor instead.
 func (*Tally) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{18}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Tally) GetRooms() int64 {
@@ -1518,7 +1465,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1477,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1490,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{19}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Drift) GetReason() []byte {
@@ -1571,7 +1518,7 @@ type Differences struct {
 
 func (x *Differences) Reset() {
 	*x = Differences{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1530,7 @@ func (x *Differences) String() string {
 func (*Differences) ProtoMessage() {}
 
 func (x *Differences) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1543,7 @@ func (x *Differences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Differences.ProtoReflect.Descriptor instead.
 func (*Differences) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Differences) GetRoom() []byte {
@@ -1626,7 +1573,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1585,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1598,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{21}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Difference) GetRoom() []byte {
@@ -1702,7 +1649,7 @@ type Tending struct {
 
 func (x *Tending) Reset() {
 	*x = Tending{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +1661,7 @@ func (x *Tending) String() string {
 func (*Tending) ProtoMessage() {}
 
 func (x *Tending) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +1674,7 @@ func (x *Tending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tending.ProtoReflect.Descriptor instead.
 func (*Tending) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{22}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Tending) GetLeader() *Token {
@@ -1772,7 +1719,7 @@ type Tended struct {
 
 func (x *Tended) Reset() {
 	*x = Tended{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[23]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1731,7 @@ func (x *Tended) String() string {
 func (*Tended) ProtoMessage() {}
 
 func (x *Tended) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[23]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1744,7 @@ func (x *Tended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tended.ProtoReflect.Descriptor instead.
 func (*Tended) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{23}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Tended) GetOrphans() [][]byte {
@@ -1847,22 +1794,19 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\tResponses\x123\n" +
 	"\tresponses\x18\x01 \x03(\v2\x15.rollcall.v1.ResponseR\tresponses\x12\x12\n" +
 	"\x04pong\x18\x02 \x01(\x04R\x04pong\x12\x1c\n" +
-	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\xb7\x02\n" +
+	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\xa8\x02\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
 	"\vdeadline_ms\x18\x03 \x01(\x04R\n" +
-	"deadlineMs\x12#\n" +
-	"\x02to\x18\x04 \x01(\v2\x13.rollcall.v1.TargetR\x02to\x120\n" +
+	"deadlineMs\x12\x14\n" +
+	"\x05relay\x18\x04 \x01(\bR\x05relay\x120\n" +
 	"\adeliver\x18\n" +
 	" \x01(\v2\x14.rollcall.v1.DeliverH\x00R\adeliver\x12-\n" +
 	"\x06survey\x18\v \x01(\v2\x13.rollcall.v1.SurveyH\x00R\x06survey\x12'\n" +
 	"\x04tend\x18\f \x01(\v2\x11.rollcall.v1.TendH\x00R\x04tend\x12*\n" +
 	"\x05names\x18\r \x01(\v2\x12.rollcall.v1.NamesH\x00R\x05namesB\x06\n" +
-	"\x04kind\">\n" +
-	"\x06Target\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\fR\x04node\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"\x8c\x02\n" +
+	"\x04kind\"\x8c\x02\n" +
 	"\bResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x11.rollcall.v1.CodeR\x04code\x12\x14\n" +
@@ -1998,67 +1942,65 @@ func file_internal_wire_rollcall_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_wire_rollcall_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_internal_wire_rollcall_proto_goTypes = []any{
 	(Code)(0),           // 0: rollcall.v1.Code
 	(*Requests)(nil),    // 1: rollcall.v1.Requests
 	(*Responses)(nil),   // 2: rollcall.v1.Responses
 	(*Request)(nil),     // 3: rollcall.v1.Request
-	(*Target)(nil),      // 4: rollcall.v1.Target
-	(*Response)(nil),    // 5: rollcall.v1.Response
-	(*Deliver)(nil),     // 6: rollcall.v1.Deliver
-	(*Survey)(nil),      // 7: rollcall.v1.Survey
-	(*Tend)(nil),        // 8: rollcall.v1.Tend
-	(*Names)(nil),       // 9: rollcall.v1.Names
-	(*NameList)(nil),    // 10: rollcall.v1.NameList
-	(*Token)(nil),       // 11: rollcall.v1.Token
-	(*Event)(nil),       // 12: rollcall.v1.Event
-	(*Room)(nil),        // 13: rollcall.v1.Room
-	(*Participant)(nil), // 14: rollcall.v1.Participant
-	(*Attribute)(nil),   // 15: rollcall.v1.Attribute
-	(*Batch)(nil),       // 16: rollcall.v1.Batch
-	(*Permit)(nil),      // 17: rollcall.v1.Permit
-	(*Findings)(nil),    // 18: rollcall.v1.Findings
-	(*Tally)(nil),       // 19: rollcall.v1.Tally
-	(*Drift)(nil),       // 20: rollcall.v1.Drift
-	(*Differences)(nil), // 21: rollcall.v1.Differences
-	(*Difference)(nil),  // 22: rollcall.v1.Difference
-	(*Tending)(nil),     // 23: rollcall.v1.Tending
-	(*Tended)(nil),      // 24: rollcall.v1.Tended
+	(*Response)(nil),    // 4: rollcall.v1.Response
+	(*Deliver)(nil),     // 5: rollcall.v1.Deliver
+	(*Survey)(nil),      // 6: rollcall.v1.Survey
+	(*Tend)(nil),        // 7: rollcall.v1.Tend
+	(*Names)(nil),       // 8: rollcall.v1.Names
+	(*NameList)(nil),    // 9: rollcall.v1.NameList
+	(*Token)(nil),       // 10: rollcall.v1.Token
+	(*Event)(nil),       // 11: rollcall.v1.Event
+	(*Room)(nil),        // 12: rollcall.v1.Room
+	(*Participant)(nil), // 13: rollcall.v1.Participant
+	(*Attribute)(nil),   // 14: rollcall.v1.Attribute
+	(*Batch)(nil),       // 15: rollcall.v1.Batch
+	(*Permit)(nil),      // 16: rollcall.v1.Permit
+	(*Findings)(nil),    // 17: rollcall.v1.Findings
+	(*Tally)(nil),       // 18: rollcall.v1.Tally
+	(*Drift)(nil),       // 19: rollcall.v1.Drift
+	(*Differences)(nil), // 20: rollcall.v1.Differences
+	(*Difference)(nil),  // 21: rollcall.v1.Difference
+	(*Tending)(nil),     // 22: rollcall.v1.Tending
+	(*Tended)(nil),      // 23: rollcall.v1.Tended
 }
 var file_internal_wire_rollcall_proto_depIdxs = []int32{
 	3,  // 0: rollcall.v1.Requests.requests:type_name -> rollcall.v1.Request
-	5,  // 1: rollcall.v1.Responses.responses:type_name -> rollcall.v1.Response
-	4,  // 2: rollcall.v1.Request.to:type_name -> rollcall.v1.Target
-	6,  // 3: rollcall.v1.Request.deliver:type_name -> rollcall.v1.Deliver
-	7,  // 4: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
-	8,  // 5: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
-	9,  // 6: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
-	0,  // 7: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
-	18, // 8: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
-	24, // 9: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
-	10, // 10: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
-	12, // 11: rollcall.v1.Deliver.event:type_name -> rollcall.v1.Event
-	16, // 12: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
-	23, // 13: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
-	13, // 14: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
-	14, // 15: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
-	15, // 16: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
-	11, // 17: rollcall.v1.Batch.leader:type_name -> rollcall.v1.Token
-	17, // 18: rollcall.v1.Batch.permit:type_name -> rollcall.v1.Permit
-	11, // 19: rollcall.v1.Permit.leader:type_name -> rollcall.v1.Token
-	19, // 20: rollcall.v1.Findings.tally:type_name -> rollcall.v1.Tally
-	21, // 21: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
-	20, // 22: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
-	22, // 23: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
-	11, // 24: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
-	1,  // 25: rollcall.v1.Nodes.Link:input_type -> rollcall.v1.Requests
-	2,  // 26: rollcall.v1.Nodes.Link:output_type -> rollcall.v1.Responses
-	26, // [26:27] is the sub-list for method output_type
-	25, // [25:26] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	4,  // 1: rollcall.v1.Responses.responses:type_name -> rollcall.v1.Response
+	5,  // 2: rollcall.v1.Request.deliver:type_name -> rollcall.v1.Deliver
+	6,  // 3: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
+	7,  // 4: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
+	8,  // 5: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
+	0,  // 6: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
+	17, // 7: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
+	23, // 8: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
+	9,  // 9: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
+	11, // 10: rollcall.v1.Deliver.event:type_name -> rollcall.v1.Event
+	15, // 11: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
+	22, // 12: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
+	12, // 13: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
+	13, // 14: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
+	14, // 15: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
+	10, // 16: rollcall.v1.Batch.leader:type_name -> rollcall.v1.Token
+	16, // 17: rollcall.v1.Batch.permit:type_name -> rollcall.v1.Permit
+	10, // 18: rollcall.v1.Permit.leader:type_name -> rollcall.v1.Token
+	18, // 19: rollcall.v1.Findings.tally:type_name -> rollcall.v1.Tally
+	20, // 20: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
+	19, // 21: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
+	21, // 22: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
+	10, // 23: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
+	1,  // 24: rollcall.v1.Nodes.Link:input_type -> rollcall.v1.Requests
+	2,  // 25: rollcall.v1.Nodes.Link:output_type -> rollcall.v1.Responses
+	25, // [25:26] is the sub-list for method output_type
+	24, // [24:25] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_internal_wire_rollcall_proto_init() }
@@ -2072,7 +2014,7 @@ func file_internal_wire_rollcall_proto_init() {
 		(*Request_Tend)(nil),
 		(*Request_Names)(nil),
 	}
-	file_internal_wire_rollcall_proto_msgTypes[4].OneofWrappers = []any{
+	file_internal_wire_rollcall_proto_msgTypes[3].OneofWrappers = []any{
 		(*Response_Findings)(nil),
 		(*Response_Tended)(nil),
 		(*Response_Names)(nil),
@@ -2083,7 +2025,7 @@ func file_internal_wire_rollcall_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_wire_rollcall_proto_rawDesc), len(file_internal_wire_rollcall_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

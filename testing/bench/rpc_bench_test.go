@@ -33,7 +33,8 @@ func (i idle) Names(context.Context) ([]string, error) { return i.names, nil }
 // newPeers starts a node's side of RPC on loopback.
 func newPeers(b *testing.B, host actors.Owner) (*rpc.Peers, actors.Place) {
 	p := rpc.New(rpc.Config{Node: "n", Host: host, Epoch: func() uint64 { return 1 }, Log: slog.New(slog.DiscardHandler),
-		Members: func() []actors.Place { return nil }, Leader: func() (actors.Place, bool) { return actors.Place{}, false },
+		Members: func() []actors.Place { return nil }, Leader: func() string { return "" },
+		Owner: func(string) (actors.Place, error) { return actors.Place{}, actors.ErrNotOwner },
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", addr)

@@ -14,7 +14,7 @@ import (
 
 // newPeers is the process's way to the others: internal/rpc itself, over the network in memory.
 func (p *Process) newPeers() *rpc.Peers {
-	return rpc.New(rpc.Config{Node: p.Name, Host: &served{p.door}, Epoch: p.Own.Epoch, Members: p.Own.Members, Leader: p.Own.LeaderPlace,
+	return rpc.New(rpc.Config{Node: p.Name, Host: &served{p.door}, Epoch: p.Own.Epoch, Owner: p.Own.Owner, Members: p.Own.Members, Leader: p.Own.LeaderName,
 		Log: p.log, Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			n, ok := p.Own.Cluster()
 			if !ok {

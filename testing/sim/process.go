@@ -73,6 +73,7 @@ func (w *World) Start(m *Machine) (*Process, error) {
 	p.door = &owner{process: p}
 	p.peers = p.newPeers()
 	p.Router = actors.NewRouter(p.Own, p.peer)
+	p.Router.Relay = p.peers.Relay
 	p.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: store, Router: p.Router, Clock: clock, Log: log,
 		StaleAfter: 3 * time.Minute})
 	p.Cluster, err = cluster.Open(context.Background(), cluster.Config{NodeID: m.Name, DataDir: m.Dir, NodeAddr: m.NodeAddr(), Insecure: true,
