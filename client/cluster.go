@@ -30,8 +30,8 @@ type Member struct {
 	NodeAddr string `json:"nodeAddr"`
 	Rooms    int    `json:"rooms"` // that it has at hand
 	Version  string `json:"version"`
-	// CannotReach are the members that this one does not reach directly. Its requests to them go through the leader; Relayed
-	// counts those since its start.
+	// CannotReach are the members that this one does not reach directly. Its events for them go through another node;
+	// Relayed counts those since its start.
 	CannotReach []string `json:"cannotReach,omitempty"`
 	Relayed     uint64   `json:"relayed,omitempty"`
 }

@@ -40,7 +40,7 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	}
 	for _, m := range s.Members {
 		if len(m.CannotReach) > 0 {
-			fmt.Fprintf(a.stdout, "\n%s: %s cannot reach %s directly, and sends its requests through the leader (%d so far): look at the network between them\n",
+			fmt.Fprintf(a.stdout, "\n%s: %s cannot reach %s directly, and sends events through another node (%d so far): look at the network between them\n",
 				a.colours.paint(bad, "CUT"), safe(m.ID), safe(strings.Join(m.CannotReach, ", ")), m.Relayed)
 		}
 	}

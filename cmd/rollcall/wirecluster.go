@@ -36,7 +36,7 @@ type members struct {
 type oneself struct {
 	Ready bool `json:"ready"`
 	Rooms int  `json:"rooms"`
-	// CannotReach are the nodes to which this one has no way, and Relayed counts its requests that went through the leader.
+	// CannotReach are the nodes to which this one has no way, and Relayed counts its events that went through another.
 	CannotReach []string `json:"cannotReach,omitempty"`
 	Relayed     uint64   `json:"relayed,omitempty"`
 }

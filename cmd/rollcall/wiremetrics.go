@@ -186,7 +186,7 @@ func (m *meters) observe(own *ownership) {
 // relays adds what the way to the other nodes tells.
 func (m *meters) relays(peers *rpc.Peers) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rollcall_relayed_requests_total",
-		Help: "Requests that this node sent through the leader, because it does not reach their node directly."}, func() float64 {
+		Help: "Events that this node sent through another node, because it does not reach their owner directly, or missed the view that names it."}, func() float64 {
 		_, relayed := peers.Links()
 		return float64(relayed)
 	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_unreachable_nodes",

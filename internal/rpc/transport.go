@@ -17,7 +17,7 @@ const (
 	// dialTimeout bounds each attempt to reach a peer.
 	dialTimeout = time.Second
 	// silence is how long a stream may carry nothing back while answers are due. With it a webhook that met a cut is sent
-	// through the leader, and answered, within 3 s.
+	// through another node, and answered, within 3 s.
 	silence = 1500 * time.Millisecond
 	// pingEvery is how often a peer that owes answers is asked for a sign of life.
 	pingEvery = 250 * time.Millisecond

@@ -25,7 +25,8 @@ const (
 )
 
 // Balancer spreads requests over the nodes whose /readyz answers 200, as a load balancer in production does. A request that
-// could not connect goes to the next node; one that was sent is never repeated.
+// could not connect goes to the next node. One that was sent is never repeated: the transport takes another connection only
+// where it has written nothing, because a node had closed one that was idle.
 type Balancer struct {
 	server    *httptest.Server
 	transport *http.Transport
@@ -179,7 +180,6 @@ func (b *Balancer) forward(ctx context.Context, one *backend, r *http.Request, b
 		return nil, err
 	}
 	out.Header = r.Header.Clone()
-	out.GetBody = nil // the transport must not send it twice either
 	return b.transport.RoundTrip(out)
 }
 

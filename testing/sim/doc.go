@@ -4,9 +4,9 @@
 // number of sync cycles has completed (Redis equals LiveKit, and stays so).
 //
 // One simulation runs a single node whose leadership is scripted. The other runs three to five whole nodes and one that
-// comes and goes: not only raft over its in-memory transport, but cluster.Node as it ships over testing/memnet (raft's own
-// transport, the nodes' HTTP, founding and joining), with raft's data on disk or, in some seeds, lost at each restart. In
-// place of internal/remote is a network by its rules; Redis is testing/memstore.
+// comes and goes: cluster.Node and internal/rpc as they ship, over testing/memnet (raft's own transport, the nodes' HTTP,
+// founding and joining, requests between rooms), with raft's data on disk or, in some seeds, lost at each restart. Redis is
+// testing/memstore.
 //
 // The seed gives the world's history, the faults' order and lengths and every call's own faults. Raft's elections draw from a
 // source of their own, and goroutines that are ready at one instant run in the scheduler's order: a replay of a seed is close
