@@ -113,7 +113,7 @@ type Clock interface {
 	Now() reconcile.Moment
 }
 
-// Owner is a node as seen by those who send it work: this one, or another through internal/remote. The error of a room that
+// Owner is a node as seen by those who send it work: this one, or another through internal/rpc. The error of a room that
 // the node does not own (or not any more, or not yet: its view may be behind) is ErrNotOwner.
 type Owner interface {
 	// Deliver returns nil once the event is committed, or covered by something newer.

@@ -9,9 +9,12 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"google.golang.org/grpc/grpclog"
 )
 
 // version is what `-ldflags "-X main.version=v1.2.3"` puts there; without it
@@ -24,6 +27,8 @@ func main() {
 
 // realMain is apart from main so that its defers run before the exit.
 func realMain() int {
+	// gRPC writes to the process' stderr past our log. What matters of it comes back as an error of some request, and is logged there.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once: the handler goes after the first.

@@ -46,13 +46,7 @@ func (m *members) oneself(ctx context.Context) oneself {
 	if m.peers == nil {
 		return said
 	}
-	var unreachable []string
-	unreachable, said.Relayed = m.peers.Links()
-	for _, p := range m.own.Members() {
-		if slices.Contains(unreachable, p.Addr) {
-			said.CannotReach = append(said.CannotReach, p.Node)
-		}
-	}
+	said.CannotReach, said.Relayed = m.peers.Links()
 	return said
 }
 

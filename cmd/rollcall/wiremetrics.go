@@ -190,7 +190,7 @@ func (m *meters) relays(peers *rpc.Peers) {
 		_, relayed := peers.Links()
 		return float64(relayed)
 	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_unreachable_nodes",
-		Help: "Nodes that this node has tried to reach directly, and does not reach."}, func() float64 {
+		Help: "Members of the view that this node has tried to reach directly, and does not reach."}, func() float64 {
 		unreachable, _ := peers.Links()
 		return float64(len(unreachable))
 	}))

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,11 +13,14 @@ import (
 const (
 	// redial is the least time between two attempts to reach a peer.
 	redial = 100 * time.Millisecond
+	// retryEvery is how often a member that is out of reach is tried though no request asks for it.
+	retryEvery = 500 * time.Millisecond
 	// forgetAfter is how long a link that is down, and that nobody uses, is remembered.
 	forgetAfter = time.Minute
 )
 
-// link is this node's way to the node at an address. It has at most one session, opened when a request needs it.
+// link is this node's way to the node at an address. It has at most one session, opened when a request needs it. A member
+// that is out of reach is tried again until it is reached, so that what is told of it is true and the next request need not wait.
 type link struct {
 	peers        *Peers
 	addr         string
@@ -27,6 +31,7 @@ type link struct {
 	opening *opening // nil while no attempt is under way
 	why     error    // the last failure; nil while the peer is reached, and before the first attempt
 	tried   time.Time
+	trying  bool // retry runs
 	closed  bool
 }
 
@@ -105,13 +110,33 @@ func (l *link) fell(why error) {
 			"Events go through another node meanwhile", "addr", l.addr, "err", why)
 	}
 	l.current, l.why = nil, why
+	if !l.trying {
+		l.trying = true
+		go l.retry()
+	}
+}
+
+// retry tries to reach a member that is out of reach, until it is reached, or is a member no more.
+func (l *link) retry() {
+	for pause(l.peers.life, retryEvery) == nil && l.peers.isMember(l.addr) {
+		if _, err := l.session(l.peers.life, true); err == nil {
+			break
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trying = false
 }
 
 // ended is called by a session that has failed.
 func (l *link) ended(s *session, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.current == s && !l.closed {
+	switch {
+	case l.current != s || l.closed:
+	case errors.Is(why, errEnded): // in order; the next request finds out what there is now
+		l.current = nil
+	default:
 		l.fell(why)
 		l.tried = time.Now().Add(-redial) // a restarted peer is tried at once
 	}

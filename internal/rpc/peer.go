@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
@@ -19,9 +18,6 @@ const (
 	eventTimeout = 5 * time.Second
 	workTimeout  = 5 * time.Minute
 )
-
-// stats count what Links tells.
-type stats struct{ relayed atomic.Uint64 }
 
 // peer is a member of a view, for a sender that has that view.
 type peer struct {
@@ -90,7 +86,7 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, body []byte, work b
 		return response{}, p.full(err)
 	}
 	defer places.leave(1)
-	until := time.Time{}
+	until := time.Now().Add(p.peers.cfg.Wait)
 	for {
 		began := time.Now()
 		resp, err := p.attempt(ctx, l, body, work)
@@ -98,9 +94,6 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, body []byte, work b
 			return resp, err
 		}
 		now := time.Now()
-		if until.IsZero() {
-			until = began.Add(p.peers.cfg.Wait)
-		}
 		if now.Sub(began) > silence+2*dialTimeout { // the node was at work until now: a new trouble
 			until = now.Add(p.peers.cfg.Wait)
 		}
@@ -150,7 +143,7 @@ func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 // on has the last word.
 func (p *Peers) relay(ctx context.Context, body []byte, beside string) error {
 	body = relayed(body)
-	p.stats.relayed.Add(1)
+	p.relayed.Add(1)
 	err := fmt.Errorf("%w, and there is no other node", errLost)
 	leader := p.cfg.Leader()
 	members := slices.SortedStableFunc(slices.Values(p.cfg.Members()), func(a, b actors.Place) int {

@@ -15,7 +15,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -67,9 +69,10 @@ type Peers struct {
 	drain  chan struct{} // closed when the last request of the peers has been worked on
 	stop   sync.Once
 
+	relayed atomic.Uint64 // events sent through another node
+
 	mu    sync.Mutex
 	links map[string]*link // by address
-	stats stats
 }
 
 // New makes Peers that answer once Serve is called. Stop must be called.
@@ -175,14 +178,22 @@ func (p *Peers) Stop(ctx context.Context) error {
 	return err
 }
 
-// Links tells which peers this node cannot reach directly, by address, and how many events it sent through another node.
+// Links tells which members this node cannot reach directly, and how many events it has sent through another node.
 func (p *Peers) Links() (unreachable []string, relayed uint64) {
+	down := map[string]bool{}
 	for _, l := range p.allLinks() {
-		if l.down() != nil {
-			unreachable = append(unreachable, l.addr)
+		down[l.addr] = l.down() != nil
+	}
+	for _, m := range p.cfg.Members() {
+		if down[m.Addr] && m.Node != p.cfg.Node {
+			unreachable = append(unreachable, m.Node)
 		}
 	}
-	return unreachable, p.stats.relayed.Load()
+	return unreachable, p.relayed.Load()
+}
+
+func (p *Peers) isMember(addr string) bool {
+	return slices.ContainsFunc(p.cfg.Members(), func(m actors.Place) bool { return m.Addr == addr })
 }
 
 // or is v, or the default where v is zero.
