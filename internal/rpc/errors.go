@@ -55,7 +55,7 @@ func failure(err error, epoch uint64) *wire.Response {
 
 // verdict is the error that a peer's response stands for, or nil.
 func verdict(addr string, resp *wire.Response) error {
-	if resp == nil || resp.GetCode() == wire.Code_CODE_OK {
+	if resp.GetCode() == wire.Code_CODE_OK {
 		return nil
 	}
 	e := &refusal{addr: addr, text: string(resp.GetText())}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wire"
 )
 
 const (
@@ -157,12 +158,12 @@ func (l *link) forgotten() bool {
 
 // send makes one attempt at a request. Errors: an errLost, after which the work may have been done; ErrUnavailable when ctx
 // ends; errClosed.
-func (l *link) send(ctx context.Context, body []byte, work bool) (response, error) {
+func (l *link) send(ctx context.Context, req *wire.Request, size int) (*wire.Response, error) {
 	s, err := l.session(ctx, false)
 	if err != nil {
-		return response{}, err
+		return nil, err
 	}
-	return s.send(ctx, body, work)
+	return s.send(ctx, req, size)
 }
 
 // close refuses new requests and waits for those under way, until ctx ends.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/wire"
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -27,25 +29,49 @@ type peer struct {
 
 // Deliver implements actors.Owner.
 func (p *peer) Deliver(ctx context.Context, e reconcile.Event) error {
-	_, err := p.ask(ctx, eventTimeout, eventBody(p.place.Epoch, &e), false)
+	_, err := p.ask(ctx, eventTimeout, eventRequest(p.place.Epoch, e))
 	return err
+}
+
+func eventRequest(epoch uint64, e reconcile.Event) *wire.Request {
+	size := 320 + len(e.Room.Metadata) + len(e.Participant.Metadata)
+	return &wire.Request{Epoch: epoch, Kind: &wire.Request_Deliver{Deliver: wire.AppendEvent(make([]byte, 0, size), &e)}}
+}
+
+// isWork tells long work from an event. A kind that this build does not know counts as work.
+func isWork(req *wire.Request) bool {
+	_, event := req.GetKind().(*wire.Request_Deliver)
+	return !event
+}
+
+// sizeOf is about the size of a request's encoding.
+func sizeOf(req *wire.Request) int {
+	if isWork(req) {
+		return proto.Size(req)
+	}
+	return len(req.GetDeliver())
+}
+
+// again is a request for one more sending: the last one may still be under way.
+func again(req *wire.Request) *wire.Request {
+	return &wire.Request{Epoch: req.GetEpoch(), Kind: req.GetKind(), Relay: req.GetRelay()}
 }
 
 // Survey implements actors.Owner.
 func (p *peer) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
-	resp, err := p.work(ctx, workTimeout, &wire.Request{Kind: &wire.Request_Survey{Survey: &wire.Survey{Batch: wire.NewBatch(b)}}})
+	resp, err := p.ask(ctx, workTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Survey{Survey: &wire.Survey{Batch: wire.NewBatch(b)}}})
 	return resp.GetFindings().Value(), p.whole(err, resp.GetFindings() != nil)
 }
 
 // Tend implements actors.Owner.
 func (p *peer) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
-	resp, err := p.work(ctx, workTimeout, &wire.Request{Kind: &wire.Request_Tend{Tend: &wire.Tend{Tending: wire.NewTending(t)}}})
+	resp, err := p.ask(ctx, workTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Tend{Tend: &wire.Tend{Tending: wire.NewTending(t)}}})
 	return resp.GetTended().Value(), p.whole(err, resp.GetTended() != nil)
 }
 
 // Names implements actors.Owner.
 func (p *peer) Names(ctx context.Context) ([]string, error) {
-	resp, err := p.work(ctx, eventTimeout, &wire.Request{Kind: &wire.Request_Names{Names: &wire.Names{}}})
+	resp, err := p.ask(ctx, eventTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Names{Names: &wire.Names{}}})
 	return resp.GetNames().Value(), p.whole(err, resp.GetNames() != nil)
 }
 
@@ -57,39 +83,30 @@ func (p *peer) whole(err error, has bool) error {
 	return err
 }
 
-func (p *peer) work(ctx context.Context, limit time.Duration, req *wire.Request) (*wire.Response, error) {
-	req.Epoch = p.place.Epoch
-	body, err := workBody(req)
-	if err != nil {
-		return nil, fmt.Errorf("%w: encode a request: %w", actors.ErrUnavailable, err)
-	}
-	resp, err := p.ask(ctx, limit, body, true)
-	return resp.Response, err
-}
-
 // ask sends a request until it is answered, or the node has been out of reach for Config.Wait.
-func (p *peer) ask(ctx context.Context, limit time.Duration, body []byte, work bool) (response, error) {
+func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) (*wire.Response, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		bounded, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		ctx = bounded
 	}
-	if most := p.peers.cfg.Limits.Bytes; len(body) > most {
-		return response{}, fmt.Errorf("%w: %s", actors.ErrUnavailable, tooLarge("a request", len(body), most))
+	size, most := sizeOf(req), p.peers.cfg.Limits.Bytes
+	if size > most {
+		return nil, fmt.Errorf("%w: %s", actors.ErrUnavailable, tooLarge("a request", size, most))
 	}
 	l := p.peers.link(p.place.Addr)
 	places := l.events
-	if work {
+	if isWork(req) {
 		places = l.work
 	}
 	if err := places.enter(); err != nil {
-		return response{}, p.full(err)
+		return nil, p.full(err)
 	}
 	defer places.leave(1)
 	until := time.Now().Add(p.peers.cfg.Wait)
 	for {
 		began := time.Now()
-		resp, err := p.attempt(ctx, l, body, work)
+		resp, err := p.attempt(ctx, l, req, size)
 		if !errors.Is(err, errLost) {
 			return resp, err
 		}
@@ -98,10 +115,10 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, body []byte, work b
 			until = now.Add(p.peers.cfg.Wait)
 		}
 		if now.Add(redial).After(until) {
-			return response{}, err
+			return nil, err
 		}
 		if pause(ctx, redial) != nil {
-			return response{}, fmt.Errorf("%w: %w", ctx.Err(), err)
+			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 	}
 }
@@ -116,19 +133,19 @@ func (p *peer) full(err error) error {
 
 // attempt sends a request to the node or, where that is out of reach, through another. Only events go that way: long work is
 // the leader's own.
-func (p *peer) attempt(ctx context.Context, l *link, body []byte, work bool) (response, error) {
-	resp, err := l.send(ctx, body, work)
+func (p *peer) attempt(ctx context.Context, l *link, req *wire.Request, size int) (*wire.Response, error) {
+	resp, err := l.send(ctx, again(req), size)
 	if err == nil {
-		return resp, verdict(p.place.Addr, resp.Response)
+		return resp, verdict(p.place.Addr, resp)
 	}
-	if !errors.Is(err, errLost) || work {
-		return response{}, err
+	if !errors.Is(err, errLost) || isWork(req) {
+		return nil, err
 	}
-	relayed := p.peers.relay(ctx, body, p.place.Node)
+	relayed := p.peers.relay(ctx, req, p.place.Node)
 	if errors.Is(relayed, errLost) {
-		return response{}, fmt.Errorf("%w; nor through another node: %w", err, relayed)
+		return nil, fmt.Errorf("%w; nor through another node: %w", err, relayed)
 	}
-	return response{}, relayed
+	return nil, relayed
 }
 
 // Relay brings an event to its room's owner through another node, once, by that node's view. It is for a node that cannot
@@ -136,13 +153,14 @@ func (p *peer) attempt(ctx context.Context, l *link, body []byte, work bool) (re
 func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
-	return p.relay(ctx, eventBody(p.cfg.Epoch(), &e), p.cfg.Node)
+	return p.relay(ctx, eventRequest(p.cfg.Epoch(), e), p.cfg.Node)
 }
 
 // relay asks the others in turn, the leader first, but not the one that is out of reach. The first that can pass the event
 // on has the last word.
-func (p *Peers) relay(ctx context.Context, body []byte, beside string) error {
-	body = relayed(body)
+func (p *Peers) relay(ctx context.Context, req *wire.Request, beside string) error {
+	req = again(req)
+	req.Relay = true
 	p.relayed.Add(1)
 	err := fmt.Errorf("%w, and there is no other node", errLost)
 	leader := p.cfg.Leader()
@@ -153,9 +171,9 @@ func (p *Peers) relay(ctx context.Context, body []byte, beside string) error {
 		if m.Node == p.cfg.Node || m.Node == beside {
 			continue
 		}
-		var resp response
-		if resp, err = p.link(m.Addr).send(ctx, body, false); err == nil {
-			err = verdict(m.Addr, resp.Response)
+		var resp *wire.Response
+		if resp, err = p.link(m.Addr).send(ctx, again(req), sizeOf(req)); err == nil {
+			err = verdict(m.Addr, resp)
 		}
 		if !errors.Is(err, errLost) {
 			return err

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/wire"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // errUnread ends the stream of a peer that asks and does not read the answers.
@@ -29,6 +31,13 @@ type served struct {
 	answers []answer
 	pong    uint64                        // to be sent; 0 for none
 	working map[uint64]context.CancelFunc // long work, by call
+}
+
+// answer waits to be sent. Until then its request counts as under way.
+type answer struct {
+	response *wire.Response
+	size     int   // about that of its encoding
+	gate     *gate // nil for a request that was not let in
 }
 
 // serve works on a peer's requests until the stream ends, or this node stops and has answered them all. Then long work that
@@ -55,11 +64,11 @@ func (p *Peers) serve(stream grpc.ServerStream) error {
 
 func (s *served) read() error {
 	for {
-		batch := new(requestsIn)
+		batch := new(wire.Requests)
 		if err := s.stream.RecvMsg(batch); err != nil {
 			return err
 		}
-		for _, req := range batch.requests {
+		for _, req := range batch.GetRequests() {
 			s.accept(req)
 		}
 		if s.note(batch) > 2*s.peers.cfg.Limits.EventsIn {
@@ -69,16 +78,16 @@ func (s *served) read() error {
 }
 
 // note takes the rest of a batch, and gives the number of answers that are not sent yet.
-func (s *served) note(batch *requestsIn) int {
+func (s *served) note(batch *wire.Requests) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range batch.cancelled {
+	for _, id := range batch.GetCancelled() {
 		if cancel := s.working[id]; cancel != nil {
 			cancel()
 		}
 	}
-	if batch.ping != 0 {
-		s.pong = batch.ping
+	if ping := batch.GetPing(); ping != 0 {
+		s.pong = ping
 		s.stir()
 	}
 	return len(s.answers)
@@ -92,9 +101,8 @@ func (s *served) stir() {
 }
 
 // accept lets a request in and works on it beside the others.
-func (s *served) accept(req *request) {
-	p, arrived := s.peers, time.Now()
-	work := req.event == nil
+func (s *served) accept(req *wire.Request) {
+	p, arrived, work := s.peers, time.Now(), isWork(req)
 	places, limit := p.events, eventTimeout
 	if work {
 		places, limit = p.work, workTimeout
@@ -103,10 +111,11 @@ func (s *served) accept(req *request) {
 		s.answer(req, failure(err, p.cfg.Epoch()), nil)
 		return
 	}
-	ctx, cancel := context.WithDeadline(p.life, arrived.Add(min(req.left, limit)))
+	left := time.Duration(min(req.GetDeadlineMs(), uint64(limit.Milliseconds()))) * time.Millisecond
+	ctx, cancel := context.WithDeadline(p.life, arrived.Add(left))
 	if work {
 		s.mu.Lock()
-		s.working[req.call] = cancel
+		s.working[req.GetCall()] = cancel
 		s.mu.Unlock()
 	}
 	go func() {
@@ -116,17 +125,23 @@ func (s *served) accept(req *request) {
 }
 
 // answer puts a response on its way.
-func (s *served) answer(req *request, resp *wire.Response, places *gate) {
-	a := answerTo(req.call, resp, s.peers.cfg.Limits.Bytes)
-	a.gate = places
+func (s *served) answer(req *wire.Request, resp *wire.Response, places *gate) {
+	size, most := len(resp.GetText())+16, s.peers.cfg.Limits.Bytes
+	if resp.GetResult() != nil {
+		size = proto.Size(resp)
+	}
+	if size > most {
+		resp = &wire.Response{Code: wire.Code_CODE_UNAVAILABLE, Text: []byte(tooLarge("an answer", size, most))}
+	}
+	resp.Call = req.GetCall()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.working, req.call)
+	delete(s.working, resp.Call)
 	if s.over {
 		release(places, 1)
 		return
 	}
-	s.answers = append(s.answers, a)
+	s.answers = append(s.answers, answer{resp, size, places})
 	s.stir()
 }
 
@@ -139,13 +154,13 @@ func release(places *gate, n int) {
 // flush sends the answers that have gathered, in batches.
 func (s *served) flush() error {
 	for {
-		batch := s.take()
+		batch, sent := s.take()
 		if batch == nil {
 			return nil
 		}
 		err := s.stream.SendMsg(batch)
 		events, work := 0, 0
-		for _, a := range batch.answers {
+		for _, a := range sent {
 			switch a.gate {
 			case s.peers.events:
 				events++
@@ -162,28 +177,29 @@ func (s *served) flush() error {
 }
 
 // take is the next batch, nil where nothing is waiting. A pong goes with the last answers.
-func (s *served) take() *responsesOut {
+func (s *served) take() (*wire.Responses, []answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.answers) == 0 && s.pong == 0 {
-		return nil
+		return nil, nil
 	}
-	batch, n, bytes := &responsesOut{}, 0, 0
-	for ; n < len(s.answers) && (bytes == 0 || bytes+len(s.answers[n].body) <= batchBytes); n++ {
-		bytes += len(s.answers[n].body)
+	batch, n, bytes := &wire.Responses{}, 0, 0
+	for ; n < len(s.answers) && (bytes == 0 || bytes+s.answers[n].size <= batchBytes); n++ {
+		batch.Responses = append(batch.Responses, s.answers[n].response)
+		bytes += s.answers[n].size
 	}
-	batch.answers = s.answers[:n:n]
+	sent := s.answers[:n:n]
 	s.answers = s.answers[n:]
 	if len(s.answers) == 0 {
-		s.answers = nil // the batch has its array
+		s.answers = nil // sent has its array
 	}
 	if len(s.answers) == 0 && s.pong != 0 {
-		batch.pong, s.pong = s.pong, 0
+		batch.Pong, s.pong = s.pong, 0
 		for call := range s.working {
-			batch.working = append(batch.working, call)
+			batch.Working = append(batch.Working, call)
 		}
 	}
-	return batch
+	return batch, sent
 }
 
 // close ends the stream's part: nobody reads its answers any more.
@@ -201,7 +217,7 @@ func (s *served) close() {
 }
 
 // handle does what a request asks for. One whose time has passed, or whose sender's view is newer, is refused.
-func (p *Peers) handle(ctx context.Context, req *request) (resp *wire.Response) {
+func (p *Peers) handle(ctx context.Context, req *wire.Request) (resp *wire.Response) {
 	defer func() {
 		if crash := recover(); crash != nil {
 			p.cfg.Log.Error("a request of another node crashed", "crash", crash, "stack", string(debug.Stack()))
@@ -213,16 +229,21 @@ func (p *Peers) handle(ctx context.Context, req *request) (resp *wire.Response) 
 	}
 	own := p.cfg.Epoch()
 	switch {
-	case req.err != nil:
-		return unsupported(req.err.Error())
-	case req.epoch > own:
-		return failure(fmt.Errorf("%w yet: the view of epoch %d has not come: %w", actors.ErrNotOwner, req.epoch, actors.NotOwner{Epoch: own}), own)
-	case req.relay:
-		return p.forward(ctx, req, own)
-	case req.event != nil:
-		return failure(p.cfg.Host.Deliver(ctx, *req.event), own)
+	case req.GetEpoch() > own:
+		return failure(fmt.Errorf("%w yet: the view of epoch %d has not come: %w", actors.ErrNotOwner, req.GetEpoch(), actors.NotOwner{Epoch: own}), own)
+	case isWork(req):
+		return p.dispatch(ctx, req)
 	}
-	return p.dispatch(ctx, req.work)
+	event, err := wire.ParseEvent(req.GetDeliver())
+	switch {
+	case err != nil:
+		return unsupported(err.Error())
+	case len(req.GetDeliver()) == 0:
+		return unsupported("a delivery without an event")
+	case req.GetRelay():
+		return p.forward(ctx, event, own)
+	}
+	return failure(p.cfg.Host.Deliver(ctx, event), own)
 }
 
 func unsupported(text string) *wire.Response {
@@ -230,24 +251,22 @@ func unsupported(text string) *wire.Response {
 }
 
 // forward passes an event on to the room's owner by this node's view: directly, or not at all.
-func (p *Peers) forward(ctx context.Context, req *request, own uint64) *wire.Response {
-	if req.event == nil {
-		return unsupported("only events are passed on")
-	}
-	place, err := p.cfg.Owner(req.event.Room.Name)
+func (p *Peers) forward(ctx context.Context, event reconcile.Event, own uint64) *wire.Response {
+	place, err := p.cfg.Owner(event.Room.Name)
 	switch {
 	case errors.Is(err, actors.ErrUnavailable): // it is out of contact itself: another may know
 		return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
 	case err != nil:
 		return failure(err, own)
 	case place.Node == p.cfg.Node:
-		return failure(p.cfg.Host.Deliver(ctx, *req.event), own)
+		return failure(p.cfg.Host.Deliver(ctx, event), own)
 	}
-	resp, err := p.link(place.Addr).send(ctx, eventBody(place.Epoch, req.event), false)
+	req := eventRequest(place.Epoch, event)
+	resp, err := p.link(place.Addr).send(ctx, req, sizeOf(req))
 	switch {
 	case errors.Is(err, errLost):
 		return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
-	case err != nil || resp.Response == nil:
+	case err != nil:
 		return failure(err, own)
 	}
 	return &wire.Response{Code: resp.GetCode(), Epoch: resp.GetEpoch(), Text: resp.GetText()}
@@ -255,6 +274,9 @@ func (p *Peers) forward(ctx context.Context, req *request, own uint64) *wire.Res
 
 // dispatch does long work.
 func (p *Peers) dispatch(ctx context.Context, req *wire.Request) *wire.Response {
+	if req.GetRelay() {
+		return unsupported("only events are passed on")
+	}
 	var result wire.Response
 	var err error
 	switch kind := req.GetKind().(type) {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wire"
 )
 
 var (
@@ -30,7 +31,7 @@ type session struct {
 	stream grpc.ClientStream
 	ctx    context.Context // the stream's
 	end    context.CancelFunc
-	wire   wireConn
+	under  wireConn
 	wake   chan struct{} // holds one: there is something to send
 
 	mu        sync.Mutex
@@ -50,22 +51,22 @@ type session struct {
 // call is one attempt at a request.
 type call struct {
 	id       uint64
-	body     []byte // the wire.Request but for the call and the time left
-	work     bool   // long work, not an event
+	request  *wire.Request // for this sending alone
+	size     int           // about that of its encoding
 	deadline time.Time
 	covered  uint64       // the first ping sent after the request; 0 before it is sent
 	done     chan outcome // holds one
 }
 
 type outcome struct {
-	response response
+	response *wire.Response
 	err      error
 }
 
 // openSession reaches the peer and returns once it has answered a ping.
 func openSession(ctx context.Context, l *link) (_ *session, err error) {
 	s := &session{link: l, wake: make(chan struct{}, 1), calls: map[uint64]*call{}, pongs: map[uint64]chan struct{}{}}
-	if s.conn, err = l.peers.dial(l.addr, &s.wire); err != nil {
+	if s.conn, err = l.peers.dial(l.addr, &s.under); err != nil {
 		return nil, err
 	}
 	s.ctx, s.end = context.WithCancel(l.peers.life)
@@ -74,7 +75,7 @@ func openSession(ctx context.Context, l *link) (_ *session, err error) {
 	desc := linkStream()
 	if s.stream, err = s.conn.NewStream(s.ctx, &desc, linkMethod); err != nil {
 		s.end()
-		s.wire.cut()
+		s.under.cut()
 		_ = s.conn.Close()
 		return nil, plain(err)
 	}
@@ -100,18 +101,18 @@ func plain(err error) error {
 }
 
 // send sends a request and waits for its answer.
-func (s *session) send(ctx context.Context, body []byte, work bool) (response, error) {
+func (s *session) send(ctx context.Context, req *wire.Request, size int) (*wire.Response, error) {
 	deadline, _ := ctx.Deadline()
-	c := &call{body: body, work: work, deadline: deadline, done: make(chan outcome, 1)}
+	c := &call{request: req, size: size, deadline: deadline, done: make(chan outcome, 1)}
 	if err := s.begin(c); err != nil {
-		return response{}, s.lost(err)
+		return nil, s.lost(err)
 	}
 	select {
 	case o := <-c.done:
 		return o.response, o.err
 	case <-ctx.Done():
 		s.forget(c)
-		return response{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("%w: %w", actors.ErrUnavailable, ctx.Err())
 	}
 }
 
@@ -146,7 +147,7 @@ func (s *session) forget(c *call) {
 		return
 	}
 	delete(s.calls, c.id)
-	if c.covered != 0 && c.work {
+	if c.covered != 0 && isWork(c.request) {
 		s.cancelled = append(s.cancelled, c.id)
 		s.stir()
 	}
@@ -197,30 +198,33 @@ func (s *session) write() {
 	}
 }
 
-// take is the next batch, nil where nothing is waiting. A request without any time left is not sent.
-func (s *session) take() *requestsOut {
+// take is the next batch, nil where nothing is waiting. The time left to a request is that at its sending; one without any is
+// not sent.
+func (s *session) take() *wire.Requests {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch := &requestsOut{now: time.Now(), cancelled: s.cancelled}
+	batch := &wire.Requests{Cancelled: s.cancelled}
 	s.cancelled = nil
 	covered := s.lastPing + 1
 	if s.pingDue {
-		batch.ping, covered, s.pingDue = s.lastPing, s.lastPing, false
+		batch.Ping, covered, s.pingDue = s.lastPing, s.lastPing, false
 	}
-	n, bytes := 0, 0
-	for ; n < len(s.queue) && (bytes == 0 || bytes+len(s.queue[n].body) <= batchBytes); n++ {
+	now, n, bytes := time.Now(), 0, 0
+	for ; n < len(s.queue) && (bytes == 0 || bytes+s.queue[n].size <= batchBytes); n++ {
 		c := s.queue[n]
-		if s.calls[c.id] == nil || c.deadline.Sub(batch.now) < time.Millisecond {
+		left := c.deadline.Sub(now).Milliseconds()
+		if s.calls[c.id] == nil || left <= 0 {
 			continue
 		}
-		c.covered, bytes = covered, bytes+len(c.body)
-		batch.calls = append(batch.calls, c)
+		c.covered, bytes = covered, bytes+c.size
+		c.request.Call, c.request.DeadlineMs = c.id, uint64(left)
+		batch.Requests = append(batch.Requests, c.request)
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
 	if len(s.queue) > 0 {
 		s.stir()
 	}
-	if batch.empty() {
+	if len(batch.Requests) == 0 && len(batch.Cancelled) == 0 && batch.Ping == 0 {
 		return nil
 	}
 	return batch
@@ -229,7 +233,7 @@ func (s *session) take() *requestsOut {
 // read takes the answers.
 func (s *session) read() {
 	for {
-		batch := new(responsesIn)
+		batch := new(wire.Responses)
 		if err := s.stream.RecvMsg(batch); err != nil {
 			s.fail(plain(err))
 			return
@@ -238,13 +242,13 @@ func (s *session) read() {
 	}
 }
 
-func (s *session) settle(batch *responsesIn) {
+func (s *session) settle(batch *wire.Responses) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range batch.responses {
-		s.settled(r.call, outcome{response: r})
+	for _, r := range batch.GetResponses() {
+		s.settled(r.GetCall(), outcome{response: r})
 	}
-	pong := batch.pong
+	pong := batch.GetPong()
 	if pong == 0 {
 		return
 	}
@@ -255,7 +259,7 @@ func (s *session) settle(batch *responsesIn) {
 		}
 	}
 	for id, c := range s.calls {
-		if c.work && c.covered != 0 && c.covered <= pong && !slices.Contains(batch.working, id) {
+		if isWork(c.request) && c.covered != 0 && c.covered <= pong && !slices.Contains(batch.GetWorking(), id) {
 			s.settled(id, outcome{err: errForgotten})
 		}
 	}
@@ -290,7 +294,7 @@ func (s *session) watch() {
 		s.watching = false
 		return
 	}
-	silent := s.wire.silent(s.from)
+	silent := s.under.silent(s.from)
 	if silent > silence {
 		go s.fail(errSilent)
 		return
@@ -305,7 +309,7 @@ func (s *session) watch() {
 
 func (s *session) hasWork() bool {
 	for _, c := range s.calls {
-		if c.work {
+		if isWork(c.request) {
 			return true
 		}
 	}
@@ -336,6 +340,6 @@ func (s *session) fail(why error) {
 		s.link.ended(s, why)
 	}
 	s.end()
-	s.wire.cut()
+	s.under.cut()
 	_ = s.conn.Close()
 }

@@ -34,7 +34,7 @@ func serverOptions(limit int) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(limit + 2*batchBytes), grpc.MaxSendMsgSize(limit + 2*batchBytes),
 		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
-		grpc.ForceServerCodecV2(codec{}), grpc.ConnectionTimeout(dialTimeout), grpc.WaitForHandlers(true),
+		grpc.ConnectionTimeout(dialTimeout), grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepAlive, Timeout: keepAliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepAlive / 2, PermitWithoutStream: true}),
 	}
@@ -42,7 +42,7 @@ func serverOptions(limit int) []grpc.ServerOption {
 
 // dial makes a gRPC connection to addr that is tried once: when and whether again is for link to say. Its security is that
 // of the connections that Config.Dial makes.
-func (p *Peers) dial(addr string, wire *wireConn) (*grpc.ClientConn, error) {
+func (p *Peers) dial(addr string, under *wireConn) (*grpc.ClientConn, error) {
 	limit := p.cfg.Limits.Bytes + 2*batchBytes
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
@@ -50,13 +50,13 @@ func (p *Peers) dial(addr string, wire *wireConn) (*grpc.ClientConn, error) {
 			if err != nil {
 				return nil, err
 			}
-			return wire.carry(conn)
+			return under.carry(conn)
 		}),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(), grpc.WithIdleTimeout(0),
 		grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Hour, MaxDelay: time.Hour}, MinConnectTimeout: dialTimeout}),
 		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(limit), grpc.MaxCallSendMsgSize(limit)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(limit), grpc.MaxCallSendMsgSize(limit)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepAlive, Timeout: keepAliveTimeout}))
 }
 

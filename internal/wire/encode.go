@@ -87,19 +87,19 @@ func sizeNumber(field protowire.Number, v uint64) int {
 
 // ParseEvent reads an Event. It keeps nothing of b: what a room stores of an event must not hold the whole batch in memory.
 func ParseEvent(b []byte) (e reconcile.Event, err error) {
-	err = Fields(b, func(tag, number uint64, bytes []byte) error {
+	err = fields(b, func(tag, number uint64, bytes []byte) error {
 		switch tag {
-		case 1<<3 | Bytes:
+		case 1<<3 | asBytes:
 			e.ID = string(bytes)
-		case 2<<3 | Varint:
+		case 2<<3 | asVarint:
 			e.Kind = reconcile.EventKind(number)
-		case 3<<3 | Varint:
+		case 3<<3 | asVarint:
 			e.CreatedAt = int64(number)
-		case 4<<3 | Varint:
+		case 4<<3 | asVarint:
 			e.Expires = int64(number)
-		case 5<<3 | Bytes:
+		case 5<<3 | asBytes:
 			return parseRoom(bytes, &e.Room)
-		case 6<<3 | Bytes:
+		case 6<<3 | asBytes:
 			return parseParticipant(bytes, &e.Participant)
 		}
 		return nil
@@ -108,17 +108,17 @@ func ParseEvent(b []byte) (e reconcile.Event, err error) {
 }
 
 func parseRoom(b []byte, r *reconcile.RoomInfo) error {
-	return Fields(b, func(tag, number uint64, bytes []byte) error {
+	return fields(b, func(tag, number uint64, bytes []byte) error {
 		switch tag {
-		case 1<<3 | Bytes:
+		case 1<<3 | asBytes:
 			r.Name = string(bytes)
-		case 2<<3 | Bytes:
+		case 2<<3 | asBytes:
 			r.SID = string(bytes)
-		case 3<<3 | Varint:
+		case 3<<3 | asVarint:
 			r.CreatedMs = int64(number)
-		case 4<<3 | Varint:
+		case 4<<3 | asVarint:
 			r.MaxParticipants = uint32(number)
-		case 5<<3 | Bytes:
+		case 5<<3 | asBytes:
 			r.Metadata = string(bytes)
 		}
 		return nil
@@ -126,25 +126,25 @@ func parseRoom(b []byte, r *reconcile.RoomInfo) error {
 }
 
 func parseParticipant(b []byte, p *reconcile.Participant) error {
-	return Fields(b, func(tag, number uint64, bytes []byte) error {
+	return fields(b, func(tag, number uint64, bytes []byte) error {
 		switch tag {
-		case 1<<3 | Bytes:
+		case 1<<3 | asBytes:
 			p.Identity = string(bytes)
-		case 2<<3 | Varint:
+		case 2<<3 | asVarint:
 			p.JoinedAt = int64(number)
-		case 3<<3 | Bytes:
+		case 3<<3 | asBytes:
 			p.Metadata = string(bytes)
-		case 4<<3 | Bytes:
+		case 4<<3 | asBytes:
 			p.SID = string(bytes)
-		case 5<<3 | Bytes:
+		case 5<<3 | asBytes:
 			p.Name = string(bytes)
-		case 6<<3 | Bytes:
+		case 6<<3 | asBytes:
 			return parseAttribute(bytes, p)
-		case 7<<3 | Bytes:
+		case 7<<3 | asBytes:
 			p.Kind = string(bytes)
-		case 8<<3 | Varint:
+		case 8<<3 | asVarint:
 			p.Hidden = protowire.DecodeBool(number)
-		case 9<<3 | Varint:
+		case 9<<3 | asVarint:
 			p.Version = uint32(number)
 		}
 		return nil
@@ -153,11 +153,11 @@ func parseParticipant(b []byte, p *reconcile.Participant) error {
 
 func parseAttribute(b []byte, p *reconcile.Participant) error {
 	var key, value string
-	err := Fields(b, func(tag uint64, _ uint64, bytes []byte) error {
+	err := fields(b, func(tag uint64, _ uint64, bytes []byte) error {
 		switch tag {
-		case 1<<3 | Bytes:
+		case 1<<3 | asBytes:
 			key = string(bytes)
-		case 2<<3 | Bytes:
+		case 2<<3 | asBytes:
 			value = string(bytes)
 		}
 		return nil
@@ -171,13 +171,13 @@ func parseAttribute(b []byte, p *reconcile.Participant) error {
 
 // The two kinds of fields that rollcall.proto has, as the low bits of a tag.
 const (
-	Varint = uint64(protowire.VarintType)
-	Bytes  = uint64(protowire.BytesType)
+	asVarint = uint64(protowire.VarintType)
+	asBytes  = uint64(protowire.BytesType)
 )
 
-// Fields calls f for each field of a message: with its tag (the field's number << 3 | its kind), and the number of a
+// fields calls f for each field of a message: with its tag (the field's number << 3 | its kind), and the number of a
 // varint or the bytes of a field with a length. What is of another kind is passed over.
-func Fields(b []byte, f func(tag, number uint64, bytes []byte) error) error {
+func fields(b []byte, f func(tag, number uint64, bytes []byte) error) error {
 	for len(b) > 0 {
 		field, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {

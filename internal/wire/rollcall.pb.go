@@ -313,7 +313,7 @@ func (x *Request) GetKind() isRequest_Kind {
 	return nil
 }
 
-func (x *Request) GetDeliver() *Deliver {
+func (x *Request) GetDeliver() []byte {
 	if x != nil {
 		if x, ok := x.Kind.(*Request_Deliver); ok {
 			return x.Deliver
@@ -354,7 +354,8 @@ type isRequest_Kind interface {
 }
 
 type Request_Deliver struct {
-	Deliver *Deliver `protobuf:"bytes,10,opt,name=deliver,proto3,oneof"`
+	// An Event for its room. It stands as bytes, so that one that cannot be read spoils no other request.
+	Deliver []byte `protobuf:"bytes,10,opt,name=deliver,proto3,oneof"`
 }
 
 type Request_Survey struct {
@@ -508,50 +509,6 @@ func (*Response_Tended) isResponse_Result() {}
 
 func (*Response_Names) isResponse_Result() {}
 
-type Deliver struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Event         *Event                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Deliver) Reset() {
-	*x = Deliver{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Deliver) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Deliver) ProtoMessage() {}
-
-func (x *Deliver) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
-func (*Deliver) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Deliver) GetEvent() *Event {
-	if x != nil {
-		return x.Event
-	}
-	return nil
-}
-
 type Survey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Batch         *Batch                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
@@ -561,7 +518,7 @@ type Survey struct {
 
 func (x *Survey) Reset() {
 	*x = Survey{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +530,7 @@ func (x *Survey) String() string {
 func (*Survey) ProtoMessage() {}
 
 func (x *Survey) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +543,7 @@ func (x *Survey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Survey.ProtoReflect.Descriptor instead.
 func (*Survey) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Survey) GetBatch() *Batch {
@@ -605,7 +562,7 @@ type Tend struct {
 
 func (x *Tend) Reset() {
 	*x = Tend{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +574,7 @@ func (x *Tend) String() string {
 func (*Tend) ProtoMessage() {}
 
 func (x *Tend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +587,7 @@ func (x *Tend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tend.ProtoReflect.Descriptor instead.
 func (*Tend) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{6}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Tend) GetTending() *Tending {
@@ -648,7 +605,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +617,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +630,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{7}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{6}
 }
 
 type NameList struct {
@@ -685,7 +642,7 @@ type NameList struct {
 
 func (x *NameList) Reset() {
 	*x = NameList{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +654,7 @@ func (x *NameList) String() string {
 func (*NameList) ProtoMessage() {}
 
 func (x *NameList) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +667,7 @@ func (x *NameList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NameList.ProtoReflect.Descriptor instead.
 func (*NameList) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{8}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NameList) GetNames() [][]byte {
@@ -730,7 +687,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -742,7 +699,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -755,7 +712,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{9}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Token) GetGeneration() uint64 {
@@ -787,7 +744,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +756,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +769,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{10}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Event) GetId() []byte {
@@ -870,7 +827,7 @@ type Room struct {
 
 func (x *Room) Reset() {
 	*x = Room{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +839,7 @@ func (x *Room) String() string {
 func (*Room) ProtoMessage() {}
 
 func (x *Room) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +852,7 @@ func (x *Room) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Room.ProtoReflect.Descriptor instead.
 func (*Room) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{11}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Room) GetName() []byte {
@@ -950,7 +907,7 @@ type Participant struct {
 
 func (x *Participant) Reset() {
 	*x = Participant{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +919,7 @@ func (x *Participant) String() string {
 func (*Participant) ProtoMessage() {}
 
 func (x *Participant) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +932,7 @@ func (x *Participant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Participant.ProtoReflect.Descriptor instead.
 func (*Participant) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{12}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Participant) GetIdentity() []byte {
@@ -1051,7 +1008,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1020,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1033,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{13}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Attribute) GetKey() []byte {
@@ -1109,7 +1066,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1078,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1091,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{14}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Batch) GetLeader() *Token {
@@ -1197,7 +1154,7 @@ type Permit struct {
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1166,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1179,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{15}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Permit) GetLeader() *Token {
@@ -1264,7 +1221,7 @@ type Findings struct {
 
 func (x *Findings) Reset() {
 	*x = Findings{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1233,7 @@ func (x *Findings) String() string {
 func (*Findings) ProtoMessage() {}
 
 func (x *Findings) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1246,7 @@ func (x *Findings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Findings.ProtoReflect.Descriptor instead.
 func (*Findings) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{16}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Findings) GetExamined() int64 {
@@ -1371,7 +1328,7 @@ type Tally struct {
 
 func (x *Tally) Reset() {
 	*x = Tally{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1340,7 @@ func (x *Tally) String() string {
 func (*Tally) ProtoMessage() {}
 
 func (x *Tally) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1353,7 @@ func (x *Tally) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tally.ProtoReflect.Descriptor instead.
 func (*Tally) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{17}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Tally) GetRooms() int64 {
@@ -1465,7 +1422,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1434,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1447,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{18}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Drift) GetReason() []byte {
@@ -1518,7 +1475,7 @@ type Differences struct {
 
 func (x *Differences) Reset() {
 	*x = Differences{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1487,7 @@ func (x *Differences) String() string {
 func (*Differences) ProtoMessage() {}
 
 func (x *Differences) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1500,7 @@ func (x *Differences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Differences.ProtoReflect.Descriptor instead.
 func (*Differences) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{19}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Differences) GetRoom() []byte {
@@ -1573,7 +1530,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1542,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1555,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Difference) GetRoom() []byte {
@@ -1649,7 +1606,7 @@ type Tending struct {
 
 func (x *Tending) Reset() {
 	*x = Tending{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1618,7 @@ func (x *Tending) String() string {
 func (*Tending) ProtoMessage() {}
 
 func (x *Tending) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1631,7 @@ func (x *Tending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tending.ProtoReflect.Descriptor instead.
 func (*Tending) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{21}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Tending) GetLeader() *Token {
@@ -1719,7 +1676,7 @@ type Tended struct {
 
 func (x *Tended) Reset() {
 	*x = Tended{}
-	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1688,7 @@ func (x *Tended) String() string {
 func (*Tended) ProtoMessage() {}
 
 func (x *Tended) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_wire_rollcall_proto_msgTypes[22]
+	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1701,7 @@ func (x *Tended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tended.ProtoReflect.Descriptor instead.
 func (*Tended) Descriptor() ([]byte, []int) {
-	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{22}
+	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Tended) GetOrphans() [][]byte {
@@ -1794,15 +1751,15 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\tResponses\x123\n" +
 	"\tresponses\x18\x01 \x03(\v2\x15.rollcall.v1.ResponseR\tresponses\x12\x12\n" +
 	"\x04pong\x18\x02 \x01(\x04R\x04pong\x12\x1c\n" +
-	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\xa8\x02\n" +
+	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\x92\x02\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
 	"\vdeadline_ms\x18\x03 \x01(\x04R\n" +
 	"deadlineMs\x12\x14\n" +
-	"\x05relay\x18\x04 \x01(\bR\x05relay\x120\n" +
+	"\x05relay\x18\x04 \x01(\bR\x05relay\x12\x1a\n" +
 	"\adeliver\x18\n" +
-	" \x01(\v2\x14.rollcall.v1.DeliverH\x00R\adeliver\x12-\n" +
+	" \x01(\fH\x00R\adeliver\x12-\n" +
 	"\x06survey\x18\v \x01(\v2\x13.rollcall.v1.SurveyH\x00R\x06survey\x12'\n" +
 	"\x04tend\x18\f \x01(\v2\x11.rollcall.v1.TendH\x00R\x04tend\x12*\n" +
 	"\x05names\x18\r \x01(\v2\x12.rollcall.v1.NamesH\x00R\x05namesB\x06\n" +
@@ -1816,9 +1773,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	" \x01(\v2\x15.rollcall.v1.FindingsH\x00R\bfindings\x12-\n" +
 	"\x06tended\x18\v \x01(\v2\x13.rollcall.v1.TendedH\x00R\x06tended\x12-\n" +
 	"\x05names\x18\f \x01(\v2\x15.rollcall.v1.NameListH\x00R\x05namesB\b\n" +
-	"\x06result\"3\n" +
-	"\aDeliver\x12(\n" +
-	"\x05event\x18\x01 \x01(\v2\x12.rollcall.v1.EventR\x05event\"2\n" +
+	"\x06result\"2\n" +
 	"\x06Survey\x12(\n" +
 	"\x05batch\x18\x01 \x01(\v2\x12.rollcall.v1.BatchR\x05batch\"6\n" +
 	"\x04Tend\x12.\n" +
@@ -1942,65 +1897,62 @@ func file_internal_wire_rollcall_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_wire_rollcall_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_internal_wire_rollcall_proto_goTypes = []any{
 	(Code)(0),           // 0: rollcall.v1.Code
 	(*Requests)(nil),    // 1: rollcall.v1.Requests
 	(*Responses)(nil),   // 2: rollcall.v1.Responses
 	(*Request)(nil),     // 3: rollcall.v1.Request
 	(*Response)(nil),    // 4: rollcall.v1.Response
-	(*Deliver)(nil),     // 5: rollcall.v1.Deliver
-	(*Survey)(nil),      // 6: rollcall.v1.Survey
-	(*Tend)(nil),        // 7: rollcall.v1.Tend
-	(*Names)(nil),       // 8: rollcall.v1.Names
-	(*NameList)(nil),    // 9: rollcall.v1.NameList
-	(*Token)(nil),       // 10: rollcall.v1.Token
-	(*Event)(nil),       // 11: rollcall.v1.Event
-	(*Room)(nil),        // 12: rollcall.v1.Room
-	(*Participant)(nil), // 13: rollcall.v1.Participant
-	(*Attribute)(nil),   // 14: rollcall.v1.Attribute
-	(*Batch)(nil),       // 15: rollcall.v1.Batch
-	(*Permit)(nil),      // 16: rollcall.v1.Permit
-	(*Findings)(nil),    // 17: rollcall.v1.Findings
-	(*Tally)(nil),       // 18: rollcall.v1.Tally
-	(*Drift)(nil),       // 19: rollcall.v1.Drift
-	(*Differences)(nil), // 20: rollcall.v1.Differences
-	(*Difference)(nil),  // 21: rollcall.v1.Difference
-	(*Tending)(nil),     // 22: rollcall.v1.Tending
-	(*Tended)(nil),      // 23: rollcall.v1.Tended
+	(*Survey)(nil),      // 5: rollcall.v1.Survey
+	(*Tend)(nil),        // 6: rollcall.v1.Tend
+	(*Names)(nil),       // 7: rollcall.v1.Names
+	(*NameList)(nil),    // 8: rollcall.v1.NameList
+	(*Token)(nil),       // 9: rollcall.v1.Token
+	(*Event)(nil),       // 10: rollcall.v1.Event
+	(*Room)(nil),        // 11: rollcall.v1.Room
+	(*Participant)(nil), // 12: rollcall.v1.Participant
+	(*Attribute)(nil),   // 13: rollcall.v1.Attribute
+	(*Batch)(nil),       // 14: rollcall.v1.Batch
+	(*Permit)(nil),      // 15: rollcall.v1.Permit
+	(*Findings)(nil),    // 16: rollcall.v1.Findings
+	(*Tally)(nil),       // 17: rollcall.v1.Tally
+	(*Drift)(nil),       // 18: rollcall.v1.Drift
+	(*Differences)(nil), // 19: rollcall.v1.Differences
+	(*Difference)(nil),  // 20: rollcall.v1.Difference
+	(*Tending)(nil),     // 21: rollcall.v1.Tending
+	(*Tended)(nil),      // 22: rollcall.v1.Tended
 }
 var file_internal_wire_rollcall_proto_depIdxs = []int32{
 	3,  // 0: rollcall.v1.Requests.requests:type_name -> rollcall.v1.Request
 	4,  // 1: rollcall.v1.Responses.responses:type_name -> rollcall.v1.Response
-	5,  // 2: rollcall.v1.Request.deliver:type_name -> rollcall.v1.Deliver
-	6,  // 3: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
-	7,  // 4: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
-	8,  // 5: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
-	0,  // 6: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
-	17, // 7: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
-	23, // 8: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
-	9,  // 9: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
-	11, // 10: rollcall.v1.Deliver.event:type_name -> rollcall.v1.Event
-	15, // 11: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
-	22, // 12: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
-	12, // 13: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
-	13, // 14: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
-	14, // 15: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
-	10, // 16: rollcall.v1.Batch.leader:type_name -> rollcall.v1.Token
-	16, // 17: rollcall.v1.Batch.permit:type_name -> rollcall.v1.Permit
-	10, // 18: rollcall.v1.Permit.leader:type_name -> rollcall.v1.Token
-	18, // 19: rollcall.v1.Findings.tally:type_name -> rollcall.v1.Tally
-	20, // 20: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
-	19, // 21: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
-	21, // 22: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
-	10, // 23: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
-	1,  // 24: rollcall.v1.Nodes.Link:input_type -> rollcall.v1.Requests
-	2,  // 25: rollcall.v1.Nodes.Link:output_type -> rollcall.v1.Responses
-	25, // [25:26] is the sub-list for method output_type
-	24, // [24:25] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	5,  // 2: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
+	6,  // 3: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
+	7,  // 4: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
+	0,  // 5: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
+	16, // 6: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
+	22, // 7: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
+	8,  // 8: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
+	14, // 9: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
+	21, // 10: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
+	11, // 11: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
+	12, // 12: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
+	13, // 13: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
+	9,  // 14: rollcall.v1.Batch.leader:type_name -> rollcall.v1.Token
+	15, // 15: rollcall.v1.Batch.permit:type_name -> rollcall.v1.Permit
+	9,  // 16: rollcall.v1.Permit.leader:type_name -> rollcall.v1.Token
+	17, // 17: rollcall.v1.Findings.tally:type_name -> rollcall.v1.Tally
+	19, // 18: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
+	18, // 19: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
+	20, // 20: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
+	9,  // 21: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
+	1,  // 22: rollcall.v1.Nodes.Link:input_type -> rollcall.v1.Requests
+	2,  // 23: rollcall.v1.Nodes.Link:output_type -> rollcall.v1.Responses
+	23, // [23:24] is the sub-list for method output_type
+	22, // [22:23] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_internal_wire_rollcall_proto_init() }
@@ -2025,7 +1977,7 @@ func file_internal_wire_rollcall_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_wire_rollcall_proto_rawDesc), len(file_internal_wire_rollcall_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
