@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,10 +39,15 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	if err := a.table(rows, inked{1, memberInk}); err != nil {
 		return err
 	}
+	down := map[string]bool{} // for all, not for one
 	for _, m := range s.Members {
-		if len(m.CannotReach) > 0 {
+		down[m.ID] = m.State == "unreachable"
+	}
+	for _, m := range s.Members {
+		cut := slices.DeleteFunc(m.CannotReach, func(id string) bool { return down[id] })
+		if len(cut) > 0 {
 			fmt.Fprintf(a.stdout, "\n%s: %s cannot reach %s directly, and sends events through another node (%d so far): look at the network between them\n",
-				a.colours.paint(bad, "CUT"), safe(m.ID), safe(strings.Join(m.CannotReach, ", ")), m.Relayed)
+				a.colours.paint(bad, "CUT"), safe(m.ID), safe(strings.Join(cut, ", ")), m.Relayed)
 		}
 	}
 	if s.Leader == "" {

@@ -174,7 +174,7 @@ func TestRemovedSettings(t *testing.T) {
 			"variable": func() error { _, err := loadArgs(t, forServe, baseEnv(envName(old)+"=:7000")); return err },
 			"file":     func() error { _, err := loadArgs(t, forServe, baseEnv(), "--config", file); return err },
 		} {
-			want := "is gone, since nodes talk over one port: give --" + instead + ", " + envName(instead)
+			want := "gone: nodes talk over one port now; give --" + instead + ", " + envName(instead)
 			if err := load(); err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "\n") > 0 {
 				t.Errorf("%s as a %s: %v", old, source, err)
 			}

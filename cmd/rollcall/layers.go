@@ -150,7 +150,7 @@ func fileLayer(path string, p *problems) layer {
 	for _, key := range sortedKeys(k.Raw()) {
 		s, ok := known[key]
 		if instead, gone := removedSettings()[key]; gone {
-			wrong("%s in %q %s", key, path, removedText(instead))
+			wrong("%s in %q: %s", key, path, removedText(instead))
 			continue
 		}
 		if !ok {

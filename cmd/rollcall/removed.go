@@ -14,7 +14,7 @@ func removedSettings() map[string]string {
 }
 
 func removedText(instead string) string {
-	return fmt.Sprintf("is gone, since nodes talk over one port: give --%s, %s", instead, envName(instead))
+	return fmt.Sprintf("gone: nodes talk over one port now; give --%s, %s", instead, envName(instead))
 }
 
 // addRemovedFlags lets removed flags be parsed, so that they can be refused by name.
