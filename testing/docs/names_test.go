@@ -48,9 +48,9 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// foreign are flags of other programs.
+// foreign are flags of other programs, and ours that are gone.
 func foreign() []string {
-	return []string{"--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode"}
+	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode"}
 }
 
 var flagName = regexp.MustCompile("(?:^|[\\s`(\"])(--[a-z][a-z-]+[a-z])")
