@@ -33,8 +33,8 @@ var (
 	ErrClosed = errors.New("the node is closed")
 	// ErrDataDirLocked means that another process has the data directory open.
 	ErrDataDirLocked = errors.New("another process uses this --data-dir: stop it, or give each node a directory of its own")
-	// ErrNoNetwork means that a node without a node address holds the data of a cluster.
-	ErrNoNetwork = errors.New("this --data-dir is that of a node in a cluster: give --node-addr, as before, or --join")
+	// ErrNoNetwork means that a node without a node address has the data of one that is not alone.
+	ErrNoNetwork = errors.New("--node-addr is missing")
 	// ErrOtherNode means that the data directory belongs to another node.
 	ErrOtherNode = errors.New("this --data-dir belongs to another --node-id")
 )

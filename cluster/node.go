@@ -12,8 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,7 +136,7 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	if err != nil {
 		return fmt.Errorf("starting raft: %w", err)
 	}
-	if err := n.mustReachOthers(); err != nil {
+	if err := n.mustBeAlone(promised); err != nil {
 		return errors.Join(err, n.raft.Shutdown().Error())
 	}
 	if !fresh || !n.cfg.alone() {
@@ -145,18 +148,24 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	return nil
 }
 
-// mustReachOthers is an error for a node without a network whose data names other nodes.
-func (n *Node) mustReachOthers() error {
+// mustBeAlone is an ErrNoNetwork for a node without a network whose data names other nodes, or a promise to one: it would wait
+// for them forever, or found a cluster beside theirs.
+func (n *Node) mustBeAlone(promised server) error {
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil || n.link.mux != nil {
 		return err
 	}
+	others := map[string]bool{promised.ID: true}
 	for _, s := range servers.Configuration().Servers {
-		if s.ID != raft.ServerID(n.cfg.NodeID) {
-			return fmt.Errorf("%w (%q is one of the others)", ErrNoNetwork, s.ID)
-		}
+		others[string(s.ID)] = true
 	}
-	return nil
+	delete(others, "")
+	delete(others, n.cfg.NodeID)
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: by the data in --data-dir %s this node is in a cluster with %s: start it with the --node-addr and --join that it had",
+		ErrNoNetwork, n.cfg.DataDir, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
 }
 
 // servePeers answers other nodes.

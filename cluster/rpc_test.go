@@ -135,6 +135,15 @@ func TestAloneWithoutANetwork(t *testing.T) {
 	s.start(1, 2, 3)
 	s.ready(1, 2, 3)
 	s.stop(1, 2, 3)
+	promised := config(t.TempDir())
+	data := store(t, promised)
+	if err := errors.Join(data.promise(server{ID: "n2", Addr: addr}), data.close()); err != nil {
+		t.Fatal(err)
+	}
+	promised.NodeAddr = ""
+	if err := refused(t, promised); !errors.Is(err, ErrNoNetwork) {
+		t.Error("it has promised to found a cluster with n2:", err)
+	}
 	lost := s.configs[1]
 	lost.NodeAddr, lost.Join, lost.BootstrapExpect = "", nil, 1
 	if err := refused(t, lost); !errors.Is(err, ErrNoNetwork) {

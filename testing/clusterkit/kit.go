@@ -139,11 +139,14 @@ func (c *Cluster) Add() *nodetest.Node {
 	return n
 }
 
+// NodeAddrEnv is the variable that has the node address of a Node, in its Env.
+const NodeAddrEnv = "ROLLCALL_NODE_ADDR"
+
 // add makes a node from its node and HTTP address.
 func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 	c.t.Helper()
 	id := fmt.Sprintf("n%d", len(c.Nodes)+1)
-	flags := []string{"--node-addr=" + addrs[0], fmt.Sprintf("--bootstrap-expect=%d", expect),
+	flags := []string{fmt.Sprintf("--bootstrap-expect=%d", expect),
 		"--drain-delay=1s", "--sync-interval=" + c.opts.SyncInterval, "--stale-after=24h", "--cleanup-interval=23h",
 		"--log-level=" + c.opts.LogLevel}
 	if expect > 1 || len(c.Nodes) > 0 {
@@ -154,7 +157,7 @@ func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 		flags = append(flags, c.opts.FlagsOf(id)...)
 	}
 	n := nodetest.New(c.t, nodetest.Options{Binary: c.opts.Binary, ID: id, HTTPAddr: addrs[1], Flags: flags,
-		Env: append(fakelivekit.Env(c.api.URL), "REDIS_URL="+c.Redis.URL())})
+		Env: append(fakelivekit.Env(c.api.URL), "REDIS_URL="+c.Redis.URL(), NodeAddrEnv+"="+addrs[0])})
 	c.Nodes = append(c.Nodes, n)
 	c.Balancer.Add(n.URL())
 	return n
