@@ -106,7 +106,7 @@ func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[s
 	fresh := o
 	fresh.Scheduled = false // only a sync's cycles count for the breaker
 	slices.Sort(sum.Stale)
-	s.rounds(ctx, s.batch(leader, fresh, reconcile.ByCleanup), sum.Stale, fresh, r)
+	s.rounds(ctx, s.batch(leader, fresh, reconcile.ByCleanup), sum.Stale, nil, fresh, r)
 	return nil
 }
 

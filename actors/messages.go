@@ -61,6 +61,7 @@ type looked struct {
 	tally   reconcile.Tally
 	changes []reconcile.Change
 	again   bool
+	passed  reconcile.PassedOver // entries of ListParticipants
 }
 
 // tend asks, for the cleanup, what a room of the index needs.

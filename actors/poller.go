@@ -78,12 +78,15 @@ func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 		return false, err
 	}
 	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
-	if look.Listed, err = p.lists.listed(ctx, q.room); err != nil {
+	list, err := p.lists.listed(ctx, q.room)
+	if err != nil {
 		return false, err
 	}
-	if look.Participants, look.Waiting, err = p.host.livekit.Participants(ctx, q.room); err != nil {
+	people, err := p.host.livekit.Participants(ctx, q.room)
+	if err != nil {
 		return false, err
 	}
+	look = people.In(list.In(look, q.room))
 	got, err := p.host.observe(ctx, q.room, look, false)
 	return got.again, err
 }
@@ -102,24 +105,19 @@ type lister struct {
 type listing struct {
 	names []string
 	done  chan struct{}
-	infos map[string]reconcile.RoomInfo
+	list  reconcile.RoomList
 	err   error
 }
 
-func (l *lister) listed(ctx context.Context, name string) (*reconcile.RoomInfo, error) {
+// listed is the list of all that share the call.
+func (l *lister) listed(ctx context.Context, name string) (reconcile.RoomList, error) {
 	mine := l.join(name)
 	select {
 	case <-mine.done:
+		return mine.list, mine.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return reconcile.RoomList{}, ctx.Err()
 	}
-	if mine.err != nil {
-		return nil, mine.err
-	}
-	if info, ok := mine.infos[name]; ok {
-		return &info, nil
-	}
-	return nil, nil
 }
 
 func (l *lister) join(name string) *listing {
@@ -149,7 +147,7 @@ func (l *lister) work() {
 			return
 		}
 		call, cancel := context.WithTimeout(l.life, lookTimeout)
-		next.infos, next.err = l.rooms.Listed(call, next.names)
+		next.list, next.err = l.rooms.Listed(call, next.names)
 		cancel()
 		close(next.done)
 	}

@@ -30,6 +30,7 @@ type room struct {
 	claimed   bool            // held is what Redis has, as far as this owner knows
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	lost      bool            // Redis has lost what was written, and no survey has told of it yet
+	alerted   bool            // an entry without a readable sid has been told of
 	lossShown bool            // the observer has been told of it, by the look that mended it
 	unasked   bool            // what Redis has lost or others have altered waits for a poll to be asked for
 	rests     bool            // as last told to the supervisor
@@ -138,10 +139,23 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	} else {
 		plan, err = r.evaluate(ctx, m.look)
 	}
+	if err == nil {
+		r.alert(plan.Unidentified)
+	}
 	if err == nil && m.look.Cycle != 0 {
 		plan.Tally.Drift = r.tellLoss(plan.Tally.Drift, m)
 	}
 	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
+}
+
+// alert tells, once, that entries whose sid cannot be read protect nobody any more.
+func (r *room) alert(cycles int) {
+	over := cycles > reconcile.UnidentifiedCycles
+	if over && !r.alerted {
+		r.env.log.Error("LiveKit goes on listing a participant without a readable sid; absences count again in this room. Remove that participant, or report it to LiveKit",
+			"room", r.name, "cycles", cycles)
+	}
+	r.alerted = over
 }
 
 // tellLoss adds a loss to a survey's findings, once: whatever found it before that look (the claim of another, a webhook, a

@@ -24,6 +24,8 @@ type Batch struct {
 	Dry       bool
 	Permit    *reconcile.Permit // in round 2
 	Rooms     []string
+	// Unanswered are the rooms whose silence has stood for long enough to count as an empty answer; they may be of other owners.
+	Unanswered []string
 }
 
 // Difference is what a dry run would change.
@@ -44,6 +46,10 @@ type Findings struct {
 	Moved                     []string // rooms that this owner does not own any more: neither examined nor errors
 	Differences               map[string][]Difference
 	Err                       string // the first error, for people
+	// PassedOver counts the entries of ListParticipants that could not be used.
+	PassedOver reconcile.PassedOver
+	// Unanswered are rooms that ListRooms lacks and for which LiveKit itself has no answer.
+	Unanswered []string
 }
 
 // add sums other into f. Differences of a room replace those of an earlier look.
@@ -54,6 +60,8 @@ func (f *Findings) add(other Findings) {
 	f.Missing = append(f.Missing, other.Missing...)
 	f.Agreed = append(f.Agreed, other.Agreed...)
 	f.Moved = append(f.Moved, other.Moved...)
+	f.Unanswered = append(f.Unanswered, other.Unanswered...)
+	f.PassedOver.Add(other.PassedOver)
 	f.addTally(other.Tally)
 	for room, d := range other.Differences {
 		if f.Differences == nil {
@@ -177,18 +185,14 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 			v.note(room, looked{}, err)
 			return
 		}
-		look := reconcile.Look{Began: began}
-		if info, ok := listed[room]; ok {
-			look.Listed = &info
-		}
-		got, err := v.look(ctx, room, look)
+		got, err := v.look(ctx, room, listed.In(reconcile.Look{Began: began}, room))
 		v.note(room, got, err)
 	})
 }
 
-func (v *survey) list(ctx context.Context, rooms []string) (map[string]reconcile.RoomInfo, error) {
+func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {
 	if len(rooms) == 0 {
-		return nil, nil
+		return reconcile.RoomList{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -198,14 +202,15 @@ func (v *survey) list(ctx context.Context, rooms []string) (map[string]reconcile
 func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (looked, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	active, waiting, err := v.host.livekit.Participants(ctx, room)
+	list, err := v.host.livekit.Participants(ctx, room)
 	if err != nil {
 		return looked{}, err
 	}
-	b := v.batch
-	look.Participants, look.Waiting, look.Verify = active, waiting, true
-	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
-	return v.host.observe(ctx, room, look, b.Dry)
+	b, look := v.batch, list.In(look)
+	look.Cycle, look.Scheduled, look.Cause, look.Permit, look.Verify = b.Cycle, b.Scheduled, b.Cause, b.Permit, true
+	got, err := v.host.observe(ctx, room, look, b.Dry)
+	got.passed = list.PassedOver
+	return got, err
 }
 
 // note keeps what a look at a room came to. A failed second look leaves the first's findings and counts as an error.
@@ -227,7 +232,7 @@ func (v *survey) note(room string, got looked, err error) {
 		v.found[room] = before
 		return
 	}
-	f := Findings{Examined: 1, Tally: got.tally, Errors: before.Errors, Err: before.Err}
+	f := Findings{Examined: 1, Tally: got.tally, Errors: before.Errors, Err: before.Err, PassedOver: got.passed}
 	if second {
 		f.Tally.Rooms, f.Tally.Participants = before.Tally.Rooms, before.Tally.Participants
 		f.addTally(reconcile.Tally{Drift: before.Tally.Drift})

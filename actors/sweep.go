@@ -47,6 +47,7 @@ type Sweep struct {
 	cycle  uint64  // the last cycle's id
 	held   int     // scheduled cycles in a row that the breaker held
 	heldBy reconcile.Token
+	passed [2]int // entries that could not be used, and rooms without a readable name, as last told
 
 	progress Progress
 }
@@ -153,15 +154,16 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("sync", start)()
-	targets, err := s.targets(ctx, &r)
+	targets, names, err := s.targets(ctx, &r)
 	if err != nil {
 		if ctx.Err() != nil {
 			return r, err
 		}
 		r.Errors, r.Error = r.Errors+max(1, len(targets)), err.Error()
 	} else {
-		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, o, &r)
+		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, sheltered(names), o, &r)
 	}
+	s.tellPassedOver(r, names)
 	r.DurationMs = time.Since(start).Milliseconds()
 	return r, ctx.Err()
 }
@@ -176,10 +178,10 @@ func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) 
 
 // targets is the union of what LiveKit lists, what the index holds and what has an actor. On an error it is what is
 // known without LiveKit. A node that does not answer is an error of the report; the index knows nearly all of its rooms.
-func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, error) {
+func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.RoomNames, error) {
 	known := map[string]bool{}
 	if err := s.indexed(ctx, known); err != nil {
-		return nil, err
+		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)
 	call, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -188,10 +190,44 @@ func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, error) {
 	if err != nil {
 		err = fmt.Errorf("LiveKit does not list its rooms: %w", err)
 	}
-	for _, info := range listed {
-		known[info.Name] = true
+	for _, name := range listed.Names {
+		known[name] = true
 	}
-	return slices.Sorted(maps.Keys(known)), err
+	r.pass(listed.PassedOver)
+	if listed.Cut {
+		r.Errors, r.Error = r.Errors+1, "LiveKit's list of all rooms is larger than what is read: rooms beyond it are found only where a webhook or Redis names them"
+	}
+	return slices.Sorted(maps.Keys(known)), listed, err
+}
+
+// sheltered tells which rooms must not lose anyone in this cycle: LiveKit lists a room whose name cannot be read, which may be any
+// that the list lacks. It is nil where there are none.
+func sheltered(names reconcile.RoomNames) func(room string) bool {
+	if names.Unnamed == 0 {
+		return nil
+	}
+	listed := make(map[string]bool, len(names.Names))
+	for _, name := range names.Names {
+		listed[name] = true
+	}
+	return func(room string) bool { return !listed[room] }
+}
+
+// tellPassedOver logs what lists held that could not be used, when that changes.
+func (s *Sweep) tellPassedOver(r Report, names reconcile.RoomNames) {
+	now := [2]int{r.PassedOver, names.Unnamed}
+	if now == s.passed {
+		return
+	}
+	s.passed = now
+	if names.Unnamed > 0 {
+		s.Log.Error("LiveKit lists rooms whose name cannot be read: no room that the list lacks is removed while that lasts. Find and delete them in LiveKit",
+			"rooms", names.Unnamed, "first", r.PassedFirst)
+	}
+	if r.PassedOver > 0 {
+		s.Log.Warn("LiveKit lists what cannot be used; it is passed over, and everything else is examined (docs/troubleshooting.md)",
+			"passed_over", r.PassedOver, "first", r.PassedFirst)
+	}
 }
 
 // named adds the rooms that have an actor.
@@ -235,12 +271,13 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]bool) error {
 
 // rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences. Absences in
 // rooms that have another owner since have both rounds again: that one has not seen round 1.
-func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, r *Report) {
+// Rooms that are sheltered (nil: none are) get no permit.
+func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, o Options, r *Report) {
 	places := s.Router.places(rooms)
 	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
 	r.absorb(first, false)
-	v := judge(first, o, s.heldBefore(b.Leader))
+	v := judge(first, o, s.heldBefore(b.Leader)).spare(sheltered)
 	r.Held = v.held
 	if o.Scheduled {
 		s.held = 0
@@ -256,7 +293,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 		second := s.permitted(ctx, b, v, r)
 		first.add(Findings{Differences: second.Differences})
 		if moved := s.Router.moved(second.Missing, places); v.streak == 0 && len(moved) > 0 {
-			first.add(Findings{Differences: s.anew(ctx, b, moved, first.Tally, o, r)})
+			first.add(Findings{Differences: s.anew(ctx, b, moved, sheltered, first.Tally, o, r)})
 		}
 	}
 	for _, d := range first.Differences {
@@ -273,11 +310,11 @@ func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *Report) Fi
 }
 
 // anew runs both rounds on rooms whose owner has not seen round 1, once, under the breaker by what round 1 counted in all.
-func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
+func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
 	first := s.survey(ctx, b, rooms)
 	r.absorb(first, true)
 	first.Tally.Rooms, first.Tally.Participants = all.Rooms, all.Participants
-	v := judge(first, o, 0)
+	v := judge(first, o, 0).spare(sheltered)
 	if v.permit && v.held == nil && sleep(ctx, lookPause) == nil {
 		first.add(Findings{Differences: s.permitted(ctx, b, v, r).Differences})
 	}

@@ -40,6 +40,15 @@ type Report struct {
 	Held  *Held          `json:"held,omitempty"`
 	// FirstError is one of the errors that Result counts.
 	FirstError string `json:"firstError,omitempty"`
+	// PassedOver are the entries of LiveKit's lists that could not be used.
+	PassedOver *PassedOver `json:"passedOver,omitempty"`
+}
+
+// PassedOver counts entries of LiveKit's lists that could not be used, and
+// describes the first of them.
+type PassedOver struct {
+	Entries int    `json:"entries"`
+	First   string `json:"first"`
 }
 
 // Interval is a duration that JSON carries as milliseconds. A Go duration such

@@ -152,7 +152,7 @@ func (n *daemon) openLiveKit(context.Context) (err error) {
 
 func (n *daemon) openRooms(context.Context) (err error) {
 	clock := actors.NewSystemClock()
-	rooms := livekitRooms{n.livekit}
+	rooms := n.livekit
 	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
 		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log})
 	if err != nil {

@@ -81,6 +81,9 @@ func (p palette) runText(line lineFunc, label string, r *client.Report, now time
 	if r.FirstError != "" {
 		line("", "%s", p.paint(bad, "first error: "+safe(r.FirstError)))
 	}
+	if r.PassedOver != nil {
+		line("", "%s", p.paint(bad, fmt.Sprintf("passed over: %d of LiveKit's list entries; the first is %s", r.PassedOver.Entries, safe(r.PassedOver.First))))
+	}
 	if len(r.Drift) > 0 {
 		var parts []string
 		for _, reason := range sortedKeys(r.Drift) {

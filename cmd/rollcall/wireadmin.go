@@ -155,7 +155,15 @@ func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
 		return nil
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,
-		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error}
+		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error,
+		PassedOver: passedOver(r)}
+}
+
+func passedOver(r actors.Report) *httpapi.PassedOver {
+	if r.PassedOver == 0 {
+		return nil
+	}
+	return &httpapi.PassedOver{Entries: r.PassedOver, First: r.PassedFirst}
 }
 
 func outcomeOf(r actors.Report) httpapi.Outcome {

@@ -56,6 +56,14 @@ type Report struct {
 	Held      Held
 	// FirstError is one of those that Result counts, for people; without secrets.
 	FirstError string
+	// PassedOver are the entries of LiveKit's lists that could not be used; nil: none.
+	PassedOver *PassedOver
+}
+
+// PassedOver counts entries of LiveKit's lists that could not be used, and describes the first of them for people.
+type PassedOver struct {
+	Entries int    `json:"entries"`
+	First   string `json:"first"`
 }
 
 // Status is the cluster as one node knows it.
@@ -119,6 +127,7 @@ type reportAnswer struct {
 	Drift      map[reconcile.Reason]int `json:"drift"`
 	Held       Held                     `json:"held"`
 	FirstError string                   `json:"firstError,omitempty"`
+	PassedOver *PassedOver              `json:"passedOver,omitempty"`
 }
 
 func tellStatus(s Status, now time.Time) statusAnswer {
@@ -135,7 +144,7 @@ func tellReport(r *Report) *reportAnswer {
 		return nil
 	}
 	a := &reportAnswer{StartedAt: stamp(r.StartedAt), DurationMs: r.Duration.Milliseconds(), Scheduled: r.Scheduled,
-		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held, FirstError: r.FirstError}
+		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held, FirstError: r.FirstError, PassedOver: r.PassedOver}
 	if a.Drift == nil {
 		a.Drift = map[reconcile.Reason]int{}
 	}

@@ -37,6 +37,8 @@ export interface Report {
   drift: Record<string, number>;
   held: Held;
   firstError?: string;
+  /** Entries of LiveKit's lists that could not be used. */
+  passedOver?: { entries: number; first: string };
 }
 
 /** How far a running cycle is. */
