@@ -82,11 +82,12 @@ func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	people, err := p.host.livekit.Participants(ctx, q.room)
+	look = list.In(look, q.room)
+	people, _, err := p.host.people(ctx, q.room, look, false)
 	if err != nil {
 		return false, err
 	}
-	look = people.In(list.In(look, q.room))
+	look = people.In(look)
 	got, err := p.host.observe(ctx, q.room, look, false)
 	return got.again, err
 }

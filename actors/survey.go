@@ -24,7 +24,8 @@ type Batch struct {
 	Dry       bool
 	Permit    *reconcile.Permit // in round 2
 	Rooms     []string
-	// Unanswered are the rooms whose silence has stood for long enough to count as an empty answer; they may be of other owners.
+	// Unanswered are the rooms whose silence has stood for long enough to count as an empty answer, in order; also those of other
+	// owners.
 	Unanswered []string
 }
 
@@ -202,14 +203,16 @@ func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, 
 func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (looked, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	list, err := v.host.livekit.Participants(ctx, room)
+	b := v.batch
+	_, long := slices.BinarySearch(b.Unanswered, room)
+	list, silent, err := v.host.people(ctx, room, look, long)
 	if err != nil {
 		return looked{}, err
 	}
-	b, look := v.batch, list.In(look)
+	look = list.In(look)
 	look.Cycle, look.Scheduled, look.Cause, look.Permit, look.Verify = b.Cycle, b.Scheduled, b.Cause, b.Permit, true
 	got, err := v.host.observe(ctx, room, look, b.Dry)
-	got.passed = list.PassedOver
+	got.passed, got.silent = list.PassedOver, silent
 	return got, err
 }
 
@@ -229,6 +232,9 @@ func (v *survey) note(room string, got looked, err error) {
 	if err != nil {
 		before.Errors = 1
 		before.Err = fmt.Sprintf("room %q: %v", room, err)
+		if errors.Is(err, errUnanswered) {
+			before.Unanswered = []string{room}
+		}
 		v.found[room] = before
 		return
 	}
@@ -240,6 +246,9 @@ func (v *survey) note(room string, got looked, err error) {
 	}
 	if len(got.changes) > 0 || len(got.tally.Drift) > 0 {
 		f.Changed = 1
+	}
+	if got.silent {
+		f.Unanswered = []string{room}
 	}
 	if got.tally.MissingRooms+got.tally.MissingParticipants > 0 {
 		f.Missing = []string{room}

@@ -47,6 +47,7 @@ type Sweep struct {
 	cycle  uint64  // the last cycle's id
 	held   int     // scheduled cycles in a row that the breaker held
 	heldBy reconcile.Token
+	silent silences
 	passed [2]int // entries that could not be used, and rooms without a readable name, as last told
 
 	progress Progress
@@ -173,7 +174,8 @@ func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cycle = max(s.cycle+1, uint64(s.Clock.Now().Wall))
-	return Batch{Leader: leader, Cycle: s.cycle, Scheduled: o.Scheduled, Dry: o.DryRun, Cause: cause}
+	return Batch{Leader: leader, Cycle: s.cycle, Scheduled: o.Scheduled, Dry: o.DryRun, Cause: cause,
+		Unanswered: s.silent.long(leader, time.Now())}
 }
 
 // targets is the union of what LiveKit lists, what the index holds and what has an actor. On an error it is what is
@@ -211,6 +213,14 @@ func sheltered(names reconcile.RoomNames) func(room string) bool {
 		listed[name] = true
 	}
 	return func(room string) bool { return !listed[room] }
+}
+
+// anyOf adds rooms to those that a func tells of.
+func anyOf(sheltered func(string) bool, rooms []string) func(string) bool {
+	return func(room string) bool {
+		_, ok := slices.BinarySearch(rooms, room)
+		return ok || sheltered != nil && sheltered(room)
+	}
 }
 
 // tellPassedOver logs what lists held that could not be used, when that changes.
@@ -273,9 +283,12 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]bool) error {
 // rooms that have another owner since have both rounds again: that one has not seen round 1.
 // Rooms that are sheltered (nil: none are) get no permit.
 func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, o Options, r *Report) {
-	places := s.Router.places(rooms)
+	places, began := s.Router.places(rooms), time.Now()
 	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
+	if !s.silent.note(b, first, began) {
+		sheltered = anyOf(sheltered, b.Unanswered)
+	}
 	r.absorb(first, false)
 	v := judge(first, o, s.heldBefore(b.Leader)).spare(sheltered)
 	r.Held = v.held

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,12 @@ type stand struct {
 }
 
 // counts sums what the client's observer is told.
-type counts struct{ requests, passedOver int }
+type counts struct{ requests, passedOver atomic.Int64 }
+
+func (c *counts) observe(r livekit.Request) {
+	c.requests.Add(1)
+	c.passedOver.Add(int64(r.PassedOver))
+}
 
 func inStand(t *testing.T, lives fakelivekit.Options, asks livekit.Options, nodes int, test func(*stand)) {
 	t.Helper()
@@ -38,8 +44,7 @@ func inStand(t *testing.T, lives fakelivekit.Options, asks livekit.Options, node
 		s := &stand{T: t, fake: fakelivekit.New(lives), store: memstore.New(memstore.Options{Feed: true}), sink: &counts{}}
 		defer s.fake.Close()
 		asks.Host, asks.Key, asks.Secret, asks.Transport = "livekit.test", fakelivekit.DefaultKey, fakelivekit.DefaultSecret, fakelivekit.InProcess(s.fake)
-		asks.Concurrency = 1 // the observer below needs no lock, and virtual time does not care
-		asks.Observe = func(r livekit.Request) { s.sink.requests++; s.sink.passedOver += r.PassedOver }
+		asks.Observe = s.sink.observe
 		client, err := livekit.New(asks)
 		if err != nil {
 			t.Fatal(err)
@@ -145,8 +150,8 @@ func TestASyncPassesOverWhatItCannotRead(t *testing.T) {
 		if named := len(bad) - 2; r.Synced != rooms+named || r.Errors != 0 || s.live() != rooms {
 			t.Errorf("%d examined, %d errors (%s), %d rooms in Redis", r.Synced, r.Errors, r.Error, s.live())
 		}
-		if s.sink.passedOver < r.PassedOver {
-			t.Errorf("the metric counts %d", s.sink.passedOver)
+		if n := s.sink.passedOver.Load(); n < int64(r.PassedOver) {
+			t.Errorf("the metric counts %d", n)
 		}
 		s.fake.DeleteRoom("room-0001")
 		if r := s.sync(); r.Cleaned != 1 || s.has("room-0001") || s.live() != rooms-1 {
@@ -191,9 +196,10 @@ func TestAnUnreadableNameProtectsWhatTheListLacks(t *testing.T) {
 		s.sync()
 		s.fake.DeleteRoom("room-0000")
 		s.fake.Leave("room-0002", "b")
-		calls, unreadable := 0, [][]byte{append(text(1, "RM_x"), text(2, "room\xff")...)}
+		var calls atomic.Int64
+		unreadable := [][]byte{append(text(1, "RM_x"), text(2, "room\xff")...)}
 		s.fake.SetAPIFault(func(c fakelivekit.Call) fakelivekit.APIFault {
-			if calls++; c.Method == "ListRooms" && calls == 1 { // the list of all rooms
+			if calls.Add(1) == 1 && c.Method == "ListRooms" { // the list of all rooms
 				return fakelivekit.APIFault{Entries: unreadable}
 			}
 			return fakelivekit.APIFault{}
