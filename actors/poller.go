@@ -15,7 +15,11 @@ const (
 	settle = 50 * time.Millisecond
 	// pollTries bounds the failed looks of a poll; after that the next sync looks in any case.
 	pollTries = 3
-	// lookTimeout bounds one look, budget included. It must stay below reconcile's memory of touched participants.
+	// pollLooks bounds the polls that look at once: the others wait before their look begins, so that none grows old in LiveKit's
+	// request budget, and a sync gets its share of that.
+	pollLooks = 16
+	// lookTimeout bounds what a look asks of Redis and of its room. LiveKit's part has bounds of its own, which do not count the wait for a
+	// turn in the request budget.
 	lookTimeout = 30 * time.Second
 )
 
@@ -24,6 +28,7 @@ type poller struct {
 	host  *Host
 	lists *lister
 	slots chan struct{} // each poll that is under way holds one
+	looks chan struct{} // each that looks holds one
 }
 
 // start begins a poll, unless too many are under way.
@@ -72,9 +77,13 @@ func (p *poller) run(ctx context.Context, q *poll) {
 }
 
 func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	if err = p.host.prepare(ctx, q.room, false); err != nil {
+	select {
+	case p.looks <- struct{}{}:
+		defer func() { <-p.looks }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if err = p.host.claim(ctx, q.room); err != nil {
 		return false, err
 	}
 	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
@@ -147,9 +156,7 @@ func (l *lister) work() {
 		if next == nil {
 			return
 		}
-		call, cancel := context.WithTimeout(l.life, lookTimeout)
-		next.list, next.err = l.rooms.Listed(call, next.names)
-		cancel()
+		next.list, next.err = l.rooms.Listed(l.life, next.names)
 		close(next.done)
 	}
 }

@@ -22,6 +22,8 @@ type Report struct {
 	Drift      map[reconcile.Reason]int `json:"drift"`
 	Held       *Held                    `json:"held,omitempty"`
 	Error      string                   `json:"error,omitempty"` // the first one
+	// Slow says that the cycle took longer than SlowCycle.
+	Slow bool `json:"slow,omitempty"`
 	// PassedOver counts the entries of LiveKit's lists that could not be used; PassedFirst describes the first of them.
 	PassedOver  int    `json:"passedOver,omitempty"`
 	PassedFirst string `json:"passedFirst,omitempty"`
@@ -37,6 +39,9 @@ type Held struct {
 	Participants int `json:"participants"`
 	Cycles       int `json:"cycles"` // scheduled cycles in a row that held
 }
+
+// took ends the report.
+func (r *Report) took(d time.Duration) { r.DurationMs, r.Slow = d.Milliseconds(), d > SlowCycle }
 
 // pass counts what was passed over in a list.
 func (r *Report) pass(p reconcile.PassedOver) {

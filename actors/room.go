@@ -21,6 +21,9 @@ const attempts = 4
 // errClaimedAnew says that a look has died with the claim under which it began.
 var errClaimedAnew = fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)
 
+// errTooOld says that a look has waited for so long that what events have told since may be forgotten.
+var errTooOld = fmt.Errorf("%w: the look is too old", ErrUnavailable)
+
 // room is the actor of one room. All its fields belong to its mailbox.
 type room struct {
 	name      string
@@ -132,6 +135,9 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	}
 	if m.look.Began < r.claimedAt {
 		return answer{err: errClaimedAnew}
+	}
+	if time.Duration(r.env.clock.Now().Stamp-m.look.Began) > reconcile.MaxLookAge {
+		return answer{err: errTooOld}
 	}
 	plan, err := reconcile.Plan{}, error(nil)
 	if m.dry {

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	surveyChunk   = 100 // rooms that share a call of ListRooms
+	surveyChunk   = 100 // rooms that share a call of ListRooms, at most
 	surveyWorkers = 64  // rooms looked at together; the LiveKit client bounds its calls further
 )
 
@@ -49,6 +50,8 @@ type Findings struct {
 	Err                       string // the first error, for people
 	// PassedOver counts the entries of ListParticipants that could not be used.
 	PassedOver reconcile.PassedOver
+	// Unlooked are rooms that were not looked at for want of turns in LiveKit's request budget: neither examined nor errors.
+	Unlooked []string
 	// Unanswered are rooms that ListRooms lacks and for which LiveKit itself has no answer.
 	Unanswered []string
 }
@@ -61,6 +64,7 @@ func (f *Findings) add(other Findings) {
 	f.Missing = append(f.Missing, other.Missing...)
 	f.Agreed = append(f.Agreed, other.Agreed...)
 	f.Moved = append(f.Moved, other.Moved...)
+	f.Unlooked = append(f.Unlooked, other.Unlooked...)
 	f.Unanswered = append(f.Unanswered, other.Unanswered...)
 	f.PassedOver.Add(other.PassedOver)
 	f.addTally(other.Tally)
@@ -135,7 +139,7 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	defer cancel()
 	defer context.AfterFunc(term, cancel)()
 
-	v := &survey{host: h, batch: b, found: map[string]Findings{}}
+	v := &survey{host: h, batch: b, began: time.Now(), found: map[string]Findings{}}
 	v.round(ctx, b.Rooms)
 	// What contradicts in round 2 waits for the next cycle.
 	if again := v.again; b.Permit == nil && len(again) > 0 && sleep(ctx, lookPause) == nil {
@@ -152,15 +156,26 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 type survey struct {
 	host  *Host
 	batch Batch
+	began time.Time
 	mu    sync.Mutex
 	found map[string]Findings // by room; a second look's tally follows the first's
 	again []string
 	last  bool // this is the second round of looks
 }
 
+// round looks at rooms, a chunk after the other, until surveyFor is over.
 func (v *survey) round(ctx context.Context, rooms []string) {
-	for chunk := range slices.Chunk(rooms, surveyChunk) {
+	for len(rooms) > 0 {
+		if time.Since(v.began) >= surveyFor {
+			for _, room := range rooms {
+				v.note(room, looked{}, reconcile.ErrNoTurn)
+			}
+			return
+		}
+		chunk, began := rooms[:min(len(rooms), v.host.pace.rooms())], time.Now()
 		v.chunk(ctx, chunk)
+		v.host.pace.took(len(chunk), time.Since(began))
+		rooms = rooms[len(chunk):]
 	}
 }
 
@@ -195,19 +210,33 @@ func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, 
 	if len(rooms) == 0 {
 		return reconcile.RoomList{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	turn, cancel := v.turn(ctx)
 	defer cancel()
-	return v.host.livekit.Listed(ctx, rooms)
+	list, err := v.host.livekit.Listed(turn, rooms)
+	return list, cutShort(turn, err)
+}
+
+// turn is the context of a question to LiveKit: it bounds the wait for a turn in the request budget.
+func (v *survey) turn(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, v.began.Add(turnWithin))
+}
+
+// cutShort is an error of a question whose turn came too late for its answer.
+func cutShort(turn context.Context, err error) error {
+	if err != nil && errors.Is(turn.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
+	}
+	return err
 }
 
 func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (looked, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
 	b := v.batch
 	_, long := slices.BinarySearch(b.Unanswered, room)
-	list, silent, err := v.host.people(ctx, room, look, long)
+	turn, cancel := v.turn(ctx)
+	defer cancel()
+	list, silent, err := v.host.people(turn, room, look, long)
 	if err != nil {
-		return looked{}, err
+		return looked{}, cutShort(turn, err)
 	}
 	look = list.In(look)
 	look.Cycle, look.Scheduled, look.Cause, look.Permit, look.Verify = b.Cycle, b.Scheduled, b.Cause, b.Permit, true
@@ -223,6 +252,12 @@ func (v *survey) note(room string, got looked, err error) {
 	before, second := v.found[room]
 	if errors.Is(err, errClaimedAnew) && !v.last && v.batch.Permit == nil {
 		v.again = append(v.again, room)
+		return
+	}
+	if errors.Is(err, reconcile.ErrNoTurn) || errors.Is(err, errTooOld) {
+		if !second { // otherwise the first look's findings stand, and wait for the next cycle
+			v.found[room] = Findings{Unlooked: []string{room}}
+		}
 		return
 	}
 	if errors.Is(err, ErrNotOwner) {

@@ -34,6 +34,8 @@ type SweepConfig struct {
 	// Held, when given, is for how many scheduled cycles in a row the breaker held under earlier leaders, by what all nodes
 	// agree on. It is asked as a leader's first scheduled sync judges.
 	Held func() int
+	// Slow, when given, is told once of each cycle that cannot end within SlowCycle.
+	Slow func(kind string)
 	// Housekeeping runs with each cleanup: what a store wants done now and then.
 	Housekeeping func(ctx context.Context) error
 }
@@ -59,6 +61,21 @@ type Progress struct {
 	StartedAt time.Time
 	// Done of Of rooms were looked at. Rooms with absences count again when they are looked at again.
 	Done, Of int
+	// Slow says that the cycle cannot end within SlowCycle, as far as can be told by now.
+	Slow bool
+}
+
+const (
+	// SlowCycle is how long a cycle may take before it is said to be slow.
+	SlowCycle = 5 * time.Minute
+	// foresee is how long a cycle runs before its end is estimated.
+	foresee = 30 * time.Second
+)
+
+// slow tells whether the cycle cannot end in time.
+func (p Progress) slow(now time.Time) bool {
+	took := now.Sub(p.StartedAt)
+	return p.Kind != "" && (took >= SlowCycle || took >= foresee && p.Done > 0 && took*time.Duration(p.Of) > SlowCycle*time.Duration(p.Done))
 }
 
 // flight is a sync that others may join.
@@ -165,7 +182,7 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, sheltered(names), o, &r)
 	}
 	s.tellPassedOver(r, names)
-	r.DurationMs = time.Since(start).Milliseconds()
+	r.took(time.Since(start))
 	return r, ctx.Err()
 }
 
@@ -186,9 +203,7 @@ func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.Roo
 		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)
-	call, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	listed, err := s.Rooms.ListRooms(call)
+	listed, err := s.Rooms.ListRooms(ctx)
 	if err != nil {
 		err = fmt.Errorf("LiveKit does not list its rooms: %w", err)
 	}
@@ -346,7 +361,9 @@ func (s *Sweep) heldBefore(leader reconcile.Token) int {
 func (s *Sweep) Progress() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.progress
+	p := s.progress
+	p.Slow = p.Slow || p.slow(time.Now())
+	return p
 }
 
 // begin notes that a cycle runs; the func it returns, that it has ended.
@@ -357,7 +374,28 @@ func (s *Sweep) begin(kind string, at time.Time) (end func()) {
 		s.progress = p
 	}
 	set(Progress{Kind: kind, StartedAt: at})
-	return func() { set(Progress{}) }
+	late := time.AfterFunc(SlowCycle, s.tellSlow)
+	return func() {
+		late.Stop()
+		set(Progress{})
+	}
+}
+
+// tellSlow says so, once, if the running cycle cannot end in time.
+func (s *Sweep) tellSlow() {
+	s.mu.Lock()
+	p := s.progress
+	tell := !p.Slow && p.slow(time.Now())
+	s.progress.Slow = p.Slow || tell
+	s.mu.Unlock()
+	if !tell {
+		return
+	}
+	s.Log.Warn("a cycle takes longer than 5 min: LiveKit's request budget (--livekit-rate, or LiveKit's own limit) is small for that many rooms, or LiveKit or Redis is slow",
+		"kind", p.Kind, "done", p.Done, "of", p.Of, "since", p.StartedAt.UTC())
+	if s.Slow != nil {
+		s.Slow(p.Kind)
+	}
 }
 
 // expect adds rooms to what is to be done, advance to what is.
@@ -369,6 +407,7 @@ func (s *Sweep) expect(rooms int) {
 
 func (s *Sweep) advance(rooms int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.progress.Done += rooms
+	s.mu.Unlock()
+	s.tellSlow()
 }

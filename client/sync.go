@@ -42,6 +42,8 @@ type Report struct {
 	FirstError string `json:"firstError,omitempty"`
 	// PassedOver are the entries of LiveKit's lists that could not be used.
 	PassedOver *PassedOver `json:"passedOver,omitempty"`
+	// Slow says that it took longer than 5 min.
+	Slow bool `json:"slow,omitempty"`
 }
 
 // PassedOver counts entries of LiveKit's lists that could not be used, and
@@ -105,6 +107,8 @@ type Progress struct {
 	StartedAt time.Time `json:"startedAt"`
 	Done      int       `json:"done"`
 	Of        int       `json:"of"`
+	// Slow says that it cannot end within 5 min, as far as can be told.
+	Slow bool `json:"slow,omitempty"`
 }
 
 // ActionOptions change what an action does.

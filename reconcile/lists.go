@@ -5,6 +5,10 @@ import "errors"
 // ErrNoAnswer is LiveKit's own word that nobody answers for a room: its node is gone, or the room is. It is no look.
 var ErrNoAnswer = errors.New("LiveKit has no answer for the room")
 
+// ErrNoTurn is a question to LiveKit that was not asked in time, because the request budget had no turn for it or LiveKit refused it for
+// its own limit. Nothing has failed.
+var ErrNoTurn = errors.New("no turn in LiveKit's request budget in time")
+
 // RoomNames is LiveKit's list of all rooms, by name only: it may be large, and what it says of a room is asked for by name.
 type RoomNames struct {
 	// Names are the rooms whose name can be read, also where the rest of their entry cannot.

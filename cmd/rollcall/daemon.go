@@ -160,7 +160,8 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	}
 	n.router = actors.NewRouter(n.own, n.peer)
 	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router, Clock: clock, Log: n.log,
-		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping})
+		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping,
+		Slow: func(kind string) { n.meters.slow.WithLabelValues(kind).Set(1) }})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
 	n.members = &members{admin: n.admin, health: health{n.own, n.store}, rooms: n.meters.actors}

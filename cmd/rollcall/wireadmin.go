@@ -156,7 +156,7 @@ func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,
 		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error,
-		PassedOver: passedOver(r)}
+		PassedOver: passedOver(r), Slow: r.Slow}
 }
 
 func passedOver(r actors.Report) *httpapi.PassedOver {

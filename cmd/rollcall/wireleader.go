@@ -176,7 +176,7 @@ func (a *admin) agenda(n *cluster.Node) agenda {
 	next := n.NextRuns()
 	plan := agenda{NextSync: next[taskSync], NextCleanup: next[taskCleanup]}
 	if p := a.sweep.Progress(); p.Kind != "" {
-		plan.Progress = &httpapi.Progress{Kind: p.Kind, StartedAt: p.StartedAt, Done: p.Done, Of: p.Of}
+		plan.Progress = &httpapi.Progress{Kind: p.Kind, StartedAt: p.StartedAt, Done: p.Done, Of: p.Of, Slow: p.Slow}
 	}
 	return plan
 }

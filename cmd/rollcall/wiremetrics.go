@@ -33,6 +33,7 @@ type meters struct {
 	converge   *prometheus.HistogramVec
 	held       *prometheus.GaugeVec
 	last       *prometheus.GaugeVec
+	slow       *prometheus.GaugeVec
 }
 
 func newMeters(r *prometheus.Registry) *meters {
@@ -60,6 +61,7 @@ func newMeters(r *prometheus.Registry) *meters {
 		held:       gauge("held_removals", "Removals that the breaker holds back since the last scheduled sync.", "what"),
 		last:       gauge("last_cycle_timestamp_seconds", "When the last cycle led by this node ended without an error.", "kind"),
 	}
+	m.slow = gauge("cycle_slow", "1 while a cycle led by this node cannot end within 5 min, and after one that did not.", "kind")
 	m.commitTime = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_commit_seconds",
 		Help: "Time from a room's commit to Redis' answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)})
 	m.cycleTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_cycle_seconds",
@@ -138,6 +140,7 @@ func (m *meters) request(r livekit.Request) {
 // cycle counts a cycle that this node led.
 func (m *meters) cycle(kind string, r actors.Report) {
 	ok := r.Errors == 0
+	m.slow.WithLabelValues(kind).Set(oneIf(r.Slow))
 	m.cycles.WithLabelValues(kind, okOr(ok)).Inc()
 	m.cycleTime.WithLabelValues(kind).Observe(float64(r.DurationMs) / 1000)
 	if ok {

@@ -113,7 +113,7 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 		err := c.budget.acquire(ctx)
 		r.Waited = time.Since(start)
 		if err != nil {
-			err = fmt.Errorf("waiting for a turn: %w", err)
+			err = noTurn(err)
 		} else {
 			err = c.exchange(ctx, grant, ask, begin())
 			c.budget.release()
@@ -126,10 +126,21 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 		switch {
 		case err == nil:
 			return nil
-		case !errors.Is(err, ErrLimited) || !c.budget.again(ctx):
-			return fmt.Errorf("ask LiveKit at %s by %s: %w", c.opts.Host, name, err)
+		case errors.Is(err, ErrLimited) && c.budget.again(ctx):
+			continue
+		case errors.Is(err, ErrLimited):
+			err = noTurn(err)
 		}
+		return fmt.Errorf("ask LiveKit at %s by %s: %w", c.opts.Host, name, err)
 	}
+}
+
+// noTurn is what a deadline before the next turn means. A caller that went away gave up by itself.
+func noTurn(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("waiting for a turn: %w", err)
+	}
+	return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
 }
 
 // sign makes a request's token. livekit/protocol/auth would make one that is valid from now on: a LiveKit whose clock is

@@ -1130,6 +1130,7 @@ type Findings struct {
 	PassedOver    int64                  `protobuf:"varint,10,opt,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
 	PassedFirst   []byte                 `protobuf:"bytes,11,opt,name=passed_first,json=passedFirst,proto3" json:"passed_first,omitempty"`
 	Unanswered    [][]byte               `protobuf:"bytes,12,rep,name=unanswered,proto3" json:"unanswered,omitempty"`
+	Unlooked      [][]byte               `protobuf:"bytes,13,rep,name=unlooked,proto3" json:"unlooked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1244,6 +1245,13 @@ func (x *Findings) GetPassedFirst() []byte {
 func (x *Findings) GetUnanswered() [][]byte {
 	if x != nil {
 		return x.Unanswered
+	}
+	return nil
+}
+
+func (x *Findings) GetUnlooked() [][]byte {
+	if x != nil {
+		return x.Unlooked
 	}
 	return nil
 }
@@ -1759,7 +1767,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x06Permit\x12*\n" +
 	"\x06leader\x18\x01 \x01(\v2\x12.rollcall.v1.TokenR\x06leader\x12\x14\n" +
 	"\x05cycle\x18\x02 \x01(\x04R\x05cycle\x12\x16\n" +
-	"\x06streak\x18\x03 \x01(\x03R\x06streak\"\xfc\x02\n" +
+	"\x06streak\x18\x03 \x01(\x03R\x06streak\"\x98\x03\n" +
 	"\bFindings\x12\x1a\n" +
 	"\bexamined\x18\x01 \x01(\x03R\bexamined\x12\x16\n" +
 	"\x06errors\x18\x02 \x01(\x03R\x06errors\x12\x18\n" +
@@ -1776,7 +1784,8 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\fpassed_first\x18\v \x01(\fR\vpassedFirst\x12\x1e\n" +
 	"\n" +
 	"unanswered\x18\f \x03(\fR\n" +
-	"unanswered\"\xb1\x02\n" +
+	"unanswered\x12\x1a\n" +
+	"\bunlooked\x18\r \x03(\fR\bunlooked\"\xb1\x02\n" +
 	"\x05Tally\x12\x14\n" +
 	"\x05rooms\x18\x01 \x01(\x03R\x05rooms\x12\"\n" +
 	"\fparticipants\x18\x02 \x01(\x03R\fparticipants\x12#\n" +

@@ -43,7 +43,10 @@ func inStand(t *testing.T, lives fakelivekit.Options, asks livekit.Options, node
 		lives.EmptyTimeout, lives.DepartureTimeout = 1<<20, 1<<20
 		s := &stand{T: t, fake: fakelivekit.New(lives), store: memstore.New(memstore.Options{Feed: true}), sink: &counts{}}
 		defer s.fake.Close()
-		asks.Host, asks.Key, asks.Secret, asks.Transport = "livekit.test", fakelivekit.DefaultKey, fakelivekit.DefaultSecret, fakelivekit.InProcess(s.fake)
+		asks.Host, asks.Key, asks.Secret = "livekit.test", fakelivekit.DefaultKey, fakelivekit.DefaultSecret
+		if asks.Transport == nil {
+			asks.Transport = fakelivekit.InProcess(s.fake)
+		}
 		asks.Observe = s.sink.observe
 		client, err := livekit.New(asks)
 		if err != nil {
