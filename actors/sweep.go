@@ -17,10 +17,11 @@ type Options struct {
 	Scheduled bool // by the leader's task: it counts for the breaker
 	DryRun    bool // change no key, list what would change
 	Force     bool // let held removals go
+	Fresh     bool // begin a new cycle behind the one that runs
 }
 
 // plain cycles may be shared by those who ask for one at the same time.
-func (o Options) plain() bool { return !o.DryRun && !o.Force }
+func (o Options) plain() bool { return !o.DryRun && !o.Force && !o.Fresh }
 
 // SweepConfig is what the leader's work needs.
 type SweepConfig struct {

@@ -46,6 +46,7 @@ type daemon struct {
 	chores   sync.WaitGroup
 	end      context.CancelFunc // of the chores
 	failed   chan error         // what ends the node before its time
+	lost     chan struct{}      // LiveKit has dropped webhooks
 
 	serverTLS *tls.Config // between nodes, as is clientTLS; nil without
 	clientTLS *peerClient
@@ -53,7 +54,7 @@ type daemon struct {
 
 // startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
 func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, error) {
-	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1)}
+	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1), lost: make(chan struct{}, 1)}
 	var err error
 	if n.serverTLS, n.clientTLS, err = peerTLS(c.PeerTLS, log); err != nil {
 		return nil, err
@@ -203,8 +204,8 @@ func (n *daemon) openHTTP(context.Context) error {
 	}
 	v := buildVersion()
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
-		CORSOrigins: n.config.CORSOrigins,
-		TLSCert:     n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
+		CORSOrigins: n.config.CORSOrigins, Lost: n.tellLoss,
+		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
 		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
 		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
 			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,

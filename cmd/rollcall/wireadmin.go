@@ -29,6 +29,7 @@ type admin struct {
 	meters *meters
 	log    *slog.Logger
 	every  map[string]time.Duration // intervals, by task
+	losses losses
 }
 
 // generations is where the cluster's generation is kept against the loss of its raft data.

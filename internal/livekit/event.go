@@ -81,7 +81,9 @@ func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 	switch {
 	case len(w.Id) > maxText:
 		return malformed("the event's id is too long")
-	case w.CreatedAt <= 0 || w.CreatedAt > maxSeconds:
+	case w.CreatedAt == 0:
+		return malformed("no createdAt, as from a LiveKit older than 0.15.1, which is not supported")
+	case w.CreatedAt < 0 || w.CreatedAt > maxSeconds:
 		return malformed("createdAt is not in Unix seconds")
 	case len(w.GetRoom().GetName()) > maxText || len(w.GetRoom().GetSid()) > maxText:
 		return malformed("the room's name or sid is too long")
