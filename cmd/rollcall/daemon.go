@@ -132,8 +132,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		return fmt.Errorf("--redis-url, REDIS_URL: %w: check its user and password, and what Redis' ACL lets that user do (docs/security.md)", err)
 	}
 	if err != nil {
-		n.log.Warn("Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis",
-			"redis", target.String(), "error", err)
+		tellRedis(ctx, n.config, target, err, n.log)
 	}
 	return nil
 }
