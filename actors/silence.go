@@ -65,8 +65,8 @@ func (s *silences) long(leader reconcile.Token, now time.Time) (rooms []string) 
 	return rooms
 }
 
-// note takes the findings of round 1 of a cycle that began at the time. It tells whether LiveKit answered for other rooms: where it did not,
-// nothing is known of those that it did not answer for.
+// note records round 1 of a cycle that began at that time. It reports whether LiveKit answered for other rooms: if it did not, the silence
+// of the rest may be an outage.
 func (s *silences) note(b Batch, f Findings, began time.Time) (answered bool) {
 	counted := 0
 	for _, room := range f.Unanswered {

@@ -172,9 +172,8 @@ func (v *survey) round(ctx context.Context, rooms []string) {
 			}
 			return
 		}
-		chunk, began := rooms[:min(len(rooms), v.host.pace.rooms())], time.Now()
+		chunk := rooms[:min(len(rooms), v.host.pace.rooms())]
 		v.chunk(ctx, chunk)
-		v.host.pace.took(len(chunk), time.Since(began))
 		rooms = rooms[len(chunk):]
 	}
 }
@@ -194,7 +193,7 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 		defer mu.Unlock()
 		ready = append(ready, room)
 	})
-	began := v.host.env.clock.Now().Stamp
+	began, asked := v.host.env.clock.Now().Stamp, time.Now()
 	listed, err := v.list(ctx, ready)
 	each(ready, func(room string) {
 		if err != nil {
@@ -204,6 +203,7 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 		got, err := v.look(ctx, room, listed.In(reconcile.Look{Began: began}, room))
 		v.note(room, got, err)
 	})
+	v.host.pace.took(len(rooms), time.Since(asked))
 }
 
 func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {

@@ -73,7 +73,7 @@ const (
 	foresee = 30 * time.Second
 )
 
-// slow tells whether the cycle cannot end in time.
+// slow reports whether the cycle cannot end within SlowCycle.
 func (p Progress) slow(now time.Time) bool {
 	took := now.Sub(p.StartedAt)
 	return p.Kind != "" && (took >= SlowCycle || took >= foresee && p.Done > 0 && took*time.Duration(p.Of) > SlowCycle*time.Duration(p.Done))
@@ -218,8 +218,8 @@ func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.Roo
 	return slices.Sorted(maps.Keys(known)), listed, err
 }
 
-// sheltered tells which rooms must not lose anyone in this cycle: LiveKit lists a room whose name cannot be read, which may be any
-// that the list lacks. It is nil where there are none.
+// sheltered returns a func that reports which rooms must not lose anyone in this cycle: if LiveKit lists a room whose name cannot be
+// read, it may be any room that the list lacks. It returns nil if every name can be read.
 func sheltered(names reconcile.RoomNames) func(room string) bool {
 	if names.Unnamed == 0 {
 		return nil
@@ -231,7 +231,7 @@ func sheltered(names reconcile.RoomNames) func(room string) bool {
 	return func(room string) bool { return !listed[room] }
 }
 
-// anyOf adds rooms to those that a func tells of.
+// anyOf returns a func that also reports true for these rooms, which are in order.
 func anyOf(sheltered func(string) bool, rooms []string) func(string) bool {
 	return func(room string) bool {
 		_, ok := slices.BinarySearch(rooms, room)

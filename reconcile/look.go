@@ -48,7 +48,7 @@ func stepLook(room *Room, look Look, now Moment) Plan {
 	return l.conclude()
 }
 
-// protect notes whom entries that cannot be used protect.
+// protect records which members unreadable entries protect.
 func (l *looking) protect() {
 	l.protected = make(map[string]bool, len(l.look.Protected))
 	for _, sid := range l.look.Protected {
@@ -64,12 +64,12 @@ func (l *looking) protect() {
 	l.everyone = l.cycles <= UnidentifiedCycles
 }
 
-// shown tells whether LiveKit lists a sid, in whatever entry.
+// shown reports whether LiveKit lists a sid, in a readable entry or not.
 func (l *looking) shown(sid string) bool {
 	return l.everyone || l.protected[sid] || l.seen[sid] != nil
 }
 
-// preferHeld takes, of instances that are equally old, the one that the record holds.
+// preferHeld chooses, of instances that are equally old, the one that the record holds.
 func (l *looking) preferHeld() {
 	for i := range l.look.Ties {
 		if l.look.Ties[i].SID == l.instance.SID {

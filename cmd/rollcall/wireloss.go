@@ -12,7 +12,7 @@ type losses struct {
 	last time.Time
 }
 
-// take tells whether to sync now.
+// take reports whether to sync now, and counts the sync if so.
 func (l *losses) take(now time.Time, every time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

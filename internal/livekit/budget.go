@@ -108,7 +108,7 @@ func (b *budget) limited(retryAfter time.Duration) (pause time.Duration, begun b
 	return pause, begun
 }
 
-// again tells whether ctx lasts until the pause is over.
+// again reports whether ctx lasts until the pause is over.
 func (b *budget) again(ctx context.Context) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

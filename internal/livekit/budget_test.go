@@ -112,7 +112,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestLimitedWithADeadline: whoever cannot wait for the end of the pause is told of the limit, and not of the time.
+// TestLimitedWithADeadline: a caller that cannot wait for the end of the pause gets ErrLimited at once.
 func TestLimitedWithADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -143,7 +143,7 @@ type field struct {
 	text []byte
 }
 
-// eachField calls take with each field of a message, up to the first that does not decode. It tells whether all did.
+// eachField calls take with each field of a message, up to the first that does not decode. It reports whether all did.
 func eachField(message []byte, take func(field)) bool {
 	for len(message) > 0 {
 		num, kind, n := protowire.ConsumeTag(message)

@@ -73,7 +73,7 @@ func readRoom(entry []byte, whole, details bool) roomEntry {
 	return r
 }
 
-// named tells whether the room's name can be read; a whole entry without a name is a room whose name is empty.
+// named reports whether the room's name can be read; a whole entry without a name is a room whose name is empty.
 func (r *roomEntry) named() bool {
 	return utf8.ValidString(r.info.Name) && (r.info.Name != "" || r.decodes)
 }
@@ -195,7 +195,7 @@ func (p *personEntry) decode(message []byte, take func(field)) {
 	}
 }
 
-// identified tells whether the sid can be read.
+// identified reports whether the sid can be read.
 func (p *personEntry) identified() bool { return p.one.SID != "" && utf8.ValidString(p.one.SID) }
 
 // fault says why the entry cannot be used, or "".

@@ -57,7 +57,7 @@ func codeOf(err error) twirp.ErrorCode {
 	return answer.Code()
 }
 
-// fromLiveKit tells whether err is that code in the words of the RoomService itself: the generated client marks what it made of an
+// fromLiveKit reports whether err is that code in the words of the RoomService itself: the generated client marks what it made of an
 // answer that was not twirp's, such as a proxy's 404 or 503.
 func fromLiveKit(err error, code twirp.ErrorCode) bool {
 	var answer twirp.Error

@@ -246,3 +246,28 @@ func testNameless(t *testing.T, url string) {
 		t.Errorf("got %+v, %v", names, err)
 	}
 }
+
+// TestNoAnswerForARoom is LiveKit's own unavailable for a room that it does not have, where ListParticipants asks the room's node.
+func TestNoAnswerForARoom(t *testing.T) {
+	ask := func(t *testing.T, url string) {
+		client := clientOf(t, url, func(o *Options) { o.Key, o.Secret = livekittest.Key, livekittest.Secret })
+		if list, err := client.Participants(t.Context(), "gone"); !errors.Is(err, reconcile.ErrNoAnswer) || list.NoRoom {
+			t.Errorf("got %+v, %v", list, err)
+		}
+	}
+	t.Run("fake", func(t *testing.T) {
+		t.Parallel()
+		fake := fakelivekit.New(fakelivekit.Options{NoRoom: twirp.Unavailable})
+		t.Cleanup(fake.Close)
+		api := httptest.NewServer(fake)
+		t.Cleanup(api.Close)
+		ask(t, api.URL)
+	})
+	t.Run("real", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs a real livekit-server")
+		}
+		t.Parallel()
+		ask(t, livekittest.New(t, livekittest.Options{AskNodes: true}).URL())
+	})
+}
