@@ -83,6 +83,12 @@ func TestLiveKitURL(t *testing.T) {
 			t.Errorf("%q from %s, want %q", got.Config.LiveKit.Host, got.Sources["livekit-host"], want)
 		}
 	}
+	if l, err := loadArgs(t, forDev, []string{url}); err != nil || l.Config.LiveKit.Host != "" {
+		t.Errorf("dev without a key: %q, %v", l.Config.LiveKit.Host, err)
+	}
+	if l, err := loadArgs(t, forDev, append(rest, url)); err != nil || l.Config.LiveKit.Host == "" {
+		t.Errorf("dev with one: %q, %v", l.Config.LiveKit.Host, err)
+	}
 	if _, err := loadArgs(t, forServe, append(rest, "LIVEKIT_URL=ftp://x")); err == nil || !strings.Contains(err.Error(), "(set in LIVEKIT_URL)") {
 		t.Errorf("a wrong one: %v", err)
 	}
