@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/rollcallhq/rollcall/reconcile"
+import (
+	"slices"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
 
 // breakerFloor is the number of removals that the breaker always lets through.
 const breakerFloor = 10
@@ -28,6 +32,15 @@ func judge(f Findings, o Options, cycles int) verdict {
 	waiting := Held{Rooms: t.MissingRooms - t.AgreedRooms, Participants: t.MissingParticipants - t.AgreedParticipants, Cycles: cycles}
 	if waiting.Rooms+waiting.Participants > 0 {
 		v.held = &waiting
+	}
+	return v
+}
+
+// spare takes rooms out of the permit.
+func (v verdict) spare(sheltered func(room string) bool) verdict {
+	if sheltered != nil {
+		v.rooms = slices.DeleteFunc(slices.Clone(v.rooms), sheltered)
+		v.permit = v.permit && len(v.rooms) > 0
 	}
 	return v
 }

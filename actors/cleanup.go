@@ -89,7 +89,7 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 	if err != nil {
 		r.Errors, r.Error = r.Errors+1, err.Error()
 	}
-	r.DurationMs = time.Since(start).Milliseconds()
+	r.took(time.Since(start))
 	return r, ctx.Err()
 }
 
@@ -106,29 +106,29 @@ func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[s
 	fresh := o
 	fresh.Scheduled = false // only a sync's cycles count for the breaker
 	slices.Sort(sum.Stale)
-	s.rounds(ctx, s.batch(leader, fresh, reconcile.ByCleanup), sum.Stale, fresh, r)
+	s.rounds(ctx, s.batch(leader, fresh, reconcile.ByCleanup), sum.Stale, nil, fresh, r)
 	return nil
 }
 
 // tendEach sends each owner its part and sums what it came to.
 func (s *Sweep) tendEach(ctx context.Context, t Tending, rooms []string) Tended {
 	sum, mu := Tended{}, sync.Mutex{}
-	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) ([]string, error) {
+	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {
 		mine := t
 		mine.Rooms = rooms
 		one, err := owner.Tend(ctx, mine)
 		if err != nil && elsewhere(ctx, err) {
-			return nil, err
+			return nil, nil, err
 		}
 		if err != nil {
 			one.add(Tended{Errors: 1, Err: err.Error()})
 		}
-		moved := one.Moved
+		moved = one.Moved
 		one.Moved = nil
 		mu.Lock()
 		defer mu.Unlock()
 		sum.add(one)
-		return moved, nil
+		return moved, nil, nil
 	})
 	if len(left) > 0 {
 		sum.add(Tended{Errors: len(left), Err: fmt.Sprintf("%d rooms have no owner that can be reached", len(left))})

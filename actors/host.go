@@ -36,6 +36,7 @@ type Host struct {
 	rooms   *actor.PID // the supervisor
 	poller  *poller
 	surveys surveys
+	pace    pace
 	life    context.Context
 	end     context.CancelFunc
 	ticks   sync.WaitGroup
@@ -57,7 +58,8 @@ func NewHost(c HostConfig) (*Host, error) {
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{c.Log.Handler()})
 	}))
-	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, life: h.life}, slots: make(chan struct{}, c.Polls)}
+	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, life: h.life}, slots: make(chan struct{}, c.Polls),
+		looks: make(chan struct{}, pollLooks)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
 		poll: h.poller.start, tell: h.tell}
 	props := actor.PropsFromProducer(func() actor.Actor {
@@ -129,6 +131,8 @@ func (h *Host) prepare(ctx context.Context, room string, dry bool) error {
 }
 
 func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dry bool) (looked, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	a, err := h.ask(ctx, room, func(c call) message { return &observe{c, look, dry} })
 	return a.look, err
 }

@@ -20,6 +20,9 @@ type livekit struct {
 	listed int                // calls of Listed
 	looks  map[string][]int64 // when each room's participants were asked for, Unix ms
 	fault  func(room string) (empty bool, err error)
+	// What lists hold beside the truth, where a test sets it before anything runs.
+	faultyNames  func(*reconcile.RoomNames)
+	faultyPeople func(room string, list *reconcile.ParticipantList)
 }
 
 var _ actors.Rooms = (*livekit)(nil)
@@ -108,46 +111,52 @@ func (l *livekit) answer(ctx context.Context, room string) (empty bool, err erro
 	return false, nil
 }
 
-func (l *livekit) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
+func (l *livekit) ListRooms(ctx context.Context) (list reconcile.RoomNames, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	empty, err := l.answer(ctx, "")
 	if empty || err != nil {
-		return nil, err
+		return list, err
 	}
-	var infos []reconcile.RoomInfo
-	for _, name := range slices.Sorted(maps.Keys(l.rooms)) {
-		infos = append(infos, l.rooms[name].info)
+	list.Names = slices.Sorted(maps.Keys(l.rooms))
+	if l.faultyNames != nil {
+		l.faultyNames(&list)
 	}
-	return infos, nil
+	return list, nil
 }
 
-func (l *livekit) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+func (l *livekit) Listed(ctx context.Context, names []string) (list reconcile.RoomList, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listed++
 	empty, err := l.answer(ctx, "")
 	if empty || err != nil {
-		return nil, err
+		return list, err
 	}
-	infos := map[string]reconcile.RoomInfo{}
+	list.Rooms = map[string]reconcile.RoomInfo{}
 	for _, name := range names {
 		if s := l.rooms[name]; s != nil {
-			infos[name] = s.info
+			list.Rooms[name] = s.info
 		}
 	}
-	return infos, nil
+	return list, nil
 }
 
-func (l *livekit) Participants(ctx context.Context, room string) ([]reconcile.Participant, int, error) {
+func (l *livekit) Participants(ctx context.Context, room string) (list reconcile.ParticipantList, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.looks[room] = append(l.looks[room], time.Now().UnixMilli())
 	empty, err := l.answer(ctx, room)
-	if empty || err != nil || l.rooms[room] == nil {
-		return nil, 0, err
+	if empty || err != nil {
+		return list, err
 	}
-	return slices.Clone(l.rooms[room].people), 0, nil
+	if s := l.rooms[room]; s != nil {
+		list.Active = slices.Clone(s.people)
+	}
+	if l.faultyPeople != nil {
+		l.faultyPeople(room, &list)
+	}
+	return list, nil
 }
 
 // looked is when a room's participants were asked for.

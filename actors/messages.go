@@ -61,6 +61,8 @@ type looked struct {
 	tally   reconcile.Tally
 	changes []reconcile.Change
 	again   bool
+	passed  reconcile.PassedOver // entries of ListParticipants
+	silent  bool                 // LiveKit's silence counted as an empty answer
 }
 
 // tend asks, for the cleanup, what a room of the index needs.

@@ -15,7 +15,11 @@ const (
 	settle = 50 * time.Millisecond
 	// pollTries bounds the failed looks of a poll; after that the next sync looks in any case.
 	pollTries = 3
-	// lookTimeout bounds one look, budget included. It must stay below reconcile's memory of touched participants.
+	// pollLooks bounds the polls that look at once: the others wait before their look begins, so that none grows old in LiveKit's
+	// request budget, and a sync gets its share of that.
+	pollLooks = 16
+	// lookTimeout bounds what a look asks of Redis and of its room. LiveKit's part has bounds of its own, which do not count the wait for a
+	// turn in the request budget.
 	lookTimeout = 30 * time.Second
 )
 
@@ -24,6 +28,7 @@ type poller struct {
 	host  *Host
 	lists *lister
 	slots chan struct{} // each poll that is under way holds one
+	looks chan struct{} // each that looks holds one
 }
 
 // start begins a poll, unless too many are under way.
@@ -72,18 +77,26 @@ func (p *poller) run(ctx context.Context, q *poll) {
 }
 
 func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	if err = p.host.prepare(ctx, q.room, false); err != nil {
+	select {
+	case p.looks <- struct{}{}:
+		defer func() { <-p.looks }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if err = p.host.claim(ctx, q.room); err != nil {
 		return false, err
 	}
 	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
-	if look.Listed, err = p.lists.listed(ctx, q.room); err != nil {
+	list, err := p.lists.listed(ctx, q.room)
+	if err != nil {
 		return false, err
 	}
-	if look.Participants, look.Waiting, err = p.host.livekit.Participants(ctx, q.room); err != nil {
+	look = list.In(look, q.room)
+	people, _, err := p.host.people(ctx, q.room, look, false)
+	if err != nil {
 		return false, err
 	}
+	look = people.In(look)
 	got, err := p.host.observe(ctx, q.room, look, false)
 	return got.again, err
 }
@@ -102,24 +115,19 @@ type lister struct {
 type listing struct {
 	names []string
 	done  chan struct{}
-	infos map[string]reconcile.RoomInfo
+	list  reconcile.RoomList
 	err   error
 }
 
-func (l *lister) listed(ctx context.Context, name string) (*reconcile.RoomInfo, error) {
+// listed is the list of all that share the call.
+func (l *lister) listed(ctx context.Context, name string) (reconcile.RoomList, error) {
 	mine := l.join(name)
 	select {
 	case <-mine.done:
+		return mine.list, mine.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return reconcile.RoomList{}, ctx.Err()
 	}
-	if mine.err != nil {
-		return nil, mine.err
-	}
-	if info, ok := mine.infos[name]; ok {
-		return &info, nil
-	}
-	return nil, nil
 }
 
 func (l *lister) join(name string) *listing {
@@ -148,9 +156,7 @@ func (l *lister) work() {
 		if next == nil {
 			return
 		}
-		call, cancel := context.WithTimeout(l.life, lookTimeout)
-		next.infos, next.err = l.rooms.Listed(call, next.names)
-		cancel()
+		next.list, next.err = l.rooms.Listed(l.life, next.names)
 		close(next.done)
 	}
 }

@@ -36,13 +36,14 @@ type Index interface {
 	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
 }
 
-// Rooms is LiveKit. An error is no look; an empty answer without an error is an absence.
+// Rooms is LiveKit. An error is no look; an empty answer without an error is an absence. A call may wait for its turn in the
+// request budget for as long as ctx lasts; from then on it ends by itself, within a minute at the most.
 type Rooms interface {
-	ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error)
+	ListRooms(ctx context.Context) (reconcile.RoomNames, error)
 	// Listed is ListRooms by name; rooms that LiveKit does not list are missing from the answer.
-	Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error)
-	// Participants are the ACTIVE ones of a room, and the number of others.
-	Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error)
+	Listed(ctx context.Context, names []string) (reconcile.RoomList, error)
+	// Participants are those of a room. The error is reconcile.ErrNoAnswer if LiveKit itself has no answer for the room.
+	Participants(ctx context.Context, room string) (reconcile.ParticipantList, error)
 }
 
 // Place is a member of the view of Epoch: one process, which owns rooms there.

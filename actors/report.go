@@ -22,6 +22,11 @@ type Report struct {
 	Drift      map[reconcile.Reason]int `json:"drift"`
 	Held       *Held                    `json:"held,omitempty"`
 	Error      string                   `json:"error,omitempty"` // the first one
+	// Slow says that the cycle took longer than SlowCycle.
+	Slow bool `json:"slow,omitempty"`
+	// PassedOver counts the entries of LiveKit's lists that could not be used; PassedFirst describes the first of them.
+	PassedOver  int    `json:"passedOver,omitempty"`
+	PassedFirst string `json:"passedFirst,omitempty"`
 	// Joined says that the cycle was another's, who counts and keeps it.
 	Joined bool `json:"-"`
 	// Differences are what a dry run would change.
@@ -35,12 +40,26 @@ type Held struct {
 	Cycles       int `json:"cycles"` // scheduled cycles in a row that held
 }
 
+// took ends the report.
+func (r *Report) took(d time.Duration) { r.DurationMs, r.Slow = d.Milliseconds(), d > SlowCycle }
+
+// pass counts what was passed over in a list.
+func (r *Report) pass(p reconcile.PassedOver) {
+	r.PassedOver += p.Count
+	if r.PassedFirst == "" {
+		r.PassedFirst = p.First
+	}
+}
+
 // absorb takes an owner's findings of round 1 into the report, or with again those of round 2, whose rooms are counted.
 func (r *Report) absorb(f Findings, again bool) {
 	if !again {
 		r.Synced += f.Examined
 		r.Rooms += f.Tally.Rooms
 		r.People += f.Tally.Participants
+	}
+	if !again {
+		r.pass(f.PassedOver)
 	}
 	r.Errors += f.Errors
 	r.Cleaned += f.Tally.Cleaned

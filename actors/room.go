@@ -21,6 +21,9 @@ const attempts = 4
 // errClaimedAnew says that a look has died with the claim under which it began.
 var errClaimedAnew = fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)
 
+// errTooOld says that a look has waited for so long that what events have told since may be forgotten.
+var errTooOld = fmt.Errorf("%w: the look is too old", ErrUnavailable)
+
 // room is the actor of one room. All its fields belong to its mailbox.
 type room struct {
 	name      string
@@ -30,6 +33,7 @@ type room struct {
 	claimed   bool            // held is what Redis has, as far as this owner knows
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	lost      bool            // Redis has lost what was written, and no survey has told of it yet
+	alerted   bool            // an entry without a readable sid has been told of
 	lossShown bool            // the observer has been told of it, by the look that mended it
 	unasked   bool            // what Redis has lost or others have altered waits for a poll to be asked for
 	rests     bool            // as last told to the supervisor
@@ -132,16 +136,32 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	if m.look.Began < r.claimedAt {
 		return answer{err: errClaimedAnew}
 	}
+	if time.Duration(r.env.clock.Now().Stamp-m.look.Began) > reconcile.MaxLookAge {
+		return answer{err: errTooOld}
+	}
 	plan, err := reconcile.Plan{}, error(nil)
 	if m.dry {
 		plan, err = r.rehearse(ctx, m.look)
 	} else {
 		plan, err = r.evaluate(ctx, m.look)
 	}
+	if err == nil {
+		r.alert(plan.Unidentified)
+	}
 	if err == nil && m.look.Cycle != 0 {
 		plan.Tally.Drift = r.tellLoss(plan.Tally.Drift, m)
 	}
 	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
+}
+
+// alert tells, once, that entries whose sid cannot be read protect nobody any more.
+func (r *room) alert(cycles int) {
+	over := cycles > reconcile.UnidentifiedCycles
+	if over && !r.alerted {
+		r.env.log.Error("LiveKit goes on listing a participant without a readable sid; absences count again in this room. Remove that participant, or report it to LiveKit",
+			"room", r.name, "cycles", cycles)
+	}
+	r.alerted = over
 }
 
 // tellLoss adds a loss to a survey's findings, once: whatever found it before that look (the claim of another, a webhook, a

@@ -16,13 +16,16 @@ const (
 	spreads = 3
 )
 
-// spread brings rooms to their owners, some at a time and all owners at once. Rooms that work could not do because their
+// work is what an owner does for some of its rooms. Rooms that moved go to their next owner; those that are to be done again, to this one.
+type work func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error)
+
+// spread brings rooms to their owners, some at a time and all owners at once. Rooms that it could not do because their
 // owner changed go to the next one; those that stay without are left.
-func (r *Router) spread(ctx context.Context, rooms []string, work func(ctx context.Context, owner Owner, rooms []string) (moved []string, err error)) (left []string) {
+func (r *Router) spread(ctx context.Context, rooms []string, do work) (left []string) {
 	for range spreads {
 		view := r.own.View()
 		shares, lost := r.split(rooms)
-		left = append(lost, r.send(ctx, shares, work)...)
+		left = append(lost, r.send(ctx, shares, do)...)
 		if len(left) == 0 {
 			break
 		}
@@ -34,21 +37,23 @@ func (r *Router) spread(ctx context.Context, rooms []string, work func(ctx conte
 	return left
 }
 
-func (r *Router) send(ctx context.Context, shares []*share, work func(context.Context, Owner, []string) ([]string, error)) (left []string) {
+func (r *Router) send(ctx context.Context, shares []*share, do work) (left []string) {
 	var mu sync.Mutex
 	var owners sync.WaitGroup
 	for _, part := range shares {
 		owners.Go(func() {
 			ctx, done := r.stay(ctx, part.place)
 			defer done()
-			for chunk := range slices.Chunk(part.rooms, shareChunk) {
-				moved, err := work(ctx, part.owner, chunk)
+			for rest := part.rooms; len(rest) > 0; {
+				chunk := rest[:min(len(rest), shareChunk)]
+				moved, again, err := do(ctx, part.owner, chunk)
 				if err != nil && elsewhere(ctx, err) {
-					moved = chunk
+					moved, again = chunk, nil
 				}
 				mu.Lock()
 				left = append(left, moved...)
 				mu.Unlock()
+				rest = slices.Concat(again, rest[len(chunk):])
 			}
 		})
 	}
@@ -65,23 +70,24 @@ func elsewhere(ctx context.Context, err error) bool {
 func (s *Sweep) survey(ctx context.Context, b Batch, rooms []string) Findings {
 	s.expect(len(rooms))
 	sum, mu := Findings{}, sync.Mutex{}
-	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) ([]string, error) {
+	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {
 		mine := b
 		mine.Rooms = rooms
 		f, err := owner.Survey(ctx, mine)
 		if err != nil && elsewhere(ctx, err) {
-			return nil, err // whatever it found is looked at anew
+			return nil, nil, err // whatever it found is looked at anew
 		}
+		moved, again = f.Moved, f.Unlooked
 		if err != nil {
-			f.add(failed(max(0, len(rooms)-f.Examined-f.Errors-len(f.Moved)), err))
+			again = nil
+			f.add(failed(max(0, len(rooms)-f.Examined-f.Errors-len(moved)), err))
 		}
-		moved := f.Moved
-		f.Moved = nil
+		f.Moved, f.Unlooked = nil, nil
 		mu.Lock()
 		defer mu.Unlock()
 		sum.add(f)
-		s.advance(len(rooms) - len(moved))
-		return moved, nil
+		s.advance(len(rooms) - len(moved) - len(again))
+		return moved, again, nil
 	})
 	if len(left) > 0 {
 		sum.add(failed(len(left), fmt.Errorf("%d rooms have no owner that can be reached", len(left))))

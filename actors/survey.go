@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	surveyChunk   = 100 // rooms that share a call of ListRooms
+	surveyChunk   = 100 // rooms that share a call of ListRooms, at most
 	surveyWorkers = 64  // rooms looked at together; the LiveKit client bounds its calls further
 )
 
@@ -24,6 +25,9 @@ type Batch struct {
 	Dry       bool
 	Permit    *reconcile.Permit // in round 2
 	Rooms     []string
+	// Unanswered are the rooms whose silence has stood for long enough to count as an empty answer, in order; also those of other
+	// owners.
+	Unanswered []string
 }
 
 // Difference is what a dry run would change.
@@ -44,6 +48,12 @@ type Findings struct {
 	Moved                     []string // rooms that this owner does not own any more: neither examined nor errors
 	Differences               map[string][]Difference
 	Err                       string // the first error, for people
+	// PassedOver counts the entries of ListParticipants that could not be used.
+	PassedOver reconcile.PassedOver
+	// Unlooked are rooms that were not looked at for want of turns in LiveKit's request budget: neither examined nor errors.
+	Unlooked []string
+	// Unanswered are rooms that ListRooms lacks and for which LiveKit itself has no answer.
+	Unanswered []string
 }
 
 // add sums other into f. Differences of a room replace those of an earlier look.
@@ -54,6 +64,9 @@ func (f *Findings) add(other Findings) {
 	f.Missing = append(f.Missing, other.Missing...)
 	f.Agreed = append(f.Agreed, other.Agreed...)
 	f.Moved = append(f.Moved, other.Moved...)
+	f.Unlooked = append(f.Unlooked, other.Unlooked...)
+	f.Unanswered = append(f.Unanswered, other.Unanswered...)
+	f.PassedOver.Add(other.PassedOver)
 	f.addTally(other.Tally)
 	for room, d := range other.Differences {
 		if f.Differences == nil {
@@ -126,7 +139,7 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	defer cancel()
 	defer context.AfterFunc(term, cancel)()
 
-	v := &survey{host: h, batch: b, found: map[string]Findings{}}
+	v := &survey{host: h, batch: b, began: time.Now(), found: map[string]Findings{}}
 	v.round(ctx, b.Rooms)
 	// What contradicts in round 2 waits for the next cycle.
 	if again := v.again; b.Permit == nil && len(again) > 0 && sleep(ctx, lookPause) == nil {
@@ -143,15 +156,25 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 type survey struct {
 	host  *Host
 	batch Batch
+	began time.Time
 	mu    sync.Mutex
 	found map[string]Findings // by room; a second look's tally follows the first's
 	again []string
 	last  bool // this is the second round of looks
 }
 
+// round looks at rooms, a chunk after the other, until surveyFor is over.
 func (v *survey) round(ctx context.Context, rooms []string) {
-	for chunk := range slices.Chunk(rooms, surveyChunk) {
+	for len(rooms) > 0 {
+		if time.Since(v.began) >= surveyFor {
+			for _, room := range rooms {
+				v.note(room, looked{}, reconcile.ErrNoTurn)
+			}
+			return
+		}
+		chunk := rooms[:min(len(rooms), v.host.pace.rooms())]
 		v.chunk(ctx, chunk)
+		rooms = rooms[len(chunk):]
 	}
 }
 
@@ -170,42 +193,56 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 		defer mu.Unlock()
 		ready = append(ready, room)
 	})
-	began := v.host.env.clock.Now().Stamp
+	began, asked := v.host.env.clock.Now().Stamp, time.Now()
 	listed, err := v.list(ctx, ready)
 	each(ready, func(room string) {
 		if err != nil {
 			v.note(room, looked{}, err)
 			return
 		}
-		look := reconcile.Look{Began: began}
-		if info, ok := listed[room]; ok {
-			look.Listed = &info
-		}
-		got, err := v.look(ctx, room, look)
+		got, err := v.look(ctx, room, listed.In(reconcile.Look{Began: began}, room))
 		v.note(room, got, err)
 	})
+	v.host.pace.took(len(rooms), time.Since(asked))
 }
 
-func (v *survey) list(ctx context.Context, rooms []string) (map[string]reconcile.RoomInfo, error) {
+func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {
 	if len(rooms) == 0 {
-		return nil, nil
+		return reconcile.RoomList{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	turn, cancel := v.turn(ctx)
 	defer cancel()
-	return v.host.livekit.Listed(ctx, rooms)
+	list, err := v.host.livekit.Listed(turn, rooms)
+	return list, cutShort(turn, err)
+}
+
+// turn is the context of a question to LiveKit: it bounds the wait for a turn in the request budget.
+func (v *survey) turn(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, v.began.Add(turnWithin))
+}
+
+// cutShort is an error of a question whose turn came too late for its answer.
+func cutShort(turn context.Context, err error) error {
+	if err != nil && errors.Is(turn.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
+	}
+	return err
 }
 
 func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (looked, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	active, waiting, err := v.host.livekit.Participants(ctx, room)
-	if err != nil {
-		return looked{}, err
-	}
 	b := v.batch
-	look.Participants, look.Waiting, look.Verify = active, waiting, true
-	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
-	return v.host.observe(ctx, room, look, b.Dry)
+	_, long := slices.BinarySearch(b.Unanswered, room)
+	turn, cancel := v.turn(ctx)
+	defer cancel()
+	list, silent, err := v.host.people(turn, room, look, long)
+	if err != nil {
+		return looked{}, cutShort(turn, err)
+	}
+	look = list.In(look)
+	look.Cycle, look.Scheduled, look.Cause, look.Permit, look.Verify = b.Cycle, b.Scheduled, b.Cause, b.Permit, true
+	got, err := v.host.observe(ctx, room, look, b.Dry)
+	got.passed, got.silent = list.PassedOver, silent
+	return got, err
 }
 
 // note keeps what a look at a room came to. A failed second look leaves the first's findings and counts as an error.
@@ -217,6 +254,12 @@ func (v *survey) note(room string, got looked, err error) {
 		v.again = append(v.again, room)
 		return
 	}
+	if errors.Is(err, reconcile.ErrNoTurn) || errors.Is(err, errTooOld) {
+		if !second { // otherwise the first look's findings stand, and wait for the next cycle
+			v.found[room] = Findings{Unlooked: []string{room}}
+		}
+		return
+	}
 	if errors.Is(err, ErrNotOwner) {
 		v.found[room] = Findings{Moved: []string{room}}
 		return
@@ -224,10 +267,13 @@ func (v *survey) note(room string, got looked, err error) {
 	if err != nil {
 		before.Errors = 1
 		before.Err = fmt.Sprintf("room %q: %v", room, err)
+		if errors.Is(err, errUnanswered) {
+			before.Unanswered = []string{room}
+		}
 		v.found[room] = before
 		return
 	}
-	f := Findings{Examined: 1, Tally: got.tally, Errors: before.Errors, Err: before.Err}
+	f := Findings{Examined: 1, Tally: got.tally, Errors: before.Errors, Err: before.Err, PassedOver: got.passed}
 	if second {
 		f.Tally.Rooms, f.Tally.Participants = before.Tally.Rooms, before.Tally.Participants
 		f.addTally(reconcile.Tally{Drift: before.Tally.Drift})
@@ -235,6 +281,9 @@ func (v *survey) note(room string, got looked, err error) {
 	}
 	if len(got.changes) > 0 || len(got.tally.Drift) > 0 {
 		f.Changed = 1
+	}
+	if got.silent {
+		f.Unanswered = []string{room}
 	}
 	if got.tally.MissingRooms+got.tally.MissingParticipants > 0 {
 		f.Missing = []string{room}

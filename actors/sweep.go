@@ -17,10 +17,11 @@ type Options struct {
 	Scheduled bool // by the leader's task: it counts for the breaker
 	DryRun    bool // change no key, list what would change
 	Force     bool // let held removals go
+	Fresh     bool // begin a new cycle behind the one that runs
 }
 
 // plain cycles may be shared by those who ask for one at the same time.
-func (o Options) plain() bool { return !o.DryRun && !o.Force }
+func (o Options) plain() bool { return !o.DryRun && !o.Force && !o.Fresh }
 
 // SweepConfig is what the leader's work needs.
 type SweepConfig struct {
@@ -34,6 +35,8 @@ type SweepConfig struct {
 	// Held, when given, is for how many scheduled cycles in a row the breaker held under earlier leaders, by what all nodes
 	// agree on. It is asked as a leader's first scheduled sync judges.
 	Held func() int
+	// Slow, when given, is told once of each cycle that cannot end within SlowCycle.
+	Slow func(kind string)
 	// Housekeeping runs with each cleanup: what a store wants done now and then.
 	Housekeeping func(ctx context.Context) error
 }
@@ -47,6 +50,8 @@ type Sweep struct {
 	cycle  uint64  // the last cycle's id
 	held   int     // scheduled cycles in a row that the breaker held
 	heldBy reconcile.Token
+	silent silences
+	passed [2]int // entries that could not be used, and rooms without a readable name, as last told
 
 	progress Progress
 }
@@ -57,6 +62,21 @@ type Progress struct {
 	StartedAt time.Time
 	// Done of Of rooms were looked at. Rooms with absences count again when they are looked at again.
 	Done, Of int
+	// Slow says that the cycle cannot end within SlowCycle, as far as can be told by now.
+	Slow bool
+}
+
+const (
+	// SlowCycle is how long a cycle may take before it is said to be slow.
+	SlowCycle = 5 * time.Minute
+	// foresee is how long a cycle runs before its end is estimated.
+	foresee = 30 * time.Second
+)
+
+// slow reports whether the cycle cannot end within SlowCycle.
+func (p Progress) slow(now time.Time) bool {
+	took := now.Sub(p.StartedAt)
+	return p.Kind != "" && (took >= SlowCycle || took >= foresee && p.Done > 0 && took*time.Duration(p.Of) > SlowCycle*time.Duration(p.Done))
 }
 
 // flight is a sync that others may join.
@@ -153,16 +173,17 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("sync", start)()
-	targets, err := s.targets(ctx, &r)
+	targets, names, err := s.targets(ctx, &r)
 	if err != nil {
 		if ctx.Err() != nil {
 			return r, err
 		}
 		r.Errors, r.Error = r.Errors+max(1, len(targets)), err.Error()
 	} else {
-		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, o, &r)
+		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, sheltered(names), o, &r)
 	}
-	r.DurationMs = time.Since(start).Milliseconds()
+	s.tellPassedOver(r, names)
+	r.took(time.Since(start))
 	return r, ctx.Err()
 }
 
@@ -171,27 +192,68 @@ func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cycle = max(s.cycle+1, uint64(s.Clock.Now().Wall))
-	return Batch{Leader: leader, Cycle: s.cycle, Scheduled: o.Scheduled, Dry: o.DryRun, Cause: cause}
+	return Batch{Leader: leader, Cycle: s.cycle, Scheduled: o.Scheduled, Dry: o.DryRun, Cause: cause,
+		Unanswered: s.silent.long(leader, time.Now())}
 }
 
 // targets is the union of what LiveKit lists, what the index holds and what has an actor. On an error it is what is
 // known without LiveKit. A node that does not answer is an error of the report; the index knows nearly all of its rooms.
-func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, error) {
+func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.RoomNames, error) {
 	known := map[string]bool{}
 	if err := s.indexed(ctx, known); err != nil {
-		return nil, err
+		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)
-	call, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	listed, err := s.Rooms.ListRooms(call)
+	listed, err := s.Rooms.ListRooms(ctx)
 	if err != nil {
 		err = fmt.Errorf("LiveKit does not list its rooms: %w", err)
 	}
-	for _, info := range listed {
-		known[info.Name] = true
+	for _, name := range listed.Names {
+		known[name] = true
 	}
-	return slices.Sorted(maps.Keys(known)), err
+	r.pass(listed.PassedOver)
+	if listed.Cut {
+		r.Errors, r.Error = r.Errors+1, "LiveKit's list of all rooms is larger than what is read: rooms beyond it are found only where a webhook or Redis names them"
+	}
+	return slices.Sorted(maps.Keys(known)), listed, err
+}
+
+// sheltered returns a func that reports which rooms must not lose anyone in this cycle: if LiveKit lists a room whose name cannot be
+// read, it may be any room that the list lacks. It returns nil if every name can be read.
+func sheltered(names reconcile.RoomNames) func(room string) bool {
+	if names.Unnamed == 0 {
+		return nil
+	}
+	listed := make(map[string]bool, len(names.Names))
+	for _, name := range names.Names {
+		listed[name] = true
+	}
+	return func(room string) bool { return !listed[room] }
+}
+
+// anyOf returns a func that also reports true for these rooms, which are in order.
+func anyOf(sheltered func(string) bool, rooms []string) func(string) bool {
+	return func(room string) bool {
+		_, ok := slices.BinarySearch(rooms, room)
+		return ok || sheltered != nil && sheltered(room)
+	}
+}
+
+// tellPassedOver logs what lists held that could not be used, when that changes.
+func (s *Sweep) tellPassedOver(r Report, names reconcile.RoomNames) {
+	now := [2]int{r.PassedOver, names.Unnamed}
+	if now == s.passed {
+		return
+	}
+	s.passed = now
+	if names.Unnamed > 0 {
+		s.Log.Error("LiveKit lists rooms whose name cannot be read: no room that the list lacks is removed while that lasts. Find and delete them in LiveKit",
+			"rooms", names.Unnamed, "first", r.PassedFirst)
+	}
+	if r.PassedOver > 0 {
+		s.Log.Warn("LiveKit lists what cannot be used; it is passed over, and everything else is examined (docs/troubleshooting.md)",
+			"passed_over", r.PassedOver, "first", r.PassedFirst)
+	}
 }
 
 // named adds the rooms that have an actor.
@@ -235,12 +297,16 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]bool) error {
 
 // rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences. Absences in
 // rooms that have another owner since have both rounds again: that one has not seen round 1.
-func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, r *Report) {
-	places := s.Router.places(rooms)
+// Rooms that are sheltered (nil: none are) get no permit.
+func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, o Options, r *Report) {
+	places, began := s.Router.places(rooms), time.Now()
 	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
+	if !s.silent.note(b, first, began) {
+		sheltered = anyOf(sheltered, b.Unanswered)
+	}
 	r.absorb(first, false)
-	v := judge(first, o, s.heldBefore(b.Leader))
+	v := judge(first, o, s.heldBefore(b.Leader)).spare(sheltered)
 	r.Held = v.held
 	if o.Scheduled {
 		s.held = 0
@@ -256,7 +322,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, o Options, 
 		second := s.permitted(ctx, b, v, r)
 		first.add(Findings{Differences: second.Differences})
 		if moved := s.Router.moved(second.Missing, places); v.streak == 0 && len(moved) > 0 {
-			first.add(Findings{Differences: s.anew(ctx, b, moved, first.Tally, o, r)})
+			first.add(Findings{Differences: s.anew(ctx, b, moved, sheltered, first.Tally, o, r)})
 		}
 	}
 	for _, d := range first.Differences {
@@ -273,11 +339,11 @@ func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *Report) Fi
 }
 
 // anew runs both rounds on rooms whose owner has not seen round 1, once, under the breaker by what round 1 counted in all.
-func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
+func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
 	first := s.survey(ctx, b, rooms)
 	r.absorb(first, true)
 	first.Tally.Rooms, first.Tally.Participants = all.Rooms, all.Participants
-	v := judge(first, o, 0)
+	v := judge(first, o, 0).spare(sheltered)
 	if v.permit && v.held == nil && sleep(ctx, lookPause) == nil {
 		first.add(Findings{Differences: s.permitted(ctx, b, v, r).Differences})
 	}
@@ -296,7 +362,9 @@ func (s *Sweep) heldBefore(leader reconcile.Token) int {
 func (s *Sweep) Progress() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.progress
+	p := s.progress
+	p.Slow = p.Slow || p.slow(time.Now())
+	return p
 }
 
 // begin notes that a cycle runs; the func it returns, that it has ended.
@@ -307,7 +375,28 @@ func (s *Sweep) begin(kind string, at time.Time) (end func()) {
 		s.progress = p
 	}
 	set(Progress{Kind: kind, StartedAt: at})
-	return func() { set(Progress{}) }
+	late := time.AfterFunc(SlowCycle, s.tellSlow)
+	return func() {
+		late.Stop()
+		set(Progress{})
+	}
+}
+
+// tellSlow says so, once, if the running cycle cannot end in time.
+func (s *Sweep) tellSlow() {
+	s.mu.Lock()
+	p := s.progress
+	tell := !p.Slow && p.slow(time.Now())
+	s.progress.Slow = p.Slow || tell
+	s.mu.Unlock()
+	if !tell {
+		return
+	}
+	s.Log.Warn("a cycle takes longer than 5 min: LiveKit's request budget (--livekit-rate, or LiveKit's own limit) is small for that many rooms, or LiveKit or Redis is slow",
+		"kind", p.Kind, "done", p.Done, "of", p.Of, "since", p.StartedAt.UTC())
+	if s.Slow != nil {
+		s.Slow(p.Kind)
+	}
 }
 
 // expect adds rooms to what is to be done, advance to what is.
@@ -319,6 +408,7 @@ func (s *Sweep) expect(rooms int) {
 
 func (s *Sweep) advance(rooms int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.progress.Done += rooms
+	s.mu.Unlock()
+	s.tellSlow()
 }

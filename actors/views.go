@@ -13,8 +13,11 @@ import (
 const (
 	// adoptPage is how many names of the index are looked at together.
 	adoptPage = 1000
-	// adoptRetry is the pause before rooms that could not be claimed are tried again.
+	// adoptRetry is the first pause before rooms that could not be claimed are tried again. It doubles, up to adoptSoon where Redis did not
+	// do it and to adoptLate where it refused: a later owner's claim stands, and stands until that one ends or the view changes.
 	adoptRetry = time.Second
+	adoptSoon  = 5 * time.Second
+	adoptLate  = 2 * time.Minute
 )
 
 // follow keeps the rooms in step with the view: those that went stop behind their mail, those that came are claimed at once.
@@ -23,11 +26,8 @@ func (h *Host) follow(index Index) {
 	for h.life.Err() == nil {
 		view := h.env.own.View()
 		h.tell(viewChanged{})
-		if index != nil && h.adopt(view, index) != nil {
-			_ = sleep(view, adoptRetry)
-			if view.Err() == nil && h.life.Err() == nil {
-				continue
-			}
+		if index != nil {
+			h.adoptAll(view, index)
 		}
 		select {
 		case <-view.Done():
@@ -36,11 +36,27 @@ func (h *Host) follow(index Index) {
 	}
 }
 
-// adopt claims the rooms of the index that are this node's, until the view changes.
-func (h *Host) adopt(view context.Context, index Index) error {
+// adoptAll claims until every room of the index that is this node's has been claimed, or the view changes.
+func (h *Host) adoptAll(view context.Context, index Index) {
 	ctx, cancel := context.WithCancel(h.life)
 	defer cancel()
 	defer context.AfterFunc(view, cancel)()
+	for pause := adoptRetry; ; pause *= 2 {
+		err := h.adopt(ctx, index)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if pause = min(pause, adoptLate); !errors.Is(err, ErrFenced) {
+			pause = min(pause, adoptSoon)
+		}
+		if sleep(ctx, pause) != nil {
+			return
+		}
+	}
+}
+
+// adopt claims the rooms of the index that are this node's. Of the errors of several rooms a refusal is the one to return.
+func (h *Host) adopt(ctx context.Context, index Index) error {
 	var failed error
 	for cursor := ""; ; {
 		page, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -57,7 +73,7 @@ func (h *Host) adopt(view context.Context, index Index) error {
 		})
 		close(errs)
 		for err := range errs {
-			if err != nil && !errors.Is(err, ErrNotOwner) {
+			if err != nil && !errors.Is(err, ErrNotOwner) && !errors.Is(failed, ErrFenced) {
 				failed = err
 			}
 		}

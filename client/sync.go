@@ -40,6 +40,17 @@ type Report struct {
 	Held  *Held          `json:"held,omitempty"`
 	// FirstError is one of the errors that Result counts.
 	FirstError string `json:"firstError,omitempty"`
+	// PassedOver are the entries of LiveKit's lists that could not be used.
+	PassedOver *PassedOver `json:"passedOver,omitempty"`
+	// Slow says that it took longer than 5 min.
+	Slow bool `json:"slow,omitempty"`
+}
+
+// PassedOver counts entries of LiveKit's lists that could not be used, and
+// describes the first of them.
+type PassedOver struct {
+	Entries int    `json:"entries"`
+	First   string `json:"first"`
 }
 
 // Interval is a duration that JSON carries as milliseconds. A Go duration such
@@ -96,6 +107,8 @@ type Progress struct {
 	StartedAt time.Time `json:"startedAt"`
 	Done      int       `json:"done"`
 	Of        int       `json:"of"`
+	// Slow says that it cannot end within 5 min, as far as can be told.
+	Slow bool `json:"slow,omitempty"`
 }
 
 // ActionOptions change what an action does.

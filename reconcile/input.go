@@ -40,9 +40,17 @@ func (Event) isInput() {}
 
 // Look is one successful look at LiveKit: ListRooms and ListParticipants of this room. A failed call is no look.
 type Look struct {
-	Began        Stamp     // before the first of its calls, on this node
-	Listed       *RoomInfo // as ListRooms has it; nil when it does not
+	Began  Stamp     // before the first of its calls, on this node
+	Listed *RoomInfo // as ListRooms has it; nil when it does not
+	// Ties are other instances that ListRooms has of the name, created in the same millisecond as Listed.
+	Ties []RoomInfo
+	// Unreadable says that ListRooms has the room, or may have it, in an entry that cannot be read: it is not absent.
+	Unreadable   bool
 	Participants []Participant
+	// Protected are sids that ListParticipants has in entries that cannot be used: they are not absent.
+	Protected []string
+	// Unidentified says that ListParticipants has an entry whose sid cannot be read. For UnidentifiedCycles nobody is absent.
+	Unidentified bool
 	// Waiting counts participants that ListParticipants shows as not ACTIVE; they are not present but keep a room alive.
 	Waiting int
 	// Cycle is the sync's id; 0 for a poll that an event asked for.

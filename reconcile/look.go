@@ -23,6 +23,10 @@ type looking struct {
 	stale   bool // an event told of the room itself since the look began
 	foreign bool // the look tells of an instance that the record holds for older or finished
 	gone    bool // neither list has the room, and no event has touched it
+	// protected are sids that are not absent although nothing else is known of them; with everyone, all are.
+	protected map[string]bool
+	everyone  bool
+	cycles    int // in a row with an entry without a readable sid
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
@@ -31,6 +35,8 @@ func stepLook(room *Room, look Look, now Moment) Plan {
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
 	}
+	l.protect()
+	l.preferHeld()
 	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
@@ -40,6 +46,36 @@ func stepLook(room *Room, look Look, now Moment) Plan {
 	l.mergeAbsent()
 	l.settleRoom()
 	return l.conclude()
+}
+
+// protect records which members unreadable entries protect.
+func (l *looking) protect() {
+	l.protected = make(map[string]bool, len(l.look.Protected))
+	for _, sid := range l.look.Protected {
+		l.protected[sid] = true
+	}
+	if !l.look.Unidentified {
+		return
+	}
+	l.cycles = l.room.memory.unidentified
+	if c := l.look.Cycle; c != 0 && c != l.room.memory.unidentifiedIn {
+		l.cycles++
+	}
+	l.everyone = l.cycles <= UnidentifiedCycles
+}
+
+// shown reports whether LiveKit lists a sid, in a readable entry or not.
+func (l *looking) shown(sid string) bool {
+	return l.everyone || l.protected[sid] || l.seen[sid] != nil
+}
+
+// preferHeld chooses, of instances that are equally old, the one that the record holds.
+func (l *looking) preferHeld() {
+	for i := range l.look.Ties {
+		if l.look.Ties[i].SID == l.instance.SID {
+			l.look.Listed = &l.look.Ties[i]
+		}
+	}
 }
 
 // newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity.
@@ -102,7 +138,7 @@ func (l *looking) mergeRoom() {
 	}
 	info := l.look.Listed
 	if info == nil {
-		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0
+		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0 && !l.look.Unreadable
 		return
 	}
 	contrary := finding{kind: reordered, sid: info.SID}
@@ -141,7 +177,7 @@ func (l *looking) describeListed(info RoomInfo) {
 func (l *looking) succeed(info RoomInfo) {
 	var along []*Member
 	for _, m := range slices.Clone(l.roster) {
-		if l.seen[m.SID] != nil || m.JoinedAt >= info.CreatedMs {
+		if l.shown(m.SID) || m.JoinedAt >= info.CreatedMs {
 			along = append(along, m)
 			l.why = UnseenRoom
 			l.drop(m)
@@ -250,7 +286,7 @@ func (l *looking) enrol(p *Participant, others []*Member) {
 func (l *looking) mergeAbsent() {
 	for _, m := range l.stored {
 		_, ended := l.bury[m.SID]
-		if ended || l.seen[m.SID] != nil || l.touchedSince(m.Identity) {
+		if ended || l.shown(m.SID) || l.touchedSince(m.Identity) {
 			continue
 		}
 		f := finding{absent, m.SID, m.Identity}
@@ -315,6 +351,7 @@ func (l *looking) conclude() Plan {
 	p.Commit.Verify, p.Commit.Live = l.look.Verify, l.look.Verify && l.open
 	l.count()
 	p.Drift, p.Tally, p.doubts, p.looked, p.at, p.touched = l.drift, l.tally, l.doubts, true, l.look.Began, nil
+	p.Unidentified, p.cycle = l.cycles, l.look.Cycle
 	p.Again = l.stale || l.undecided()
 	return p
 }

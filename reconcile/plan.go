@@ -150,10 +150,14 @@ type Plan struct {
 	Drift []Drift
 	// Changes are the differences to the record, also where Commit.Changes replaces them by a snapshot.
 	Changes []Change
+	// Unidentified is for how many cycles in a row the room's looks have had an entry without a readable sid. Above
+	// UnidentifiedCycles such entries protect nobody any more.
+	Unidentified int
 
 	touched   []string
 	restarted int64
 	doubts    map[finding]doubt
 	looked    bool
 	at        Stamp
+	cycle     uint64
 }

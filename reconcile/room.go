@@ -13,12 +13,18 @@ const LookGap = Stamp(500 * time.Millisecond)
 // AgreeCycles is how many scheduled cycles must agree on an absence that the breaker holds.
 const AgreeCycles = 3
 
+// UnidentifiedCycles is for how many cycles in a row an entry whose sid cannot be read protects a room's participants.
+const UnidentifiedCycles = 3
+
 // memory is what a room holds between inputs and Redis does not. It dies with the claim.
 type memory struct {
 	touched map[string]Stamp // identity, or "" for the room itself → its latest event
 	doubts  map[finding]doubt
 	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
 	restarted int64
+	// unidentified counts the cycles in a row whose looks had an entry without a readable sid; unidentifiedIn is the last of them.
+	unidentified   int
+	unidentifiedIn uint64
 }
 
 // forget drops touches that no look still under way can have begun before.

@@ -190,10 +190,10 @@ func TestUnreadableKeysAreNotOverwrittenByAnUnrelatedEvent(t *testing.T) {
 func TestTouchesAreForgotten(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
-	r.wait(3 * minute)
+	r.wait(touchMemory + minute)
 	r.do(r.sight(&r1, a1))
 	if n := len(r.room.memory.touched); n != 0 {
-		t.Errorf("%d touches are remembered three minutes later", n)
+		t.Errorf("%d touches are remembered after their time", n)
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// touchMemory is how long a touch is remembered; no look takes longer.
-const touchMemory = Stamp(2 * time.Minute)
+// touchMemory is how long a touch is remembered. No look that is used is older: MaxLookAge.
+const touchMemory = Stamp(5 * time.Minute)
+
+// MaxLookAge is how old a look may be, from its beginning to its evaluation.
+const MaxLookAge = 4 * time.Minute
 
 // Step decides what an input makes of a room. It changes nothing: commit the plan, then Adopt it.
 func Step(room *Room, in Input, now Moment) Plan {
@@ -83,6 +86,11 @@ func (r *Room) Remember(p Plan) {
 	r.memory.doubts = nil
 	if len(p.doubts) > 0 {
 		r.memory.doubts = p.doubts
+	}
+	if r.memory.unidentified = p.Unidentified; p.Unidentified == 0 {
+		r.memory.unidentifiedIn = 0
+	} else if p.cycle != 0 {
+		r.memory.unidentifiedIn = p.cycle
 	}
 	r.memory.forget(p.at)
 }

@@ -13,6 +13,7 @@ type twinLook struct {
 	next   []twinDoubt
 	stale  bool // the room was touched since
 	others bool // the look is of an instance that is not the one at hand
+	all    bool // nobody is absent
 }
 
 func (w *twin) look(in Look) {
@@ -28,6 +29,17 @@ func (w *twin) look(in Look) {
 	slices.SortFunc(l.seen, func(a, b Participant) int {
 		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.SID, b.SID))
 	})
+	if !in.Unidentified {
+		w.blind = nil
+	} else if in.Cycle != 0 && (len(w.blind) == 0 || w.blind[len(w.blind)-1] != in.Cycle) {
+		w.blind = append(w.blind, in.Cycle)
+	}
+	l.all = in.Unidentified && len(w.blind) <= 3
+	for _, tie := range in.Ties {
+		if tie.SID == w.sid {
+			in.Listed, l.Listed = &tie, &tie
+		}
+	}
 	before := slices.Clone(w.people)
 	if in.Listed != nil && !l.stale {
 		l.room(*in.Listed)
@@ -42,6 +54,10 @@ func (w *twin) look(in Look) {
 			w.again = true
 		}
 	}
+}
+
+func (l *twinLook) shows(sid string) bool {
+	return l.all || slices.Contains(l.Protected, sid) || slices.ContainsFunc(l.seen, func(o Participant) bool { return o.SID == sid })
 }
 
 func (w *twin) touchedSince(identity string, began Stamp) bool {
@@ -98,8 +114,7 @@ func (l *twinLook) room(info RoomInfo) {
 	case info.CreatedMs > w.created && w.sid != "":
 		along := []Participant{}
 		for _, p := range w.people {
-			shown := slices.ContainsFunc(l.seen, func(o Participant) bool { return o.SID == p.SID })
-			if shown || p.JoinedAt >= info.CreatedMs {
+			if l.shows(p.SID) || p.JoinedAt >= info.CreatedMs {
 				along = append(along, p)
 			}
 		}
@@ -152,8 +167,7 @@ func (l *twinLook) present() {
 func (l *twinLook) absent(before []Participant) {
 	w := l.twin
 	for _, p := range before {
-		shown := slices.ContainsFunc(l.seen, func(o Participant) bool { return o.SID == p.SID })
-		if shown || w.person(p.SID) == nil || w.touchedSince(p.Identity, l.Began) {
+		if l.shows(p.SID) || w.person(p.SID) == nil || w.touchedSince(p.Identity, l.Began) {
 			continue
 		}
 		if l.agree("absent", p.SID, p.Identity, l.permit(p.SID) || slices.Contains(l.Named, p.SID)) {
@@ -165,7 +179,7 @@ func (l *twinLook) absent(before []Participant) {
 func (l *twinLook) emptyRoom() {
 	w := l.twin
 	untouched := !slices.ContainsFunc(w.touches, func(t twinTouch) bool { return t.at >= l.Began })
-	gone := l.Listed == nil && len(l.Participants) == 0 && l.Waiting == 0
+	gone := l.Listed == nil && !l.Unreadable && len(l.Participants) == 0 && l.Waiting == 0
 	if !w.live || !gone || !untouched {
 		return
 	}

@@ -144,6 +144,14 @@ func drawLook(t *rapid.T, r *rig) Look {
 			look.Participants = append(look.Participants, p)
 		}
 	}
+	if look.Listed != nil && rapid.Bool().Draw(t, "tied") {
+		look.Ties = []RoomInfo{drawRoom(t)}
+	}
+	look.Unreadable = look.Listed == nil && rapid.Bool().Draw(t, "unreadable")
+	look.Unidentified = rapid.IntRange(0, 2).Draw(t, "unidentified") == 0
+	if rapid.Bool().Draw(t, "protected") {
+		look.Protected = []string{drawParticipant(t).SID}
+	}
 	look.Waiting = rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "waiting")
 	look.Cycle = rapid.Uint64Range(0, 2).Draw(t, "cycle")
 	look.Scheduled = rapid.Bool().Draw(t, "scheduled")

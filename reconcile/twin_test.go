@@ -20,6 +20,7 @@ type twin struct {
 	restarted int64
 	touches   []twinTouch
 	doubts    []twinDoubt
+	blind     []uint64 // the cycles in a row that had an entry without a readable sid
 
 	// Of the latest input:
 	asked  bool

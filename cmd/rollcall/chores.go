@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
@@ -12,6 +13,7 @@ const (
 	// discoverPace is the pause between two batches of the background scan, which looks at 100 keys each.
 	discoverPace = 20 * time.Millisecond
 	policyEvery  = time.Hour
+	policyAgain  = 10 * time.Second // while Redis does not answer
 	choreTimeout = 5 * time.Second
 	forgetBatch  = 1000
 )
@@ -23,6 +25,7 @@ func (n *daemon) startChores() {
 	n.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
 	n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
 	n.chores.Go(func() { n.shareBudget(ctx) })
+	n.chores.Go(func() { n.syncAfterLosses(ctx) })
 	n.chores.Go(func() { n.tellReadiness(ctx) })
 	n.chores.Go(func() {
 		select {
@@ -49,13 +52,29 @@ func (n *daemon) discover(ctx context.Context) {
 	}
 }
 
-// checkPolicy warns of a Redis that may throw records away.
+// checkPolicy warns of a Redis that may throw records away. It tries until Redis answers.
 func (n *daemon) checkPolicy(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
-	defer cancel()
-	policy, err := n.store.MaxmemoryPolicy(ctx)
-	if err == nil && policy != "noeviction" && policy != redisstore.UnknownPolicy {
-		n.log.Warn("Redis may evict rollcall's records when its memory is full: set maxmemory-policy noeviction", "policy", policy)
+	for {
+		try, cancel := context.WithTimeout(ctx, choreTimeout)
+		policy, err := n.store.MaxmemoryPolicy(try)
+		cancel()
+		if err == nil {
+			tellPolicy(n.log, policy)
+			return
+		}
+		if !pause(ctx, policyAgain) {
+			return
+		}
+	}
+}
+
+func tellPolicy(log *slog.Logger, policy string) {
+	switch policy {
+	case "noeviction":
+	case redisstore.UnknownPolicy:
+		log.Warn("Redis' maxmemory-policy could not be looked up, for this user may use neither CONFIG GET nor INFO: see to it that it is noeviction, or records may be evicted")
+	default:
+		log.Warn("Redis may evict rollcall's records when its memory is full: set maxmemory-policy noeviction", "policy", policy)
 	}
 }
 

@@ -36,6 +36,8 @@ type Config struct {
 	LiveKit LiveKitConfig
 
 	Redis RedisTarget
+	// RedisTLS are files for a Redis with TLS; any may be empty.
+	RedisTLS RedisTLS
 	// RedisHashTags is true when the names in keys stand in literal braces.
 	RedisHashTags bool
 	// CountKinds are the participant kinds that count as present, upper case.

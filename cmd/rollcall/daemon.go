@@ -46,6 +46,7 @@ type daemon struct {
 	chores   sync.WaitGroup
 	end      context.CancelFunc // of the chores
 	failed   chan error         // what ends the node before its time
+	lost     chan struct{}      // LiveKit has dropped webhooks
 
 	serverTLS *tls.Config // between nodes, as is clientTLS; nil without
 	clientTLS *peerClient
@@ -53,7 +54,7 @@ type daemon struct {
 
 // startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
 func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, error) {
-	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1)}
+	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1), lost: make(chan struct{}, 1)}
 	var err error
 	if n.serverTLS, n.clientTLS, err = peerTLS(c.PeerTLS, log); err != nil {
 		return nil, err
@@ -131,8 +132,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		return fmt.Errorf("--redis-url, REDIS_URL: %w: check its user and password, and what Redis' ACL lets that user do (docs/security.md)", err)
 	}
 	if err != nil {
-		n.log.Warn("Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis",
-			"redis", target.String(), "error", err)
+		tellRedis(ctx, n.config, target, err, n.log)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (n *daemon) openLiveKit(context.Context) (err error) {
 
 func (n *daemon) openRooms(context.Context) (err error) {
 	clock := actors.NewSystemClock()
-	rooms := livekitRooms{n.livekit}
+	rooms := n.livekit
 	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
 		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log})
 	if err != nil {
@@ -160,7 +160,8 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	}
 	n.router = actors.NewRouter(n.own, n.peer)
 	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router, Clock: clock, Log: n.log,
-		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping})
+		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping,
+		Slow: func(kind string) { n.meters.slow.WithLabelValues(kind).Set(1) }})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
 	n.members = &members{admin: n.admin, health: health{n.own, n.store}, rooms: n.meters.actors}
@@ -203,8 +204,8 @@ func (n *daemon) openHTTP(context.Context) error {
 	}
 	v := buildVersion()
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
-		CORSOrigins: n.config.CORSOrigins,
-		TLSCert:     n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
+		CORSOrigins: n.config.CORSOrigins, Lost: n.tellLoss,
+		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
 		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
 		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
 			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -79,7 +80,16 @@ func readLayers(flags *pflag.FlagSet, environ []string, p *problems) []layer {
 	if path != "" {
 		layers = append(layers, fileLayer(path, p))
 	}
-	return layers
+	return append(layers, otherToolsLayer(vars))
+}
+
+// otherToolsLayer has the variables by which LiveKit's own tools know a setting. They are often set for those alone, so whatever is
+// said to rollcall is stronger.
+func otherToolsLayer(vars map[string]string) layer {
+	return layer{find: func(s setting) (string, string, bool) {
+		value, ok := vars[s.otherTools]
+		return value, "env " + s.otherTools, ok
+	}}
 }
 
 func flagLayer(flags *pflag.FlagSet) layer {
@@ -171,7 +181,7 @@ func fileLayer(path string, p *problems) layer {
 }
 
 // yamlText makes a flag's text of a YAML value: lists are joined by commas, and
-// pairs become "key: secret".
+// pairs become a JSON object.
 func yamlText(s setting, value any) (text string, ok bool, err error) {
 	switch v := value.(type) {
 	case nil:
@@ -180,15 +190,13 @@ func yamlText(s setting, value any) (text string, ok bool, err error) {
 		if s.kind != "pairs" {
 			return "", false, fmt.Errorf("give one value, not a block")
 		}
-		var pairs []string
-		for _, key := range sortedKeys(v) {
-			secret, isText := v[key].(string)
-			if !isText {
+		for _, secret := range v {
+			if _, isText := secret.(string); !isText {
 				return "", false, fmt.Errorf("the secret of a pair (not shown) is not text: put it in quotes")
 			}
-			pairs = append(pairs, key+": "+secret)
 		}
-		return strings.Join(pairs, ","), true, nil
+		pairs, err := json.Marshal(v) // JSON is YAML, and keeps a secret with a comma whole
+		return string(pairs), true, err
 	case []any:
 		if !s.list {
 			return "", false, fmt.Errorf("give one value, not a list")

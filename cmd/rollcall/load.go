@@ -58,6 +58,9 @@ func load(flags *pflag.FlagSet, environ []string, why purpose) (Loaded, error) {
 	if loaded.Sources["node-addr"] == "default" && loaded.Config.needsNoPort() {
 		loaded.Config.NodeAddr = ""
 	}
+	if l := &loaded.Config.LiveKit; why == forDev && loaded.Sources["livekit-host"] == "env LIVEKIT_URL" && l.APIKey == "" && l.APISecret == "" {
+		l.Host = "" // a variable for other tools, without the key, asks for no LiveKit here
+	}
 	validate(&loaded.Config, texts, why, p.reportFirst)
 	loaded.Warnings = append(loaded.Warnings, warnings(&loaded.Config, texts)...)
 	if len(p.lines) > 0 {

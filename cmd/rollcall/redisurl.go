@@ -44,10 +44,11 @@ const redisForms = "give redis://user:password@host:6379/0, rediss://… for TLS
 // redisSchemes tells mode and TLS by scheme.
 func redisScheme(scheme string) (mode RedisMode, useTLS, ok bool) {
 	name, plus, _ := strings.Cut(scheme, "+")
-	switch {
-	case name == "rediss":
+	switch name {
+	case "rediss", "valkeys":
 		useTLS = true
-	case name != "redis":
+	case "redis", "valkey":
+	default:
 		return "", false, false
 	}
 	switch plus {
@@ -68,10 +69,14 @@ func redisScheme(scheme string) (mode RedisMode, useTLS, ok bool) {
 //	redis://[user:password@]host[:6379][/db]              one server (rediss:// with TLS)
 //	unix://[user:password@]/path/to.sock[?db=n]           one server by its socket
 //	redis+cluster://[user:password@]host[:6379],…         Cluster (also redis://…?cluster=true)
+//	valkey://…, valkeys://…                               as redis://…, rediss://…
 //	redis+sentinel://[user:password@]host[:26379],…/master[/db][?sentinel_username=…&sentinel_password=…]
 func ParseRedisURL(s string) (RedisTarget, error) {
 	if s == "" {
 		return RedisTarget{Mode: RedisEmbedded}, nil
+	}
+	if s = bareURL(s); s == "" {
+		return RedisTarget{}, errors.New("the URL is nothing but spaces or quotes: " + redisForms)
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
@@ -107,6 +112,17 @@ func ParseRedisURL(s string) (RedisTarget, error) {
 		return RedisTarget{}, err
 	}
 	return t, nil
+}
+
+// bareURL takes off what files and shells leave around a URL: spaces, line ends and a pair of quotes.
+func bareURL(s string) string {
+	s = strings.TrimSpace(s)
+	for _, quote := range []string{`"`, "'"} {
+		if inner, ok := strings.CutPrefix(s, quote); ok && strings.HasSuffix(inner, quote) {
+			return strings.TrimSpace(strings.TrimSuffix(inner, quote))
+		}
+	}
+	return s
 }
 
 // readUser takes user:password@ off the authority and returns what is left.
@@ -160,7 +176,7 @@ func (t *RedisTarget) readServers(scheme, hosts, path string, params url.Values)
 	for n, host := range strings.Split(hosts, ",") {
 		addr, ok := withPort(host, port)
 		if !ok {
-			return fmt.Errorf("host %d of the URL (not shown) is not host or host:port; %s", n+1, redisForms)
+			return fmt.Errorf("host %d of the URL (not shown) is not host or host:port (an IPv6 address stands in brackets: [::1]:6379); %s", n+1, redisForms)
 		}
 		t.Addrs = append(t.Addrs, addr)
 	}
@@ -224,6 +240,9 @@ func withPort(host, port string) (string, bool) {
 		return host, goodHost(h) && goodPort(p, 1)
 	}
 	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if bare == host && strings.Count(host, ":") > 1 {
+		return "", false // "::1:6379" is an address of IPv6 as it stands, and was hardly meant as one
+	}
 	return net.JoinHostPort(bare, port), goodHost(bare)
 }
 

@@ -51,6 +51,12 @@ func path(name, help string, field func(*Config) *string) setting {
 	}
 }
 
+func redisFile(name, help string, field func(*Config) *string) setting {
+	s := path(name, help, field)
+	s.group = groupRedis
+	return s
+}
+
 func dataDir() setting {
 	return setting{
 		name: "data-dir", kind: "directory", def: "./rollcall-data", group: groupCluster,

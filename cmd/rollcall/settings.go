@@ -6,12 +6,14 @@ import "time"
 // its text into a Config. Flags, environment, file, help, check-config and
 // docs/configuration.md are all made from the list in settings.
 type setting struct {
-	name  string
-	env   []string // every variable that sets it, the first is the one to name
-	kind  string   // the type in the help: string, duration, number, …
-	def   string
-	group string
-	help  string
+	name string
+	env  []string // every variable that sets it, the first is the one to name
+	// otherTools is the variable that others use for the same; it is the weakest.
+	otherTools string
+	kind       string // the type in the help: string, duration, number, …
+	def        string
+	group      string
+	help       string
 	// secret values are never printed, not even in an error about them.
 	secret bool
 	// list settings may be repeated as flags and written as a list in YAML.
@@ -50,9 +52,9 @@ func settings() []setting {
 }
 
 func liveKitSettings() []setting {
-	host := text("livekit-host", groupLiveKit, "where LiveKit's API is: a host (https is meant), or an http(s):// or ws(s):// URL",
+	host := text("livekit-host", groupLiveKit, "where LiveKit's API is: a host (https is meant), or an http(s):// or ws(s):// URL; LIVEKIT_URL is read where nothing else gives it",
 		func(c *Config) *string { return &c.LiveKit.Host })
-	host.env = []string{"LIVEKIT_HOST"}
+	host.env, host.otherTools = []string{"LIVEKIT_HOST"}, "LIVEKIT_URL"
 	host.set = setLiveKitHost
 	key := text("livekit-api-key", groupLiveKit, "API key of the LiveKit project",
 		func(c *Config) *string { return &c.LiveKit.APIKey })
@@ -62,7 +64,7 @@ func liveKitSettings() []setting {
 	secret.env = []string{"LIVEKIT_API_SECRET"}
 	keys := setting{
 		name: "livekit-keys", env: []string{"LIVEKIT_KEYS"}, kind: "pairs", group: groupLiveKit, secret: true,
-		help: `further keys that may sign webhooks while a key rotates: "key: secret, key2: secret2"`,
+		help: `further keys that may sign webhooks while a key rotates: "key: secret, key2: secret2", or YAML as in LiveKit's own LIVEKIT_KEYS`,
 		set:  setLiveKitKeys, show: showLiveKitKeys,
 	}
 	return []setting{
@@ -91,6 +93,11 @@ func redisSettings() []setting {
 			help: "put room names in literal braces, so that a room's keys share a slot; auto is true for Redis Cluster; all nodes and readers must agree; as a flag with =, or alone for true",
 			set:  setHashTags, show: func(c *Config) string { return showBool(c.RedisHashTags) },
 		},
+		redisFile("redis-tls-ca", "certificate authority (PEM file) of Redis, in the place of the system's; needs a rediss:// URL",
+			func(c *Config) *string { return &c.RedisTLS.CAFile }),
+		redisFile("redis-tls-cert", "certificate (PEM file) to show to a Redis that asks for one; needs --redis-tls-key and a rediss:// URL",
+			func(c *Config) *string { return &c.RedisTLS.CertFile }),
+		redisFile("redis-tls-key", "private key (PEM file) of --redis-tls-cert", func(c *Config) *string { return &c.RedisTLS.KeyFile }),
 		toggle("change-feed", "true", groupRedis, "append every change to the stream rooms:events",
 			func(c *Config) *bool { return &c.ChangeFeed }),
 		number("change-feed-max", "100000", groupRedis, "about how many entries the change feed keeps",

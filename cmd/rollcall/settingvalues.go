@@ -47,28 +47,6 @@ func isCloud(base string) bool {
 	return err == nil && strings.HasSuffix(strings.ToLower(u.Hostname()), ".livekit.cloud")
 }
 
-// setLiveKitKeys reads "key: secret" pairs between commas or line ends.
-func setLiveKitKeys(c *Config, s string) error {
-	keys := map[string]Secret{}
-	pairs := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '\n' })
-	for n, pair := range pairs {
-		if strings.TrimSpace(pair) == "" {
-			continue
-		}
-		key, secret, ok := strings.Cut(pair, ":")
-		key, secret = strings.TrimSpace(key), strings.TrimSpace(secret)
-		if !ok || key == "" || secret == "" {
-			return fmt.Errorf(`pair %d (not shown) is not "key: secret": give pairs such as "key: secret, key2: secret2"`, n+1)
-		}
-		if _, twice := keys[key]; twice {
-			return fmt.Errorf("the key of pair %d stands there twice: give each key once, as key: secret", n+1)
-		}
-		keys[key] = Secret(secret)
-	}
-	c.LiveKit.Keys = keys
-	return nil
-}
-
 func showLiveKitKeys(c *Config) string {
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(c.LiveKit.Keys)) {

@@ -46,6 +46,10 @@ func (p palette) statusText(s client.Status) string {
 	}
 	line("Leader", "%s", p.leaderText(s))
 	line("Node", "%s", orDash(s.Node))
+	if now := s.Progress; now != nil && now.Slow {
+		line("Running", "%s", p.paint(bad, fmt.Sprintf("a %s since %s, %d of %d rooms: it cannot end within 5 min", safe(now.Kind),
+			span(max(s.Timestamp.Sub(now.StartedAt), 0)), now.Done, now.Of)))
+	}
 	p.runText(line, "Last sync", s.LastSync, s.Timestamp)
 	nextText(line, "Next sync", s.NextSync, s.SyncInterval, s)
 	p.runText(line, "Last cleanup", s.LastCleanup, s.Timestamp)
@@ -80,6 +84,12 @@ func (p palette) runText(line lineFunc, label string, r *client.Report, now time
 	line("", "%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, p.errorsText(r.Result.Errors))
 	if r.FirstError != "" {
 		line("", "%s", p.paint(bad, "first error: "+safe(r.FirstError)))
+	}
+	if r.Slow {
+		line("", "%s", p.paint(bad, "it took longer than 5 min: LiveKit's request budget is small for that many rooms, or LiveKit or Redis is slow"))
+	}
+	if r.PassedOver != nil {
+		line("", "%s", p.paint(bad, fmt.Sprintf("passed over: %d of LiveKit's list entries; the first is %s", r.PassedOver.Entries, safe(r.PassedOver.First))))
 	}
 	if len(r.Drift) > 0 {
 		var parts []string

@@ -30,6 +30,7 @@ func checkTLS(c *Config, report func(name, problem string)) {
 		}
 		checkPair(peers[1], peers[2], report)
 	}
+	checkRedisTLS(c, report)
 	public := []fileFlag{{"http-tls-cert", c.HTTPTLS.CertFile}, {"http-tls-key", c.HTTPTLS.KeyFile}}
 	if complete(public, report) {
 		checkPair(public[0], public[1], report)

@@ -23,7 +23,7 @@ func validateLiveKit(c *Config, why purpose, report func(name, problem string)) 
 	none := l.Host == "" && l.APIKey == "" && l.APISecret == ""
 	if why != forDev || !none {
 		if l.Host == "" {
-			report("livekit-host", "missing: give LiveKit's host or URL, such as project.livekit.cloud or http://127.0.0.1:7880")
+			report("livekit-host", "missing, and LIVEKIT_URL is not set either: give LiveKit's host or URL, such as project.livekit.cloud or http://127.0.0.1:7880")
 		}
 		if l.APIKey == "" {
 			report("livekit-api-key", "missing: give the API key of the LiveKit project, such as APIabc123")

@@ -29,6 +29,7 @@ type admin struct {
 	meters *meters
 	log    *slog.Logger
 	every  map[string]time.Duration // intervals, by task
+	losses losses
 }
 
 // generations is where the cluster's generation is kept against the loss of its raft data.
@@ -155,7 +156,15 @@ func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
 		return nil
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,
-		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error}
+		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error,
+		PassedOver: passedOver(r), Slow: r.Slow}
+}
+
+func passedOver(r actors.Report) *httpapi.PassedOver {
+	if r.PassedOver == 0 {
+		return nil
+	}
+	return &httpapi.PassedOver{Entries: r.PassedOver, First: r.PassedFirst}
 }
 
 func outcomeOf(r actors.Report) httpapi.Outcome {

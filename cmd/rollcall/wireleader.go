@@ -51,6 +51,8 @@ const (
 	actStart    = "start-service"
 	actStop     = "stop-service"
 	actRemove   = "remove"
+	// actLoss is a sync because LiveKit said that it dropped webhooks.
+	actLoss = "sync-after-loss"
 )
 
 // lead has the leader carry out an order: this node, or the one that leads, for which it waits a little.
@@ -106,6 +108,12 @@ func (a *admin) act(ctx context.Context, term cluster.Term, o order) (carried, e
 	switch o.Action {
 	case actSync:
 		r, err := a.runSync(ctx, term, how)
+		return carried{Sync: outcomeOf(r)}, err
+	case actLoss:
+		if !a.own.node.State().Running() || !a.losses.take(time.Now(), a.every[taskSync]) {
+			return carried{}, nil
+		}
+		r, err := a.runSync(ctx, term, actors.Options{Fresh: true})
 		return carried{Sync: outcomeOf(r)}, err
 	case actCleanup:
 		r, err := a.runCleanup(ctx, term, how)
@@ -176,7 +184,7 @@ func (a *admin) agenda(n *cluster.Node) agenda {
 	next := n.NextRuns()
 	plan := agenda{NextSync: next[taskSync], NextCleanup: next[taskCleanup]}
 	if p := a.sweep.Progress(); p.Kind != "" {
-		plan.Progress = &httpapi.Progress{Kind: p.Kind, StartedAt: p.StartedAt, Done: p.Done, Of: p.Of}
+		plan.Progress = &httpapi.Progress{Kind: p.Kind, StartedAt: p.StartedAt, Done: p.Done, Of: p.Of, Slow: p.Slow}
 	}
 	return plan
 }

@@ -7,13 +7,17 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// livekitRooms is the LiveKit client as the rooms see it.
+// livekitRooms is the LiveKit client as the API sees it.
 type livekitRooms struct{ *livekit.Client }
 
-// Participants implements actors.Rooms.
-func (l livekitRooms) Participants(ctx context.Context, room string) ([]reconcile.Participant, int, error) {
-	list, err := l.Client.Participants(ctx, room)
-	return list.Active, list.Waiting, err
+// Look implements httpapi.LiveKit.
+func (l livekitRooms) Look(ctx context.Context, room string) (look reconcile.Look, err error) {
+	listed, err := l.Listed(ctx, []string{room})
+	if err != nil {
+		return look, err
+	}
+	people, err := l.Participants(ctx, room)
+	return people.In(listed.In(look, room)), err
 }
 
 // plain takes the keys out of hiding, for those who verify signatures with them.

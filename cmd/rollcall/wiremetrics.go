@@ -27,12 +27,14 @@ type meters struct {
 	count      atomic.Int64 // the same
 	requests   *prometheus.CounterVec
 	waited     prometheus.Counter
+	passedOver *prometheus.CounterVec
 	cycles     *prometheus.CounterVec
 	cycleTime  *prometheus.HistogramVec
 	drift      *prometheus.CounterVec
 	converge   *prometheus.HistogramVec
 	held       *prometheus.GaugeVec
 	last       *prometheus.GaugeVec
+	slow       *prometheus.GaugeVec
 }
 
 func newMeters(r *prometheus.Registry) *meters {
@@ -47,18 +49,20 @@ func newMeters(r *prometheus.Registry) *meters {
 		return v
 	}
 	m := &meters{registry: r,
-		commits:  counter("commits_total", "Scripts that Redis confirmed, by cause and by whether they wrote or only checked.", "cause", "wrote"),
-		refusals: counter("commit_failures_total", "Scripts that Redis refused, or whose outcome is unknown, by reason.", "reason"),
-		polls:    counter("polls_total", "Looks at LiveKit that an event asked for, by outcome.", "outcome"),
-		crashes:  counter("room_crashes_total", "Rooms that crashed and were restarted.").WithLabelValues(),
-		rooms:    gauge("room_actors", "Rooms that have an actor on this node.").WithLabelValues(),
-		requests: counter("livekit_requests_total", "Requests to LiveKit's API, by method and outcome.", "method", "outcome"),
-		waited:   counter("livekit_budget_wait_seconds_total", "Time that requests to LiveKit waited for their turn.").WithLabelValues(),
-		cycles:   counter("cycles_total", "Syncs and cleanups led by this node, by kind and outcome.", "kind", "outcome"),
-		drift:    counter("drift_total", "Differences between Redis and LiveKit that syncs repaired, by reason.", "reason"),
-		held:     gauge("held_removals", "Removals that the breaker holds back since the last scheduled sync.", "what"),
-		last:     gauge("last_cycle_timestamp_seconds", "When the last cycle led by this node ended without an error.", "kind"),
+		commits:    counter("commits_total", "Scripts that Redis confirmed, by cause and by whether they wrote or only checked.", "cause", "wrote"),
+		refusals:   counter("commit_failures_total", "Scripts that Redis refused, or whose outcome is unknown, by reason.", "reason"),
+		polls:      counter("polls_total", "Looks at LiveKit that an event asked for, by outcome.", "outcome"),
+		crashes:    counter("room_crashes_total", "Rooms that crashed and were restarted.").WithLabelValues(),
+		rooms:      gauge("room_actors", "Rooms that have an actor on this node.").WithLabelValues(),
+		requests:   counter("livekit_requests_total", "Requests to LiveKit's API, by method and outcome.", "method", "outcome"),
+		waited:     counter("livekit_budget_wait_seconds_total", "Time that requests to LiveKit waited for their turn.").WithLabelValues(),
+		passedOver: counter("livekit_passed_over_total", "Entries of LiveKit's lists that could not be used and were passed over, by method.", "method"),
+		cycles:     counter("cycles_total", "Syncs and cleanups led by this node, by kind and outcome.", "kind", "outcome"),
+		drift:      counter("drift_total", "Differences between Redis and LiveKit that syncs repaired, by reason.", "reason"),
+		held:       gauge("held_removals", "Removals that the breaker holds back since the last scheduled sync.", "what"),
+		last:       gauge("last_cycle_timestamp_seconds", "When the last cycle led by this node ended without an error.", "kind"),
 	}
+	m.slow = gauge("cycle_slow", "1 while a cycle led by this node cannot end within 5 min, and after one that did not.", "kind")
 	m.commitTime = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_commit_seconds",
 		Help: "Time from a room's commit to Redis' answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)})
 	m.cycleTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_cycle_seconds",
@@ -131,11 +135,13 @@ func (m *meters) actors() int { return int(m.count.Load()) }
 func (m *meters) request(r livekit.Request) {
 	m.requests.WithLabelValues(r.Method, string(r.Outcome)).Inc()
 	m.waited.Add(r.Waited.Seconds())
+	m.passedOver.WithLabelValues(r.Method).Add(float64(r.PassedOver))
 }
 
 // cycle counts a cycle that this node led.
 func (m *meters) cycle(kind string, r actors.Report) {
 	ok := r.Errors == 0
+	m.slow.WithLabelValues(kind).Set(oneIf(r.Slow))
 	m.cycles.WithLabelValues(kind, okOr(ok)).Inc()
 	m.cycleTime.WithLabelValues(kind).Observe(float64(r.DurationMs) / 1000)
 	if ok {

@@ -28,16 +28,31 @@ func (v webhookVerifier) Admit(authorization string, now time.Time) error {
 	return webhookError(v.Verifier.Admit(authorization, now))
 }
 
+// Dropped implements httpapi.Verifier.
+func (v webhookVerifier) Dropped(body []byte) int { return livekit.Dropped(body) }
+
 func webhookError(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, livekit.ErrMalformed):
-		return fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
-	case errors.Is(err, livekit.ErrClock):
-		return fmt.Errorf("%w: %w", httpapi.ErrExpired, err)
 	}
-	return fmt.Errorf("%w: %w", httpapi.ErrUnauthorized, err)
+	r := &httpapi.Rejected{Kind: httpapi.ErrUnauthorized}
+	var why *livekit.Refusal
+	if errors.As(err, &why) {
+		r.Why = why.Why
+	}
+	for cause, name := range map[error]httpapi.Cause{livekit.ErrNoToken: httpapi.NoToken, livekit.ErrUnknownKey: httpapi.UnknownKey,
+		livekit.ErrSignature: httpapi.WrongKey, livekit.ErrOtherBody: httpapi.OtherBody} {
+		if errors.Is(err, cause) {
+			r.Cause = name
+		}
+	}
+	switch {
+	case errors.Is(err, livekit.ErrMalformed):
+		r.Kind = httpapi.ErrMalformed
+	case errors.Is(err, livekit.ErrClock):
+		r.Kind = httpapi.ErrExpired
+	}
+	return r
 }
 
 // tokenVerifier reads the grants of LiveKit's access tokens.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -59,14 +60,43 @@ func (e *embedded) stop() {
 // repairs are shown.
 func openStore(c Config, target RedisTarget, node string, log *slog.Logger) (*redisstore.Store, error) {
 	redis.SetLogger(redisLog{log})
-	options := target.Options()
-	redisstore.Harden(options)
+	options, err := redisOptions(c, target, log)
+	if err != nil {
+		return nil, err
+	}
 	kinds := reconcile.Kinds{}
 	for _, kind := range c.CountKinds {
 		kinds[kind] = true
 	}
 	return redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(options), HashTags: c.RedisHashTags,
 		Kinds: kinds, Feed: c.ChangeFeed, FeedMax: c.ChangeFeedMax, Timeline: c.Timeline, Node: node, Log: log})
+}
+
+// redisOptions are the connection's, with the files for TLS.
+func redisOptions(c Config, target RedisTarget, log *slog.Logger) (*redis.UniversalOptions, error) {
+	options := target.Options()
+	redisstore.Harden(options)
+	return options, c.RedisTLS.apply(options, log)
+}
+
+// hintWithin bounds what is asked to find out why Redis cannot be used.
+const hintWithin = 2 * time.Second
+
+// tellRedis says why Redis cannot be used yet, and what may be done.
+func tellRedis(ctx context.Context, c Config, target RedisTarget, cause error, log *slog.Logger) {
+	args := []any{"redis", target.String(), "error", cause}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hintWithin)
+	defer cancel()
+	if options, err := redisOptions(c, target, log); err == nil {
+		if hint := redisHint(ctx, target, options, cause); hint != "" {
+			args = append(args, "hint", hint)
+		}
+	}
+	level, text := slog.LevelWarn, "Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis"
+	if errors.Is(cause, redisstore.ErrClusterNode) {
+		level, text = slog.LevelError, "--redis-url is for a single Redis, and a node of a Redis Cluster answers: webhooks get 503, and /readyz too"
+	}
+	log.Log(ctx, level, text, args...)
 }
 
 // redisLog takes what the Redis client says on its own; the store's errors say the same with more sense.

@@ -77,19 +77,6 @@ func (r reader) Drift(ctx context.Context) ([]reconcile.DriftEntry, error) {
 	return entries, readError(err)
 }
 
-// Look implements httpapi.LiveKit.
-func (l livekitRooms) Look(ctx context.Context, room string) (look reconcile.Look, err error) {
-	listed, err := l.Listed(ctx, []string{room})
-	if err != nil {
-		return look, err
-	}
-	if info, ok := listed[room]; ok {
-		look.Listed = &info
-	}
-	look.Participants, look.Waiting, err = l.Participants(ctx, room)
-	return look, err
-}
-
 // live tells the API what happens: changes from Redis, the rest from the cluster's state on this node.
 type live struct {
 	store *redisstore.Store

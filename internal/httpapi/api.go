@@ -59,7 +59,9 @@ func (a *api) answer(c *call) (any, error) {
 		return nil, refuse(http.StatusBadRequest, "The query is not well encoded")
 	}
 	c.query = query
-	if err := a.routes.find(c); err != nil {
+	err = a.routes.find(c)
+	a.hooks.noteStray(c)
+	if err != nil {
 		return nil, err
 	}
 	if a.origins.preflight(c) {

@@ -88,6 +88,8 @@ func (n *node) Verify(body []byte, authorization string, now time.Time) (reconci
 	return reconcile.Event{ID: e.ID, Kind: kind, CreatedAt: e.CreatedAt}, known, nil
 }
 
+func (n *node) Dropped(body []byte) int { return strings.Count(string(body), "numDropped") }
+
 func (n *node) Deliver(ctx context.Context, ev reconcile.Event) error {
 	n.mu.Lock()
 	n.events = append(n.events, ev)

@@ -16,6 +16,7 @@ type metrics struct {
 	webhookTime *prometheus.HistogramVec
 	received    prometheus.Counter
 	duplicates  prometheus.Counter
+	dropped     prometheus.Counter
 	requests    *prometheus.CounterVec
 	requestTime *prometheus.HistogramVec
 	panics      prometheus.Counter
@@ -35,6 +36,7 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"outcome"}),
 		received:   counter("rollcall_webhook_received_bytes_total", "Bytes of webhook bodies read whole."),
 		duplicates: counter("rollcall_webhook_duplicates_total", "Deliveries of an event id that came lately already."),
+		dropped:    counter("rollcall_livekit_dropped_webhooks_total", "Events that LiveKit says it dropped before they were sent to this URL; a LiveKit up to 1.13.5 does not say so."),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_http_requests_total", Help: "HTTP requests by route and status."}, []string{"route", "code"}),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -46,7 +48,7 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 	gauge := func(name, help string, value func() int64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 	}
-	for _, c := range []prometheus.Collector{m.webhooks, m.webhookTime, m.received, m.duplicates, m.requests, m.requestTime, m.panics,
+	for _, c := range []prometheus.Collector{m.webhooks, m.webhookTime, m.received, m.duplicates, m.dropped, m.requests, m.requestTime, m.panics,
 		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.taken.Load),
 		gauge("rollcall_webhook_body_bytes", "Bytes of webhook bodies in memory.", b.spent.Load),
 	} {

@@ -26,6 +26,31 @@ var (
 	ErrBusy = errors.New("busy")
 )
 
+// Rejected is a Verifier's ErrUnauthorized, ErrExpired or ErrMalformed, with a reason that may be logged.
+type Rejected struct {
+	Kind  error
+	Cause Cause
+	// Why holds no part of a body or a signature.
+	Why string
+}
+
+// Error implements error.
+func (r *Rejected) Error() string { return r.Kind.Error() + ": " + r.Why }
+
+// Unwrap gives Kind.
+func (r *Rejected) Unwrap() error { return r.Kind }
+
+// Cause is what was wrong with a webhook's signature, where that tells what to look at.
+type Cause string
+
+// The causes.
+const (
+	NoToken    Cause = "no_token"
+	UnknownKey Cause = "unknown_key"
+	WrongKey   Cause = "wrong_secret"
+	OtherBody  Cause = "other_body"
+)
+
 // Refused says why something may not be done as things stand. The caller reads it.
 type Refused struct{ Reason string }
 
@@ -58,8 +83,10 @@ type Verifier interface {
 	Admit(authorization string, now time.Time) error
 	// Verify checks the raw body against the value of the Authorization header. known is false for a rightly signed
 	// event that concerns no room or is of no known kind. It must not keep body. Errors: ErrUnauthorized, ErrExpired,
-	// ErrMalformed.
+	// ErrMalformed; a Rejected says why.
 	Verify(body []byte, authorization string, now time.Time) (ev reconcile.Event, known bool, err error)
+	// Dropped is how many events a verified body says that LiveKit dropped before it.
+	Dropped(body []byte) int
 }
 
 // Deliverer takes verified events to their rooms.

@@ -73,7 +73,7 @@ func (a *api) makeRoutes(metricsPublic bool) routes {
 		{pattern: "/readyz", get: get(open, a.readyz)},
 		{pattern: "/version", get: get(open, a.version)},
 		{pattern: "/metrics", get: get(metricsNeed, a.metrics.serve)},
-		{pattern: "/api/livekit-webhook", post: &endpoint{open, a.hooks.serve}},
+		{pattern: webhookPath, post: &endpoint{open, a.hooks.serve}},
 		{pattern: "/api/sync-rooms", get: get(readAll, a.status), post: &endpoint{act, a.act}},
 		{pattern: "/api/cluster", get: get(readAll, a.cluster), post: &endpoint{act, a.mend}},
 		{pattern: "/api/check-match", get: get(readAll, a.checkMatch)},

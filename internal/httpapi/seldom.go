@@ -12,6 +12,24 @@ type seldom struct {
 	skipped int
 }
 
+// limiters are one for each kind of line, of a closed list. The zero value is ready.
+type limiters struct {
+	mu    sync.Mutex
+	kinds map[string]*seldom
+}
+
+func (l *limiters) of(kind string) *seldom {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kinds == nil {
+		l.kinds = map[string]*seldom{}
+	}
+	if l.kinds[kind] == nil {
+		l.kinds[kind] = &seldom{}
+	}
+	return l.kinds[kind]
+}
+
 const logEvery = 10 * time.Second
 
 // now tells whether to log, and how many lines like it were not.

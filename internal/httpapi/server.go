@@ -27,10 +27,12 @@ type Config struct {
 	CORSOrigins []string
 	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they change.
 	TLSCert, TLSKey string
-	Build           Build
-	Log             *slog.Logger
-	Registry        *prometheus.Registry
-	Limits          Limits
+	// Lost, when given, is told of events that LiveKit has dropped. It must not block.
+	Lost     func(events int)
+	Build    Build
+	Log      *slog.Logger
+	Registry *prometheus.Registry
+	Limits   Limits
 }
 
 // Limits bound what callers may take. A zero field takes its default.
@@ -134,7 +136,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 		looks: places{limit: int64(limits.Looks)}, watching: places{limit: int64(limits.Watchers)}}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
 		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes},
-		seen: newRepeats(rememberedEvents), log: cfg.Log}
+		seen: newRepeats(rememberedEvents), log: cfg.Log, lost: cfg.Lost}
 	m, err := newMetrics(cfg.Registry, &a.hooks.places, a.hooks.bytes)
 	if err != nil {
 		return nil, err

@@ -50,12 +50,21 @@ type Report struct {
 	StartedAt time.Time
 	Duration  time.Duration
 	Scheduled bool // by the clock and not by an operator
+	Slow      bool // it took longer than 5 min
 	Result    Result
 	Changed   int // rooms whose keys changed
 	Drift     map[reconcile.Reason]int
 	Held      Held
 	// FirstError is one of those that Result counts, for people; without secrets.
 	FirstError string
+	// PassedOver are the entries of LiveKit's lists that could not be used; nil: none.
+	PassedOver *PassedOver
+}
+
+// PassedOver counts entries of LiveKit's lists that could not be used, and describes the first of them for people.
+type PassedOver struct {
+	Entries int    `json:"entries"`
+	First   string `json:"first"`
 }
 
 // Status is the cluster as one node knows it.
@@ -75,6 +84,7 @@ type Progress struct {
 	StartedAt time.Time `json:"startedAt"`
 	Done      int       `json:"done"`
 	Of        int       `json:"of"`
+	Slow      bool      `json:"slow,omitempty"` // it cannot end within 5 min, as far as can be told
 }
 
 // Build names the running program.
@@ -119,6 +129,8 @@ type reportAnswer struct {
 	Drift      map[reconcile.Reason]int `json:"drift"`
 	Held       Held                     `json:"held"`
 	FirstError string                   `json:"firstError,omitempty"`
+	PassedOver *PassedOver              `json:"passedOver,omitempty"`
+	Slow       bool                     `json:"slow,omitempty"`
 }
 
 func tellStatus(s Status, now time.Time) statusAnswer {
@@ -135,7 +147,7 @@ func tellReport(r *Report) *reportAnswer {
 		return nil
 	}
 	a := &reportAnswer{StartedAt: stamp(r.StartedAt), DurationMs: r.Duration.Milliseconds(), Scheduled: r.Scheduled,
-		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held, FirstError: r.FirstError}
+		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held, FirstError: r.FirstError, PassedOver: r.PassedOver, Slow: r.Slow}
 	if a.Drift == nil {
 		a.Drift = map[reconcile.Reason]int{}
 	}

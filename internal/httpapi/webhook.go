@@ -25,6 +25,7 @@ type verdict struct {
 	outcome string
 	answer  *problem
 	cause   error
+	why     Cause // of a refusal, where it is known
 }
 
 // The outcomes, all that the metric has.
@@ -39,6 +40,7 @@ const (
 	broken      = "broken_off"
 	overloaded  = "overloaded"
 	unavailable = "unavailable"
+	wrongPath   = "wrong_path" // a webhook to another path of this node
 )
 
 // webhooks takes LiveKit's deliveries in.
@@ -51,8 +53,10 @@ type webhooks struct {
 	seen      *repeats
 	metrics   *metrics
 	log       *slog.Logger
-	refused   seldom
+	refused   limiters
 	failed    seldom
+	dropped   seldom
+	lost      func(events int)
 }
 
 // serve answers one delivery. Statuses that LiveKit does not retry lose the event for good, so they are for what a later
@@ -102,7 +106,23 @@ func (h *webhooks) receive(c *call) (reconcile.Event, bool, verdict) {
 	if err != nil {
 		return reconcile.Event{}, false, refusedAs(err)
 	}
+	h.noteDropped(c, h.verifier.Dropped(body))
 	return ev, known, verdict{}
+}
+
+// noteDropped tells of events that LiveKit has dropped: nothing says of which rooms they were.
+func (h *webhooks) noteDropped(c *call, n int) {
+	if n <= 0 {
+		return
+	}
+	h.metrics.dropped.Add(float64(n))
+	if skipped, ok := h.dropped.now(c.at); ok {
+		h.log.Warn("LiveKit has dropped webhooks, which this node was too slow for or could not be reached for; a sync is asked for",
+			"events", n, "alike", skipped)
+	}
+	if h.lost != nil {
+		h.lost(n)
+	}
 }
 
 // deliver commits. LiveKit hanging up does not stop it: a LiveKit that was killed right after sending will not send again.
@@ -140,15 +160,22 @@ func later(outcome string, retry int, cause error) verdict {
 
 // refusedAs judges what Verify, or a room, said of a delivery.
 func refusedAs(err error) verdict {
+	v := verdict{}
 	switch {
 	case errors.Is(err, ErrUnauthorized):
-		return verdict{forged, unauthorized(""), ErrUnauthorized}
+		v = verdict{outcome: forged, answer: unauthorized(""), cause: ErrUnauthorized}
 	case errors.Is(err, ErrExpired):
-		return verdict{expired, unauthorized(""), ErrExpired}
+		v = verdict{outcome: expired, answer: unauthorized(""), cause: ErrExpired}
 	case errors.Is(err, ErrMalformed):
-		return verdict{malformed, refuse(http.StatusBadRequest, "The body is not a webhook of LiveKit"), ErrMalformed}
+		v = verdict{outcome: malformed, answer: refuse(http.StatusBadRequest, "The body is not a webhook of LiveKit"), cause: ErrMalformed}
+	default:
+		return later(unavailable, late, errVerifier)
 	}
-	return later(unavailable, late, errVerifier)
+	var why *Rejected
+	if errors.As(err, &why) {
+		v.cause, v.why = why, why.Cause
+	}
+	return v
 }
 
 // errVerifier stands for what the verifier did not explain; its own text might quote the body.
@@ -159,7 +186,7 @@ func unread(c *call, err error) verdict {
 	c.w.Header().Set("Connection", "close")
 	switch {
 	case errors.Is(err, errTooLarge):
-		return verdict{tooLarge, refuse(http.StatusRequestEntityTooLarge, "The body is larger than 8 MiB"), err}
+		return verdict{outcome: tooLarge, answer: refuse(http.StatusRequestEntityTooLarge, "The body is larger than 8 MiB"), cause: err}
 	case errors.Is(err, errNoRoom):
 		return later(overloaded, late, nil)
 	case errors.Is(err, errTooSlow):
@@ -168,7 +195,8 @@ func unread(c *call, err error) verdict {
 	return later(broken, late, err)
 }
 
-// account counts and, seldom, logs. Neither a body nor a name is in it, nor the text of what a verifier found.
+// account counts and, seldom, logs: each kind of refusal by itself. Neither a body nor a name is in it, nor what a verifier did not mean
+// for a log.
 func (h *webhooks) account(c *call, event string, v verdict) {
 	if v.outcome == "" {
 		v.outcome = "panicked"
@@ -180,19 +208,31 @@ func (h *webhooks) account(c *call, event string, v verdict) {
 	}
 	gate, text := &h.failed, "a webhook could not be taken; LiveKit sends it again"
 	if v.answer.status < http.StatusInternalServerError {
-		gate, text = &h.refused, "a webhook was refused for good"
+		gate, text = h.refused.of(v.outcome+string(v.why)), "a webhook was refused for good"
 	}
 	if skipped, ok := gate.now(c.at); ok {
-		h.log.Warn(text, "event", event, "outcome", v.outcome, "err", v.cause, "look_at", lookAt(v.outcome), "peer", c.r.RemoteAddr,
+		h.log.Warn(text, "event", event, "outcome", v.outcome, "err", v.cause, "look_at", lookAt(v), "peer", c.r.RemoteAddr,
 			"alike", skipped)
 	}
 }
 
 // lookAt tells operators where a webhook's trouble mostly lies.
-func lookAt(outcome string) string {
-	switch outcome {
+func lookAt(v verdict) string {
+	switch v.why {
+	case NoToken:
+		return "who sends it: LiveKit signs every webhook. If it was LiveKit, a proxy before this node removes the Authorization header"
+	case UnknownKey:
+		return "webhook.api_key of LiveKit: it must be LIVEKIT_API_KEY, or one of LIVEKIT_KEYS, here"
+	case WrongKey:
+		return "the secret of that API key: LiveKit's and the one here (LIVEKIT_API_SECRET, or in LIVEKIT_KEYS) differ"
+	case OtherBody:
+		return "a proxy between LiveKit and this node that changes bodies: the signature is right, and of another body"
+	}
+	switch v.outcome {
 	case forged:
-		return "webhook.api_key of LiveKit and the secret of that key here (LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_KEYS)"
+		return "who sends it: the token is none that LiveKit makes for a webhook"
+	case malformed:
+		return "what sends it: the signature is right, and the body is none that a supported LiveKit sends"
 	case expired:
 		return "the clocks here and of LiveKit"
 	case unavailable, overloaded:

@@ -108,6 +108,14 @@ func (b *budget) limited(retryAfter time.Duration) (pause time.Duration, begun b
 	return pause, begun
 }
 
+// again reports whether ctx lasts until the pause is over.
+func (b *budget) again(ctx context.Context) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	end, bounded := ctx.Deadline()
+	return ctx.Err() == nil && (!bounded || end.After(b.until))
+}
+
 // served takes back the slowing, a hundredth of the full rate for each request that LiveKit answered.
 func (b *budget) served() {
 	b.mu.Lock()

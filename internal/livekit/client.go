@@ -12,6 +12,8 @@ import (
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // The defaults of Options.
@@ -29,7 +31,7 @@ type Options struct {
 	Key, Secret string        // the API key and its secret
 	Concurrency int           // requests at once; default DefaultConcurrency
 	Rate        float64       // requests a second, with bursts of a second's worth; 0: as many as there are
-	Timeout     time.Duration // of one request, its waiting for a turn not counted; default DefaultTimeout
+	Timeout     time.Duration // of LiveKit's silence in one request, its waiting for a turn not counted; default DefaultTimeout
 	Log         *slog.Logger  // default: none
 	// Observe is called after each request, from many goroutines.
 	Observe func(Request)
@@ -43,6 +45,8 @@ type Request struct {
 	Outcome Outcome
 	Waited  time.Duration // for a slot and a turn in the budget
 	Took    time.Duration // on the way; 0 if its turn never came
+	// PassedOver counts the entries of the answer that could not be used.
+	PassedOver int
 }
 
 // Client asks LiveKit's RoomService. It may be used from many goroutines.
@@ -93,35 +97,50 @@ func (c *Client) Close() {
 	}
 }
 
-// method is one of the generated client's methods.
-type method[In, Out any] func(context.Context, In) (Out, error)
-
 // Share makes the rate of requests one of parts equal ones of Options.Rate: so many processes share the budget.
 func (c *Client) Share(parts int) { c.budget.share(1 / float64(max(1, parts))) }
 
-// ask sends one request under the budget, with a token that grants no more than it needs.
-func ask[In, Out any](ctx context.Context, c *Client, name string, grant auth.VideoGrant, send method[In, Out], in In) (Out, error) {
-	r := Request{Method: name}
-	start := time.Now()
-	err := c.budget.acquire(ctx)
-	r.Waited = time.Since(start)
-	var out Out
-	if err != nil {
-		err = fmt.Errorf("waiting for a turn: %w", err)
-	} else {
-		defer c.budget.release()
-		out, err = exchange(ctx, c, grant, send, in)
-		r.Took = time.Since(start) - r.Waited
+// send sends one request by the generated client, whose answer is read elsewhere.
+type send func(ctx context.Context) error
+
+// list sends a request for a list under the budget, with a token that grants no more than it needs, and reads the answer's entries.
+// It is sent again for as long as LiveKit says that there are too many requests, and ctx lasts: begin is called for each attempt.
+// passed is read after each.
+func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, ask send, passed *reconcile.PassedOver, begin func() entries) error {
+	for {
+		r := Request{Method: name}
+		start := time.Now()
+		err := c.budget.acquire(ctx)
+		r.Waited = time.Since(start)
+		if err != nil {
+			err = noTurn(err)
+		} else {
+			err = c.exchange(ctx, grant, ask, begin())
+			c.budget.release()
+			r.Took, r.PassedOver = time.Since(start)-r.Waited, passed.Count
+		}
+		r.Outcome = outcome(err)
+		if c.opts.Observe != nil {
+			c.opts.Observe(r)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrLimited) && c.budget.again(ctx):
+			continue
+		case errors.Is(err, ErrLimited):
+			err = noTurn(err)
+		}
+		return fmt.Errorf("ask LiveKit at %s by %s: %w", c.opts.Host, name, err)
 	}
-	r.Outcome = outcome(err)
-	if c.opts.Observe != nil {
-		c.opts.Observe(r)
+}
+
+// noTurn is what a deadline before the next turn means. A caller that went away gave up by itself.
+func noTurn(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("waiting for a turn: %w", err)
 	}
-	if err != nil {
-		var none Out
-		return none, fmt.Errorf("ask LiveKit at %s by %s: %w", c.opts.Host, name, err)
-	}
-	return out, nil
+	return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
 }
 
 // sign makes a request's token. livekit/protocol/auth would make one that is valid from now on: a LiveKit whose clock is
@@ -134,32 +153,40 @@ func (c *Client) sign(grant auth.VideoGrant, now time.Time) (string, error) {
 		ExpiresAt: jwt.NewNumericDate(now.Add(tokenLife))}, grant}).SignedString([]byte(c.opts.Secret))
 }
 
-func exchange[In, Out any](ctx context.Context, c *Client, grant auth.VideoGrant, send method[In, Out], in In) (out Out, err error) {
+// answerWithin bounds one answer, however much of it comes. It is more than Options.Timeout for a list that is large.
+const answerWithin = 30 * time.Second
+
+// exchange sends one request and reads its answer into list. Options.Timeout bounds the silence before the answer and within it.
+func (c *Client) exchange(ctx context.Context, grant auth.VideoGrant, ask send, list entries) error {
 	token, err := c.sign(grant, time.Now())
 	if err != nil {
-		return out, fmt.Errorf("sign the request: %w", err)
+		return fmt.Errorf("sign the request: %w", err)
 	}
-	header := http.Header{"Authorization": {"Bearer " + token}}
-	asking, cancel := context.WithTimeout(ctx, c.opts.Timeout)
-	defer cancel()
-	asking, err = twirp.WithHTTPRequestHeaders(asking, header)
+	asking, end := context.WithTimeout(ctx, max(answerWithin, 2*c.opts.Timeout))
+	defer end()
+	silence := time.AfterFunc(c.opts.Timeout, end)
+	defer silence.Stop()
+	asking = context.WithValue(asking, receiverKey{}, &receiver{list: list, arrived: func() { silence.Reset(c.opts.Timeout) }})
+	asking, err = twirp.WithHTTPRequestHeaders(asking, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {
-		return out, fmt.Errorf("prepare the request: %w", err)
+		return fmt.Errorf("prepare the request: %w", err)
 	}
-	out, err = send(asking, in)
+	err = ask(asking)
 	switch {
 	case err == nil:
 		c.budget.served()
-		return out, nil
+		return nil
 	case ctx.Err() != nil:
-		return out, context.Cause(ctx)
+		return context.Cause(ctx)
+	case errors.Is(asking.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%w: it does not end", errTooLarge)
 	case asking.Err() != nil:
-		return out, fmt.Errorf("no answer within %s: %w", c.opts.Timeout, context.DeadlineExceeded)
+		return fmt.Errorf("no answer within %s: %w", c.opts.Timeout, context.DeadlineExceeded)
 	}
 	if err = explain(err); errors.Is(err, ErrLimited) {
 		c.slowDown(err)
 	}
-	return out, err
+	return err
 }
 
 func (c *Client) slowDown(err error) {

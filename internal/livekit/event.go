@@ -81,12 +81,14 @@ func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 	switch {
 	case len(w.Id) > maxText:
 		return malformed("the event's id is too long")
-	case w.CreatedAt <= 0 || w.CreatedAt > maxSeconds:
+	case w.CreatedAt == 0:
+		return malformed("no createdAt, as from a LiveKit older than 0.15.1, which is not supported")
+	case w.CreatedAt < 0 || w.CreatedAt > maxSeconds:
 		return malformed("createdAt is not in Unix seconds")
 	case len(w.GetRoom().GetName()) > maxText || len(w.GetRoom().GetSid()) > maxText:
 		return malformed("the room's name or sid is too long")
 	}
-	if fault := roomFault(w.Room); fault != "" {
+	if fault := roomFault(w.GetRoom().GetName(), w.GetRoom().GetSid(), w.GetRoom().GetCreationTime(), w.GetRoom().GetCreationTimeMs()); fault != "" {
 		return malformed(fault)
 	}
 	if !hasParticipant(kind) {
@@ -96,7 +98,7 @@ func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 	if len(p.GetSid()) > maxText || len(p.GetIdentity()) > maxText {
 		return malformed("the participant's sid or identity is too long")
 	}
-	if fault := participantFault(p); fault != "" {
+	if fault := participantFault(p.GetSid(), p.GetIdentity(), p.GetJoinedAt(), p.GetJoinedAtMs()); fault != "" {
 		return malformed(fault)
 	}
 	return nil

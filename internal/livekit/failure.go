@@ -57,6 +57,13 @@ func codeOf(err error) twirp.ErrorCode {
 	return answer.Code()
 }
 
+// fromLiveKit reports whether err is that code in the words of the RoomService itself: the generated client marks what it made of an
+// answer that was not twirp's, such as a proxy's 404 or 503.
+func fromLiveKit(err error, code twirp.ErrorCode) bool {
+	var answer twirp.Error
+	return errors.As(err, &answer) && answer.Code() == code && answer.Meta("http_error_from_intermediary") == ""
+}
+
 // explain gives an error of the twirp client the words that help, and keeps its cause.
 func explain(err error) error {
 	var over tooMany

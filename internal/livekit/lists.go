@@ -2,12 +2,14 @@ package livekit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
+	"github.com/twitchtv/twirp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -16,93 +18,268 @@ import (
 // namesPerRequest is how many rooms one ListRooms asks for by name.
 const namesPerRequest = 100
 
-// Participants is who ListParticipants has in a room.
-type Participants struct {
-	// Active are those that are present.
-	Active []reconcile.Participant
-	// Waiting counts those that are on the way in: listed, neither ACTIVE nor gone.
-	Waiting int
+// ListRooms gives the names of all rooms.
+func (c *Client) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
+	var list reconcile.RoomNames
+	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(nil), &list.PassedOver, func() entries {
+		list = reconcile.RoomNames{}
+		return &roomNames{list: &list, limit: limit{most: maxKept}}
+	})
+	if errors.Is(err, errTooLarge) {
+		list.Cut = true
+		return list, nil
+	}
+	if err != nil {
+		return reconcile.RoomNames{}, err
+	}
+	return list, nil
 }
 
-// ListRooms gives all rooms.
-func (c *Client) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
-	return c.listRooms(ctx, nil)
-}
-
-// Listed gives those of the named rooms that LiveKit lists, by name; it asks in parts, side by side. If one part fails, all does.
-func (c *Client) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+// Listed gives those of the named rooms that LiveKit lists; it asks in parts, side by side. A part whose answer is too large is asked
+// for in halves. If one part fails, all does.
+func (c *Client) Listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
 	names = slices.DeleteFunc(slices.Clone(names), impossible)
 	parts := slices.Collect(slices.Chunk(names, namesPerRequest))
-	answers := make([][]reconcile.RoomInfo, len(parts))
+	answers := make([]reconcile.RoomList, len(parts))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(c.opts.Concurrency)
 	for i, part := range parts {
 		group.Go(func() (err error) {
-			answers[i], err = c.listRooms(ctx, part)
+			answers[i], err = c.listed(ctx, part)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return reconcile.RoomList{}, err
 	}
-	asked := make(map[string]bool, len(names))
-	for _, name := range names {
-		asked[name] = true
-	}
-	listed := make(map[string]reconcile.RoomInfo)
-	for _, rooms := range answers {
-		for _, room := range rooms {
-			if asked[room.Name] {
-				listed[room.Name] = room
-			}
+	return merged(answers), nil
+}
+
+func merged(answers []reconcile.RoomList) reconcile.RoomList {
+	sum := reconcile.RoomList{Rooms: map[string]reconcile.RoomInfo{}, Ties: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
+	for _, list := range answers {
+		for name, info := range list.Rooms {
+			sum.Rooms[name] = info
 		}
+		for name, ties := range list.Ties {
+			sum.Ties[name] = ties
+		}
+		for name := range list.Unreadable {
+			sum.Unreadable[name] = true
+		}
+		sum.Add(list.PassedOver)
 	}
-	return listed, nil
+	return sum
+}
+
+func (c *Client) listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
+	var list reconcile.RoomList
+	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(names), &list.PassedOver, func() entries {
+		list = reconcile.RoomList{}
+		return newNamedRooms(names, &list)
+	})
+	if err == nil {
+		return list, nil
+	}
+	if !errors.Is(err, errTooLarge) || len(names) < 2 {
+		return reconcile.RoomList{}, err
+	}
+	first, err := c.listed(ctx, names[:len(names)/2])
+	if err != nil {
+		return reconcile.RoomList{}, err
+	}
+	second, err := c.listed(ctx, names[len(names)/2:])
+	if err != nil {
+		return reconcile.RoomList{}, err
+	}
+	return merged([]reconcile.RoomList{first, second}), nil
 }
 
 // listRooms asks for all rooms if no names are given.
-func (c *Client) listRooms(ctx context.Context, names []string) ([]reconcile.RoomInfo, error) {
-	answer, err := ask(ctx, c, "ListRooms", auth.VideoGrant{RoomList: true}, c.rooms.ListRooms,
-		&livekit.ListRoomsRequest{Names: names})
-	if err != nil {
-		return nil, err
+func (c *Client) listRooms(names []string) send {
+	return func(ctx context.Context) error {
+		_, err := c.rooms.ListRooms(ctx, &livekit.ListRoomsRequest{Names: names})
+		return err
 	}
-	rooms := make([]reconcile.RoomInfo, 0, len(answer.GetRooms()))
-	for _, r := range answer.GetRooms() {
-		if fault := roomFault(r); fault != "" {
-			return nil, fmt.Errorf("LiveKit lists %s (name %q, sid %q)", fault, r.GetName(), r.GetSid())
-		}
-		rooms = append(rooms, roomInfo(r))
-	}
-	return rooms, nil
 }
 
 // impossible tells whether LiveKit cannot have a room of that name. Keys that others wrote may bear such a name: asking for it
 // would fail, together with all that is asked for in the same request.
 func impossible(name string) bool { return name == "" || !utf8.ValidString(name) }
 
-// Participants gives who is in a room; a room that LiveKit does not have is empty.
-func (c *Client) Participants(ctx context.Context, room string) (Participants, error) {
+// Participants gives who is in a room; a room that LiveKit does not have is empty, or NoRoom.
+func (c *Client) Participants(ctx context.Context, room string) (reconcile.ParticipantList, error) {
 	if impossible(room) {
-		return Participants{}, nil
+		return reconcile.ParticipantList{}, nil
 	}
-	answer, err := ask(ctx, c, "ListParticipants", auth.VideoGrant{RoomAdmin: true, Room: room}, c.rooms.ListParticipants,
-		&livekit.ListParticipantsRequest{Room: room})
-	if err != nil {
-		return Participants{}, fmt.Errorf("room %q: %w", room, err)
+	var list reconcile.ParticipantList
+	send := func(ctx context.Context) error {
+		_, err := c.rooms.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room})
+		return err
 	}
-	list := Participants{Active: make([]reconcile.Participant, 0, len(answer.GetParticipants()))}
-	for _, p := range answer.GetParticipants() {
-		switch p.GetState() {
-		case livekit.ParticipantInfo_ACTIVE:
-			if fault := participantFault(p); fault != "" {
-				return Participants{}, fmt.Errorf("room %q: LiveKit lists %s (identity %q, sid %q)", room, fault, p.GetIdentity(), p.GetSid())
-			}
-			list.Active = append(list.Active, participant(p))
-		case livekit.ParticipantInfo_DISCONNECTED:
-		default:
-			list.Waiting++
+	err := c.list(ctx, "ListParticipants", auth.VideoGrant{RoomAdmin: true, Room: room}, send, &list.PassedOver, func() entries {
+		list = reconcile.ParticipantList{}
+		return &people{list: &list, limit: limit{most: maxKept}}
+	})
+	switch {
+	case err == nil:
+		return list, nil
+	case fromLiveKit(err, twirp.NotFound):
+		return reconcile.ParticipantList{NoRoom: true}, nil
+	case fromLiveKit(err, twirp.Unavailable):
+		err = fmt.Errorf("%w: %w", reconcile.ErrNoAnswer, err)
+	}
+	return reconcile.ParticipantList{}, fmt.Errorf("room %q: %w", room, err)
+}
+
+// entries takes the entries of one answer.
+type entries interface {
+	// take takes one; an error ends the answer.
+	take(entry []byte, whole bool) error
+	// end is called behind the last one.
+	end()
+}
+
+// limit bounds what is kept of an answer, in bytes.
+type limit struct{ kept, most int }
+
+func (l *limit) keep(size int) error {
+	if l.kept += size; l.kept > l.most {
+		return errTooLarge
+	}
+	return nil
+}
+
+// roomNames keeps the names of a list of rooms.
+type roomNames struct {
+	list *reconcile.RoomNames
+	limit
+}
+
+func (n *roomNames) take(entry []byte, whole bool) error {
+	r := readRoom(entry, whole, false)
+	pass(&n.list.PassedOver, &r)
+	switch {
+	case !r.named():
+		n.list.Unnamed++
+		return nil
+	case r.info.Name == "":
+		return nil
+	}
+	if err := n.keep(entryCost + len(r.info.Name)); err != nil {
+		return err
+	}
+	n.list.Names = append(n.list.Names, r.info.Name)
+	return nil
+}
+
+func (*roomNames) end() {}
+
+// namedRooms keeps the rooms that were asked for.
+type namedRooms struct {
+	names   []string
+	asked   map[string]bool
+	list    *reconcile.RoomList
+	unnamed bool
+	limit
+}
+
+func newNamedRooms(names []string, list *reconcile.RoomList) *namedRooms {
+	*list = reconcile.RoomList{Rooms: map[string]reconcile.RoomInfo{}, Ties: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
+	asked := make(map[string]bool, len(names))
+	for _, name := range names {
+		asked[name] = true
+	}
+	return &namedRooms{names: names, asked: asked, list: list, limit: limit{most: maxKept}}
+}
+
+func (n *namedRooms) take(entry []byte, whole bool) error {
+	r := readRoom(entry, whole, true)
+	pass(&n.list.PassedOver, &r)
+	switch {
+	case !r.named():
+		n.unnamed = true
+		return nil
+	case !n.asked[r.info.Name]:
+		return nil
+	case r.fault() != "":
+		n.list.Unreadable[r.info.Name] = true
+		return nil
+	}
+	if err := n.keep(r.size()); err != nil {
+		return err
+	}
+	n.add(r.info)
+	return nil
+}
+
+// add keeps, of several instances of one name, the newest, whatever their order.
+func (n *namedRooms) add(info reconcile.RoomInfo) {
+	held, listed := n.list.Rooms[info.Name]
+	switch {
+	case !listed, info.CreatedMs > held.CreatedMs:
+		n.list.Rooms[info.Name] = info
+		delete(n.list.Ties, info.Name)
+	case info.CreatedMs == held.CreatedMs && info.SID != held.SID:
+		n.list.Ties[info.Name] = append(n.list.Ties[info.Name], info)
+	}
+}
+
+// end lets a room whose name could not be read protect all that were asked for and are not listed.
+func (n *namedRooms) end() {
+	for _, name := range n.names {
+		if _, listed := n.list.Rooms[name]; n.unnamed && !listed {
+			n.list.Unreadable[name] = true
 		}
 	}
-	return list, nil
+}
+
+// people keeps the participants of a room.
+type people struct {
+	list *reconcile.ParticipantList
+	limit
+}
+
+func (l *people) take(entry []byte, whole bool) error {
+	p := readPerson(entry, whole)
+	present := p.state == livekit.ParticipantInfo_ACTIVE
+	switch fault := p.fault(); {
+	case p.decodes && p.state == livekit.ParticipantInfo_DISCONNECTED:
+		return nil
+	case p.decodes && !present:
+		l.list.Waiting++
+		return nil
+	case fault != "":
+		pass(&l.list.PassedOver, &p)
+		l.list.Waiting++
+		if !p.identified() {
+			l.list.Unidentified++
+			return nil
+		}
+		l.list.Protected = append(l.list.Protected, p.one.SID)
+		return l.keep(entryCost + len(p.one.SID))
+	}
+	if err := l.keep(p.size()); err != nil {
+		return err
+	}
+	l.list.Active = append(l.list.Active, p.one)
+	return nil
+}
+
+func (*people) end() {}
+
+// faulty is an entry that may have to be passed over.
+type faulty interface {
+	fault() string
+	fmt.Stringer
+}
+
+// pass counts the entry if it cannot be used.
+func pass(count *reconcile.PassedOver, e faulty) {
+	if e.fault() == "" {
+		return
+	}
+	if count.Count++; count.First == "" {
+		count.First = e.String()
+	}
 }

@@ -11,27 +11,27 @@ import (
 // maxSeconds is the latest Unix time that is believed, in the year 5138. Milliseconds taken for seconds are beyond it.
 const maxSeconds = 100_000_000_000
 
-// roomFault says why r cannot be used, or "".
-func roomFault(r *livekit.Room) string {
+// roomFault says why a room of these fields cannot be used, or "".
+func roomFault(name, sid string, seconds, ms int64) string {
 	switch {
-	case r.GetName() == "":
+	case name == "":
 		return "a room without a name"
-	case r.GetSid() == "":
+	case sid == "":
 		return "a room without a sid"
-	case !plausible(r.GetCreationTime(), r.GetCreationTimeMs()):
+	case !plausible(seconds, ms):
 		return "a room whose creation time is no time"
 	}
 	return ""
 }
 
-// participantFault says why p cannot be used, or "".
-func participantFault(p *livekit.ParticipantInfo) string {
+// participantFault says why a participant of these fields cannot be used, or "".
+func participantFault(sid, identity string, seconds, ms int64) string {
 	switch {
-	case p.GetSid() == "":
+	case sid == "":
 		return "a participant without a sid"
-	case p.GetIdentity() == "":
+	case identity == "":
 		return "a participant without an identity"
-	case !plausible(p.GetJoinedAt(), p.GetJoinedAtMs()):
+	case !plausible(seconds, ms):
 		return "a participant whose join time is no time"
 	}
 	return ""

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
 
@@ -66,7 +67,7 @@ func testServer(t *testing.T, start func(t *testing.T, hook string) server) {
 	if list, err := client.Participants(t.Context(), room); err != nil || len(list.Active)+list.Waiting != 0 {
 		t.Errorf("a missing room: %+v, %v", list, err)
 	}
-	if listed, err := client.Listed(t.Context(), []string{room}); err != nil || len(listed) != 0 {
+	if listed, err := client.Listed(t.Context(), []string{room}); err != nil || len(listed.Rooms) != 0 {
 		t.Errorf("a missing room: %v, %v", listed, err)
 	}
 	s.join(t, room, livekittest.Who{Identity: "ann", Name: "Ann", Metadata: "m", Attributes: map[string]string{"k": "v\n"}})
@@ -111,11 +112,11 @@ func compareLists(t *testing.T, client *Client, room string, info reconcile.Room
 		t.Errorf("-webhooks +API\n%s", diff)
 	}
 	listed, err := client.Listed(t.Context(), []string{room, "no such room"})
-	if err != nil || len(listed) != 1 || !cmp.Equal(listed[room], info) {
+	if err != nil || len(listed.Rooms) != 1 || !cmp.Equal(listed.Rooms[room], info) {
 		t.Errorf("listed %+v, %v; the webhooks said %+v", listed, err, info)
 	}
 	all, err := client.ListRooms(t.Context())
-	if err != nil || !slices.Contains(all, info) {
+	if err != nil || !slices.Contains(all.Names, room) {
 		t.Errorf("all: %+v, %v", all, err)
 	}
 	if strings.Contains(fmt.Sprintf("%+v %+v", all, listed), "urnPassword") {
@@ -127,7 +128,7 @@ func refuses(t *testing.T, url, room string) {
 	t.Helper()
 	for _, keys := range [][2]string{{livekittest.Key, strings.Repeat("wrong", 8)}, {"stranger", livekittest.Secret}} {
 		client := clientOf(t, url, func(o *Options) { o.Key, o.Secret = keys[0], keys[1] })
-		if rooms, err := client.ListRooms(t.Context()); !errors.Is(err, ErrRefused) || rooms != nil || strings.Contains(err.Error(), keys[1]) {
+		if rooms, err := client.ListRooms(t.Context()); !errors.Is(err, ErrRefused) || rooms.Names != nil || strings.Contains(err.Error(), keys[1]) {
 			t.Errorf("ListRooms with a wrong key: %v, %v", rooms, err)
 		}
 		if list, err := client.Participants(t.Context(), room); !errors.Is(err, ErrRefused) || list.Active != nil {
@@ -197,13 +198,76 @@ func TestBusIsDown(t *testing.T) {
 		o.Key, o.Secret, o.Transport = livekittest.Key, livekittest.Secret, fakelivekit.InProcess(fake)
 		o.Observe = func(r Request) { mu.Lock(); defer mu.Unlock(); seen = append(seen, r.Outcome) }
 	})
-	if list, err := client.Participants(t.Context(), "r"); err == nil || list.Active != nil {
+	if list, err := client.Participants(t.Context(), "r"); !errors.Is(err, reconcile.ErrNoAnswer) || list.Active != nil {
 		t.Errorf("got %+v, %v", list, err)
 	}
-	if rooms, err := client.ListRooms(t.Context()); err != nil || len(rooms) != 1 {
+	if rooms, err := client.ListRooms(t.Context()); err != nil || len(rooms.Names) != 1 {
 		t.Errorf("got %v, %v", rooms, err)
 	}
 	if !slices.Equal(seen, []Outcome{Unavailable, OK}) {
 		t.Errorf("outcomes %v", seen)
 	}
+}
+
+// TestRoomWithoutAName: one CreateRoom without a name makes such a room, and LiveKit lists it.
+func TestRoomWithoutAName(t *testing.T) {
+	t.Run("fake", func(t *testing.T) {
+		fake := fakelivekit.New(fakelivekit.Options{})
+		t.Cleanup(fake.Close)
+		api := httptest.NewServer(fake)
+		t.Cleanup(api.Close)
+		testNameless(t, api.URL)
+	})
+	t.Run("real", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs a real livekit-server")
+		}
+		testNameless(t, livekittest.New(t, livekittest.Options{}).URL())
+	})
+}
+
+func testNameless(t *testing.T, url string) {
+	client := clientOf(t, url, func(o *Options) { o.Key, o.Secret = livekittest.Key, livekittest.Secret })
+	for _, name := range []string{"", "named"} {
+		token, err := client.sign(auth.VideoGrant{RoomCreate: true}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, err := twirp.WithHTTPRequestHeaders(t.Context(), http.Header{"Authorization": {"Bearer " + token}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := livekit.NewRoomServiceProtobufClient(url, http.DefaultClient).CreateRoom(ctx, &livekit.CreateRoomRequest{Name: name}); err != nil {
+			t.Fatalf("create the room %q: %v", name, err)
+		}
+	}
+	names, err := client.ListRooms(t.Context())
+	if err != nil || !slices.Equal(names.Names, []string{"named"}) || names.Unnamed != 0 || names.Count != 1 || !strings.Contains(names.First, "without a name") {
+		t.Errorf("got %+v, %v", names, err)
+	}
+}
+
+// TestNoAnswerForARoom is LiveKit's own unavailable for a room that it does not have, where ListParticipants asks the room's node.
+func TestNoAnswerForARoom(t *testing.T) {
+	ask := func(t *testing.T, url string) {
+		client := clientOf(t, url, func(o *Options) { o.Key, o.Secret = livekittest.Key, livekittest.Secret })
+		if list, err := client.Participants(t.Context(), "gone"); !errors.Is(err, reconcile.ErrNoAnswer) || list.NoRoom {
+			t.Errorf("got %+v, %v", list, err)
+		}
+	}
+	t.Run("fake", func(t *testing.T) {
+		t.Parallel()
+		fake := fakelivekit.New(fakelivekit.Options{NoRoom: twirp.Unavailable})
+		t.Cleanup(fake.Close)
+		api := httptest.NewServer(fake)
+		t.Cleanup(api.Close)
+		ask(t, api.URL)
+	})
+	t.Run("real", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs a real livekit-server")
+		}
+		t.Parallel()
+		ask(t, livekittest.New(t, livekittest.Options{AskNodes: true}).URL())
+	})
 }

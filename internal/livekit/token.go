@@ -15,8 +15,28 @@ var (
 	// ErrClock comes with ErrUnauthorized when only the time was wrong: many of them mean that a clock is off.
 	ErrClock = errors.New("outside the token's time (if this goes on, compare the clocks here and of LiveKit)")
 
-	errUnknownKey = errors.New("unknown API key")
+	// ErrNoToken, ErrUnknownKey, ErrSignature and ErrOtherBody come with ErrUnauthorized and say which it is.
+	ErrNoToken    = errors.New("no token in the Authorization header")
+	ErrUnknownKey = errors.New("unknown API key")
+	ErrSignature  = errors.New("the token's signature is not made by HS256 with the secret of its API key")
+	ErrOtherBody  = errors.New("the body is not the one that was signed")
 )
+
+// Refusal says why a webhook or a token is not taken.
+type Refusal struct {
+	// Kind is ErrUnauthorized or ErrMalformed.
+	Kind error
+	// Cause is one of the errors that come with Kind, or nil.
+	Cause error
+	// Why is for logs: it holds no part of a body, and of a token its API key at the most.
+	Why string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Kind.Error() + ": " + r.Why }
+
+// Unwrap gives Kind and Cause.
+func (r *Refusal) Unwrap() []error { return []error{r.Kind, r.Cause} }
 
 const (
 	// leeway is how long after its end a token is still taken; LiveKit's own verifier allows the same.
@@ -66,7 +86,7 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 	}
 	switch {
 	case raw == "":
-		return nil, unauthorized("no token in the Authorization header")
+		return nil, because(ErrNoToken)
 	case len(raw) > maxToken:
 		return nil, unauthorized("the token is too long")
 	}
@@ -85,7 +105,7 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 		return nil, unauthorized("the token's expiry is no time")
 	}
 	if !now.Before(c.ExpiresAt.Add(leeway)) {
-		return nil, fmt.Errorf("%w: %w", ErrUnauthorized, ErrClock)
+		return nil, because(ErrClock)
 	}
 	return &c, nil
 }
@@ -96,22 +116,24 @@ func (k keyring) secret(t *jwt.Token) (any, error) {
 			return secret, nil
 		}
 	}
-	return nil, errUnknownKey
+	return nil, ErrUnknownKey
 }
 
 // refusal words the library's error without any part of the token other than the name of its key.
 func refusal(err error, c *claims) error {
 	switch {
-	case errors.Is(err, errUnknownKey):
-		return unauthorized(fmt.Sprintf("the token is signed with the unknown API key %.64q", c.Issuer))
+	case errors.Is(err, ErrUnknownKey):
+		return &Refusal{ErrUnauthorized, ErrUnknownKey, "the token is signed with the unknown API key " + quote(c.Issuer)}
 	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet):
-		return fmt.Errorf("%w: %w", ErrUnauthorized, ErrClock)
+		return because(ErrClock)
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return unauthorized("the token has no expiry")
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return unauthorized("the token's signature is not made by HS256 with the secret of its API key")
+		return because(ErrSignature)
 	}
 	return unauthorized("the token is malformed")
 }
 
-func unauthorized(why string) error { return fmt.Errorf("%w: %w", ErrUnauthorized, errors.New(why)) }
+func unauthorized(why string) error { return &Refusal{Kind: ErrUnauthorized, Why: why} }
+
+func because(cause error) error { return &Refusal{ErrUnauthorized, cause, cause.Error()} }

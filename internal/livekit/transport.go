@@ -11,12 +11,8 @@ import (
 	"time"
 )
 
-const (
-	// maxAnswer bounds a list from LiveKit, in bytes: some 150,000 rooms.
-	maxAnswer = 64 << 20
-	// maxRefusal bounds how much of an error's body is read, in bytes.
-	maxRefusal = 16 << 10
-)
+// maxRefusal bounds how much of an error's body is read, in bytes.
+const maxRefusal = 16 << 10
 
 // tooMany is a 429. after is what Retry-After asks for, or 0.
 type tooMany struct{ after time.Duration }
@@ -41,6 +37,45 @@ func newTransport(concurrency int) *http.Transport {
 	}
 }
 
+// receiver takes the answer to a request; it travels in the request's context.
+type receiver struct {
+	list    entries
+	arrived func() // called as bytes arrive
+}
+
+type receiverKey struct{}
+
+// receive reads the answer's entries. The generated client, which would read it into memory as a whole and fail it for one
+// faulty entry, is left an empty one.
+func receive(req *http.Request, resp *http.Response) error {
+	r, ok := req.Context().Value(receiverKey{}).(*receiver)
+	if !ok {
+		return errors.New("nobody takes the answer's entries")
+	}
+	defer resp.Body.Close()
+	r.arrived()
+	if err := readEntries(&bounded{arriving{resp.Body, r.arrived}, maxAnswer}, r.list.take); err != nil {
+		return err
+	}
+	r.list.end()
+	resp.Body = http.NoBody
+	return nil
+}
+
+// arriving calls arrived whenever bytes came.
+type arriving struct {
+	io.Reader
+	arrived func()
+}
+
+func (a arriving) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if n > 0 {
+		a.arrived()
+	}
+	return n, err
+}
+
 // guard lets a 200 through only if it is surely LiveKit's whole answer. An empty body is a valid protobuf of an empty list: a
 // captive portal's or a broken proxy's 200 must not read as "nobody is there".
 type guard struct{ base http.RoundTripper }
@@ -56,7 +91,9 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 			_ = resp.Body.Close()
 			return nil, err
 		}
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+		if err := receive(req, resp); err != nil {
+			return nil, err
+		}
 	case http.StatusTooManyRequests:
 		_ = resp.Body.Close()
 		return nil, tooMany{after: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
@@ -78,7 +115,7 @@ func checkAnswer(resp *http.Response) error {
 		return errors.New("the answer is encoded, although no encoding was asked for")
 	}
 	if resp.ContentLength > maxAnswer {
-		return fmt.Errorf("the answer has %d bytes, more than the %d that are read", resp.ContentLength, maxAnswer)
+		return fmt.Errorf("%w: it has %d bytes, and %d are read", errTooLarge, resp.ContentLength, maxAnswer)
 	}
 	// Such a body ends with the connection, so a cut one looks like a whole one.
 	if resp.ContentLength < 0 && resp.ProtoMajor < 2 && len(resp.TransferEncoding) == 0 {

@@ -435,13 +435,41 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestANodeOfAClusterIsNoSingleRedis, by either protocol, until there is a single one.
+func TestANodeOfAClusterIsNoSingleRedis(t *testing.T) {
+	r := redistest.Start(t, "--cluster-enabled", "yes")
+	for _, protocol := range []int{2, 3} {
+		s := openOn(t, &redis.UniversalOptions{Addrs: []string{r.Addr}, Protocol: protocol}, false)
+		for range 2 {
+			if err := s.Ping(t.Context()); !errors.Is(err, redisstore.ErrClusterNode) {
+				t.Errorf("protocol %d: %v", protocol, err)
+			}
+		}
+	}
+	s := openOn(t, &redis.UniversalOptions{Addrs: []string{r.Addr}, IsClusterMode: true}, true)
+	if err := s.Ping(t.Context()); errors.Is(err, redisstore.ErrClusterNode) {
+		t.Errorf("a client for a Cluster: %v", err)
+	}
+	single := redistest.Start(t)
+	old := open(t, single.Addr, false)
+	single.Client().Do(t.Context(), "ACL", "SETUSER", "default", "-hello")
+	if err := old.Ping(t.Context()); err != nil {
+		t.Errorf("a server that does not tell: %v", err)
+	}
+}
+
 func TestMaxmemoryPolicy(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
 	if policy, err := s.MaxmemoryPolicy(t.Context()); policy != "noeviction" || err != nil {
 		t.Errorf("%q, %v", policy, err)
 	}
+	r.Client().ConfigSet(t.Context(), "maxmemory-policy", "volatile-lru")
 	r.Client().Do(t.Context(), "ACL", "SETUSER", "default", "-config")
+	if policy, err := s.MaxmemoryPolicy(t.Context()); policy != "volatile-lru" || err != nil {
+		t.Errorf("without CONFIG: %q, %v", policy, err)
+	}
+	r.Client().Do(t.Context(), "ACL", "SETUSER", "default", "-info")
 	if policy, err := s.MaxmemoryPolicy(t.Context()); policy != redisstore.UnknownPolicy || err != nil {
 		t.Errorf("without leave to ask: %q, %v", policy, err)
 	}

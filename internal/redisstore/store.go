@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -59,6 +60,8 @@ type Store struct {
 	scripts scripts
 	batches *batcher
 	trail   *trail
+
+	modeChecked atomic.Bool
 }
 
 // Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused though
@@ -122,11 +125,12 @@ func (s *Store) Close() error {
 // ErrDenied says that Redis answers and does not let us in: waiting does not help.
 var ErrDenied = errors.New("user or password refused by Redis")
 
-// Ping tells whether Redis answers. Its error is ErrDenied when it does, but not us.
+// Ping tells whether Redis answers. Its error is ErrDenied when it does, but not us, and ErrClusterNode when it is of another kind than the
+// client.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.client.Ping(ctx).Err()
 	if err == nil {
-		return nil
+		return s.checkMode(ctx)
 	}
 	for _, code := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH"} {
 		if redis.HasErrorPrefix(err, code) {
@@ -140,7 +144,7 @@ func (s *Store) Ping(ctx context.Context) error {
 const UnknownPolicy = "unknown"
 
 // MaxmemoryPolicy is Redis' maxmemory-policy; any but noeviction may lose records. Managed Redis often refuses CONFIG:
-// then it is UnknownPolicy, and no error.
+// then INFO tells, and where that is refused too it is UnknownPolicy, and no error.
 func (s *Store) MaxmemoryPolicy(ctx context.Context) (string, error) {
 	got, err := s.client.ConfigGet(ctx, "maxmemory-policy").Result()
 	var refused redis.Error
@@ -150,5 +154,9 @@ func (s *Store) MaxmemoryPolicy(ctx context.Context) (string, error) {
 	if policy := got["maxmemory-policy"]; err == nil && policy != "" {
 		return policy, nil
 	}
-	return UnknownPolicy, nil
+	policy, err := s.policyInfo(ctx)
+	if policy == "" && err == nil {
+		policy = UnknownPolicy
+	}
+	return policy, err
 }

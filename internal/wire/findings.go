@@ -8,7 +8,9 @@ import (
 // NewFindings carries what an owner reports of a round.
 func NewFindings(f actors.Findings) *Findings {
 	x := &Findings{Examined: int64(f.Examined), Errors: int64(f.Errors), Changed: int64(f.Changed), Tally: newTally(f.Tally),
-		Missing: texts(f.Missing), Agreed: texts(f.Agreed), Moved: texts(f.Moved), Err: []byte(f.Err)}
+		Missing: texts(f.Missing), Agreed: texts(f.Agreed), Moved: texts(f.Moved), Err: []byte(f.Err),
+		PassedOver: int64(f.PassedOver.Count), PassedFirst: []byte(f.PassedOver.First), Unanswered: texts(f.Unanswered),
+		Unlooked: texts(f.Unlooked)}
 	for room, list := range f.Differences {
 		d := &Differences{Room: []byte(room), List: make([]*Difference, len(list))}
 		for i, one := range list {
@@ -23,7 +25,8 @@ func NewFindings(f actors.Findings) *Findings {
 func (x *Findings) Value() actors.Findings {
 	f := actors.Findings{Examined: int(x.GetExamined()), Errors: int(x.GetErrors()), Changed: int(x.GetChanged()),
 		Tally: x.GetTally().value(), Missing: strings(x.GetMissing()), Agreed: strings(x.GetAgreed()),
-		Moved: strings(x.GetMoved()), Err: string(x.GetErr())}
+		Moved: strings(x.GetMoved()), Err: string(x.GetErr()), Unanswered: strings(x.GetUnanswered()), Unlooked: strings(x.GetUnlooked()),
+		PassedOver: reconcile.PassedOver{Count: int(x.GetPassedOver()), First: string(x.GetPassedFirst())}}
 	for _, d := range x.GetDifferences() {
 		if f.Differences == nil {
 			f.Differences = make(map[string][]actors.Difference, len(x.GetDifferences()))

@@ -1060,6 +1060,7 @@ type Batch struct {
 	Dry           bool                   `protobuf:"varint,5,opt,name=dry,proto3" json:"dry,omitempty"`
 	Permit        *Permit                `protobuf:"bytes,6,opt,name=permit,proto3" json:"permit,omitempty"`
 	Rooms         [][]byte               `protobuf:"bytes,7,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	Unanswered    [][]byte               `protobuf:"bytes,8,rep,name=unanswered,proto3" json:"unanswered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1143,6 +1144,13 @@ func (x *Batch) GetRooms() [][]byte {
 	return nil
 }
 
+func (x *Batch) GetUnanswered() [][]byte {
+	if x != nil {
+		return x.Unanswered
+	}
+	return nil
+}
+
 type Permit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leader        *Token                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
@@ -1215,6 +1223,10 @@ type Findings struct {
 	Moved         [][]byte               `protobuf:"bytes,7,rep,name=moved,proto3" json:"moved,omitempty"`
 	Differences   []*Differences         `protobuf:"bytes,8,rep,name=differences,proto3" json:"differences,omitempty"`
 	Err           []byte                 `protobuf:"bytes,9,opt,name=err,proto3" json:"err,omitempty"`
+	PassedOver    int64                  `protobuf:"varint,10,opt,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	PassedFirst   []byte                 `protobuf:"bytes,11,opt,name=passed_first,json=passedFirst,proto3" json:"passed_first,omitempty"`
+	Unanswered    [][]byte               `protobuf:"bytes,12,rep,name=unanswered,proto3" json:"unanswered,omitempty"`
+	Unlooked      [][]byte               `protobuf:"bytes,13,rep,name=unlooked,proto3" json:"unlooked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1308,6 +1320,34 @@ func (x *Findings) GetDifferences() []*Differences {
 func (x *Findings) GetErr() []byte {
 	if x != nil {
 		return x.Err
+	}
+	return nil
+}
+
+func (x *Findings) GetPassedOver() int64 {
+	if x != nil {
+		return x.PassedOver
+	}
+	return 0
+}
+
+func (x *Findings) GetPassedFirst() []byte {
+	if x != nil {
+		return x.PassedFirst
+	}
+	return nil
+}
+
+func (x *Findings) GetUnanswered() [][]byte {
+	if x != nil {
+		return x.Unanswered
+	}
+	return nil
+}
+
+func (x *Findings) GetUnlooked() [][]byte {
+	if x != nil {
+		return x.Unlooked
 	}
 	return nil
 }
@@ -1815,7 +1855,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\aversion\x18\t \x01(\rR\aversion\"3\n" +
 	"\tAttribute\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xd2\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xf2\x01\n" +
 	"\x05Batch\x12*\n" +
 	"\x06leader\x18\x01 \x01(\v2\x12.rollcall.v1.TokenR\x06leader\x12\x14\n" +
 	"\x05cycle\x18\x02 \x01(\x04R\x05cycle\x12\x1c\n" +
@@ -1823,11 +1863,14 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\fR\x05cause\x12\x10\n" +
 	"\x03dry\x18\x05 \x01(\bR\x03dry\x12+\n" +
 	"\x06permit\x18\x06 \x01(\v2\x13.rollcall.v1.PermitR\x06permit\x12\x14\n" +
-	"\x05rooms\x18\a \x03(\fR\x05rooms\"b\n" +
+	"\x05rooms\x18\a \x03(\fR\x05rooms\x12\x1e\n" +
+	"\n" +
+	"unanswered\x18\b \x03(\fR\n" +
+	"unanswered\"b\n" +
 	"\x06Permit\x12*\n" +
 	"\x06leader\x18\x01 \x01(\v2\x12.rollcall.v1.TokenR\x06leader\x12\x14\n" +
 	"\x05cycle\x18\x02 \x01(\x04R\x05cycle\x12\x16\n" +
-	"\x06streak\x18\x03 \x01(\x03R\x06streak\"\x98\x02\n" +
+	"\x06streak\x18\x03 \x01(\x03R\x06streak\"\x98\x03\n" +
 	"\bFindings\x12\x1a\n" +
 	"\bexamined\x18\x01 \x01(\x03R\bexamined\x12\x16\n" +
 	"\x06errors\x18\x02 \x01(\x03R\x06errors\x12\x18\n" +
@@ -1837,7 +1880,15 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x06agreed\x18\x06 \x03(\fR\x06agreed\x12\x14\n" +
 	"\x05moved\x18\a \x03(\fR\x05moved\x12:\n" +
 	"\vdifferences\x18\b \x03(\v2\x18.rollcall.v1.DifferencesR\vdifferences\x12\x10\n" +
-	"\x03err\x18\t \x01(\fR\x03err\"\xb1\x02\n" +
+	"\x03err\x18\t \x01(\fR\x03err\x12\x1f\n" +
+	"\vpassed_over\x18\n" +
+	" \x01(\x03R\n" +
+	"passedOver\x12!\n" +
+	"\fpassed_first\x18\v \x01(\fR\vpassedFirst\x12\x1e\n" +
+	"\n" +
+	"unanswered\x18\f \x03(\fR\n" +
+	"unanswered\x12\x1a\n" +
+	"\bunlooked\x18\r \x03(\fR\bunlooked\"\xb1\x02\n" +
 	"\x05Tally\x12\x14\n" +
 	"\x05rooms\x18\x01 \x01(\x03R\x05rooms\x12\"\n" +
 	"\fparticipants\x18\x02 \x01(\x03R\fparticipants\x12#\n" +

@@ -10,7 +10,7 @@ import (
 // NewBatch carries an owner's part of a round.
 func NewBatch(b actors.Batch) *Batch {
 	x := &Batch{Leader: newToken(b.Leader), Cycle: b.Cycle, Scheduled: b.Scheduled, Cause: []byte(b.Cause), Dry: b.Dry,
-		Rooms: texts(b.Rooms)}
+		Rooms: texts(b.Rooms), Unanswered: texts(b.Unanswered)}
 	if p := b.Permit; p != nil {
 		x.Permit = &Permit{Leader: newToken(p.Leader), Cycle: p.Cycle, Streak: int64(p.Streak)}
 	}
@@ -20,7 +20,7 @@ func NewBatch(b actors.Batch) *Batch {
 // Value gives the batch back.
 func (x *Batch) Value() actors.Batch {
 	b := actors.Batch{Leader: x.GetLeader().value(), Cycle: x.GetCycle(), Scheduled: x.GetScheduled(),
-		Cause: reconcile.Cause(x.GetCause()), Dry: x.GetDry(), Rooms: strings(x.GetRooms())}
+		Cause: reconcile.Cause(x.GetCause()), Dry: x.GetDry(), Rooms: strings(x.GetRooms()), Unanswered: strings(x.GetUnanswered())}
 	if p := x.GetPermit(); p != nil {
 		b.Permit = &reconcile.Permit{Leader: p.GetLeader().value(), Cycle: p.GetCycle(), Streak: int(p.GetStreak())}
 	}

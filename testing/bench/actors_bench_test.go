@@ -105,13 +105,15 @@ func (nullStore) Delist(context.Context, string, reconcile.Claim, reconcile.Toke
 
 type noRooms struct{}
 
-func (noRooms) ListRooms(context.Context) ([]reconcile.RoomInfo, error) { return nil, nil }
-func (noRooms) Listed(context.Context, []string) (map[string]reconcile.RoomInfo, error) {
-	return nil, nil
+func (noRooms) ListRooms(context.Context) (reconcile.RoomNames, error) {
+	return reconcile.RoomNames{}, nil
+}
+func (noRooms) Listed(context.Context, []string) (reconcile.RoomList, error) {
+	return reconcile.RoomList{}, nil
 }
 
-func (noRooms) Participants(context.Context, string) ([]reconcile.Participant, int, error) {
-	return nil, 0, nil
+func (noRooms) Participants(context.Context, string) (reconcile.ParticipantList, error) {
+	return reconcile.ParticipantList{}, nil
 }
 
 type alone struct{}

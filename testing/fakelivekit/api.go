@@ -56,8 +56,24 @@ func (a *api) ListParticipants(ctx context.Context, req *livekit.ListParticipant
 		return &livekit.ListParticipantsResponse{Participants: old.listParticipants(req.Room)}, nil
 	}
 	a.fake.mu.Lock()
-	defer a.fake.mu.Unlock()
-	return &livekit.ListParticipantsResponse{Participants: a.fake.world.listParticipants(req.Room)}, nil
+	_, known := a.fake.world[req.Room]
+	people := a.fake.world.listParticipants(req.Room)
+	a.fake.mu.Unlock()
+	if !known && a.fake.opts.NoRoom != twirp.NoError {
+		return nil, a.noRoom(ctx)
+	}
+	return &livekit.ListParticipantsResponse{Participants: people}, nil
+}
+
+// noRoom is ListParticipants' answer for a room that does not exist.
+func (a *api) noRoom(ctx context.Context) error {
+	if a.fake.opts.NoRoom == twirp.NotFound {
+		return errNoRoom()
+	}
+	if err := a.fake.stall(ctx, APIFault{Delay: a.fake.opts.seconds(3)}); err != nil {
+		return err
+	}
+	return twirp.NewError(a.fake.opts.NoRoom, "no response from servers")
 }
 
 func (a *api) GetParticipant(_ context.Context, req *livekit.RoomParticipantIdentity) (*livekit.ParticipantInfo, error) {

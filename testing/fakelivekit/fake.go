@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/twitchtv/twirp"
 )
 
 // TurnPassword is the secret that every room event and ListRooms carry. Nothing of ours may store, log or show it.
@@ -34,6 +36,9 @@ type Options struct {
 	EmptyTimeout, DepartureTimeout uint32
 	// ClientTimeout bounds one webhook attempt, in LiveKit's seconds; newer senders have 10. Default 0: none.
 	ClientTimeout int
+	// NoRoom is what ListParticipants answers for a room that does not exist: twirp.NotFound as LiveKit Cloud does, or
+	// twirp.Unavailable after 3 s as api.enable_psrpc_for_get_list_participants makes it. Default: an empty list.
+	NoRoom twirp.ErrorCode
 	// Seed fixes all ids. Two fakes with one seed give the same ids, so tell them apart where they share a Redis.
 	Seed uint64
 }

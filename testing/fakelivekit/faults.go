@@ -8,6 +8,8 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // Event is a webhook as a fault rule sees it, before it is queued. It must not be changed.
@@ -94,6 +96,8 @@ type APIFault struct {
 	Code  twirp.ErrorCode // answer this error, such as twirp.Unavailable
 	Empty bool            // lists are empty
 	AsOf  *Snapshot       // lists are those of an earlier moment
+	// Entries stand in the list behind its own, each as its bytes: of a Room in ListRooms, of a ParticipantInfo in ListParticipants.
+	Entries [][]byte
 }
 
 // SetAPIFault orders the fate of all API calls from now on; nil ends the faults. The rule must not call the Fake.
@@ -119,6 +123,16 @@ func (s *Snapshot) Rooms(names ...string) []*livekit.Room { return s.world.listR
 // Participants lists a room's participants, in any state, by identity; a missing room has none.
 func (s *Snapshot) Participants(room string) []*livekit.ParticipantInfo {
 	return s.world.listParticipants(room)
+}
+
+// withEntries puts entries behind those of a list, whether or not they decode.
+func withEntries(list proto.Message, entries [][]byte) {
+	const field = 1 // of the entries, in both lists
+	var raw []byte
+	for _, entry := range entries {
+		raw = protowire.AppendBytes(protowire.AppendTag(raw, field, protowire.BytesType), entry)
+	}
+	list.ProtoReflect().SetUnknown(raw)
 }
 
 func hash(s string) uint64 {

@@ -10,6 +10,7 @@ import (
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
 )
 
 type (
@@ -82,7 +83,11 @@ func (f *Fake) guard(next twirp.Method) twirp.Method {
 		} else if fault.AsOf != nil {
 			ctx = context.WithValue(ctx, staleKey{}, fault.AsOf.world)
 		}
-		return next(ctx, req)
+		answer, err := next(ctx, req)
+		if list, ok := answer.(proto.Message); ok && err == nil && len(fault.Entries) > 0 {
+			withEntries(list, fault.Entries)
+		}
+		return answer, err
 	}
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	Redis string
 	// EmptyTimeout and DepartureTimeout close empty rooms, in seconds. Default: LiveKit's own 300 and 20.
 	EmptyTimeout, DepartureTimeout int
+	// AskNodes sets api.enable_psrpc_for_get_list_participants: ListParticipants asks the room's node, and is unavailable after 3 s for a room
+	// that has none.
+	AskNodes bool
 	// Dir holds configuration and log. Default: a new temporary directory, removed by Close.
 	Dir string
 	// OwnGroup keeps the terminal's Ctrl-C from the server, for a caller who ends things in an order of its own.
@@ -203,6 +206,9 @@ func (s *Server) config() string {
 	}
 	if s.opts.Redis != "" {
 		fmt.Fprintf(&b, "redis: {address: %q}\n", s.opts.Redis)
+	}
+	if s.opts.AskNodes {
+		b.WriteString("api: {enable_psrpc_for_get_list_participants: true}\n")
 	}
 	if s.opts.EmptyTimeout > 0 || s.opts.DepartureTimeout > 0 {
 		b.WriteString("room:\n")

@@ -41,39 +41,38 @@ func (l *LiveKit) see(ctx context.Context, room string) (*fakelivekit.Snapshot, 
 }
 
 // ListRooms lists all rooms.
-func (l *LiveKit) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
+func (l *LiveKit) ListRooms(ctx context.Context) (list reconcile.RoomNames, err error) {
 	shown, empty, err := l.see(ctx, "")
 	if err != nil || empty {
-		return nil, err
+		return list, err
 	}
-	var infos []reconcile.RoomInfo
 	for _, r := range shown.Rooms() {
-		infos = append(infos, roomInfo(r))
+		list.Names = append(list.Names, r.Name)
 	}
-	return infos, nil
+	return list, nil
 }
 
 // Listed lists rooms by name.
-func (l *LiveKit) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+func (l *LiveKit) Listed(ctx context.Context, names []string) (list reconcile.RoomList, err error) {
 	shown, empty, err := l.see(ctx, "")
 	if err != nil || empty {
-		return nil, err
+		return list, err
 	}
-	infos := map[string]reconcile.RoomInfo{}
+	list.Rooms = map[string]reconcile.RoomInfo{}
 	for _, r := range shown.Rooms(names...) {
-		infos[r.Name] = roomInfo(r)
+		list.Rooms[r.Name] = roomInfo(r)
 	}
-	return infos, nil
+	return list, nil
 }
 
 // Participants lists a room's ACTIVE participants.
-func (l *LiveKit) Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error) {
+func (l *LiveKit) Participants(ctx context.Context, room string) (list reconcile.ParticipantList, err error) {
 	shown, empty, err := l.see(ctx, room)
 	if err != nil || empty {
-		return nil, 0, err
+		return list, err
 	}
-	active, waiting = people(shown, room)
-	return active, waiting, nil
+	list.Active, list.Waiting = people(shown, room)
+	return list, nil
 }
 
 func people(shown *fakelivekit.Snapshot, room string) (active []reconcile.Participant, waiting int) {

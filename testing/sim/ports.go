@@ -163,20 +163,16 @@ func see[T any](l *looks, do func() (T, error)) (T, error) {
 }
 
 // ListRooms implements actors.Rooms.
-func (l *looks) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
-	return see(l, func() ([]reconcile.RoomInfo, error) { return l.livekit.ListRooms(ctx) })
+func (l *looks) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
+	return see(l, func() (reconcile.RoomNames, error) { return l.livekit.ListRooms(ctx) })
 }
 
 // Listed implements actors.Rooms.
-func (l *looks) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
-	return see(l, func() (map[string]reconcile.RoomInfo, error) { return l.livekit.Listed(ctx, names) })
+func (l *looks) Listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
+	return see(l, func() (reconcile.RoomList, error) { return l.livekit.Listed(ctx, names) })
 }
 
 // Participants implements actors.Rooms.
-func (l *looks) Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error) {
-	active, err = see(l, func() ([]reconcile.Participant, error) {
-		active, waiting, err = l.livekit.Participants(ctx, room)
-		return active, err
-	})
-	return active, waiting, err
+func (l *looks) Participants(ctx context.Context, room string) (reconcile.ParticipantList, error) {
+	return see(l, func() (reconcile.ParticipantList, error) { return l.livekit.Participants(ctx, room) })
 }

@@ -37,6 +37,10 @@ export interface Report {
   drift: Record<string, number>;
   held: Held;
   firstError?: string;
+  /** Entries of LiveKit's lists that could not be used. */
+  passedOver?: { entries: number; first: string };
+  /** It took longer than 5 min. */
+  slow?: boolean;
 }
 
 /** How far a running cycle is. */
@@ -46,6 +50,8 @@ export interface Progress {
   of: number;
   /** ISO 8601 */
   startedAt: string;
+  /** It cannot end within 5 min, as far as can be told. */
+  slow?: boolean;
 }
 
 /** GET /api/sync-rooms. Intervals are milliseconds, times ISO 8601; what is not known is left out. */

@@ -1,0 +1,44 @@
+package httpapi
+
+import (
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+)
+
+const (
+	webhookPath = "/api/livekit-webhook"
+	webhookType = "application/webhook+json"
+)
+
+// noteStray counts and logs a webhook that was sent to another path than the webhooks': LiveKit loses it without a word, for it repeats
+// neither a 404 nor a redirect. The path itself, which may hold anything, is not in the log.
+func (h *webhooks) noteStray(c *call) {
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if c.r.Method != http.MethodPost || err != nil || kind != webhookType || c.pattern() == webhookPath {
+		return
+	}
+	h.metrics.webhooks.WithLabelValues(kindUnverified, wrongPath).Inc()
+	if skipped, ok := h.refused.of(wrongPath).now(c.at); ok {
+		h.log.Warn("a webhook came to a path that takes none, and is lost: correct webhook.urls of LiveKit, or the proxy before this node",
+			"right_path", webhookPath, "this_one", nearness(c.r.URL.Path), "outcome", wrongPath, "peer", c.r.RemoteAddr, "alike", skipped)
+	}
+}
+
+// nearness says how a path differs from the webhooks', from a closed list.
+func nearness(sent string) string {
+	switch clean := path.Clean("/" + sent); {
+	case clean == webhookPath:
+		return "has a slash too many"
+	case strings.HasSuffix(clean, webhookPath):
+		return "has a prefix before it"
+	case strings.HasPrefix(clean, webhookPath+"/"):
+		return "goes on behind it"
+	case strings.EqualFold(clean, webhookPath):
+		return "has other letters"
+	case clean == "/":
+		return "is the root"
+	}
+	return "is another"
+}

@@ -1,0 +1,170 @@
+package livekit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Bounds of a list from LiveKit, in bytes. A list is read entry by entry, so its own size costs time and no memory.
+const (
+	maxAnswer = 1 << 30
+	// maxEntry is the largest entry that is read. LiveKit's limits allow about 6.7 MB.
+	maxEntry = 8 << 20
+	// maxKept bounds what is kept of a list. entryCost is added for each entry that is kept.
+	maxKept   = 64 << 20
+	entryCost = 256
+)
+
+var (
+	// errTooLarge is a list of which more would have to be kept than is kept, or that does not end.
+	errTooLarge = errors.New("the answer is too large")
+	errNoList   = errors.New("the answer is not the protobuf of a list")
+)
+
+// entryField is the field that holds the entries, in ListRoomsResponse and in ListParticipantsResponse.
+const entryField = 1
+
+// readEntries reads a list and calls take with each of its entries. The bytes are valid until take returns; whole is false for
+// an entry above maxEntry, of which they are the beginning. Other fields are passed over. An error means that the list is not
+// whole, or is none.
+func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	var entry bytes.Buffer
+	for {
+		tag, err := binary.ReadUvarint(in)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return broken(err)
+		}
+		number, kind := protowire.DecodeTag(tag)
+		if number < protowire.MinValidNumber || number > protowire.MaxValidNumber {
+			return errNoList
+		}
+		if number != entryField || kind != protowire.BytesType {
+			if err := skipField(in, kind); err != nil {
+				return err
+			}
+			continue
+		}
+		whole, err := readEntry(in, &entry)
+		if err != nil {
+			return err
+		}
+		if err := take(entry.Bytes(), whole); err != nil {
+			return err
+		}
+	}
+}
+
+// readEntry reads an entry into the buffer, which grows with what arrives and not with the length that is promised.
+func readEntry(in *bufio.Reader, entry *bytes.Buffer) (whole bool, err error) {
+	size, err := binary.ReadUvarint(in)
+	if err != nil {
+		return false, broken(err)
+	}
+	if size > maxAnswer {
+		return false, errTooLarge
+	}
+	entry.Reset()
+	kept := min(int64(size), maxEntry)
+	if _, err := io.CopyN(entry, in, kept); err != nil {
+		return false, broken(err)
+	}
+	if _, err := io.CopyN(io.Discard, in, int64(size)-kept); err != nil {
+		return false, broken(err)
+	}
+	return int64(size) == kept, nil
+}
+
+func skipField(in *bufio.Reader, kind protowire.Type) error {
+	size := uint64(0)
+	switch kind {
+	case protowire.VarintType:
+		_, err := binary.ReadUvarint(in)
+		return broken(err)
+	case protowire.Fixed32Type:
+		size = 4
+	case protowire.Fixed64Type:
+		size = 8
+	case protowire.BytesType:
+		var err error
+		if size, err = binary.ReadUvarint(in); err != nil {
+			return broken(err)
+		}
+	default:
+		return errNoList
+	}
+	if size > maxAnswer {
+		return errTooLarge
+	}
+	_, err := io.CopyN(io.Discard, in, int64(size))
+	return broken(err)
+}
+
+// broken is what a list's end in the middle of something means. A nil error stays nil.
+func broken(err error) error {
+	switch {
+	case err == nil, errors.Is(err, errTooLarge):
+		return err
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("read the answer: %w", err)
+}
+
+// bounded fails with errTooLarge where more is read than may be.
+type bounded struct {
+	io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.Reader.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// field is one field of a message: number holds varints, text the bytes of the other kinds that are used.
+type field struct {
+	num  protowire.Number
+	kind protowire.Type
+	n    uint64
+	text []byte
+}
+
+// eachField calls take with each field of a message, up to the first that does not decode. It reports whether all did.
+func eachField(message []byte, take func(field)) bool {
+	for len(message) > 0 {
+		num, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return false
+		}
+		message = message[n:]
+		f := field{num: num, kind: kind}
+		switch kind {
+		case protowire.VarintType:
+			f.n, n = protowire.ConsumeVarint(message)
+		case protowire.BytesType:
+			f.text, n = protowire.ConsumeBytes(message)
+		default:
+			n = protowire.ConsumeFieldValue(num, kind, message)
+		}
+		if n < 0 {
+			return false
+		}
+		message = message[n:]
+		take(f)
+	}
+	return true
+}
