@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -93,26 +94,31 @@ func (d *draft) finish() {
 	d.open, d.base = false, State{}
 }
 
-// renew ends the instance at hand with its roster and begins the one of info. Whoever joined since that one was created goes along
-// and opens it: a look showed them before any event did.
-func (d *draft) renew(info RoomInfo) {
-	var along []*Member
+// endOlder takes an event's newer instance in place of the one at hand and ends its roster. Members who joined since the newer
+// instance was created stay: a look showed them before any event did.
+func (d *draft) endOlder(info RoomInfo) {
 	for _, m := range slices.Clone(d.roster) {
-		if m.JoinedAt >= info.CreatedMs {
-			along = append(along, m)
-			d.drop(m)
-		} else {
-			d.end(m)
+		if m.JoinedAt < info.CreatedMs {
+			d.end(m, info.CreatedMs, "")
+			continue
 		}
-	}
-	d.finish()
-	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
-	d.touched = append(d.touched, "")
-	for _, m := range along {
 		d.wants("a newer instance that spared a participant", m.SID)
-		d.start(info)
-		d.put(m)
 	}
+	d.replaceInstance(info)
+	d.touched = append(d.touched, "")
+}
+
+// replaceInstance begins the instance of info with the members who are left in the roster. They have neither left nor joined, so
+// readers see one room that goes on; without members the room finishes.
+func (d *draft) replaceInstance(info RoomInfo) {
+	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
+	if len(d.roster) == 0 {
+		d.finish()
+		return
+	}
+	d.base = State{}
+	d.describe(info)
+	d.log(RoomUpdated, nil, info.SID)
 }
 
 func (d *draft) own() {
@@ -155,22 +161,18 @@ func (d *draft) replace(m, with *Member) {
 	d.log(ParticipantUpdated, with, with.SID)
 }
 
-// drop takes a member out of the roster without a tombstone.
-func (d *draft) drop(m *Member) {
+// end takes a member out of the roster and buries its sid. It left at at, in Unix ms, for the reason that LiveKit gave ("": none).
+func (d *draft) end(m *Member, at int64, reason string) {
 	d.remove(m)
-	d.log(ParticipantLeft, m, m.SID)
-}
-
-// end takes a member out of the roster and buries its sid.
-func (d *draft) end(m *Member) {
-	d.drop(m)
+	d.changes = append(d.changes, Change{Type: ParticipantLeft, Member: m, SID: m.SID, Reason: d.why,
+		Disconnect: cmp.Or(reason, UnknownReason), LeftAt: max(at, m.JoinedAt)})
 	d.entomb(&m.Participant)
 }
 
 // admit puts a new participant in and ends the others of its identity: one identity is one participant.
 func (d *draft) admit(p *Participant, others []*Member) {
 	for _, o := range others {
-		d.end(o)
+		d.end(o, p.JoinedAt, "")
 	}
 	d.put(NewMember(*p))
 }

@@ -85,7 +85,7 @@ func (d *draft) enter(e Event) bool {
 		d.instance.SID, d.instance.CreatedMs = e.Room.SID, e.Room.CreatedMs
 		return true
 	}
-	d.renew(e.Room)
+	d.endOlder(e.Room)
 	return true
 }
 
@@ -113,7 +113,7 @@ func (d *draft) apply(e Event) {
 	case Joined:
 		d.joined(e)
 	case Left, Aborted:
-		d.left(&e.Participant)
+		d.left(e)
 	}
 }
 
@@ -145,7 +145,7 @@ func (d *draft) finished(e Event) {
 	}
 	for _, m := range slices.Clone(d.roster) {
 		if !repeated && d.beforeFinish(&m.Participant) {
-			d.end(m)
+			d.end(m, e.CreatedAt*1000, "")
 		} else {
 			d.wants("a finish that spared a participant", m.SID)
 		}
@@ -180,14 +180,15 @@ func (d *draft) joined(e Event) {
 	d.admit(p, others)
 }
 
-func (d *draft) left(p *Participant) {
+func (d *draft) left(e Event) {
+	p := &e.Participant
 	for _, o := range d.others(p) {
 		if o.JoinedAt < p.JoinedAt {
-			d.end(o)
+			d.end(o, p.JoinedAt, "")
 		}
 	}
 	if m := d.find(p.SID); m != nil {
-		d.end(m)
+		d.end(m, e.CreatedAt*1000, e.Reason)
 	} else if _, ended := d.tomb(p.SID); !ended {
 		d.entomb(p)
 	}

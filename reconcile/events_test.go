@@ -243,3 +243,43 @@ func TestRoomWithoutANameTagGetsItFromTheFirstEvent(t *testing.T) {
 		t.Errorf("createdAt is %d, want %d", r.room.State.CreatedAt, r1.CreatedMs)
 	}
 }
+
+// TestWhySomebodyLeft reads reason and times of every way to leave.
+func TestWhySomebodyLeft(t *testing.T) {
+	r1, r2 := life("R1", 1000), life("R2", 9000)
+	a1, a2 := who("a1", 2500), who("a2", 5700)
+	gone := left(r1, a1)
+	gone.CreatedAt, gone.Reason = at(4000)/1000, "CONNECTION_TIMEOUT"
+	unexplained := left(r1, a1) // within the second of the join
+	unexplained.CreatedAt = at(2000) / 1000
+	for name, c := range map[string]struct {
+		do     func(*rig) Plan
+		reason string
+		at     int64
+	}{
+		"by its own event":               {func(r *rig) Plan { return r.do(gone) }, "CONNECTION_TIMEOUT", at(4000)},
+		"without a reason":               {func(r *rig) Plan { return r.do(unexplained) }, UnknownReason, a1.JoinedAt},
+		"by a newer one of its identity": {func(r *rig) Plan { return r.do(joined(r1, a2)) }, UnknownReason, a2.JoinedAt},
+		"by a newer one's leave":         {func(r *rig) Plan { return r.do(left(r1, a2)) }, UnknownReason, a2.JoinedAt},
+		"by the room's finish":           {func(r *rig) Plan { return r.do(finished(r1, 7000)) }, UnknownReason, at(7000)},
+		"by a newer instance":            {func(r *rig) Plan { return r.do(started(r2, 9000)) }, UnknownReason, r2.CreatedMs},
+		"by a look at a newer instance":  {func(r *rig) Plan { return r.do(r.sight(&r2)) }, UnknownReason, r2.CreatedMs},
+		"by a look at a newer one":       {func(r *rig) Plan { return r.do(r.sight(&r1, a2)) }, UnknownReason, a2.JoinedAt},
+		"by two looks":                   {func(r *rig) Plan { r.wait(10 * second); return r.cycle(1, &r1) }, UnknownReason, at(11_000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.do(joined(r1, a1))
+			for _, change := range c.do(r).Changes {
+				if change.Type != ParticipantLeft {
+					continue
+				}
+				if change.SID != "a1" || change.Disconnect != c.reason || change.LeftAt != c.at {
+					t.Errorf("%s left at %d for %s, want at %d for %s", change.SID, change.LeftAt, change.Disconnect, c.at, c.reason)
+				}
+				return
+			}
+			t.Error("nobody left")
+		})
+	}
+}

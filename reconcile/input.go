@@ -34,6 +34,8 @@ type Event struct {
 	Expires     int64 // Unix ms: when the delivery's token expires; 0 for never
 	Room        RoomInfo
 	Participant Participant // for Joined, Left, Aborted, Track
+	// Reason is LiveKit's DisconnectReason by name, such as CLIENT_INITIATED, for Left and Aborted; empty for none.
+	Reason string
 }
 
 func (Event) isInput() {}

@@ -108,7 +108,7 @@ func (l *looking) mergeRoom() {
 	contrary := finding{kind: reordered, sid: info.SID}
 	switch o := l.order(*info); {
 	case o == newer && l.instance.SID != "":
-		l.succeed(*info)
+		l.replaceOlder(*info)
 	case o == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
 	case o == same && !l.instance.Finished():
@@ -136,29 +136,24 @@ func (l *looking) describeListed(info RoomInfo) {
 	}
 }
 
-// succeed begins a newer instance. Whoever of the old roster the look shows goes along, and whoever joined since it was created. What
-// events have told of the others was told of the older instance.
-func (l *looking) succeed(info RoomInfo) {
-	var along []*Member
+// replaceOlder begins a newer instance. Members whom the look shows stay, and those who joined since it was created. What events have
+// told of the others was told of the older instance.
+func (l *looking) replaceOlder(info RoomInfo) {
 	for _, m := range slices.Clone(l.roster) {
-		if l.seen[m.SID] != nil || m.JoinedAt >= info.CreatedMs {
-			along = append(along, m)
-			l.why = UnseenRoom
-			l.drop(m)
-		} else {
+		if l.seen[m.SID] == nil && m.JoinedAt < info.CreatedMs {
 			l.drifted(MissedLeave, m.Identity, m.SID, info.CreatedMs)
-			l.end(m)
+			l.end(m, info.CreatedMs, "")
 		}
 	}
 	if l.open {
 		l.drifted(UnseenFinish, "", l.base.SID, info.CreatedMs)
 	}
-	l.renew(info)
-	l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
-	l.start(info)
-	for _, m := range along {
-		l.put(m)
+	if len(l.roster) == 0 {
+		l.finish()
 	}
+	l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
+	l.replaceInstance(info)
+	l.start(info)
 }
 
 // mergePresent merges those whom LiveKit shows. A look that began before an event of the room itself adds nobody: the
@@ -240,7 +235,7 @@ func (l *looking) enrol(p *Participant, others []*Member) {
 	}
 	for _, o := range others {
 		l.drifted(MissedLeave, o.Identity, o.SID, p.JoinedAt)
-		l.end(o)
+		l.end(o, p.JoinedAt, "")
 	}
 	l.drifted(MissedJoin, p.Identity, p.SID, p.JoinedAt)
 	l.put(NewMember(*p))
@@ -262,8 +257,9 @@ func (l *looking) mergeAbsent() {
 		if l.gone {
 			reason = Ghost
 		}
-		l.drifted(reason, m.Identity, m.SID, l.firstSeen(f))
-		l.end(m)
+		at := l.firstSeen(f)
+		l.drifted(reason, m.Identity, m.SID, at)
+		l.end(m, at, "")
 	}
 }
 

@@ -20,7 +20,15 @@ type Change struct {
 	Member *Member // nil for the room's own changes
 	SID    string  // the participant's, or the room's
 	Reason Reason  // of a look's changes; empty for what an event told
+	// Disconnect and LeftAt are a ParticipantLeft's: LiveKit's DisconnectReason by name, UnknownReason where it gave none, and
+	// when the participant left, in Unix ms. LiveKit tells a leave to the second; without its word, LeftAt is when a newer
+	// participant or room began, or the first look that did not show the participant. It is never before the join.
+	Disconnect string
+	LeftAt     int64
 }
+
+// UnknownReason is the DisconnectReason of a participant for whom LiveKit gave none.
+const UnknownReason = "UNKNOWN_REASON"
 
 // identity is the participant's, or "".
 func (c Change) identity() string {
@@ -28,6 +36,14 @@ func (c Change) identity() string {
 		return ""
 	}
 	return c.Member.Identity
+}
+
+// joinedAt is when the participant joined, in Unix ms, or 0.
+func (c Change) joinedAt() int64 {
+	if c.Member == nil {
+		return 0
+	}
+	return c.Member.JoinedAt
 }
 
 // Reason is a kind of drift that a poll repaired.

@@ -106,9 +106,28 @@ func (r *rig) commit(p Plan) {
 	if (len(c.Changes) > 0) != (c.Public != Keep) {
 		r.t.Fatalf("the keys change without the feed, or the feed without the keys: %+v", c)
 	}
+	checkLeaves(r.t, p.Changes)
 	r.room.Adopt(p, Receipt{})
 	r.feed.take(r.t, c)
 	r.feed.compare(r.t, r.room)
+}
+
+// checkLeaves checks that each leave has its reason and times, and that no one who stays is told as left and joined.
+func checkLeaves(t rapid.TB, changes []Change) {
+	left := map[string]bool{}
+	for _, c := range changes {
+		switch c.Type {
+		case ParticipantLeft:
+			left[c.SID] = true
+			if c.Disconnect == "" || c.LeftAt < c.Member.JoinedAt {
+				t.Fatalf("%s left for the reason %q, joined at %d and left at %d", c.SID, c.Disconnect, c.Member.JoinedAt, c.LeftAt)
+			}
+		case ParticipantJoined:
+			if left[c.SID] {
+				t.Fatalf("%s is told as left and joined in one commit: %+v", c.SID, changes)
+			}
+		}
+	}
 }
 
 // consumer folds the change feed as a stranger would who knows only docs/protocol.md.

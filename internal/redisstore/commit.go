@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	r := &request{room: c.Room, script: s.scripts.commit, list: sets || c.Verify && c.Live,
 		unlist: writes && c.Public == reconcile.Remove}
 	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room))...)
-	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+5*len(c.Changes)+len(c.Story))
+	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+8*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
 	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
 		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
@@ -85,6 +86,9 @@ type feedEntry struct {
 	kind          reconcile.ChangeType
 	identity, sid string
 	data          []byte
+	// Of a participant_left only.
+	reason           string
+	joinedAt, leftAt int64 // Unix ms
 }
 
 // feedEntries are changes of a commit; state is its state's JSON, or nil where that is not at hand.
@@ -95,6 +99,9 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 		switch {
 		case change.Member != nil:
 			e.identity, e.data = change.Member.Identity, change.Member.JSON()
+			if change.Type == reconcile.ParticipantLeft {
+				e.reason, e.joinedAt, e.leftAt = cmp.Or(change.Disconnect, reconcile.UnknownReason), change.Member.JoinedAt, change.LeftAt
+			}
 		case change.Type == reconcile.RoomSnapshot && state != nil:
 			e.data = state
 		case c.State != nil && change.Type == reconcile.RoomSnapshot:
@@ -111,7 +118,7 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 func feedArgs(a []any, entries []feedEntry) []any {
 	a = append(a, strconv.Itoa(len(entries)))
 	for i, e := range entries {
-		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data)
+		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data, e.reason, signed(e.joinedAt), signed(e.leftAt))
 	}
 	return a
 }

@@ -5,13 +5,13 @@ import "github.com/rollcallhq/rollcall/reconcile"
 // NewEvent carries an event.
 func NewEvent(e reconcile.Event) *Event {
 	return &Event{Id: []byte(e.ID), Kind: int64(e.Kind), CreatedAt: e.CreatedAt, Expires: e.Expires,
-		Room: newRoom(e.Room), Participant: newParticipant(e.Participant)}
+		Room: newRoom(e.Room), Participant: newParticipant(e.Participant), Reason: []byte(e.Reason)}
 }
 
 // Value gives the event back.
 func (x *Event) Value() reconcile.Event {
 	return reconcile.Event{ID: string(x.GetId()), Kind: reconcile.EventKind(x.GetKind()), CreatedAt: x.GetCreatedAt(),
-		Expires: x.GetExpires(), Room: x.GetRoom().value(), Participant: x.GetParticipant().value()}
+		Expires: x.GetExpires(), Room: x.GetRoom().value(), Participant: x.GetParticipant().value(), Reason: string(x.GetReason())}
 }
 
 func newRoom(r reconcile.RoomInfo) *Room {

@@ -642,6 +642,7 @@ type Event struct {
 	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`                      // Unix ms; 0 for never
 	Room          *Room                  `protobuf:"bytes,5,opt,name=room,proto3" json:"room,omitempty"`
 	Participant   *Participant           `protobuf:"bytes,6,opt,name=participant,proto3" json:"participant,omitempty"`
+	Reason        []byte                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"` // LiveKit's DisconnectReason by name; empty for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -714,6 +715,13 @@ func (x *Event) GetRoom() *Room {
 func (x *Event) GetParticipant() *Participant {
 	if x != nil {
 		return x.Participant
+	}
+	return nil
+}
+
+func (x *Event) GetReason() []byte {
+	if x != nil {
+		return x.Reason
 	}
 	return nil
 }
@@ -1682,7 +1690,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xc7\x01\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\xdf\x01\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\x03R\x04kind\x12\x1d\n" +
@@ -1690,7 +1698,8 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"created_at\x18\x03 \x01(\x03R\tcreatedAt\x12\x18\n" +
 	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12%\n" +
 	"\x04room\x18\x05 \x01(\v2\x11.rollcall.v1.RoomR\x04room\x12:\n" +
-	"\vparticipant\x18\x06 \x01(\v2\x18.rollcall.v1.ParticipantR\vparticipant\"\x92\x01\n" +
+	"\vparticipant\x18\x06 \x01(\v2\x18.rollcall.v1.ParticipantR\vparticipant\x12\x16\n" +
+	"\x06reason\x18\a \x01(\fR\x06reason\"\x92\x01\n" +
 	"\x04Room\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x10\n" +
 	"\x03sid\x18\x02 \x01(\fR\x03sid\x12\x1d\n" +

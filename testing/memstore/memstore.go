@@ -5,6 +5,7 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -265,10 +266,10 @@ func (s *Store) prune(f *fence) []string {
 
 func (s *Store) append(c reconcile.Commit) {
 	for i, change := range c.Changes {
-		identity, data := "", []byte("null")
+		identity, joined, data := "", int64(0), []byte("null")
 		switch {
 		case change.Member != nil:
-			identity, data = change.Member.Identity, change.Member.JSON()
+			identity, joined, data = change.Member.Identity, change.Member.JoinedAt, change.Member.JSON()
 		case c.State != nil && change.Type != reconcile.RoomFinished:
 			data = c.State.JSON(c.Room)
 			if change.Type != reconcile.RoomSnapshot {
@@ -276,10 +277,15 @@ func (s *Store) append(c reconcile.Commit) {
 				data = append(data[:at:at], '}')
 			}
 		}
-		s.feed = append(s.feed, map[string]string{"room": c.Room, "gen": decimal(c.Claim.Generation), "epoch": decimal(c.Claim.Epoch),
+		entry := map[string]string{"room": c.Room, "gen": decimal(c.Claim.Generation), "epoch": decimal(c.Claim.Epoch),
 			"version": decimal(c.Version), "prev": decimal(c.Prev), "n": strconv.Itoa(i + 1), "of": strconv.Itoa(len(c.Changes)),
 			"type": string(change.Type), "identity": identity, "sid": change.SID, "cause": string(c.Cause),
-			"time": strconv.FormatInt(c.Time, 10), "data": string(data)})
+			"time": strconv.FormatInt(c.Time, 10), "data": string(data)}
+		if change.Type == reconcile.ParticipantLeft {
+			entry["reason"] = cmp.Or(change.Disconnect, reconcile.UnknownReason)
+			entry["joinedAt"], entry["leftAt"] = strconv.FormatInt(joined, 10), strconv.FormatInt(change.LeftAt, 10)
+		}
+		s.feed = append(s.feed, entry)
 	}
 }
 

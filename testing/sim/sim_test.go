@@ -345,9 +345,14 @@ func TestTheChecksSee(t *testing.T) {
 	commit("r", 3, 7, 5, reconcile.Change{Type: reconcile.RoomUpdated})                          // chained wrongly
 	commit("r", 3, 6, 7, reconcile.Change{Type: reconcile.RoomUpdated})                          // an older version
 	commit("s", 1, 1, 0, started, reconcile.Change{Type: reconcile.ParticipantJoined, SID: "?"}) // not in the keys
-	joined, left := reconcile.Change{Type: reconcile.ParticipantJoined, SID: "p"}, reconcile.Change{Type: reconcile.ParticipantLeft, SID: "p"}
-	commit("t", 1, 1, 0, started, joined, left, joined, left) // back by a webhook
-	if d := Feed(store, nil); len(d) != 4 {
+	p := reconcile.NewMember(reconcile.Participant{Identity: "i", SID: "p", JoinedAt: 7})
+	joined := reconcile.Change{Type: reconcile.ParticipantJoined, Member: p, SID: "p"}
+	left := reconcile.Change{Type: reconcile.ParticipantLeft, Member: p, SID: "p", LeftAt: 8}
+	commit("t", 1, 1, 0, started, joined, left)
+	commit("t", 1, 2, 1, joined, left)                                                                            // back by a webhook
+	commit("u", 1, 1, 0, started, joined, left, joined, left)                                                     // neither left nor joined
+	commit("v", 1, 1, 0, started, joined, reconcile.Change{Type: reconcile.ParticipantLeft, Member: p, SID: "p"}) // left at no time
+	if d := Feed(store, nil); len(d) != 7 {
 		t.Error(d)
 	}
 }

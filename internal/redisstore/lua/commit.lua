@@ -12,7 +12,8 @@
 --         21-24 of every feed entry: room, prev, cause, time
 --         25    how many tombstones, then for each: sid, <joinedAt>:<polled>:<identity>
 --         then  how many sids whose tombstone goes, and those
---         then  how many feed entries, then for each: n, type, identity, sid, data
+--         then  how many feed entries, then for each: n, type, identity, sid, data, and of a
+--               participant_left reason, joinedAt, leftAt; reason is empty for all others
 --         then  about the timeline: how many entries it may have, and those to add, oldest first
 -- returns {1} stale owner, {2} split, {3} conflict, {4} stale leader, or
 --         {0, Redis' time in seconds, 1 if the public keys were not what the record wrote, sids of dropped tombstones…}
@@ -82,14 +83,18 @@ end
 
 at = exhume + tonumber(ARGV[exhume]) + 1
 local of = ARGV[at]
-local told = at + 5 * tonumber(of) + 1
+local told = at + 8 * tonumber(of) + 1
 if of ~= '0' and ARGV[19] ~= '0' then
   local kind = redis.call('TYPE', feed).ok
   if kind ~= 'none' and kind ~= 'stream' then redis.call('DEL', feed) end
-  for i = at + 1, at + 5 * tonumber(of), 5 do
+  for i = at + 1, at + 8 * tonumber(of), 8 do
+    local left = {}
+    if ARGV[i + 5] ~= '' then
+      left = {'reason', ARGV[i + 5], 'joinedAt', ARGV[i + 6], 'leftAt', ARGV[i + 7]}
+    end
     redis.call('XADD', feed, 'MAXLEN', '~', ARGV[19], '*', 'room', ARGV[21], 'gen', ARGV[1], 'epoch', ARGV[2],
       'version', version, 'prev', ARGV[22], 'n', ARGV[i], 'of', of, 'type', ARGV[i + 1], 'identity', ARGV[i + 2],
-      'sid', ARGV[i + 3], 'cause', ARGV[23], 'time', ARGV[24], 'data', ARGV[i + 4])
+      'sid', ARGV[i + 3], 'cause', ARGV[23], 'time', ARGV[24], 'data', ARGV[i + 4], unpack(left))
   end
   redis.call('HSET', fence, 'appended', version)
 end
