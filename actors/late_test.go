@@ -68,7 +68,7 @@ func TestAnEventBetweenTheRoundsIsHeard(t *testing.T) {
 		r.must(here, r.lk.join("r", "silent"))
 		r.lk.order(func(string) (bool, error) { return true, nil })
 		track := here
-		track.Kind, track.Room = reconcile.Track, reconcile.RoomInfo{Name: "r", SID: here.Room.SID}
+		track.ID, track.Kind, track.Room = "EV_track", reconcile.Track, reconcile.RoomInfo{Name: "r", SID: here.Room.SID}
 		time.AfterFunc(500*time.Millisecond, func() { r.must(track) })
 		r.sync(actors.Options{Scheduled: true})
 		r.present("r", "here")

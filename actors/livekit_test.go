@@ -17,8 +17,9 @@ type livekit struct {
 	mu     sync.Mutex
 	rooms  map[string]*stage
 	sids   int
-	listed int                // calls of Listed
-	looks  map[string][]int64 // when each room's participants were asked for, Unix ms
+	older  map[string][]reconcile.RoomInfo // living rooms of one name besides the newest
+	listed int                             // calls of Listed
+	looks  map[string][]int64              // when each room's participants were asked for, Unix ms
 	fault  func(room string) (empty bool, err error)
 }
 
@@ -122,7 +123,7 @@ func (l *livekit) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
 	return infos, nil
 }
 
-func (l *livekit) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+func (l *livekit) Listed(ctx context.Context, names []string) (map[string][]reconcile.RoomInfo, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listed++
@@ -130,10 +131,10 @@ func (l *livekit) Listed(ctx context.Context, names []string) (map[string]reconc
 	if empty || err != nil {
 		return nil, err
 	}
-	infos := map[string]reconcile.RoomInfo{}
+	infos := map[string][]reconcile.RoomInfo{}
 	for _, name := range names {
 		if s := l.rooms[name]; s != nil {
-			infos[name] = s.info
+			infos[name] = append(slices.Clone(l.older[name]), s.info)
 		}
 	}
 	return infos, nil

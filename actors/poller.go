@@ -102,24 +102,18 @@ type lister struct {
 type listing struct {
 	names []string
 	done  chan struct{}
-	infos map[string]reconcile.RoomInfo
+	infos map[string][]reconcile.RoomInfo
 	err   error
 }
 
-func (l *lister) listed(ctx context.Context, name string) (*reconcile.RoomInfo, error) {
+func (l *lister) listed(ctx context.Context, name string) ([]reconcile.RoomInfo, error) {
 	mine := l.join(name)
 	select {
 	case <-mine.done:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if mine.err != nil {
-		return nil, mine.err
-	}
-	if info, ok := mine.infos[name]; ok {
-		return &info, nil
-	}
-	return nil, nil
+	return mine.infos[name], mine.err
 }
 
 func (l *lister) join(name string) *listing {

@@ -39,8 +39,8 @@ type Index interface {
 // Rooms is LiveKit. An error is no look; an empty answer without an error is an absence.
 type Rooms interface {
 	ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error)
-	// Listed is ListRooms by name; rooms that LiveKit does not list are missing from the answer.
-	Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error)
+	// Listed is ListRooms by name: of each room the instances that LiveKit lists, in any order. Rooms that it does not list are missing.
+	Listed(ctx context.Context, names []string) (map[string][]reconcile.RoomInfo, error)
 	// Participants are the ACTIVE ones of a room, and the number of others.
 	Participants(ctx context.Context, room string) (active []reconcile.Participant, waiting int, err error)
 }

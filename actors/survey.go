@@ -177,16 +177,13 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 			v.note(room, looked{}, err)
 			return
 		}
-		look := reconcile.Look{Began: began}
-		if info, ok := listed[room]; ok {
-			look.Listed = &info
-		}
+		look := reconcile.Look{Began: began, Listed: listed[room]}
 		got, err := v.look(ctx, room, look)
 		v.note(room, got, err)
 	})
 }
 
-func (v *survey) list(ctx context.Context, rooms []string) (map[string]reconcile.RoomInfo, error) {
+func (v *survey) list(ctx context.Context, rooms []string) (map[string][]reconcile.RoomInfo, error) {
 	if len(rooms) == 0 {
 		return nil, nil
 	}

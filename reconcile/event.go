@@ -13,7 +13,7 @@ func stepEvent(room *Room, e Event, now Moment) Plan {
 		return Plan{Expired: true}
 	}
 	d := newDraft(room, now)
-	if e.sound() && d.enter(e) {
+	if !room.memory.delivered(e.ID) && e.sound() && d.enter(e) {
 		d.apply(e)
 	}
 	p := d.plan(ByWebhook)
@@ -182,6 +182,10 @@ func (d *draft) joined(e Event) {
 
 func (d *draft) left(e Event) {
 	p := &e.Participant
+	t, ended := d.tomb(p.SID)
+	if ended && !t.Polled {
+		return // an event has told of it; whoever came since came by LiveKit's own word
+	}
 	for _, o := range d.others(p) {
 		if o.JoinedAt < p.JoinedAt {
 			d.end(o, p.JoinedAt, "")
@@ -189,7 +193,7 @@ func (d *draft) left(e Event) {
 	}
 	if m := d.find(p.SID); m != nil {
 		d.end(m, e.CreatedAt*1000, e.Reason)
-	} else if _, ended := d.tomb(p.SID); !ended {
+	} else if !ended {
 		d.entomb(p)
 	}
 	if d.instance.Finished() && len(d.roster) == 0 {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"testing"
 )
 
@@ -242,6 +243,61 @@ func TestRoomWithoutANameTagGetsItFromTheFirstEvent(t *testing.T) {
 	if r.room.State.CreatedAt != r1.CreatedMs {
 		t.Errorf("createdAt is %d, want %d", r.room.State.CreatedAt, r1.CreatedMs)
 	}
+}
+
+// TestDuplicates delivers events twice under one id: nothing changes and no poll is asked for, until the id is forgotten.
+func TestDuplicates(t *testing.T) {
+	again := func(e Event, id string) Event { e.ID = id; return e }
+	r := newRig(t)
+	r.do(again(started(r1, 1000), "EV_1"))
+	p := r.do(again(started(r1, 1000), "EV_1"))
+	wantAsk(t, p, "")
+	if p.Changed || len(p.touched) > 0 || p.Commit.Event != "EV_1" {
+		t.Errorf("a duplicate writes or touches: %+v", p)
+	}
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_2")), "a repeated room_started")
+	wantAsk(t, r.do(started(r1, 1000)), "a repeated room_started") // without an id it is none
+	for i := range eventMemory - 2 {
+		r.do(again(track(r1, a1), fmt.Sprint("EV_t", i)))
+	}
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "")
+	r.do(again(track(r1, a1), "EV_t"))
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started")
+	if n := len(r.room.memory.events); n != eventMemory {
+		t.Errorf("%d ids are remembered, want %d", n, eventMemory)
+	}
+	r.room, _ = Load(nil, r.room.Record)
+	r.ids = nil
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started") // forgotten with the claim
+}
+
+// TestADuplicateWritesWhatRedisLost: 200 follows a script that finds what was written, or writes it.
+func TestADuplicateWritesWhatRedisLost(t *testing.T) {
+	r := newRig(t)
+	e := joined(r1, a1)
+	e.ID = "EV_1"
+	r.do(e)
+	held := r.room
+	r.room, _ = Load(held, Record{Room: "r", Claim: Claim{1, 1, 1}})
+	r.ids = nil
+	if p := r.do(e); !p.Changed || p.Commit.Public != Write {
+		t.Errorf("what Redis lost is not written: %+v", p.Commit)
+	}
+	r.want("R1: a1")
+}
+
+// TestARepeatedLeftEndsNobodyElse: two looks brought back an older participant of the identity, as MoveParticipant makes them. The
+// newer one's left is told once more, by another id.
+func TestARepeatedLeftEndsNobodyElse(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a2))
+	r.do(left(r1, a2))
+	r.twice(&r1, a1)
+	r.want("R1: a1")
+	r.do(left(r1, a2))
+	r.want("R1: a1")
+	r.do(left(r1, who("a3", 3300))) // one of whom nothing had been told
+	r.want("R1:")
 }
 
 // TestWhySomebodyLeft reads reason and times of every way to leave.

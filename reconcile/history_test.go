@@ -21,6 +21,7 @@ type history struct {
 	people map[string]Participant // by identity
 	events []Event
 	truths []truth // truths[i] is after the first i events
+	ids    bool    // events have ids, so that one that comes twice is known for a duplicate
 }
 
 type truth struct {
@@ -265,7 +266,15 @@ func (h *history) deliver(t rapid.TB, order []int) *rig {
 	r := newRig(t)
 	r.strict = false
 	for _, i := range order {
-		r.do(h.events[i])
+		r.do(h.event(i))
 	}
 	return r
+}
+
+func (h *history) event(i int) Event {
+	e := h.events[i]
+	if h.ids {
+		e.ID = fmt.Sprint("EV_", i)
+	}
+	return e
 }

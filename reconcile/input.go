@@ -1,5 +1,10 @@
 package reconcile
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Stamp is a moment on one node's monotonic clock, in nanoseconds and strictly increasing within the node. Stamps order
 // events against polls; they never leave the node.
 type Stamp int64
@@ -42,8 +47,9 @@ func (Event) isInput() {}
 
 // Look is one successful look at LiveKit: ListRooms and ListParticipants of this room. A failed call is no look.
 type Look struct {
-	Began        Stamp     // before the first of its calls, on this node
-	Listed       *RoomInfo // as ListRooms has it; nil when it does not
+	Began Stamp // before the first of its calls, on this node
+	// Listed are the instances of the room that ListRooms has, in any order; empty when it does not list the room.
+	Listed       []RoomInfo
 	Participants []Participant
 	// Waiting counts participants that ListParticipants shows as not ACTIVE; they are not present but keep a room alive.
 	Waiting int
@@ -59,6 +65,28 @@ type Look struct {
 }
 
 func (Look) isInput() {}
+
+// Room gives the instance that counts: the newest by creation, of equal ones the one with the sid held. Among others of equal age the
+// sid decides, so that the order of the list never does. It is nil when ListRooms does not list the room.
+func (l Look) Room(held string) *RoomInfo {
+	if len(l.Listed) == 0 {
+		return nil
+	}
+	newest := slices.MaxFunc(l.Listed, func(a, b RoomInfo) int {
+		return cmp.Or(cmp.Compare(a.CreatedMs, b.CreatedMs), prefer(a.SID == held, b.SID == held), cmp.Compare(a.SID, b.SID))
+	})
+	return &newest
+}
+
+func prefer(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
 
 // Permit is a leader's leave to remove what stayed absent.
 type Permit struct {

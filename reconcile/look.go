@@ -15,6 +15,7 @@ const ConfirmEvery = 5 * time.Minute
 type looking struct {
 	*draft
 	look    Look
+	listed  *RoomInfo               // the instance of the look's list that counts; nil when the room is not listed
 	seen    map[string]*Participant // by sid; the newest of each identity
 	doubts  map[finding]doubt       // those that remain
 	named   map[string]bool         // sids that an event named
@@ -26,7 +27,7 @@ type looking struct {
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
-	l := &looking{draft: newDraft(room, now), look: look, seen: newestOf(look.Participants), doubts: map[finding]doubt{},
+	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), seen: newestOf(look.Participants), doubts: map[finding]doubt{},
 		named: make(map[string]bool, len(look.Named))}
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
@@ -100,7 +101,7 @@ func (l *looking) mergeRoom() {
 	if l.stale {
 		return
 	}
-	info := l.look.Listed
+	info := l.listed
 	if info == nil {
 		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0
 		return
@@ -227,8 +228,8 @@ func (l *looking) enrol(p *Participant, others []*Member) {
 		if info.CreatedMs == 0 {
 			info.CreatedMs = p.JoinedAt // ListRooms does not have the room: the best that is known
 		}
-		if l.look.Listed != nil {
-			info = *l.look.Listed
+		if l.listed != nil {
+			info = *l.listed
 		}
 		l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
 		l.start(info)

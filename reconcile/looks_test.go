@@ -362,3 +362,39 @@ func TestMetadataFromAPoll(t *testing.T) {
 		t.Errorf("the room's fields are %+v, drift %v", s, p.Tally.Drift)
 	}
 }
+
+// TestOrderInAListMeansNothing gives a look every order of the instances of one name.
+func TestOrderInAListMeansNothing(t *testing.T) {
+	r9 := life("R9", 6000) // as old as R2
+	for name, c := range map[string]struct {
+		held *RoomInfo
+		list []RoomInfo
+		want string
+	}{
+		"the newest counts":              {nil, []RoomInfo{r1, r2}, "R2: a1"},
+		"also where an older is held":    {&r1, []RoomInfo{r1, r2}, "R2: a1"},
+		"of equal ones the one held":     {&r2, []RoomInfo{r2, r9}, "R2: a1"},
+		"of equal ones the other held":   {&r9, []RoomInfo{r2, r9}, "R9: a1"},
+		"the newest, of equal ones held": {&r9, []RoomInfo{r1, r9, r2}, "R9: a1"},
+		"of equal ones none held":        {nil, []RoomInfo{r1, r2, r9}, "R9: a1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			orders(len(c.list), -1, func(order []int) bool {
+				r := newRig(t)
+				if c.held != nil {
+					r.do(started(*c.held, 0))
+				}
+				for range 3 {
+					look := r.sight(nil, who("a1", 6500))
+					for _, i := range order {
+						look.Listed = append(look.Listed, c.list[i])
+					}
+					r.do(look)
+					r.want(c.want)
+					r.wait(second)
+				}
+				return !t.Failed()
+			})
+		})
+	}
+}

@@ -20,6 +20,7 @@ type rig struct {
 	asked  []*Ask
 	strict bool // also check that Step is pure: slow
 	feed   consumer
+	ids    []string // of the events so far
 }
 
 const (
@@ -49,8 +50,24 @@ func (r *rig) do(in Input) Plan {
 		r.asked = append(r.asked, p.Ask)
 	}
 	r.explained(in, p)
+	r.unrepeated(in, p)
 	r.commit(p)
 	return p
+}
+
+// unrepeated checks that an event of an id that came before changes nothing and asks for nothing.
+func (r *rig) unrepeated(in Input, p Plan) {
+	e, event := in.(Event)
+	if !event || e.ID == "" {
+		return
+	}
+	if slices.Contains(r.ids[max(0, len(r.ids)-64):], e.ID) {
+		if len(p.Changes)+len(p.Commit.Bury)+len(p.Commit.Exhume)+len(p.touched) > 0 && !r.room.lost() || p.Ask != nil {
+			r.t.Fatalf("the duplicate %s %s has an effect: %+v, %+v", e.ID, describeInput(in), p.Commit, p.Ask)
+		}
+		return
+	}
+	r.ids = append(r.ids, e.ID)
 }
 
 // explained checks that all a look changes has a reason and is counted, and that an event's changes need none.
@@ -253,7 +270,11 @@ func track(room RoomInfo, p Participant) Event {
 // sight is a look that begins now.
 func (r *rig) sight(room *RoomInfo, present ...Participant) Look {
 	r.wait(1)
-	return Look{Began: r.now.Stamp, Listed: room, Participants: present}
+	look := Look{Began: r.now.Stamp, Participants: present}
+	if room != nil {
+		look.Listed = []RoomInfo{*room}
+	}
+	return look
 }
 
 // twice takes two looks that see the same, a second apart, and gives the second's plan.
@@ -332,8 +353,8 @@ func describeInput(in Input) string {
 			sids = append(sids, p.SID)
 		}
 		listed := "-"
-		if in.Listed != nil {
-			listed = in.Listed.SID
+		for _, room := range in.Listed {
+			listed += room.SID
 		}
 		return fmt.Sprintf("look(%s %v)", listed, sids)
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,25 @@ type memory struct {
 	doubts  map[finding]doubt
 	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
 	restarted int64
+	// events are the ids of the last events that were committed, at most eventMemory, oldest first.
+	events []string
+}
+
+// eventMemory is how many event ids a room remembers.
+const eventMemory = 64
+
+// delivered tells whether the event of that id is one of the last that were committed. An event without an id never is.
+func (m *memory) delivered(id string) bool { return id != "" && slices.Contains(m.events, id) }
+
+// deliver remembers a committed event's id.
+func (m *memory) deliver(id string) {
+	if id == "" || m.delivered(id) {
+		return
+	}
+	if len(m.events) == eventMemory {
+		m.events = m.events[:copy(m.events, m.events[1:])]
+	}
+	m.events = append(m.events, id)
 }
 
 // forget drops touches that no look still under way can have begun before.

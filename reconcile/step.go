@@ -60,6 +60,7 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 	if got.Altered {
 		r.Altered = true
 	}
+	r.memory.deliver(c.Event)
 	r.Remember(p)
 }
 

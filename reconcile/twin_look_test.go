@@ -10,6 +10,7 @@ type twinLook struct {
 	*twin
 	Look
 	seen   []Participant
+	info   *RoomInfo // the instance that counts
 	next   []twinDoubt
 	stale  bool // the room was touched since
 	others bool // the look is of an instance that is not the one at hand
@@ -29,8 +30,14 @@ func (w *twin) look(in Look) {
 		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.SID, b.SID))
 	})
 	before := slices.Clone(w.people)
-	if in.Listed != nil && !l.stale {
-		l.room(*in.Listed)
+	for _, r := range in.Listed {
+		if l.info == nil || r.CreatedMs > l.info.CreatedMs ||
+			r.CreatedMs == l.info.CreatedMs && (r.SID == w.sid || l.info.SID != w.sid && r.SID > l.info.SID) {
+			l.info = &r
+		}
+	}
+	if l.info != nil && !l.stale {
+		l.room(*l.info)
 	}
 	l.present()
 	l.absent(before)
@@ -138,8 +145,8 @@ func (l *twinLook) present() {
 		}
 		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
 		w.overruled = w.overruled || p.JoinedAt/1000 < w.mark
-		if l.Listed != nil {
-			w.open(*l.Listed)
+		if l.info != nil {
+			w.open(*l.info)
 		} else if w.created != 0 {
 			w.open(RoomInfo{SID: w.sid, CreatedMs: w.created})
 		} else {
@@ -165,7 +172,7 @@ func (l *twinLook) absent(before []Participant) {
 func (l *twinLook) emptyRoom() {
 	w := l.twin
 	untouched := !slices.ContainsFunc(w.touches, func(t twinTouch) bool { return t.at >= l.Began })
-	gone := l.Listed == nil && len(l.Participants) == 0 && l.Waiting == 0
+	gone := len(l.Listed) == 0 && len(l.Participants) == 0 && l.Waiting == 0
 	if !w.live || !gone || !untouched {
 		return
 	}

@@ -120,22 +120,25 @@ func drawParticipant(t *rapid.T) Participant {
 }
 
 func drawEvent(t *rapid.T) Event {
-	e := Event{Room: drawRoom(t), CreatedAt: at(1000*rapid.Int64Range(1, 5).Draw(t, "second")) / 1000}
+	e := Event{ID: rapid.SampledFrom([]string{"", "", "EV_1", "EV_2", "EV_3"}).Draw(t, "id"), Room: drawRoom(t), CreatedAt: at(1000*rapid.Int64Range(1, 5).Draw(t, "second")) / 1000}
 	e.Kind = rapid.SampledFrom([]EventKind{Started, Finished, Joined, Joined, Left, Left, Aborted, Track}).Draw(t, "kind")
 	switch e.Kind {
 	case Joined, Left, Aborted:
 		e.Participant = drawParticipant(t)
 	case Track:
+		id := e.ID
 		e = track(e.Room, drawParticipant(t))
+		e.ID = id
 	}
 	return e
 }
 
 func drawLook(t *rapid.T, r *rig) Look {
 	look := r.sight(nil)
-	if rapid.Bool().Draw(t, "listed") {
-		room := drawRoom(t)
-		look.Listed = &room
+	for range rapid.IntRange(0, 2).Draw(t, "listed") {
+		if room := drawRoom(t); !slices.ContainsFunc(look.Listed, func(o RoomInfo) bool { return o.SID == room.SID }) {
+			look.Listed = append(look.Listed, room)
+		}
 	}
 	seen := map[string]bool{}
 	for range rapid.IntRange(0, 3).Draw(t, "present") {

@@ -17,6 +17,7 @@ type twin struct {
 	people    []Participant
 	graves    []Tombstone
 
+	events    []string // ids of those that were delivered
 	restarted int64
 	touches   []twinTouch
 	doubts    []twinDoubt
@@ -119,6 +120,10 @@ func (w *twin) beaten(p Participant) bool {
 
 func (w *twin) event(e Event, at Stamp) {
 	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, false
+	if e.ID != "" && slices.Contains(w.events[max(0, len(w.events)-64):], e.ID) {
+		return
+	}
+	w.events = append(w.events, e.ID)
 	p, room := e.Participant, e.Room
 	participants := e.Kind != Started && e.Kind != Finished
 	if participants && (p.SID == "" || p.Identity == "") {
@@ -241,6 +246,9 @@ func (w *twin) join(p Participant, room RoomInfo) {
 }
 
 func (w *twin) leave(p Participant) {
+	if g := w.grave(p.SID); g != nil && !g.Polled {
+		return
+	}
 	w.buryAll(func(o Participant) bool {
 		return o.SID == p.SID || o.Identity == p.Identity && o.JoinedAt < p.JoinedAt
 	})

@@ -83,9 +83,7 @@ func (l livekitRooms) Look(ctx context.Context, room string) (look reconcile.Loo
 	if err != nil {
 		return look, err
 	}
-	if info, ok := listed[room]; ok {
-		look.Listed = &info
-	}
+	look.Listed = listed[room]
 	look.Participants, look.Waiting, err = l.Participants(ctx, room)
 	return look, err
 }

@@ -202,7 +202,7 @@ func TestNamesThatLiveKitCannotHave(t *testing.T) {
 		answer(w, &livekit.ListRoomsResponse{Rooms: []*livekit.Room{{Name: "a", Sid: "RM_a", CreationTime: 1}}})
 	}, nil)
 	listed, err := client.Listed(t.Context(), []string{"", "a", "\xff"})
-	if err != nil || len(listed) != 1 || listed["a"].SID != "RM_a" {
+	if err != nil || len(listed) != 1 || len(listed["a"]) != 1 || listed["a"][0].SID != "RM_a" {
 		t.Errorf("got %+v, %v", listed, err)
 	}
 	for _, name := range []string{"", "\xff"} {
@@ -241,7 +241,7 @@ func TestListedInParts(t *testing.T) {
 		names[i] = fmt.Sprintf("r%d", i)
 	}
 	listed, err := client.Listed(t.Context(), names)
-	if err != nil || len(listed) != 475 || listed["r2"].SID != "RM_r2" || listed["r2"].CreatedMs != 1234 {
+	if err != nil || len(listed) != 475 || len(listed["r2"]) != 1 || listed["r2"][0].SID != "RM_r2" || listed["r2"][0].CreatedMs != 1234 {
 		t.Errorf("%d listed, %+v, %v", len(listed), listed["r2"], err)
 	}
 	if calls.Load() != 10 || most.Load() > 2 {

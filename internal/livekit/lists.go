@@ -29,8 +29,9 @@ func (c *Client) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
 	return c.listRooms(ctx, nil)
 }
 
-// Listed gives those of the named rooms that LiveKit lists, by name; it asks in parts, side by side. If one part fails, all does.
-func (c *Client) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+// Listed gives those of the named rooms that LiveKit lists, by name; two living rooms of one name are both there. It asks in parts, side
+// by side. If one part fails, all does.
+func (c *Client) Listed(ctx context.Context, names []string) (map[string][]reconcile.RoomInfo, error) {
 	names = slices.DeleteFunc(slices.Clone(names), impossible)
 	parts := slices.Collect(slices.Chunk(names, namesPerRequest))
 	answers := make([][]reconcile.RoomInfo, len(parts))
@@ -49,11 +50,11 @@ func (c *Client) Listed(ctx context.Context, names []string) (map[string]reconci
 	for _, name := range names {
 		asked[name] = true
 	}
-	listed := make(map[string]reconcile.RoomInfo)
+	listed := make(map[string][]reconcile.RoomInfo)
 	for _, rooms := range answers {
 		for _, room := range rooms {
 			if asked[room.Name] {
-				listed[room.Name] = room
+				listed[room.Name] = append(listed[room.Name], room)
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func compareLists(t *testing.T, client *Client, room string, info reconcile.Room
 		t.Errorf("-webhooks +API\n%s", diff)
 	}
 	listed, err := client.Listed(t.Context(), []string{room, "no such room"})
-	if err != nil || len(listed) != 1 || !cmp.Equal(listed[room], info) {
+	if err != nil || len(listed) != 1 || !cmp.Equal(listed[room], []reconcile.RoomInfo{info}) {
 		t.Errorf("listed %+v, %v; the webhooks said %+v", listed, err, info)
 	}
 	all, err := client.ListRooms(t.Context())

@@ -106,7 +106,7 @@ func (nullStore) Delist(context.Context, string, reconcile.Claim, reconcile.Toke
 type noRooms struct{}
 
 func (noRooms) ListRooms(context.Context) ([]reconcile.RoomInfo, error) { return nil, nil }
-func (noRooms) Listed(context.Context, []string) (map[string]reconcile.RoomInfo, error) {
+func (noRooms) Listed(context.Context, []string) (map[string][]reconcile.RoomInfo, error) {
 	return nil, nil
 }
 

@@ -54,14 +54,14 @@ func (l *LiveKit) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
 }
 
 // Listed lists rooms by name.
-func (l *LiveKit) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
+func (l *LiveKit) Listed(ctx context.Context, names []string) (map[string][]reconcile.RoomInfo, error) {
 	shown, empty, err := l.see(ctx, "")
 	if err != nil || empty {
 		return nil, err
 	}
-	infos := map[string]reconcile.RoomInfo{}
+	infos := map[string][]reconcile.RoomInfo{}
 	for _, r := range shown.Rooms(names...) {
-		infos[r.Name] = roomInfo(r)
+		infos[r.Name] = append(infos[r.Name], roomInfo(r))
 	}
 	return infos, nil
 }

@@ -168,8 +168,8 @@ func (l *looks) ListRooms(ctx context.Context) ([]reconcile.RoomInfo, error) {
 }
 
 // Listed implements actors.Rooms.
-func (l *looks) Listed(ctx context.Context, names []string) (map[string]reconcile.RoomInfo, error) {
-	return see(l, func() (map[string]reconcile.RoomInfo, error) { return l.livekit.Listed(ctx, names) })
+func (l *looks) Listed(ctx context.Context, names []string) (map[string][]reconcile.RoomInfo, error) {
+	return see(l, func() (map[string][]reconcile.RoomInfo, error) { return l.livekit.Listed(ctx, names) })
 }
 
 // Participants implements actors.Rooms.
