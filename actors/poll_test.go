@@ -204,3 +204,18 @@ func TestOrderInAListMeansNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestATrackOfAnUnknownParticipantIsPolled: the join was lost; the track event makes it good without a sync.
+func TestATrackOfAnUnknownParticipantIsPolled(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "bo"))
+		lost := r.lk.join("r", "ada")
+		r.must(event{ID: "EV_track", Kind: reconcile.Track, CreatedAt: lost.CreatedAt, Room: reconcile.RoomInfo{Name: "r", SID: lost.Room.SID},
+			Participant: reconcile.Participant{Identity: "ada", SID: lost.Participant.SID}})
+		time.Sleep(10 * time.Second)
+		r.present("r", "ada", "bo")
+		if n := len(r.lk.looked("r")); n != 1 {
+			t.Errorf("%d looks, want one", n)
+		}
+	})
+}

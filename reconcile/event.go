@@ -114,6 +114,8 @@ func (d *draft) apply(e Event) {
 		d.joined(e)
 	case Left, Aborted:
 		d.left(e)
+	case Track:
+		d.mentioned(&e.Participant)
 	}
 }
 
@@ -178,6 +180,14 @@ func (d *draft) joined(e Event) {
 	}
 	d.start(e.Room)
 	d.admit(p, others)
+}
+
+// mentioned takes a track event, which changes nothing. Of a participant of whom nothing is known in a living room it is a hint that
+// the join was lost.
+func (d *draft) mentioned(p *Participant) {
+	if _, ended := d.tomb(p.SID); d.open && !ended && d.find(p.SID) == nil {
+		d.wants("a track event of an unknown participant")
+	}
 }
 
 func (d *draft) left(e Event) {

@@ -146,8 +146,8 @@ func TestEvents(t *testing.T) {
 			{in: joined(r1, b1), have: "R1: b1", why: "has ended", named: []string{"b1"}},
 		},
 		"track events create nothing": {
-			{in: track(r1, a1), have: "-"}, {in: started(r1, 1000), have: "R1:"}, {in: track(r1, a1), have: "R1:"},
-			{in: track(r2, a1), have: "R1:"},
+			{in: track(r1, a1), have: "-"}, {in: started(r1, 1000), have: "R1:"}, {in: track(r1, a1), have: "R1:", why: "a track event of an unknown participant"},
+			{in: track(r2, a1), have: "R1:"}, {in: left(r1, a1), have: "R1:"}, {in: track(r1, a1), have: "R1:"},
 		},
 		"a participant without sid or identity is nobody": {
 			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, Participant{Identity: "x"}), have: "R1:"},

@@ -92,6 +92,7 @@ func TestEveryOrderOfKnownTrouble(t *testing.T) {
 		{"create", "join a", "delete", "create", "join a"},
 		{"create", "join a", "delete", "resurrect", "join a"},
 		{"create", "join a", "join b", "restart", "delete"},
+		{"create", "join a", "publish a", "rejoin a", "publish a"},
 	} {
 		for _, step := range []int64{3, 1500} {
 			h := play(step, ops...)
@@ -104,6 +105,41 @@ func TestEveryOrderOfKnownTrouble(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestLostJoins loses each join that a track event follows: a poll is asked for, and puts the room right before the next sync.
+func TestLostJoins(t *testing.T) {
+	lost := 0
+	for _, h := range histories(1500, 5) {
+		for i, e := range h.events {
+			later := slices.ContainsFunc(h.events[i:], func(o Event) bool { return o.Kind == Track && o.Participant.SID == e.Participant.SID })
+			if e.Kind != Joined || !later {
+				continue
+			}
+			lost++
+			r := newRig(t)
+			r.strict = false
+			for j, o := range h.events {
+				if j == i {
+					continue
+				}
+				unknown := o.Kind == Track && r.room.State.Find(o.Participant.SID) == nil
+				p := r.do(o)
+				if unknown && p.Ask == nil {
+					t.Errorf("%s without event %d: no poll was asked for", h.name, i)
+				}
+				if p.Ask != nil {
+					r.settle(h.truths[j+1])
+				}
+			}
+			if why := h.end().differs(r.room); why != "" {
+				t.Errorf("%s without event %d, polled as asked: %s", h.name, i, why)
+			}
+		}
+	}
+	if lost == 0 {
+		t.Error("no history has a track event after a join")
 	}
 }
 

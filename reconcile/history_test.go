@@ -71,6 +71,13 @@ var ops = map[string]func(h *history) bool{
 	"rejoin a": func(h *history) bool {
 		return h.listed && h.leave("a") && h.join("a")
 	},
+	"publish a": func(h *history) bool {
+		p, there := h.people["a"]
+		if there {
+			h.emit(track(*h.info, p))
+		}
+		return there
+	},
 	"delete": func(h *history) bool {
 		if !h.listed {
 			return false

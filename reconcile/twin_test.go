@@ -156,6 +156,10 @@ func (w *twin) event(e Event, at Stamp) {
 		w.join(p, room)
 	case Left, Aborted:
 		w.leave(p)
+	case Track:
+		if w.live && w.person(p.SID) == nil && w.grave(p.SID) == nil {
+			w.ask()
+		}
 	}
 }
 
