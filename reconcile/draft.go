@@ -265,6 +265,7 @@ func (d *draft) beforeFinish(p *Participant) bool { return p.JoinedAt/1000 < d.i
 
 // plan turns the draft into a commit.
 func (d *draft) plan(cause Cause) Plan {
+	d.prune()
 	r := d.room
 	c := Commit{Room: r.Room, Claim: r.Claim, Expect: r.Stored, Version: r.Stored, Instance: d.instance,
 		ConfirmedAt: r.ConfirmedAt, Cause: cause, Time: d.now.Wall, Prev: r.Appended}

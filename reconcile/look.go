@@ -202,10 +202,11 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 	}
 }
 
-// doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such: no event
-// vouches for it.
+// doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such, and a join before the
+// instance was created, as a stale list shows it of the instance before: no event vouches for either.
 func (l *looking) doubtful(p *Participant, rival int64) bool {
-	return l.foreign || l.refusal(p, rival) != "" || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark()
+	return l.foreign || l.refusal(p, rival) != "" || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark() ||
+		p.JoinedAt/1000 < l.instance.CreatedMs/1000
 }
 
 // overrule lets in someone whom two looks agree on, against tombstone, finish mark and order.

@@ -107,6 +107,7 @@ type Commit struct {
 
 // Receipt is what a commit that was not refused reports.
 type Receipt struct {
+	Now     int64    // Redis' clock, Unix s
 	Altered bool     // with Verify: the public keys are not what the record wrote
 	Pruned  []string // sids of the tombstones that went
 }

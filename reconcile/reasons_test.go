@@ -97,7 +97,7 @@ func TestStoryIsBounded(t *testing.T) {
 	r := newRig(t)
 	var people []Participant
 	for i := range TimelineMax + 50 {
-		p := who(fmt.Sprintf("p%03d", i), int64(i))
+		p := who(fmt.Sprintf("p%03d", i), int64(1000+i))
 		p.Identity = p.SID
 		people = append(people, p)
 	}

@@ -124,7 +124,10 @@ func (r *rig) commit(p Plan) {
 		r.t.Fatalf("the keys change without the feed, or the feed without the keys: %+v", c)
 	}
 	checkLeaves(r.t, p.Changes)
-	r.room.Adopt(p, Receipt{})
+	if n := len(c.Bury); n > MaxTombstones || len(c.Exhume) > MaxTombstones+2 {
+		r.t.Fatalf("a commit writes %d tombstones and drops %d", n, len(c.Exhume))
+	}
+	r.room.Adopt(p, Receipt{Now: r.now.Wall / 1000})
 	r.feed.take(r.t, c)
 	r.feed.compare(r.t, r.room)
 }

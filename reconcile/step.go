@@ -31,7 +31,7 @@ func Load(held *Room, stored Record) (room *Room, lost bool) {
 		return room, stored.Altered
 	}
 	room.Record = held.Record
-	room.Claim, room.Altered, room.Snapshot = stored.Claim, true, true
+	room.Claim, room.Altered, room.Snapshot, room.ReadAt = stored.Claim, true, true, stored.ReadAt
 	if held.Leader.Compare(stored.Leader) < 0 {
 		room.Leader = stored.Leader
 	}
@@ -43,8 +43,9 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 	c := p.Commit
 	if p.Changed {
 		r.Version, r.Stored, r.Instance, r.ConfirmedAt = c.Version, c.Version, c.Instance, c.ConfirmedAt
-		r.rebury(c)
+		r.rebury(c, got.Now)
 	}
+	r.ReadAt = max(r.ReadAt, got.Now)
 	if c.Leader.Compare(r.Leader) > 0 {
 		r.Leader = c.Leader
 	}
@@ -64,7 +65,7 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 	r.Remember(p)
 }
 
-func (r *Room) rebury(c Commit) {
+func (r *Room) rebury(c Commit, now int64) {
 	for _, sid := range c.Exhume {
 		delete(r.Tombstones, sid)
 	}
@@ -72,6 +73,7 @@ func (r *Room) rebury(c Commit) {
 		if r.Tombstones == nil {
 			r.Tombstones = map[string]Tombstone{}
 		}
+		t.Written = now
 		r.Tombstones[t.SID] = t
 	}
 }

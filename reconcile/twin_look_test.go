@@ -16,7 +16,9 @@ type twinLook struct {
 	others bool // the look is of an instance that is not the one at hand
 }
 
-func (w *twin) look(in Look) {
+func (w *twin) look(in Look, now int64) {
+	w.read, w.now = w.now, now
+	defer w.prune(w.graveSIDs(), w.live)
 	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, true
 	l := &twinLook{twin: w, Look: in, stale: w.touchedSince("", in.Began)}
 	for _, p := range in.Participants {
@@ -139,7 +141,7 @@ func (l *twinLook) present() {
 			continue
 		}
 		contrary := l.others || w.grave(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark ||
-			w.over() && p.JoinedAt/1000 <= w.mark
+			w.over() && p.JoinedAt/1000 <= w.mark || p.JoinedAt/1000 < w.created/1000
 		if contrary && !l.agree("revived", p.SID, p.Identity, true) {
 			continue
 		}

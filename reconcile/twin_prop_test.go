@@ -21,11 +21,12 @@ func TestStepEqualsItsTwin(t *testing.T) {
 			case 0, 1, 2:
 				e := drawEvent(t)
 				p := r.do(e)
-				w.event(e, r.now.Stamp)
+				w.event(e, r.now.Stamp, r.now.Wall/1000)
 				compareTwin(t, r, w, e, p)
 			case 3:
-				if rapid.Bool().Draw(t, "pause") {
-					r.wait(second)
+				pause := rapid.SampledFrom([]Stamp{0, 0, second, second, 11 * minute}).Draw(t, "pause")
+				if len(pending) == 0 || pause < touchMemory { // no look takes longer
+					r.wait(pause)
 				}
 				r.wait(1)
 				pending = append(pending, drawLook(t, r))
@@ -36,7 +37,7 @@ func TestStepEqualsItsTwin(t *testing.T) {
 				look := pending[0]
 				pending = pending[1:]
 				p := r.do(look)
-				w.look(look)
+				w.look(look, r.now.Wall/1000)
 				compareTwin(t, r, w, look, p)
 			}
 		}

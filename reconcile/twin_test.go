@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -21,6 +22,8 @@ type twin struct {
 	restarted int64
 	touches   []twinTouch
 	doubts    []twinDoubt
+
+	now, read int64 // Redis' clock at this script and at the one before, Unix s
 
 	// Of the latest input:
 	asked  bool
@@ -73,7 +76,7 @@ func (w *twin) person(sid string) *Participant {
 func (w *twin) bury(p Participant) {
 	w.people = slices.DeleteFunc(w.people, func(o Participant) bool { return o.SID == p.SID })
 	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
-	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled})
+	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled, Written: w.now})
 }
 
 func (w *twin) buryAll(which func(Participant) bool) {
@@ -103,6 +106,34 @@ func (w *twin) nextInstance(room RoomInfo) {
 	w.sid, w.created, w.mark, w.overruled = room.SID, room.CreatedMs, 0, false
 }
 
+func (w *twin) graveSIDs() (sids []string) {
+	for _, g := range w.graves {
+		sids = append(sids, fmt.Sprint(g))
+	}
+	return sids
+}
+
+// prune keeps the tombstones within their bounds, where an input has changed them or closed the room.
+func (w *twin) prune(before []string, lived bool) {
+	after := w.graveSIDs()
+	slices.Sort(before)
+	slices.Sort(after)
+	if slices.Equal(before, after) && (w.live || !lived) {
+		return
+	}
+	most := MaxTombstones
+	if !w.live {
+		most = MaxClosedTombstones
+	}
+	slices.SortFunc(w.graves, func(a, b Tombstone) int {
+		return cmp.Or(cmp.Compare(a.Written, b.Written), cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.SID, b.SID))
+	})
+	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return w.read-g.Written >= 1800 && g.Written != w.now })
+	if len(w.graves) > most {
+		w.graves = w.graves[len(w.graves)-most:]
+	}
+}
+
 // beaten tells whether a newer participant of the identity is known, present or ended.
 func (w *twin) beaten(p Participant) bool {
 	for _, o := range w.people {
@@ -118,7 +149,9 @@ func (w *twin) beaten(p Participant) bool {
 	return false
 }
 
-func (w *twin) event(e Event, at Stamp) {
+func (w *twin) event(e Event, at Stamp, now int64) {
+	w.read, w.now = w.now, now
+	defer w.prune(w.graveSIDs(), w.live)
 	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, false
 	if e.ID != "" && slices.Contains(w.events[max(0, len(w.events)-64):], e.ID) {
 		return

@@ -28,7 +28,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
 	s.recall(&c)
-	receipt := reconcile.Receipt{Altered: reply[1] == int64(1)}
+	receipt := reconcile.Receipt{Now: seconds(reply[0]), Altered: reply[1] == int64(1)}
 	for _, sid := range reply[2:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
 	}

@@ -20,6 +20,7 @@ import (
 const (
 	recordLife    = 24 * time.Hour
 	tombstoneLife = 30 * time.Minute
+	maxPruned     = 500
 )
 
 // Options are what a Store needs; the zero value is a Store without a feed that counts STANDARD and SIP by the wall clock.
@@ -156,9 +157,15 @@ func (s *Store) Claim(ctx context.Context, name string, c reconcile.Claim) (reco
 func (s *Store) read(r *room) reconcile.Record {
 	f := r.fence
 	rec := f.rec
+	rec.ReadAt = s.unix()
 	rec.Tombstones = make(map[string]reconcile.Tombstone, len(f.buried))
 	for sid, b := range f.buried {
-		rec.Tombstones[sid] = b.Tombstone
+		if s.past(b) {
+			continue
+		}
+		t := b.Tombstone
+		t.Written = b.at
+		rec.Tombstones[sid] = t
 	}
 	rec.Altered = altered(r)
 	if r.participants == nil && r.states == nil {
@@ -194,7 +201,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
 	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
-	var receipt reconcile.Receipt
+	receipt := reconcile.Receipt{Now: s.unix()}
 	if c.Verify {
 		receipt.Altered = altered(r)
 		if c.Live {
@@ -251,11 +258,11 @@ func (s *Store) tombstones(f *fence, c reconcile.Commit) {
 	}
 }
 
-// prune drops tombstones past their time and gives their sids, sorted.
+// prune drops tombstones past their time, at most maxPruned, and gives their sids, sorted.
 func (s *Store) prune(f *fence) []string {
 	var gone []string
 	for sid, b := range f.buried {
-		if s.unix()-b.at >= int64(tombstoneLife.Seconds()) {
+		if s.past(b) && len(gone) < maxPruned {
 			gone = append(gone, sid)
 			delete(f.buried, sid)
 		}
@@ -263,6 +270,8 @@ func (s *Store) prune(f *fence) []string {
 	slices.Sort(gone)
 	return gone
 }
+
+func (s *Store) past(b buried) bool { return s.unix()-b.at >= int64(tombstoneLife.Seconds()) }
 
 func (s *Store) append(c reconcile.Commit) {
 	for i, change := range c.Changes {

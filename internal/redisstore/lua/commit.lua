@@ -74,7 +74,7 @@ local reply = {0, now, altered}
 if ARGV[10] == '1' then
   local flat = redis.call('HGETALL', fence)
   for i = 1, #flat, 2 do
-    if past(flat[i], flat[i + 1], now) then
+    if #reply < MAX_PRUNED + 3 and past(flat[i], flat[i + 1], now) then
       redis.call('HDEL', fence, flat[i])
       reply[#reply + 1] = string.sub(flat[i], 3)
     end
