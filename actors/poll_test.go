@@ -31,8 +31,8 @@ func TestARefusedJoinIsPolledTwice(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.present("r", "back")
 		looks := r.lk.looked("r")
-		if len(looks) != 2 || looks[0]-start > 100 || looks[1]-looks[0] < 900 || looks[1]-looks[0] > 1100 {
-			t.Errorf("looks at %v after the event, want two about 1 s apart", looks)
+		if len(looks) != 2 || looks[0]-start > 100 || looks[1]-start < 3000 || looks[1]-start > 3100 {
+			t.Errorf("looks at %v, want one at once and one 3 s after the event at %d", looks, start)
 		}
 	})
 }
@@ -218,4 +218,23 @@ func TestATrackOfAnUnknownParticipantIsPolled(t *testing.T) {
 			t.Errorf("%d looks, want one", n)
 		}
 	})
+}
+
+// TestAShortLagShortensThePoll: the second look waits for the lag, and for a second at the least.
+func TestAShortLagShortensThePoll(t *testing.T) {
+	for lag, want := range map[time.Duration]int64{0: 1050, time.Second / 2: 1050, 2 * time.Second: 2000, time.Minute: 3000} {
+		t.Run(fmt.Sprint(lag), func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				r.must(r.lk.start("r"))
+				e := haunt(r, "r")
+				start := time.Now().UnixMilli()
+				r.must(e)
+				time.Sleep(time.Minute)
+				r.present("r", "back")
+				if looks := r.lk.looked("r"); len(looks) != 2 || looks[1]-start != want {
+					t.Errorf("looks at %v after the event at %d, want the second after %d ms", looks, start, want)
+				}
+			}, func(c *actors.HostConfig) { c.Lag = lag })
+		})
+	}
 }

@@ -20,8 +20,10 @@ type Report struct {
 	Rooms      int                      `json:"rooms"`   // live before the cycle
 	People     int                      `json:"participants"`
 	Drift      map[reconcile.Reason]int `json:"drift"`
-	Held       *Held                    `json:"held,omitempty"`
-	Error      string                   `json:"error,omitempty"` // the first one
+	// Deferred are the differences left alone because a webhook told otherwise within the lag; the next cycle decides.
+	Deferred int    `json:"deferred,omitempty"`
+	Held     *Held  `json:"held,omitempty"`
+	Error    string `json:"error,omitempty"` // the first one
 	// Joined says that the cycle was another's, who counts and keeps it.
 	Joined bool `json:"-"`
 	// Differences are what a dry run would change.
@@ -41,6 +43,7 @@ func (r *Report) absorb(f Findings, again bool) {
 		r.Synced += f.Examined
 		r.Rooms += f.Tally.Rooms
 		r.People += f.Tally.Participants
+		r.Deferred += f.Tally.Deferred
 	}
 	r.Errors += f.Errors
 	r.Cleaned += f.Tally.Cleaned

@@ -74,6 +74,9 @@ func (f *Findings) addTally(t reconcile.Tally) {
 	s.MissingParticipants += t.MissingParticipants
 	s.AgreedRooms += t.AgreedRooms
 	s.AgreedParticipants += t.AgreedParticipants
+	s.DeferredRooms += t.DeferredRooms
+	s.DeferredParticipants += t.DeferredParticipants
+	s.Deferred += t.Deferred
 	s.Cleaned += t.Cleaned
 	for reason, n := range t.Drift {
 		if s.Drift == nil {
@@ -201,7 +204,7 @@ func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (lo
 	}
 	b := v.batch
 	look.Participants, look.Waiting, look.Verify = active, waiting, true
-	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
+	look.Cycle, look.Scheduled, look.Cause, look.Permit, look.Lag = b.Cycle, b.Scheduled, b.Cause, b.Permit, v.host.lag
 	return v.host.observe(ctx, room, look, b.Dry)
 }
 
@@ -233,7 +236,8 @@ func (v *survey) note(room string, got looked, err error) {
 	if len(got.changes) > 0 || len(got.tally.Drift) > 0 {
 		f.Changed = 1
 	}
-	if got.tally.MissingRooms+got.tally.MissingParticipants > 0 {
+	deferred := got.tally.DeferredRooms + got.tally.DeferredParticipants // they wait for the next cycle, not for a permit
+	if got.tally.MissingRooms+got.tally.MissingParticipants > deferred {
 		f.Missing = []string{room}
 	}
 	if got.tally.AgreedRooms+got.tally.AgreedParticipants > 0 {

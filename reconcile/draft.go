@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// migration is the DisconnectReason of a participant whom LiveKit moves to another of its nodes.
+const migration = "MIGRATION"
+
 // draft is a room's record while one input is applied to it. The room itself is only read; what the draft changes is
 // its own, so that a refused commit leaves nothing behind.
 type draft struct {
@@ -22,6 +25,9 @@ type draft struct {
 	exhume   map[string]bool
 	changes  []Change
 	touched  []string
+	told     []telling
+	toldRoom bool // the event is the start, the finish or the first of its instance
+	restarts bool // it is a start of a room that is open already
 	ask      *Ask
 	why      Reason // of the changes that follow; empty for an event's
 	drift    []Drift
@@ -105,7 +111,7 @@ func (d *draft) endOlder(info RoomInfo) {
 		d.wants("a newer instance that spared a participant", m.SID)
 	}
 	d.replaceInstance(info)
-	d.touched = append(d.touched, "")
+	d.touched, d.toldRoom = append(d.touched, ""), true
 }
 
 // replaceInstance begins the instance of info with the members who are left in the roster. They have neither left nor joined, so
@@ -151,6 +157,7 @@ func (d *draft) remove(m *Member) {
 // put adds m as one who joined.
 func (d *draft) put(m *Member) {
 	d.insert(m)
+	d.told = append(d.told, telling{sid: m.SID})
 	d.log(ParticipantJoined, m, m.SID)
 }
 
@@ -166,7 +173,7 @@ func (d *draft) end(m *Member, at int64, reason string) {
 	d.remove(m)
 	d.changes = append(d.changes, Change{Type: ParticipantLeft, Member: m, SID: m.SID, Reason: d.why,
 		Disconnect: cmp.Or(reason, UnknownReason), LeftAt: max(at, m.JoinedAt)})
-	d.entomb(&m.Participant)
+	d.entomb(&m.Participant, reason)
 }
 
 // admit puts a new participant in and ends the others of its identity: one identity is one participant.
@@ -188,11 +195,14 @@ func (d *draft) others(p *Participant) []*Member {
 	return found
 }
 
-func (d *draft) entomb(p *Participant) {
+// entomb buries a sid that ended for LiveKit's reason.
+func (d *draft) entomb(p *Participant, reason string) {
 	if d.bury == nil {
 		d.bury = map[string]Tombstone{}
 	}
-	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled}
+	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled,
+		Migrated: reason == migration}
+	d.told = append(d.told, telling{sid: p.SID, end: true})
 	delete(d.exhume, p.SID)
 }
 
@@ -276,7 +286,10 @@ func (d *draft) plan(cause Cause) Plan {
 	case !d.open && (r.State != nil || d.rewrite):
 		c.Public = Remove
 	}
-	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted}
+	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted, told: d.told}
+	if d.toldRoom || d.restarts {
+		p.toldRoom, p.repeatsRoom = d.instance.SID, !d.toldRoom
+	}
 	p.Changed = c.Public != Keep || len(c.Bury)+len(c.Exhume) > 0 || d.instance != r.Instance
 	p.Commit = c
 	if c.Public != Keep {

@@ -82,7 +82,7 @@ func (d *draft) enter(e Event) bool {
 	}
 	if d.instance.SID == "" {
 		// A room that only ListParticipants showed gets its name tag; its roster stands.
-		d.instance.SID, d.instance.CreatedMs = e.Room.SID, e.Room.CreatedMs
+		d.instance.SID, d.instance.CreatedMs, d.toldRoom = e.Room.SID, e.Room.CreatedMs, true
 		return true
 	}
 	d.endOlder(e.Room)
@@ -131,8 +131,10 @@ func (d *draft) started(e Event) {
 		if e.CreatedAt <= d.instance.mark() {
 			return // refused; the poll is asked for already
 		}
+		d.toldRoom = d.toldRoom || d.instance.Finished()
 		d.instance.revive()
 	}
+	d.toldRoom, d.restarts = d.toldRoom || !d.open, d.open
 	d.start(e.Room)
 }
 
@@ -143,7 +145,7 @@ func (d *draft) finished(e Event) {
 	}
 	repeated := e.CreatedAt <= d.instance.mark()
 	if !repeated {
-		d.instance.FinishedAt = e.CreatedAt
+		d.instance.FinishedAt, d.toldRoom = e.CreatedAt, true
 	}
 	for _, m := range slices.Clone(d.roster) {
 		if !repeated && d.beforeFinish(&m.Participant) {
@@ -163,10 +165,14 @@ func (d *draft) finished(e Event) {
 func (d *draft) joined(e Event) {
 	p := &e.Participant
 	if m := d.find(p.SID); m != nil {
+		d.told = append(d.told, telling{sid: p.SID, repeats: true}) // a look may have shown it before
 		if p.Version > m.Version {
 			d.replace(m, NewMember(*p))
 		}
 		return
+	}
+	if t, ended := d.tomb(p.SID); ended && t.Migrated {
+		d.unearth(p.SID)
 	}
 	others := d.others(p)
 	if why := d.refusal(p, latest(others, d.lastEnded(p.Identity))); why != "" {
@@ -204,7 +210,9 @@ func (d *draft) left(e Event) {
 	if m := d.find(p.SID); m != nil {
 		d.end(m, e.CreatedAt*1000, e.Reason)
 	} else if !ended {
-		d.entomb(p)
+		d.entomb(p, e.Reason)
+	} else {
+		d.told = append(d.told, telling{sid: p.SID, end: true, repeats: true}) // a poll has ended it before
 	}
 	if d.instance.Finished() && len(d.roster) == 0 {
 		d.finish() // the last one whom the finish spared

@@ -266,7 +266,7 @@ func TestDuplicates(t *testing.T) {
 	if n := len(r.room.memory.events); n != eventMemory {
 		t.Errorf("%d ids are remembered, want %d", n, eventMemory)
 	}
-	r.room, _ = Load(nil, r.room.Record)
+	r.room, _ = Load(nil, r.room.Record, 0)
 	r.ids = nil
 	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started") // forgotten with the claim
 }
@@ -278,7 +278,7 @@ func TestADuplicateWritesWhatRedisLost(t *testing.T) {
 	e.ID = "EV_1"
 	r.do(e)
 	held := r.room
-	r.room, _ = Load(held, Record{Room: "r", Claim: Claim{1, 1, 1}})
+	r.room, _ = Load(held, Record{Room: "r", Claim: Claim{1, 1, 1}}, 0)
 	r.ids = nil
 	if p := r.do(e); !p.Changed || p.Commit.Public != Write {
 		t.Errorf("what Redis lost is not written: %+v", p.Commit)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Stamp is a moment on one node's monotonic clock, in nanoseconds and strictly increasing within the node. Stamps order
@@ -60,6 +61,9 @@ type Look struct {
 	Permit    *Permit // in round 2: lets absences be removed
 	// Named are the sids that this look may remove without a permit, because an event named them.
 	Named []string
+	// Lag is how far LiveKit's lists may lag behind its events: the look does not contradict what an event told within that time before
+	// it began. 0 for a poll that an event asked for, and where the protection is switched off.
+	Lag time.Duration
 	// Verify asks to compare Redis with the record even when nothing changes.
 	Verify bool
 }

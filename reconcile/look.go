@@ -113,6 +113,10 @@ func (l *looking) mergeRoom() {
 	case o == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
 	case o == same && !l.instance.Finished():
+	case l.toldOfRoom():
+		l.leave(nil)
+		l.foreign = o != same
+		return
 	case !l.agreed(contrary):
 		l.note(contrary)
 		l.foreign = o != same
@@ -196,7 +200,11 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 	}
 	for _, p := range strangers {
 		others := present[p.Identity]
-		if !l.doubtful(p, latest(others, ended[p.Identity])) || l.overrule(p) {
+		doubtful := l.doubtful(p, latest(others, ended[p.Identity]))
+		switch {
+		case l.protected(p, others, doubtful):
+			l.leave(nil)
+		case !doubtful || l.overrule(p):
 			l.enrol(p, others)
 		}
 	}
@@ -205,9 +213,16 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 // doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such, and a join before the
 // instance was created, as a stale list shows it of the instance before: no event vouches for either.
 func (l *looking) doubtful(p *Participant, rival int64) bool {
-	return l.foreign || l.refusal(p, rival) != "" || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark() ||
-		p.JoinedAt/1000 < l.instance.CreatedMs/1000
+	return l.foreign || l.refusal(p, rival) != "" || l.finishedAfter(p) || l.older(p)
 }
+
+// finishedAfter tells whether p joined before the instance's finish, or in its second.
+func (l *looking) finishedAfter(p *Participant) bool {
+	return l.beforeFinish(p) || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark()
+}
+
+// older tells whether p joined before the instance was created.
+func (l *looking) older(p *Participant) bool { return p.JoinedAt/1000 < l.instance.CreatedMs/1000 }
 
 // overrule lets in someone whom two looks agree on, against tombstone, finish mark and order.
 func (l *looking) overrule(p *Participant) bool {
@@ -250,6 +265,10 @@ func (l *looking) mergeAbsent() {
 		if ended || l.seen[m.SID] != nil || l.touchedSince(m.Identity) {
 			continue
 		}
+		if l.toldOf(m.SID) {
+			l.leave(&l.tally.DeferredParticipants)
+			continue
+		}
 		f := finding{absent, m.SID, m.Identity}
 		if !l.agreed(f) || !l.permitted(f) {
 			l.note(f)
@@ -268,6 +287,10 @@ func (l *looking) mergeAbsent() {
 // settleRoom doubts, or removes, a room that LiveKit does not show: a live one, or keys that someone else left.
 func (l *looking) settleRoom() {
 	if !l.open && !l.room.Altered || !l.gone || l.anyTouched() {
+		return
+	}
+	if l.toldOfRoom() || l.tally.DeferredParticipants > 0 {
+		l.leave(&l.tally.DeferredRooms)
 		return
 	}
 	f := finding{kind: absent}
@@ -313,6 +336,7 @@ func (l *looking) conclude() Plan {
 	p.Commit.Verify, p.Commit.Live = l.look.Verify, l.look.Verify && l.open
 	l.count()
 	p.Drift, p.Tally, p.doubts, p.looked, p.at, p.touched = l.drift, l.tally, l.doubts, true, l.look.Began, nil
+	p.told, p.toldRoom = nil, ""
 	p.Again = l.stale || l.undecided()
 	return p
 }
@@ -330,6 +354,8 @@ func (l *looking) count() {
 		}
 		l.tally.Drift[d.Reason]++
 	}
+	// What an event protects is missing all the same: the breaker counts it.
+	l.tally.MissingRooms, l.tally.MissingParticipants = l.tally.DeferredRooms, l.tally.DeferredParticipants
 	for f, d := range l.doubts {
 		if f.kind != absent {
 			continue

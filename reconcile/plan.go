@@ -149,8 +149,12 @@ type Tally struct {
 	Rooms, Participants               int // live in the record before the look
 	MissingRooms, MissingParticipants int // absent in this look, not removed by it
 	AgreedRooms, AgreedParticipants   int // of those, absent in three scheduled cycles
-	Cleaned                           int // rooms removed
-	Drift                             map[Reason]int
+	// DeferredRooms and DeferredParticipants are those of the missing that an event protects: the next cycle decides. Deferred counts all
+	// that a look left alone because of an event: those, and whoever it did not bring back or replace.
+	DeferredRooms, DeferredParticipants int
+	Deferred                            int
+	Cleaned                             int // rooms removed
+	Drift                               map[Reason]int
 }
 
 // Plan is what Step decided. Nothing has happened until the shell committed Commit and called Adopt.
@@ -168,9 +172,14 @@ type Plan struct {
 	// Changes are the differences to the record, also where Commit.Changes replaces them by a snapshot.
 	Changes []Change
 
-	touched   []string
-	restarted int64
-	doubts    map[finding]doubt
-	looked    bool
-	at        Stamp
+	touched []string
+	told    []telling
+	// toldRoom is the sid of the instance whose start, finish or first event this is; empty for none. repeatsRoom says that the record has
+	// it already.
+	toldRoom    string
+	repeatsRoom bool
+	restarted   int64
+	doubts      map[finding]doubt
+	looked      bool
+	at          Stamp
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -21,6 +22,7 @@ type rig struct {
 	strict bool // also check that Step is pure: slow
 	feed   consumer
 	ids    []string // of the events so far
+	lag    time.Duration
 }
 
 const (
@@ -31,7 +33,7 @@ const (
 
 func newRig(t rapid.TB) *rig {
 	r := &rig{t: t, strict: true}
-	r.room, _ = Load(nil, Record{Room: "r", Claim: Claim{1, 1, 1}})
+	r.room, _ = Load(nil, Record{Room: "r", Claim: Claim{1, 1, 1}}, 0)
 	r.wait(second)
 	return r
 }
@@ -215,6 +217,7 @@ func deepCopy(r *Room) *Room {
 	c := *r
 	c.Tombstones = maps.Clone(r.Tombstones)
 	c.memory.touched, c.memory.doubts = maps.Clone(r.memory.touched), maps.Clone(r.memory.doubts)
+	c.memory.told, c.memory.events = slices.Clone(r.memory.told), slices.Clone(r.memory.events)
 	if r.State != nil {
 		s := *r.State
 		s.Roster = slices.Clone(s.Roster)
@@ -270,6 +273,16 @@ func track(room RoomInfo, p Participant) Event {
 		Participant: Participant{SID: p.SID, Identity: p.Identity}}
 }
 
+// claim claims the room anew, as another owner does: what is remembered and not stored is gone.
+func (r *rig) claim() {
+	stored := r.room.Record
+	stored.ReadAt = r.now.Wall / 1000
+	stored.Tombstones = maps.Clone(stored.Tombstones)
+	maps.DeleteFunc(stored.Tombstones, func(_ string, t Tombstone) bool { return stored.ReadAt-t.Written >= 1800 })
+	r.room, _ = Load(nil, stored, r.now.Stamp)
+	r.ids = nil
+}
+
 // sight is a look that begins now.
 func (r *rig) sight(room *RoomInfo, present ...Participant) Look {
 	r.wait(1)
@@ -287,19 +300,19 @@ func (r *rig) twice(room *RoomInfo, present ...Participant) Plan {
 	return r.do(r.sight(room, present...))
 }
 
-// cycle is a sync that sees the same in both rounds and is permitted.
+// cycle is a sync that sees the same in all its looks and is permitted.
 func (r *rig) cycle(id uint64, room *RoomInfo, present ...Participant) Plan {
-	first := r.sight(room, present...)
-	first.Cycle, first.Scheduled = id, true
-	if r.do(first).Again {
+	look := func() Look {
+		look := r.sight(room, present...)
+		look.Cycle, look.Scheduled, look.Lag = id, true, r.lag
+		return look
+	}
+	if r.do(look()).Again {
 		r.wait(second)
-		again := r.sight(room, present...)
-		again.Cycle, again.Scheduled = id, true
-		r.do(again)
+		r.do(look())
 	}
 	r.wait(second)
-	last := r.sight(room, present...)
-	last.Cycle, last.Scheduled = id, true
+	last := look()
 	last.Permit = &Permit{Leader: Token{1, id}, Cycle: id, Streak: 1}
 	return r.do(last)
 }

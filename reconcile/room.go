@@ -11,6 +11,9 @@ import (
 // LookGap is how far apart two looks must be at the least to count as two.
 const LookGap = Stamp(500 * time.Millisecond)
 
+// MaxLag bounds a Look's Lag. What events tell is remembered for longer.
+const MaxLag = 90 * time.Second
+
 // AgreeCycles is how many scheduled cycles must agree on an absence that the breaker holds.
 const AgreeCycles = 3
 
@@ -20,6 +23,13 @@ type memory struct {
 	doubts  map[finding]doubt
 	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
 	restarted int64
+	// told has the sids whose join or end an event told, by time; toldRoom and toldRoomAt are the same of the instance.
+	told       []toldAt
+	toldRoom   string
+	toldRoomAt Stamp
+	// before is when, at the latest, an event changed the room under an earlier claim, where touchedBefore says that one did.
+	before        Stamp
+	touchedBefore bool
 	// events are the ids of the last events that were committed, at most eventMemory, oldest first.
 	events []string
 }
@@ -41,11 +51,16 @@ func (m *memory) deliver(id string) {
 	m.events = append(m.events, id)
 }
 
-// forget drops touches that no look still under way can have begun before.
+// forget drops touches that no look still under way can have begun before, and what was told longer ago than any lag.
 func (m *memory) forget(at Stamp) {
-	maps.DeleteFunc(m.touched, func(_ string, t Stamp) bool { return at-t > touchMemory })
+	old := func(_ string, t Stamp) bool { return at-t > touchMemory }
+	maps.DeleteFunc(m.touched, old)
 	if len(m.touched) == 0 {
 		m.touched = nil
+	}
+	m.told = slices.DeleteFunc(m.told, func(t toldAt) bool { return at-t.at > touchMemory })
+	if len(m.told) == 0 {
+		m.told = nil
 	}
 }
 

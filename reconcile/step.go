@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// touchMemory is how long a touch is remembered; no look takes longer.
+// touchMemory is how long a touch is remembered; no look takes longer, and no lag is longer.
 const touchMemory = Stamp(2 * time.Minute)
 
 // Step decides what an input makes of a room. It changes nothing: commit the plan, then Adopt it.
@@ -21,9 +21,16 @@ func Step(room *Room, in Input, now Moment) Plan {
 
 // Load is the room after a claim returned stored. Held is what the owner knew before, or nil; where Redis has lost what
 // was held, the held record stands, the next commit writes all of it, and lost is true: ask for a poll. What was
-// remembered between looks is gone, since a poll dies with its claim.
-func Load(held *Room, stored Record) (room *Room, lost bool) {
+// remembered between looks is gone, since a poll dies with its claim. The claim was made at at, on the owner's clock.
+func Load(held *Room, stored Record, at Stamp) (room *Room, lost bool) {
 	room = &Room{Record: stored, Stored: stored.Version}
+	if len(stored.Tombstones) == 0 {
+		room.Tombstones = nil // an idle room is small
+	}
+	if held != nil {
+		room.Touched = max(held.Touched, stored.Touched)
+	}
+	room.memory.touchedBefore, room.memory.before = room.Touched != 0, room.lastTouch(at)
 	// Keys that are newer than the feed were written while it was off.
 	unfed := stored.State != nil && stored.State.Version > stored.Appended
 	room.Snapshot = stored.Appended == 0 || stored.Altered || unfed
@@ -32,10 +39,17 @@ func Load(held *Room, stored Record) (room *Room, lost bool) {
 	}
 	room.Record = held.Record
 	room.Claim, room.Altered, room.Snapshot, room.ReadAt = stored.Claim, true, true, stored.ReadAt
+	room.Touched = max(held.Touched, stored.Touched)
 	if held.Leader.Compare(stored.Leader) < 0 {
 		room.Leader = stored.Leader
 	}
 	return room, true
+}
+
+// lastTouch is when, on the owner's clock and at the latest, an event changed the room before the claim at at. Redis tells whole
+// seconds.
+func (r *Room) lastTouch(at Stamp) Stamp {
+	return at - Stamp(max(0, time.Duration(r.ReadAt-r.Touched-1)*time.Second))
 }
 
 // Adopt makes the room what a committed plan decided.
@@ -46,6 +60,9 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 		r.rebury(c, got.Now)
 	}
 	r.ReadAt = max(r.ReadAt, got.Now)
+	if p.Changed && c.Cause == ByWebhook {
+		r.Touched = got.Now
+	}
 	if c.Leader.Compare(r.Leader) > 0 {
 		r.Leader = c.Leader
 	}
@@ -94,6 +111,7 @@ func (r *Room) Remember(p Plan) {
 // counts on. Call it when the event is evaluated, whether or not its commit succeeds.
 func (r *Room) Touch(p Plan, at Stamp) {
 	r.memory.restarted = max(r.memory.restarted, p.restarted)
+	r.memory.tell(p, at)
 	if len(p.touched) == 0 {
 		return
 	}

@@ -71,7 +71,7 @@ func TestAnOldRecordShrinksBitByBit(t *testing.T) {
 		stored.Tombstones[sid] = Tombstone{SID: sid, Identity: sid, JoinedAt: 1, Written: 1}
 	}
 	r := newRig(t)
-	r.room, _ = Load(nil, stored)
+	r.room, _ = Load(nil, stored, 0)
 	for i := range 4 {
 		if p := r.do(left(r1, who(fmt.Sprint("a", i), int64(1000+i)))); len(p.Commit.Exhume) > maxPruned {
 			t.Errorf("one commit drops %d tombstones", len(p.Commit.Exhume))

@@ -52,6 +52,7 @@ func (s *Store) record(room string, c reconcile.Claim, reply []any) (reconcile.R
 		Instance:    reconcile.Instance{SID: f.fields["sid"], CreatedMs: f.int("created"), FinishedAt: f.int("finished")},
 		ConfirmedAt: f.int("confirmed"),
 		Tombstones:  f.tombstones,
+		Touched:     f.int("touched"),
 		ReadAt:      seconds(reply[5]),
 	}
 	s.readPublic(&rec, f, publicValue{text(reply[1]), text(reply[2])}, publicValue{text(reply[3]), text(reply[4])})
@@ -106,7 +107,8 @@ func (f fence) read(field, value string) {
 	if err != nil {
 		return
 	}
-	f.tombstones[sid] = reconcile.Tombstone{SID: sid, Written: written, JoinedAt: joined, Polled: parts[2] == "1", Identity: parts[3]}
+	f.tombstones[sid] = reconcile.Tombstone{SID: sid, Written: written, JoinedAt: joined, Polled: parts[2] == "1", Migrated: parts[2] == "2",
+		Identity: parts[3]}
 }
 
 // uint is a field as a number; one that is missing or not a number is 0, as in a new record.

@@ -66,7 +66,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	}
 	a = append(a, strconv.Itoa(len(c.Bury)))
 	for _, t := range c.Bury {
-		a = append(a, t.SID, signed(t.JoinedAt)+":"+flag(t.Polled)+":"+t.Identity)
+		a = append(a, t.SID, signed(t.JoinedAt)+":"+ending(t)+":"+t.Identity)
 	}
 	a = append(a, strconv.Itoa(len(c.Exhume)))
 	for _, sid := range c.Exhume {
@@ -79,6 +79,17 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	}
 	r.args = s.timelineArgs(a, &c)
 	return r, nil
+}
+
+// ending is how a tombstone's participant ended: 1 by a poll, 2 by a migration, 0 otherwise.
+func ending(t reconcile.Tombstone) string {
+	switch {
+	case t.Polled:
+		return "1"
+	case t.Migrated:
+		return "2"
+	}
+	return "0"
 }
 
 // feedEntry is one change as the feed carries it.

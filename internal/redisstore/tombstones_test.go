@@ -15,7 +15,7 @@ const finishedFence = 16 << 10
 func TestAFinishedRoomIsSmall(t *testing.T) {
 	r := redistest.Start(t)
 	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
-	room, _ := reconcile.Load(nil, claimed(t, s, "a"))
+	room, _ := reconcile.Load(nil, claimed(t, s, "a"), 0)
 	now := reconcile.Moment{Wall: 1795399866000}
 	deliver := func(e reconcile.Event) {
 		now.Wall++

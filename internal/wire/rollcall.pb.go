@@ -1225,17 +1225,20 @@ func (x *Findings) GetErr() []byte {
 }
 
 type Tally struct {
-	state               protoimpl.MessageState `protogen:"open.v1"`
-	Rooms               int64                  `protobuf:"varint,1,opt,name=rooms,proto3" json:"rooms,omitempty"`
-	Participants        int64                  `protobuf:"varint,2,opt,name=participants,proto3" json:"participants,omitempty"`
-	MissingRooms        int64                  `protobuf:"varint,3,opt,name=missing_rooms,json=missingRooms,proto3" json:"missing_rooms,omitempty"`
-	MissingParticipants int64                  `protobuf:"varint,4,opt,name=missing_participants,json=missingParticipants,proto3" json:"missing_participants,omitempty"`
-	AgreedRooms         int64                  `protobuf:"varint,5,opt,name=agreed_rooms,json=agreedRooms,proto3" json:"agreed_rooms,omitempty"`
-	AgreedParticipants  int64                  `protobuf:"varint,6,opt,name=agreed_participants,json=agreedParticipants,proto3" json:"agreed_participants,omitempty"`
-	Cleaned             int64                  `protobuf:"varint,7,opt,name=cleaned,proto3" json:"cleaned,omitempty"`
-	Drift               []*Drift               `protobuf:"bytes,8,rep,name=drift,proto3" json:"drift,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Rooms                int64                  `protobuf:"varint,1,opt,name=rooms,proto3" json:"rooms,omitempty"`
+	Participants         int64                  `protobuf:"varint,2,opt,name=participants,proto3" json:"participants,omitempty"`
+	MissingRooms         int64                  `protobuf:"varint,3,opt,name=missing_rooms,json=missingRooms,proto3" json:"missing_rooms,omitempty"`
+	MissingParticipants  int64                  `protobuf:"varint,4,opt,name=missing_participants,json=missingParticipants,proto3" json:"missing_participants,omitempty"`
+	AgreedRooms          int64                  `protobuf:"varint,5,opt,name=agreed_rooms,json=agreedRooms,proto3" json:"agreed_rooms,omitempty"`
+	AgreedParticipants   int64                  `protobuf:"varint,6,opt,name=agreed_participants,json=agreedParticipants,proto3" json:"agreed_participants,omitempty"`
+	Cleaned              int64                  `protobuf:"varint,7,opt,name=cleaned,proto3" json:"cleaned,omitempty"`
+	Drift                []*Drift               `protobuf:"bytes,8,rep,name=drift,proto3" json:"drift,omitempty"`
+	Deferred             int64                  `protobuf:"varint,9,opt,name=deferred,proto3" json:"deferred,omitempty"`
+	DeferredRooms        int64                  `protobuf:"varint,10,opt,name=deferred_rooms,json=deferredRooms,proto3" json:"deferred_rooms,omitempty"`
+	DeferredParticipants int64                  `protobuf:"varint,11,opt,name=deferred_participants,json=deferredParticipants,proto3" json:"deferred_participants,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Tally) Reset() {
@@ -1322,6 +1325,27 @@ func (x *Tally) GetDrift() []*Drift {
 		return x.Drift
 	}
 	return nil
+}
+
+func (x *Tally) GetDeferred() int64 {
+	if x != nil {
+		return x.Deferred
+	}
+	return 0
+}
+
+func (x *Tally) GetDeferredRooms() int64 {
+	if x != nil {
+		return x.DeferredRooms
+	}
+	return 0
+}
+
+func (x *Tally) GetDeferredParticipants() int64 {
+	if x != nil {
+		return x.DeferredParticipants
+	}
+	return 0
 }
 
 type Drift struct {
@@ -1743,7 +1767,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x06agreed\x18\x06 \x03(\fR\x06agreed\x12\x14\n" +
 	"\x05moved\x18\a \x03(\fR\x05moved\x12:\n" +
 	"\vdifferences\x18\b \x03(\v2\x18.rollcall.v1.DifferencesR\vdifferences\x12\x10\n" +
-	"\x03err\x18\t \x01(\fR\x03err\"\xb1\x02\n" +
+	"\x03err\x18\t \x01(\fR\x03err\"\xa9\x03\n" +
 	"\x05Tally\x12\x14\n" +
 	"\x05rooms\x18\x01 \x01(\x03R\x05rooms\x12\"\n" +
 	"\fparticipants\x18\x02 \x01(\x03R\fparticipants\x12#\n" +
@@ -1752,7 +1776,11 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\fagreed_rooms\x18\x05 \x01(\x03R\vagreedRooms\x12/\n" +
 	"\x13agreed_participants\x18\x06 \x01(\x03R\x12agreedParticipants\x12\x18\n" +
 	"\acleaned\x18\a \x01(\x03R\acleaned\x12(\n" +
-	"\x05drift\x18\b \x03(\v2\x12.rollcall.v1.DriftR\x05drift\"5\n" +
+	"\x05drift\x18\b \x03(\v2\x12.rollcall.v1.DriftR\x05drift\x12\x1a\n" +
+	"\bdeferred\x18\t \x01(\x03R\bdeferred\x12%\n" +
+	"\x0edeferred_rooms\x18\n" +
+	" \x01(\x03R\rdeferredRooms\x123\n" +
+	"\x15deferred_participants\x18\v \x01(\x03R\x14deferredParticipants\"5\n" +
 	"\x05Drift\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\fR\x06reason\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\"N\n" +

@@ -216,6 +216,9 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		f.rec.Leader = c.Leader
 	}
 	f.rec.Version, f.rec.Instance, f.rec.ConfirmedAt = c.Version, c.Instance, c.ConfirmedAt
+	if c.Cause == reconcile.ByWebhook {
+		f.rec.Touched = s.unix()
+	}
 	s.public(r, c)
 	s.tombstones(f, c)
 	if c.Prune {

@@ -99,6 +99,37 @@ var claimTests = map[string]func(*testing.T, Rig){
 			t.Errorf("a check at %d after a claim at %d", now, rec.ReadAt)
 		}
 	},
+	"an event's write notes when it was": func(t *testing.T, r Rig) {
+		rec := r.claim(t, "a", claim(1, 1, 1))
+		synced := write(rec, "u1")
+		synced.Cause = reconcile.BySync
+		r.commit(t, synced)
+		rec = r.claim(t, "a", claim(1, 1, 1))
+		check(t, "touched by a sync", rec.Touched, 0)
+		pure := next(rec)
+		pure.Version = pure.Expect
+		r.commit(t, pure)
+		check(t, "touched by a check", r.claim(t, "a", claim(1, 1, 1)).Touched, 0)
+		written := r.commit(t, next(rec)).Now
+		rec = r.claim(t, "a", claim(1, 1, 1))
+		check(t, "touched by an event", rec.Touched, written)
+		r.Advance(11 * time.Minute)
+		last := next(rec)
+		last.Cause = reconcile.ByCleanup
+		r.commit(t, last)
+		rec = r.claim(t, "a", claim(1, 2, 1))
+		if age := rec.ReadAt - rec.Touched; age < 659 || age > 670 {
+			t.Errorf("touched %d s ago, 11 min after the event", age)
+		}
+	},
+	"a migration's tombstone says so": func(t *testing.T, r Rig) {
+		c := next(r.claim(t, "a", claim(1, 1, 1)))
+		c.Bury = []reconcile.Tombstone{{SID: "PA_1", Migrated: true}, {SID: "PA_2", Polled: true}, {SID: "PA_3"}}
+		r.commit(t, c)
+		got := r.claim(t, "a", claim(1, 1, 1)).Tombstones
+		check(t, "migrated, polled", []bool{got["PA_1"].Migrated, got["PA_1"].Polled, got["PA_2"].Migrated, got["PA_2"].Polled, got["PA_3"].Migrated},
+			[]bool{true, false, false, true, false})
+	},
 	"a script drops no more than 500 tombstones": func(t *testing.T, r Rig) {
 		c := next(r.claim(t, "a", claim(1, 1, 1)))
 		for i := range 1200 {

@@ -55,7 +55,7 @@ func (w *twins) claim(t *rapid.T) {
 
 // timeless leaves out Redis' times: the two clocks are not in step.
 func timeless(rec reconcile.Record) reconcile.Record {
-	rec.ReadAt = 0
+	rec.ReadAt, rec.Touched = 0, min(rec.Touched, 1)
 	rec.Tombstones = maps.Clone(rec.Tombstones)
 	for sid, t := range rec.Tombstones {
 		t.Written = 0
@@ -87,8 +87,11 @@ func (w *twins) commit(t *rapid.T) {
 			continue
 		}
 		c.Bury = append(c.Bury, reconcile.Tombstone{SID: sid, Identity: "u:" + sid, JoinedAt: int64(i), Polled: rapid.Bool().Draw(t, "polled")})
+		last := &c.Bury[len(c.Bury)-1]
+		last.Migrated = !last.Polled && rapid.Bool().Draw(t, "migrated")
 	}
 	c.Prune, c.Verify = rapid.Bool().Draw(t, "prune"), rapid.Bool().Draw(t, "verify")
+	c.Cause = rapid.SampledFrom([]reconcile.Cause{reconcile.ByWebhook, reconcile.BySync}).Draw(t, "cause")
 	c.ConfirmedAt = rapid.Int64Range(0, 3).Draw(t, "confirmed")
 	c.Public = rapid.SampledFrom([]reconcile.PublicOp{reconcile.Keep, reconcile.Write, reconcile.Write, reconcile.Remove}).Draw(t, "public")
 	if c.Public == reconcile.Write {

@@ -9,8 +9,8 @@
 --         11-14 the instance's sid, createdMs, finishedAt; confirmedAt
 --         15-18 participants and states, and the digest of each (with 1)
 --         19-20 about how long the feed may grow, 0 for no feed; 1: the feed is this room's own
---         21-24 of every feed entry: room, prev, cause, time
---         25    how many tombstones, then for each: sid, <joinedAt>:<polled>:<identity>
+--         21-24 of every feed entry: room, prev, cause, time; a write by the cause webhook notes Redis' time as touched
+--         25    how many tombstones, then for each: sid, <joinedAt>:<how it ended>:<identity>
 --         then  how many sids whose tombstone goes, and those
 --         then  how many feed entries, then for each: n, type, identity, sid, data, and of a
 --               participant_left reason, joinedAt, leftAt; reason is empty for all others
@@ -48,6 +48,9 @@ if public == '2' then
   redis.call('DEL', participants, states)
 end
 redis.call('HSET', fence, 'version', version, 'sid', ARGV[11], 'created', ARGV[12], 'finished', ARGV[13], 'confirmed', ARGV[14])
+if ARGV[23] == 'webhook' then
+  redis.call('HSET', fence, 'touched', now)
+end
 if ARGV[4] ~= '0' or ARGV[5] ~= '0' then
   redis.call('HSET', fence, 'lgen', ARGV[4], 'lidx', ARGV[5])
 end
