@@ -124,7 +124,16 @@ func interesting(r client.Report) bool {
 }
 
 func (p palette) reportText(r client.Report) string {
-	return fmt.Sprintf("%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, p.errorsText(r.Result.Errors))
+	return fmt.Sprintf("%s, %d changed, %d removed%s%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, deferredText(r),
+		p.errorsText(r.Result.Errors))
+}
+
+// deferredText counts what a report leaves to the next cycle.
+func deferredText(r client.Report) string {
+	if r.Deferred == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d deferred", r.Deferred)
 }
 
 func (p palette) changeText(c client.Change) string {
