@@ -41,7 +41,7 @@ func (a *api) ListRooms(ctx context.Context, req *livekit.ListRoomsRequest) (*li
 	for _, r := range a.fake.world {
 		a.fake.count(r)
 	}
-	return &livekit.ListRoomsResponse{Rooms: a.fake.world.listRooms(req.Names)}, nil
+	return &livekit.ListRoomsResponse{Rooms: a.fake.listed("").listRooms(req.Names)}, nil
 }
 
 func (a *api) DeleteRoom(_ context.Context, req *livekit.DeleteRoomRequest) (*livekit.DeleteRoomResponse, error) {
@@ -57,7 +57,7 @@ func (a *api) ListParticipants(ctx context.Context, req *livekit.ListParticipant
 	}
 	a.fake.mu.Lock()
 	defer a.fake.mu.Unlock()
-	return &livekit.ListParticipantsResponse{Participants: a.fake.world.listParticipants(req.Room)}, nil
+	return &livekit.ListParticipantsResponse{Participants: a.fake.listed(req.Room).listParticipants(req.Room)}, nil
 }
 
 func (a *api) GetParticipant(_ context.Context, req *livekit.RoomParticipantIdentity) (*livekit.ParticipantInfo, error) {

@@ -34,6 +34,9 @@ type Options struct {
 	EmptyTimeout, DepartureTimeout uint32
 	// ClientTimeout bounds one webhook attempt, in LiveKit's seconds; newer senders have 10. Default 0: none.
 	ClientTimeout int
+	// ListLag makes lists older than the webhooks, true time: the list of rooms, and each room's list of participants, lags by a constant
+	// time from 0 to ListLag that the seed draws. Who joined is not shown yet, who left still is, a finished room is still listed.
+	ListLag time.Duration
 	// Seed fixes all ids. Two fakes with one seed give the same ids, so tell them apart where they share a Redis.
 	Seed uint64
 }
@@ -66,6 +69,7 @@ type Fake struct {
 	fate    func(Event) Fate
 	fault   func(Call) APIFault
 	held    []letter
+	past    []past // while lists lag
 }
 
 // New returns a running Fake. Close ends it.
@@ -124,7 +128,7 @@ func (f *Fake) Close() {
 
 // Crash is a SIGKILL: the API refuses connections, queued webhooks are lost, the one in flight is cut.
 func (f *Fake) Crash() {
-	f.mu.Lock()
+	f.lock()
 	f.down, f.held = true, nil
 	f.world.stopTimers()
 	f.mu.Unlock()
@@ -133,7 +137,7 @@ func (f *Fake) Crash() {
 
 // Shutdown is a SIGTERM: everyone leaves, the rooms finish, and after the grace whatever has not been sent is lost.
 func (f *Fake) Shutdown(grace time.Duration) {
-	f.mu.Lock()
+	f.lock()
 	for _, name := range f.world.names() {
 		f.finish(f.world[name], reasonShutdown)
 	}
@@ -145,12 +149,12 @@ func (f *Fake) Shutdown(grace time.Duration) {
 // Start brings a crashed or shut down server back. With keep it used a Redis store: the rooms that it had are listed with their
 // sids, their participants are phantoms, and the next touch of such a room sends room_started again. Without, it is empty.
 func (f *Fake) Start(keep bool) {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return
 	}
-	f.down = false
+	f.down, f.past = false, nil
 	if !keep {
 		f.world = world{}
 		return

@@ -31,7 +31,7 @@ var _ actors.Rooms = (*LiveKit)(nil)
 // see is what the API shows, or how it fails.
 func (l *LiveKit) see(ctx context.Context, room string) (*fakelivekit.Snapshot, bool, error) {
 	fault := l.Order(room)
-	shown := l.Fake.Snapshot()
+	shown := l.Fake.Shown(room)
 	select {
 	case <-time.After(fault.Delay):
 	case <-ctx.Done():

@@ -71,9 +71,12 @@ func run(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{T: t, dice: &Dice{Seed: seed}, door: door, store: memstore.New(memstore.Options{Feed: true}), altered: map[string]bool{},
+	settled := &Settled{}
+	l := &life{T: t, dice: &Dice{Seed: seed}, door: door, store: memstore.New(memstore.Options{Feed: true, Watch: settled.Watch}), altered: map[string]bool{},
 		done: make(chan struct{})}
-	l.fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(door)})
+	l.fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(door),
+		ListLag: time.Duration(l.dice.N("lag", 9)) * time.Second})
+	settled.Fake = l.fake
 	l.faulty = &memstore.Faulty{Store: l.store, Order: l.storeFault}
 	l.rooms = &LiveKit{Fake: l.fake, Order: l.lookFault}
 	l.restart()
@@ -85,6 +88,9 @@ func run(t *testing.T, seed uint64) {
 	}
 	l.heal()
 	l.check()
+	for _, broken := range settled.Broken() {
+		t.Error(broken)
+	}
 	l.fake.Close()
 	l.end(l.door.Node())
 	l.old.Wait()
@@ -103,14 +109,16 @@ func (l *life) heal() {
 	l.fake.SetFate(nil)
 	close(l.done)
 	l.cycles.Wait()
-	time.Sleep(time.Minute) // killed clients time out, late webhooks come, the last attempts are made, crashed rooms restart
+	// Killed clients time out, late webhooks come, the last attempts are made, crashed rooms restart, lists catch up; the last event is
+	// longer ago than the lag.
+	time.Sleep(90 * time.Second)
 	synctest.Wait()
 	if err := l.store.Discover(context.Background(), 0); err != nil { // as the store's own background work does
 		l.Error(err)
 	}
 }
 
-// check holds the state against LiveKit after one completed cycle, or three where the breaker holds.
+// check holds the state against LiveKit after one completed cycle that began when the lag was over, or three where the breaker holds.
 func (l *life) check() {
 	visible := l.visible()
 	for range 3 {
