@@ -24,6 +24,9 @@ type HostConfig struct {
 	Index Index
 	// Rest is how long a finished room's actor stays without messages; default 2 min.
 	Rest time.Duration
+	// Lag is how far LiveKit's lists may lag behind its webhooks, at most reconcile.MaxLag: syncs do not contradict what a webhook told
+	// within that time. 0 switches the protection off.
+	Lag time.Duration
 	// Polls bounds the polls that events asked for and that are under way; default 1000.
 	Polls int
 }
@@ -32,6 +35,7 @@ type HostConfig struct {
 type Host struct {
 	env     *env
 	livekit Rooms
+	lag     time.Duration
 	system  *actor.ActorSystem
 	rooms   *actor.PID // the supervisor
 	poller  *poller
@@ -53,7 +57,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	if c.Polls == 0 {
 		c.Polls = 1000
 	}
-	h := &Host{livekit: c.Rooms}
+	h := &Host{livekit: c.Rooms, lag: min(c.Lag, reconcile.MaxLag)}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{c.Log.Handler()})

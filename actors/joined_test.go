@@ -3,6 +3,7 @@ package actors_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
 )
@@ -13,11 +14,12 @@ func TestAScheduledSyncIsNotTakenForAManualOne(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a") // so that a cycle takes its two rounds
+		time.Sleep(settle)
 		reports := map[string]chan actors.Report{}
 		for _, name := range []string{"manual", "scheduled", "joins"} {
 			c := make(chan actors.Report, 1)
 			reports[name] = c
-			go func() { c <- r.sync(actors.Options{Scheduled: name == "scheduled"}) }()
+			go func() { c <- r.syncNow(actors.Options{Scheduled: name == "scheduled"}) }()
 			synctest.Wait()
 		}
 		for name, want := range map[string]struct{ scheduled, joined bool }{

@@ -68,9 +68,10 @@ func TestAnEventBetweenTheRoundsIsHeard(t *testing.T) {
 		r.must(here, r.lk.join("r", "silent"))
 		r.lk.order(func(string) (bool, error) { return true, nil })
 		track := here
-		track.Kind, track.Room = reconcile.Track, reconcile.RoomInfo{Name: "r", SID: here.Room.SID}
+		track.ID, track.Kind, track.Room = "EV_track", reconcile.Track, reconcile.RoomInfo{Name: "r", SID: here.Room.SID}
+		time.Sleep(settle)
 		time.AfterFunc(500*time.Millisecond, func() { r.must(track) })
-		r.sync(actors.Options{Scheduled: true})
+		r.syncNow(actors.Options{Scheduled: true})
 		r.present("r", "here")
 	})
 }
@@ -121,5 +122,5 @@ func TestAPollOutlivesTheEndOfAnother(t *testing.T) {
 		if n := len(r.lk.looked("r")); looks != 3 || n != looks {
 			t.Errorf("%d looks, then %d: a third poll runs beside the second", looks, n)
 		}
-	})
+	}, func(c *actors.HostConfig) { c.Lag = time.Second })
 }

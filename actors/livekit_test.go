@@ -17,8 +17,9 @@ type livekit struct {
 	mu     sync.Mutex
 	rooms  map[string]*stage
 	sids   int
-	listed int                // calls of Listed
-	looks  map[string][]int64 // when each room's participants were asked for, Unix ms
+	older  map[string][]reconcile.RoomInfo // living rooms of one name besides the newest
+	listed int                             // calls of Listed
+	looks  map[string][]int64              // when each room's participants were asked for, Unix ms
 	fault  func(room string) (empty bool, err error)
 	// What lists hold beside the truth, where a test sets it before anything runs.
 	faultyNames  func(*reconcile.RoomNames)
@@ -133,10 +134,10 @@ func (l *livekit) Listed(ctx context.Context, names []string) (list reconcile.Ro
 	if empty || err != nil {
 		return list, err
 	}
-	list.Rooms = map[string]reconcile.RoomInfo{}
+	list.Rooms = map[string][]reconcile.RoomInfo{}
 	for _, name := range names {
 		if s := l.rooms[name]; s != nil {
-			list.Rooms[name] = s.info
+			list.Rooms[name] = append(slices.Clone(l.older[name]), s.info)
 		}
 	}
 	return list, nil

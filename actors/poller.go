@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// lookPause is how far apart two looks of one poll are: more than LiveKit's API lags behind its webhooks.
+	// lookPause is how far apart two looks are at the least.
 	lookPause = time.Second
+	// eventPause is how long after its event a poll may contradict it, or the lag where that is shorter: LiveKit's lists may be stale.
+	eventPause = 3 * time.Second
 	// settle is how long a poll waits for the event's own race with the API (13 ms measured) to be over.
 	settle = 50 * time.Millisecond
 	// pollTries bounds the failed looks of a poll; after that the next sync looks in any case.
@@ -71,7 +73,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 		if looks++; !again {
 			break
 		}
-		pause = lookPause
+		pause = max(lookPause, time.Until(q.event.Add(min(eventPause, p.host.lag))))
 	}
 	p.host.tell(&toRoom{name: q.room, msg: &polled{poll: q}})
 }

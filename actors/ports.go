@@ -40,7 +40,8 @@ type Index interface {
 // request budget for as long as ctx lasts; from then on it ends by itself, within a minute at the most.
 type Rooms interface {
 	ListRooms(ctx context.Context) (reconcile.RoomNames, error)
-	// Listed is ListRooms by name; rooms that LiveKit does not list are missing from the answer.
+	// Listed is ListRooms by name: the instances of each room that LiveKit lists, in any order. A room that it does not list is missing
+	// from the answer.
 	Listed(ctx context.Context, names []string) (reconcile.RoomList, error)
 	// Participants are those of a room. The error is reconcile.ErrNoAnswer if LiveKit itself has no answer for the room.
 	Participants(ctx context.Context, room string) (reconcile.ParticipantList, error)

@@ -20,8 +20,10 @@ type Report struct {
 	Rooms      int                      `json:"rooms"`   // live before the cycle
 	People     int                      `json:"participants"`
 	Drift      map[reconcile.Reason]int `json:"drift"`
-	Held       *Held                    `json:"held,omitempty"`
-	Error      string                   `json:"error,omitempty"` // the first one
+	// Deferred are the differences left alone because a webhook told otherwise within the lag; the next cycle decides.
+	Deferred int    `json:"deferred,omitempty"`
+	Held     *Held  `json:"held,omitempty"`
+	Error    string `json:"error,omitempty"` // the first one
 	// Slow says that the cycle took longer than SlowCycle.
 	Slow bool `json:"slow,omitempty"`
 	// PassedOver counts the entries of LiveKit's lists that could not be used; PassedFirst describes the first of them.
@@ -57,6 +59,7 @@ func (r *Report) absorb(f Findings, again bool) {
 		r.Synced += f.Examined
 		r.Rooms += f.Tally.Rooms
 		r.People += f.Tally.Participants
+		r.Deferred += f.Tally.Deferred
 	}
 	if !again {
 		r.pass(f.PassedOver)

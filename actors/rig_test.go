@@ -57,7 +57,8 @@ func newRig(t *testing.T, change ...func(*actors.HostConfig)) *rig {
 	r.faults = &faults{}
 	store := &memstore.Faulty{Store: r.store, Order: r.faults.of}
 	clock := actors.NewSystemClock()
-	c := actors.HostConfig{Store: store, Rooms: r.lk, Ownership: r.own, Clock: clock, Observer: r.seen, Log: slog.New(slog.DiscardHandler)}
+	c := actors.HostConfig{Store: store, Rooms: r.lk, Ownership: r.own, Clock: clock, Observer: r.seen, Log: slog.New(slog.DiscardHandler),
+		Lag: lag}
 	for _, f := range change {
 		f(&c)
 	}
@@ -88,7 +89,20 @@ func (r *rig) must(events ...reconcile.Event) {
 	}
 }
 
+// lag is how far LiveKit's lists may lag, as by default.
+const lag = 10 * time.Second
+
+// settle is more than the lag: Redis tells whole seconds.
+const settle = lag + time.Second
+
+// sync runs a cycle once what the webhooks told has settled, syncNow at once.
 func (r *rig) sync(o actors.Options) actors.Report {
+	r.Helper()
+	time.Sleep(settle)
+	return r.syncNow(o)
+}
+
+func (r *rig) syncNow(o actors.Options) actors.Report {
 	r.Helper()
 	report, err := r.sweep.Sync(context.Background(), r.own.Leader(), o)
 	if err != nil {

@@ -80,7 +80,7 @@ func (r *room) Receive(c actor.Context) {
 	if r.unasked && !dry(msg) {
 		r.unasked = false
 		r.env.log.Warn("Redis does not hold what was written to it; the room is polled and written again", "room", r.name, "lost", r.lost)
-		r.ask(&reconcile.Ask{Why: "lost or altered data"})
+		r.ask(&reconcile.Ask{Why: "lost or altered data"}, time.Time{})
 	}
 	call.answer(a)
 	r.report()
@@ -116,11 +116,12 @@ func (r *room) handle(ctx context.Context, msg message) answer {
 }
 
 func (r *room) deliver(ctx context.Context, m *deliver) answer {
+	came := time.Now()
 	plan, err := r.evaluate(ctx, m.event)
 	if err != nil {
 		return answer{err: err}
 	}
-	r.ask(plan.Ask)
+	r.ask(plan.Ask, came)
 	return answer{}
 }
 
@@ -300,8 +301,8 @@ func (r *room) load(ctx context.Context) error {
 		return r.failed(err, claim)
 	}
 	lost := false
-	r.held, lost = reconcile.Load(r.held, stored)
 	r.claimed, r.claimedAt = true, r.env.clock.Now().Stamp
+	r.held, lost = reconcile.Load(r.held, stored, r.claimedAt)
 	if lost {
 		r.lost = r.lost || r.held.Stored < r.held.Version // otherwise someone else has changed the keys
 		r.unasked = true

@@ -3,6 +3,7 @@ package actors
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -11,6 +12,8 @@ import (
 type poll struct {
 	room  string
 	named []string // the sids that it may remove
+	// event is when the last of the events came that asked for it; zero when none did.
+	event time.Time
 }
 
 // pollState is a room's polls: at most one at a time, and those that ask meanwhile share the next.
@@ -18,10 +21,11 @@ type pollState struct {
 	running *poll
 	named   map[string]bool // for the next one
 	wanted  bool            // another poll is to follow
+	event   time.Time       // when the last event came that asks for the next one
 }
 
-// ask starts a poll, or lets the running one be followed by another.
-func (r *room) ask(a *reconcile.Ask) {
+// ask starts a poll, or lets the running one be followed by another. The event that asks came at event; zero for none.
+func (r *room) ask(a *reconcile.Ask, event time.Time) {
 	if a == nil {
 		return
 	}
@@ -34,6 +38,9 @@ func (r *room) ask(a *reconcile.Ask) {
 		p.named[sid] = true
 	}
 	p.wanted = true
+	if event.After(p.event) {
+		p.event = event
+	}
 	r.startPoll()
 }
 
@@ -42,11 +49,11 @@ func (r *room) startPoll() {
 	if p.running != nil || !p.wanted {
 		return
 	}
-	next := &poll{room: r.name, named: slices.Sorted(maps.Keys(p.named))}
+	next := &poll{room: r.name, named: slices.Sorted(maps.Keys(p.named)), event: p.event}
 	if !r.env.poll(next) {
 		return // too many are under way; what was named waits for the next one, and the sync comes in any case
 	}
-	p.running, p.wanted, p.named = next, false, nil
+	p.running, p.wanted, p.named, p.event = next, false, nil, time.Time{}
 }
 
 // pollEnded lets the next poll start. A poll from before a crash is not this actor's.

@@ -27,7 +27,7 @@ var (
 // is an empty answer where ListRooms lacks it too, and so is its silence where that has stood for long enough: then silent is true.
 func (h *Host) people(ctx context.Context, room string, look reconcile.Look, silentForLong bool) (list reconcile.ParticipantList, silent bool, err error) {
 	list, err = h.livekit.Participants(ctx, room)
-	lacked := look.Listed == nil && !look.Unreadable
+	lacked := len(look.Listed) == 0 && !look.Unreadable
 	switch {
 	case err == nil && list.NoRoom && !lacked:
 		return list, false, errContrary

@@ -87,6 +87,9 @@ func (f *Findings) addTally(t reconcile.Tally) {
 	s.MissingParticipants += t.MissingParticipants
 	s.AgreedRooms += t.AgreedRooms
 	s.AgreedParticipants += t.AgreedParticipants
+	s.DeferredRooms += t.DeferredRooms
+	s.DeferredParticipants += t.DeferredParticipants
+	s.Deferred += t.Deferred
 	s.Cleaned += t.Cleaned
 	for reason, n := range t.Drift {
 		if s.Drift == nil {
@@ -239,7 +242,8 @@ func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (lo
 		return looked{}, cutShort(turn, err)
 	}
 	look = list.In(look)
-	look.Cycle, look.Scheduled, look.Cause, look.Permit, look.Verify = b.Cycle, b.Scheduled, b.Cause, b.Permit, true
+	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
+	look.Verify, look.Lag = true, v.host.lag
 	got, err := v.host.observe(ctx, room, look, b.Dry)
 	got.passed, got.silent = list.PassedOver, silent
 	return got, err
@@ -285,7 +289,8 @@ func (v *survey) note(room string, got looked, err error) {
 	if got.silent {
 		f.Unanswered = []string{room}
 	}
-	if got.tally.MissingRooms+got.tally.MissingParticipants > 0 {
+	deferred := got.tally.DeferredRooms + got.tally.DeferredParticipants // they wait for the next cycle, not for a permit
+	if got.tally.MissingRooms+got.tally.MissingParticipants > deferred {
 		f.Missing = []string{room}
 	}
 	if got.tally.AgreedRooms+got.tally.AgreedParticipants > 0 {

@@ -56,8 +56,9 @@ func TestSilenceRemovesInTwoRounds(t *testing.T) {
 		r.lk.leave("r", "gone")
 		r.lk.finish("over")
 		r.lk.join("r", "new")
+		time.Sleep(settle)
 		start := time.Now()
-		report := r.sync(actors.Options{Scheduled: true})
+		report := r.syncNow(actors.Options{Scheduled: true})
 		r.present("r", "a", "new")
 		r.present("over")
 		if report.Synced != 2 || report.Cleaned != 1 || report.Errors != 0 || report.Held != nil {
@@ -288,6 +289,7 @@ func TestAStaleLeadersPermitIsRefusedByTheStore(t *testing.T) {
 		ctx, low := context.Background(), r.own.leader
 		high := reconcile.Token{Generation: low.Generation, Index: low.Index + 5}
 		r.lk.leave("r", "a")
+		time.Sleep(settle)
 		if _, err := r.sweep.Sync(ctx, high, actors.Options{}); err != nil { // removes, so its token is stored
 			t.Fatal(err)
 		}
@@ -314,13 +316,14 @@ func TestAPlainSyncJoinsAndOthersQueue(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a") // so that a cycle takes its two rounds
+		time.Sleep(settle)
 		var cycles sync.WaitGroup
 		var mu sync.Mutex
 		ends := map[string]time.Duration{}
 		start := time.Now()
 		run := func(name string, o actors.Options) {
 			cycles.Go(func() {
-				report := r.sync(o)
+				report := r.syncNow(o)
 				mu.Lock()
 				defer mu.Unlock()
 				ends[name] = time.Since(start)
@@ -352,6 +355,7 @@ func TestWhoeverJoinsOutlivesTheStarter(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a")
+		time.Sleep(settle)
 		ctx, cancel := context.WithCancel(context.Background())
 		started, joined := make(chan error, 1), make(chan actors.Report, 1)
 		go func() {
@@ -359,7 +363,7 @@ func TestWhoeverJoinsOutlivesTheStarter(t *testing.T) {
 			started <- err
 		}()
 		synctest.Wait()
-		go func() { joined <- r.sync(actors.Options{Scheduled: true}) }()
+		go func() { joined <- r.syncNow(actors.Options{Scheduled: true}) }()
 		synctest.Wait()
 		cancel()
 		is(t, <-started, context.Canceled)
@@ -563,4 +567,71 @@ type broken struct{}
 
 func (broken) Rooms(context.Context, string, int, string) ([]string, string, error) {
 	return nil, "", errReset
+}
+
+// TestTheSettlingTime holds cycles against lists that lag 8 s behind the webhooks, in either direction.
+func TestTheSettlingTime(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "ada"), r.lk.join("r", "bo"))
+		time.Sleep(settle)
+		r.sync(actors.Options{})
+		stale := r.lk.rooms["r"].people
+		r.must(r.lk.join("r", "new"), r.lk.leave("r", "bo"))
+		now := r.lk.rooms["r"].people
+		r.lk.rooms["r"].people = stale
+		feed := len(r.store.Feed())
+		report := r.syncNow(actors.Options{Scheduled: true})
+		r.present("r", "ada", "new")
+		if n := len(r.store.Feed()); report.Deferred != 2 || report.Changed != 0 || report.DurationMs != 0 || n != feed {
+			t.Errorf("%+v, %d entries in the feed, want two deferred, one look and none new", report, n-feed)
+		}
+		r.lk.rooms["r"].people = now
+		if report := r.sync(actors.Options{Scheduled: true}); report.Deferred != 0 || report.Changed != 0 {
+			t.Errorf("after the lag: %+v", report)
+		}
+		r.present("r", "ada", "new")
+	})
+}
+
+// TestTheSettlingTimeUnderANewClaim: what the old owner was told is protected, until the lag is over.
+func TestTheSettlingTimeUnderANewClaim(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "ada"), r.lk.join("r", "bo"), r.lk.join("over", "cy"))
+		r.lk.leave("r", "bo") // and no webhook tells
+		r.lk.finish("over")
+		r.lk.join("r", "new")
+		r.own.change(func(o *ownership) { o.claim.Epoch, o.claim.Incarnation = 7, 6 })
+		report := r.syncNow(actors.Options{Scheduled: true})
+		r.present("r", "ada", "bo", "new")
+		r.present("over", "cy")
+		if report.Deferred != 3 || report.Cleaned != 0 {
+			t.Errorf("%+v, want three deferred", report)
+		}
+		r.sync(actors.Options{Scheduled: true})
+		r.present("r", "ada", "new")
+		r.present("over")
+	})
+}
+
+// TestTheBreakerCountsWhatIsDeferred: of twenty people fifteen are missing, five of them because they have just joined.
+func TestTheBreakerCountsWhatIsDeferred(t *testing.T) {
+	bubble(t, func(r *rig) {
+		for i := range 15 {
+			r.must(r.lk.join("r", fmt.Sprintf("p%02d", i)))
+		}
+		time.Sleep(settle)
+		for i := range 5 {
+			r.must(r.lk.join("r", fmt.Sprintf("q%02d", i)))
+		}
+		shown := r.lk.rooms["r"].people[:5]
+		r.lk.rooms["r"].people = shown
+		report := r.syncNow(actors.Options{Scheduled: true})
+		if report.Held == nil || report.Held.Participants != 15 || report.Deferred != 5 {
+			t.Errorf("%+v, held %+v; want fifteen held, five of them deferred", report, report.Held)
+		}
+		report = r.syncNow(actors.Options{Scheduled: true, Force: true})
+		if report.Held != nil || report.Drift[reconcile.MissedLeave] != 10 || report.Deferred != 5 {
+			t.Errorf("forced: %+v; want ten gone and five deferred", report)
+		}
+	})
 }

@@ -60,7 +60,7 @@ func (w *town) open(id string) {
 func (w *town) raise(id string) {
 	w.Helper()
 	host, err := actors.NewHost(actors.HostConfig{Store: w.store, Index: w.store, Rooms: w.lk, Ownership: seat{w, id}, Clock: actors.NewSystemClock(),
-		Observer: &observer{}, Log: slog.New(slog.DiscardHandler)})
+		Observer: &observer{}, Log: slog.New(slog.DiscardHandler), Lag: lag})
 	if err != nil {
 		w.Fatal(err)
 	}

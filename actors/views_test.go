@@ -155,6 +155,7 @@ func TestANodeThatDiesDuringASyncCostsItsRoomsARetry(t *testing.T) {
 	inTown(t, func(w *town) {
 		rooms := w.crowd(40)
 		w.lk.leave(w.owned("n2", rooms)[0], "a")
+		time.Sleep(settle)
 		way := stuck{asked: make(chan string, 1)}
 		w.cut["n2"] = way
 		type outcome struct {
@@ -189,6 +190,7 @@ func (w *town) vanish(rooms []string) {
 		w.lk.leave(room, "a")
 		w.lk.finish(room)
 	}
+	time.Sleep(settle)
 }
 
 // The next owner of a room has not seen round 1: it takes both looks before the cycle ends.

@@ -55,6 +55,12 @@ type Change struct {
 	// Data is the participant or the room, as the change feed has it; null where
 	// there is none, or where it is too large to pass on.
 	Data json.RawMessage `json:"data"`
+	// Reason, JoinedAt and LeftAt are of a participant_left only: LiveKit's
+	// DisconnectReason by name (UNKNOWN_REASON where it gave none), and when the
+	// participant joined and left, in Unix milliseconds.
+	Reason   string `json:"reason,omitempty"`
+	JoinedAt int64  `json:"joinedAt,omitempty"`
+	LeftAt   int64  `json:"leftAt,omitempty"`
 }
 
 // Leader is who leads; the name is empty while nobody does.

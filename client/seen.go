@@ -23,6 +23,12 @@ type TimelineEntry struct {
 	Epoch   uint64 `json:"epoch"`
 	Version uint64 `json:"version"`
 	Owner   string `json:"owner"` // the node that wrote it
+	// DisconnectReason, JoinedAt and LeftAt are of a participant_left only:
+	// LiveKit's DisconnectReason by name, and when the participant joined and
+	// left, in Unix milliseconds.
+	DisconnectReason string `json:"disconnectReason,omitempty"`
+	JoinedAt         int64  `json:"joinedAt,omitempty"`
+	LeftAt           int64  `json:"leftAt,omitempty"`
 }
 
 // Timeline returns a room's last changes, newest first and at most limit (1 to

@@ -37,7 +37,10 @@ type Report struct {
 	Changed int `json:"changed"`
 	// Drift counts repairs by reason, such as "missed join".
 	Drift map[string]int `json:"drift,omitempty"`
-	Held  *Held          `json:"held,omitempty"`
+	// Deferred counts the differences that were left alone because a webhook told
+	// otherwise a moment before; the next cycle decides.
+	Deferred int   `json:"deferred,omitempty"`
+	Held     *Held `json:"held,omitempty"`
 	// FirstError is one of the errors that Result counts.
 	FirstError string `json:"firstError,omitempty"`
 	// PassedOver are the entries of LiveKit's lists that could not be used.

@@ -84,7 +84,7 @@ func TestIdleRoomIsSmall(t *testing.T) {
 	}
 	before, idle := heap(), make([]*Room, n)
 	for i := range idle {
-		idle[i], _ = Load(nil, Record{Room: "room", Claim: Claim{1, 1, 1}, Instance: Instance{SID: "RM_x", CreatedMs: 1, FinishedAt: 1}})
+		idle[i], _ = Load(nil, Record{Room: "room", Claim: Claim{1, 1, 1}, Instance: Instance{SID: "RM_x", CreatedMs: 1, FinishedAt: 1}}, 0)
 	}
 	each := (heap() - before) / n
 	runtime.KeepAlive(idle)

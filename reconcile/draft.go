@@ -1,9 +1,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
+
+// migration is the DisconnectReason of a participant whom LiveKit moves to another of its nodes.
+const migration = "MIGRATION"
 
 // draft is a room's record while one input is applied to it. The room itself is only read; what the draft changes is
 // its own, so that a refused commit leaves nothing behind.
@@ -21,6 +25,9 @@ type draft struct {
 	exhume   map[string]bool
 	changes  []Change
 	touched  []string
+	told     []telling
+	toldRoom bool // the event is the start, the finish or the first of its instance
+	restarts bool // it is a start of a room that is open already
 	ask      *Ask
 	why      Reason // of the changes that follow; empty for an event's
 	drift    []Drift
@@ -93,26 +100,31 @@ func (d *draft) finish() {
 	d.open, d.base = false, State{}
 }
 
-// renew ends the instance at hand with its roster and begins the one of info. Whoever joined since that one was created goes along
-// and opens it: a look showed them before any event did.
-func (d *draft) renew(info RoomInfo) {
-	var along []*Member
+// endOlder takes an event's newer instance in place of the one at hand and ends its roster. Members who joined since the newer
+// instance was created stay: a look showed them before any event did.
+func (d *draft) endOlder(info RoomInfo) {
 	for _, m := range slices.Clone(d.roster) {
-		if m.JoinedAt >= info.CreatedMs {
-			along = append(along, m)
-			d.drop(m)
-		} else {
-			d.end(m)
+		if m.JoinedAt < info.CreatedMs {
+			d.end(m, info.CreatedMs, "")
+			continue
 		}
-	}
-	d.finish()
-	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
-	d.touched = append(d.touched, "")
-	for _, m := range along {
 		d.wants("a newer instance that spared a participant", m.SID)
-		d.start(info)
-		d.put(m)
 	}
+	d.replaceInstance(info)
+	d.touched, d.toldRoom = append(d.touched, ""), true
+}
+
+// replaceInstance begins the instance of info with the members who are left in the roster. They have neither left nor joined, so
+// readers see one room that goes on; without members the room finishes.
+func (d *draft) replaceInstance(info RoomInfo) {
+	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
+	if len(d.roster) == 0 {
+		d.finish()
+		return
+	}
+	d.base = State{}
+	d.describe(info)
+	d.log(RoomUpdated, nil, info.SID)
 }
 
 func (d *draft) own() {
@@ -145,6 +157,7 @@ func (d *draft) remove(m *Member) {
 // put adds m as one who joined.
 func (d *draft) put(m *Member) {
 	d.insert(m)
+	d.told = append(d.told, telling{sid: m.SID})
 	d.log(ParticipantJoined, m, m.SID)
 }
 
@@ -155,22 +168,18 @@ func (d *draft) replace(m, with *Member) {
 	d.log(ParticipantUpdated, with, with.SID)
 }
 
-// drop takes a member out of the roster without a tombstone.
-func (d *draft) drop(m *Member) {
+// end takes a member out of the roster and buries its sid. It left at at, in Unix ms, for the reason that LiveKit gave ("": none).
+func (d *draft) end(m *Member, at int64, reason string) {
 	d.remove(m)
-	d.log(ParticipantLeft, m, m.SID)
-}
-
-// end takes a member out of the roster and buries its sid.
-func (d *draft) end(m *Member) {
-	d.drop(m)
-	d.entomb(&m.Participant)
+	d.changes = append(d.changes, Change{Type: ParticipantLeft, Member: m, SID: m.SID, Reason: d.why,
+		Disconnect: cmp.Or(reason, UnknownReason), LeftAt: max(at, m.JoinedAt)})
+	d.entomb(&m.Participant, reason)
 }
 
 // admit puts a new participant in and ends the others of its identity: one identity is one participant.
 func (d *draft) admit(p *Participant, others []*Member) {
 	for _, o := range others {
-		d.end(o)
+		d.end(o, p.JoinedAt, "")
 	}
 	d.put(NewMember(*p))
 }
@@ -186,11 +195,14 @@ func (d *draft) others(p *Participant) []*Member {
 	return found
 }
 
-func (d *draft) entomb(p *Participant) {
+// entomb buries a sid that ended for LiveKit's reason.
+func (d *draft) entomb(p *Participant, reason string) {
 	if d.bury == nil {
 		d.bury = map[string]Tombstone{}
 	}
-	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled}
+	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled,
+		Migrated: reason == migration}
+	d.told = append(d.told, telling{sid: p.SID, end: true})
 	delete(d.exhume, p.SID)
 }
 
@@ -263,6 +275,7 @@ func (d *draft) beforeFinish(p *Participant) bool { return p.JoinedAt/1000 < d.i
 
 // plan turns the draft into a commit.
 func (d *draft) plan(cause Cause) Plan {
+	d.prune()
 	r := d.room
 	c := Commit{Room: r.Room, Claim: r.Claim, Expect: r.Stored, Version: r.Stored, Instance: d.instance,
 		ConfirmedAt: r.ConfirmedAt, Cause: cause, Time: d.now.Wall, Prev: r.Appended}
@@ -273,7 +286,10 @@ func (d *draft) plan(cause Cause) Plan {
 	case !d.open && (r.State != nil || d.rewrite):
 		c.Public = Remove
 	}
-	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted}
+	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted, told: d.told}
+	if d.toldRoom || d.restarts {
+		p.toldRoom, p.repeatsRoom = d.instance.SID, !d.toldRoom
+	}
 	p.Changed = c.Public != Keep || len(c.Bury)+len(c.Exhume) > 0 || d.instance != r.Instance
 	p.Commit = c
 	if c.Public != Keep {

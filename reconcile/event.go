@@ -13,7 +13,7 @@ func stepEvent(room *Room, e Event, now Moment) Plan {
 		return Plan{Expired: true}
 	}
 	d := newDraft(room, now)
-	if e.sound() && d.enter(e) {
+	if !room.memory.delivered(e.ID) && e.sound() && d.enter(e) {
 		d.apply(e)
 	}
 	p := d.plan(ByWebhook)
@@ -82,10 +82,10 @@ func (d *draft) enter(e Event) bool {
 	}
 	if d.instance.SID == "" {
 		// A room that only ListParticipants showed gets its name tag; its roster stands.
-		d.instance.SID, d.instance.CreatedMs = e.Room.SID, e.Room.CreatedMs
+		d.instance.SID, d.instance.CreatedMs, d.toldRoom = e.Room.SID, e.Room.CreatedMs, true
 		return true
 	}
-	d.renew(e.Room)
+	d.endOlder(e.Room)
 	return true
 }
 
@@ -113,7 +113,9 @@ func (d *draft) apply(e Event) {
 	case Joined:
 		d.joined(e)
 	case Left, Aborted:
-		d.left(&e.Participant)
+		d.left(e)
+	case Track:
+		d.mentioned(&e.Participant)
 	}
 }
 
@@ -129,8 +131,10 @@ func (d *draft) started(e Event) {
 		if e.CreatedAt <= d.instance.mark() {
 			return // refused; the poll is asked for already
 		}
+		d.toldRoom = d.toldRoom || d.instance.Finished()
 		d.instance.revive()
 	}
+	d.toldRoom, d.restarts = d.toldRoom || !d.open, d.open
 	d.start(e.Room)
 }
 
@@ -141,11 +145,11 @@ func (d *draft) finished(e Event) {
 	}
 	repeated := e.CreatedAt <= d.instance.mark()
 	if !repeated {
-		d.instance.FinishedAt = e.CreatedAt
+		d.instance.FinishedAt, d.toldRoom = e.CreatedAt, true
 	}
 	for _, m := range slices.Clone(d.roster) {
 		if !repeated && d.beforeFinish(&m.Participant) {
-			d.end(m)
+			d.end(m, e.CreatedAt*1000, "")
 		} else {
 			d.wants("a finish that spared a participant", m.SID)
 		}
@@ -161,10 +165,14 @@ func (d *draft) finished(e Event) {
 func (d *draft) joined(e Event) {
 	p := &e.Participant
 	if m := d.find(p.SID); m != nil {
+		d.told = append(d.told, telling{sid: p.SID, repeats: true}) // a look may have shown it before
 		if p.Version > m.Version {
 			d.replace(m, NewMember(*p))
 		}
 		return
+	}
+	if t, ended := d.tomb(p.SID); ended && t.Migrated {
+		d.unearth(p.SID)
 	}
 	others := d.others(p)
 	if why := d.refusal(p, latest(others, d.lastEnded(p.Identity))); why != "" {
@@ -180,16 +188,31 @@ func (d *draft) joined(e Event) {
 	d.admit(p, others)
 }
 
-func (d *draft) left(p *Participant) {
+// mentioned takes a track event, which changes nothing. Of a participant of whom nothing is known in a living room it is a hint that
+// the join was lost.
+func (d *draft) mentioned(p *Participant) {
+	if _, ended := d.tomb(p.SID); d.open && !ended && d.find(p.SID) == nil {
+		d.wants("a track event of an unknown participant")
+	}
+}
+
+func (d *draft) left(e Event) {
+	p := &e.Participant
+	t, ended := d.tomb(p.SID)
+	if ended && !t.Polled {
+		return // an event has told of it; whoever came since came by LiveKit's own word
+	}
 	for _, o := range d.others(p) {
 		if o.JoinedAt < p.JoinedAt {
-			d.end(o)
+			d.end(o, p.JoinedAt, "")
 		}
 	}
 	if m := d.find(p.SID); m != nil {
-		d.end(m)
-	} else if _, ended := d.tomb(p.SID); !ended {
-		d.entomb(p)
+		d.end(m, e.CreatedAt*1000, e.Reason)
+	} else if !ended {
+		d.entomb(p, e.Reason)
+	} else {
+		d.told = append(d.told, telling{sid: p.SID, end: true, repeats: true}) // a poll has ended it before
 	}
 	if d.instance.Finished() && len(d.roster) == 0 {
 		d.finish() // the last one whom the finish spared

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"testing"
 )
 
@@ -145,8 +146,8 @@ func TestEvents(t *testing.T) {
 			{in: joined(r1, b1), have: "R1: b1", why: "has ended", named: []string{"b1"}},
 		},
 		"track events create nothing": {
-			{in: track(r1, a1), have: "-"}, {in: started(r1, 1000), have: "R1:"}, {in: track(r1, a1), have: "R1:"},
-			{in: track(r2, a1), have: "R1:"},
+			{in: track(r1, a1), have: "-"}, {in: started(r1, 1000), have: "R1:"}, {in: track(r1, a1), have: "R1:", why: "a track event of an unknown participant"},
+			{in: track(r2, a1), have: "R1:"}, {in: left(r1, a1), have: "R1:"}, {in: track(r1, a1), have: "R1:"},
 		},
 		"a participant without sid or identity is nobody": {
 			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, Participant{Identity: "x"}), have: "R1:"},
@@ -241,5 +242,100 @@ func TestRoomWithoutANameTagGetsItFromTheFirstEvent(t *testing.T) {
 	r.want("R1: a1 c1")
 	if r.room.State.CreatedAt != r1.CreatedMs {
 		t.Errorf("createdAt is %d, want %d", r.room.State.CreatedAt, r1.CreatedMs)
+	}
+}
+
+// TestDuplicates delivers events twice under one id: nothing changes and no poll is asked for, until the id is forgotten.
+func TestDuplicates(t *testing.T) {
+	again := func(e Event, id string) Event { e.ID = id; return e }
+	r := newRig(t)
+	r.do(again(started(r1, 1000), "EV_1"))
+	p := r.do(again(started(r1, 1000), "EV_1"))
+	wantAsk(t, p, "")
+	if p.Changed || len(p.touched) > 0 || p.Commit.Event != "EV_1" {
+		t.Errorf("a duplicate writes or touches: %+v", p)
+	}
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_2")), "a repeated room_started")
+	wantAsk(t, r.do(started(r1, 1000)), "a repeated room_started") // without an id it is none
+	for i := range eventMemory - 2 {
+		r.do(again(track(r1, a1), fmt.Sprint("EV_t", i)))
+	}
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "")
+	r.do(again(track(r1, a1), "EV_t"))
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started")
+	if n := len(r.room.memory.events); n != eventMemory {
+		t.Errorf("%d ids are remembered, want %d", n, eventMemory)
+	}
+	r.room, _ = Load(nil, r.room.Record, 0)
+	r.ids = nil
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started") // forgotten with the claim
+}
+
+// TestADuplicateWritesWhatRedisLost: 200 follows a script that finds what was written, or writes it.
+func TestADuplicateWritesWhatRedisLost(t *testing.T) {
+	r := newRig(t)
+	e := joined(r1, a1)
+	e.ID = "EV_1"
+	r.do(e)
+	held := r.room
+	r.room, _ = Load(held, Record{Room: "r", Claim: Claim{1, 1, 1}}, 0)
+	r.ids = nil
+	if p := r.do(e); !p.Changed || p.Commit.Public != Write {
+		t.Errorf("what Redis lost is not written: %+v", p.Commit)
+	}
+	r.want("R1: a1")
+}
+
+// TestARepeatedLeftEndsNobodyElse: two looks brought back an older participant of the identity, as MoveParticipant makes them. The
+// newer one's left is told once more, by another id.
+func TestARepeatedLeftEndsNobodyElse(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a2))
+	r.do(left(r1, a2))
+	r.twice(&r1, a1)
+	r.want("R1: a1")
+	r.do(left(r1, a2))
+	r.want("R1: a1")
+	r.do(left(r1, who("a3", 3300))) // one of whom nothing had been told
+	r.want("R1:")
+}
+
+// TestWhySomebodyLeft reads reason and times of every way to leave.
+func TestWhySomebodyLeft(t *testing.T) {
+	r1, r2 := life("R1", 1000), life("R2", 9000)
+	a1, a2 := who("a1", 2500), who("a2", 5700)
+	gone := left(r1, a1)
+	gone.CreatedAt, gone.Reason = at(4000)/1000, "CONNECTION_TIMEOUT"
+	unexplained := left(r1, a1) // within the second of the join
+	unexplained.CreatedAt = at(2000) / 1000
+	for name, c := range map[string]struct {
+		do     func(*rig) Plan
+		reason string
+		at     int64
+	}{
+		"by its own event":               {func(r *rig) Plan { return r.do(gone) }, "CONNECTION_TIMEOUT", at(4000)},
+		"without a reason":               {func(r *rig) Plan { return r.do(unexplained) }, UnknownReason, a1.JoinedAt},
+		"by a newer one of its identity": {func(r *rig) Plan { return r.do(joined(r1, a2)) }, UnknownReason, a2.JoinedAt},
+		"by a newer one's leave":         {func(r *rig) Plan { return r.do(left(r1, a2)) }, UnknownReason, a2.JoinedAt},
+		"by the room's finish":           {func(r *rig) Plan { return r.do(finished(r1, 7000)) }, UnknownReason, at(7000)},
+		"by a newer instance":            {func(r *rig) Plan { return r.do(started(r2, 9000)) }, UnknownReason, r2.CreatedMs},
+		"by a look at a newer instance":  {func(r *rig) Plan { return r.do(r.sight(&r2)) }, UnknownReason, r2.CreatedMs},
+		"by a look at a newer one":       {func(r *rig) Plan { return r.do(r.sight(&r1, a2)) }, UnknownReason, a2.JoinedAt},
+		"by two looks":                   {func(r *rig) Plan { r.wait(10 * second); return r.cycle(1, &r1) }, UnknownReason, at(11_000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.do(joined(r1, a1))
+			for _, change := range c.do(r).Changes {
+				if change.Type != ParticipantLeft {
+					continue
+				}
+				if change.SID != "a1" || change.Disconnect != c.reason || change.LeftAt != c.at {
+					t.Errorf("%s left at %d for %s, want at %d for %s", change.SID, change.LeftAt, change.Disconnect, c.at, c.reason)
+				}
+				return
+			}
+			t.Error("nobody left")
+		})
 	}
 }

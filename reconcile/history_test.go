@@ -21,6 +21,7 @@ type history struct {
 	people map[string]Participant // by identity
 	events []Event
 	truths []truth // truths[i] is after the first i events
+	ids    bool    // events have ids, so that one that comes twice is known for a duplicate
 }
 
 type truth struct {
@@ -69,6 +70,13 @@ var ops = map[string]func(h *history) bool{
 	"leave b": func(h *history) bool { return h.leave("b") },
 	"rejoin a": func(h *history) bool {
 		return h.listed && h.leave("a") && h.join("a")
+	},
+	"publish a": func(h *history) bool {
+		p, there := h.people["a"]
+		if there {
+			h.emit(track(*h.info, p))
+		}
+		return there
 	},
 	"delete": func(h *history) bool {
 		if !h.listed {
@@ -265,7 +273,15 @@ func (h *history) deliver(t rapid.TB, order []int) *rig {
 	r := newRig(t)
 	r.strict = false
 	for _, i := range order {
-		r.do(h.events[i])
+		r.do(h.event(i))
 	}
 	return r
+}
+
+func (h *history) event(i int) Event {
+	e := h.events[i]
+	if h.ids {
+		e.ID = fmt.Sprint("EV_", i)
+	}
+	return e
 }

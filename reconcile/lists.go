@@ -22,9 +22,8 @@ type RoomNames struct {
 
 // RoomList is LiveKit's answer to a question for rooms by name.
 type RoomList struct {
-	Rooms map[string]RoomInfo
-	// Ties are the other instances of a name that were created in the same millisecond as the one in Rooms.
-	Ties map[string][]RoomInfo
+	// Rooms are the instances of each name that LiveKit lists, in any order. Those that are older than another one may be left out.
+	Rooms map[string][]RoomInfo
 	// Unreadable are the rooms that LiveKit lists, or may list, in an entry that cannot be read.
 	Unreadable map[string]bool
 	PassedOver
@@ -32,10 +31,7 @@ type RoomList struct {
 
 // In fills in what the list says of a room.
 func (l RoomList) In(look Look, room string) Look {
-	if info, ok := l.Rooms[room]; ok {
-		look.Listed = &info
-	}
-	look.Ties, look.Unreadable = l.Ties[room], l.Unreadable[room]
+	look.Listed, look.Unreadable = l.Rooms[room], l.Unreadable[room]
 	return look
 }
 

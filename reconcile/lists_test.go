@@ -33,12 +33,12 @@ func TestAProtectedSIDIsNotAbsent(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
 	r.do(joined(r1, b1))
-	p := r.cycleOf(1, func(l *Look) { l.Protected, l.Listed, l.Waiting = []string{a1.SID}, &r1, 1 })
+	p := r.cycleOf(1, func(l *Look) { l.Protected, l.Listed, l.Waiting = []string{a1.SID}, []RoomInfo{r1}, 1 })
 	r.want("R1: a1")
 	if p.Tally.MissingParticipants != 0 {
 		t.Errorf("a protected sid counts as missing: %+v", p.Tally)
 	}
-	r.cycleOf(2, func(l *Look) { l.Listed = &r1 })
+	r.cycleOf(2, func(l *Look) { l.Listed = []RoomInfo{r1} })
 	r.want("R1:")
 }
 
@@ -47,11 +47,11 @@ func TestAProtectedSIDIsNotAbsent(t *testing.T) {
 func TestAnUnreadableSIDProtectsEveryoneForThreeCycles(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
-	blind := func(l *Look) { l.Unidentified, l.Listed, l.Waiting = true, &r1, 1 }
+	blind := func(l *Look) { l.Unidentified, l.Listed, l.Waiting = true, []RoomInfo{r1}, 1 }
 	for id := range uint64(2) {
 		r.cycleOf(1+id, blind)
 	}
-	r.cycleOf(3, func(l *Look) { l.Listed = &r1 }, a1)
+	r.cycleOf(3, func(l *Look) { l.Listed = []RoomInfo{r1} }, a1)
 	for id := range uint64(UnidentifiedCycles) {
 		if p := r.cycleOf(4+id, blind); p.Unidentified != int(id)+1 {
 			t.Errorf("%d cycles in a row, want %d", p.Unidentified, id+1)
@@ -96,7 +96,7 @@ func TestOfEqualInstancesTheHeldOneCounts(t *testing.T) {
 		r.do(joined(r1, a1))
 		for range 3 {
 			look := r.sight(&listed[0], a1)
-			look.Ties = []RoomInfo{listed[1]}
+			look.Listed = append(look.Listed, listed[1])
 			if p := r.do(look); len(p.Changes) > 0 || p.Again {
 				t.Errorf("a tie changes %+v, again %v", p.Changes, p.Again)
 			}

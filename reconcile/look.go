@@ -15,6 +15,7 @@ const ConfirmEvery = 5 * time.Minute
 type looking struct {
 	*draft
 	look    Look
+	listed  *RoomInfo               // the instance of the look's list that counts; nil when the room is not listed
 	seen    map[string]*Participant // by sid; the newest of each identity
 	doubts  map[finding]doubt       // those that remain
 	named   map[string]bool         // sids that an event named
@@ -30,13 +31,12 @@ type looking struct {
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
-	l := &looking{draft: newDraft(room, now), look: look, seen: newestOf(look.Participants), doubts: map[finding]doubt{},
+	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), seen: newestOf(look.Participants), doubts: map[finding]doubt{},
 		named: make(map[string]bool, len(look.Named))}
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
 	}
 	l.protect()
-	l.preferHeld()
 	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
@@ -57,7 +57,7 @@ func (l *looking) protect() {
 	if !l.look.Unidentified {
 		return
 	}
-	l.cycles = l.room.memory.unidentified
+	l.cycles = int(l.room.memory.unidentified)
 	if c := l.look.Cycle; c != 0 && c != l.room.memory.unidentifiedIn {
 		l.cycles++
 	}
@@ -67,15 +67,6 @@ func (l *looking) protect() {
 // shown reports whether LiveKit lists a sid, in a readable entry or not.
 func (l *looking) shown(sid string) bool {
 	return l.everyone || l.protected[sid] || l.seen[sid] != nil
-}
-
-// preferHeld chooses, of instances that are equally old, the one that the record holds.
-func (l *looking) preferHeld() {
-	for i := range l.look.Ties {
-		if l.look.Ties[i].SID == l.instance.SID {
-			l.look.Listed = &l.look.Ties[i]
-		}
-	}
 }
 
 // newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity.
@@ -136,7 +127,7 @@ func (l *looking) mergeRoom() {
 	if l.stale {
 		return
 	}
-	info := l.look.Listed
+	info := l.listed
 	if info == nil {
 		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0 && !l.look.Unreadable
 		return
@@ -144,10 +135,14 @@ func (l *looking) mergeRoom() {
 	contrary := finding{kind: reordered, sid: info.SID}
 	switch o := l.order(*info); {
 	case o == newer && l.instance.SID != "":
-		l.succeed(*info)
+		l.replaceOlder(*info)
 	case o == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
 	case o == same && !l.instance.Finished():
+	case l.toldOfRoom():
+		l.leave(nil)
+		l.foreign = o != same
+		return
 	case !l.agreed(contrary):
 		l.note(contrary)
 		l.foreign = o != same
@@ -172,29 +167,24 @@ func (l *looking) describeListed(info RoomInfo) {
 	}
 }
 
-// succeed begins a newer instance. Whoever of the old roster the look shows goes along, and whoever joined since it was created. What
-// events have told of the others was told of the older instance.
-func (l *looking) succeed(info RoomInfo) {
-	var along []*Member
+// replaceOlder begins a newer instance. Members whom the look shows stay, and those who joined since it was created. What events have
+// told of the others was told of the older instance.
+func (l *looking) replaceOlder(info RoomInfo) {
 	for _, m := range slices.Clone(l.roster) {
-		if l.shown(m.SID) || m.JoinedAt >= info.CreatedMs {
-			along = append(along, m)
-			l.why = UnseenRoom
-			l.drop(m)
-		} else {
+		if !l.shown(m.SID) && m.JoinedAt < info.CreatedMs {
 			l.drifted(MissedLeave, m.Identity, m.SID, info.CreatedMs)
-			l.end(m)
+			l.end(m, info.CreatedMs, "")
 		}
 	}
 	if l.open {
 		l.drifted(UnseenFinish, "", l.base.SID, info.CreatedMs)
 	}
-	l.renew(info)
-	l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
-	l.start(info)
-	for _, m := range along {
-		l.put(m)
+	if len(l.roster) == 0 {
+		l.finish()
 	}
+	l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
+	l.replaceInstance(info)
+	l.start(info)
 }
 
 // mergePresent merges those whom LiveKit shows. A look that began before an event of the room itself adds nobody: the
@@ -236,17 +226,29 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 	}
 	for _, p := range strangers {
 		others := present[p.Identity]
-		if !l.doubtful(p, latest(others, ended[p.Identity])) || l.overrule(p) {
+		doubtful := l.doubtful(p, latest(others, ended[p.Identity]))
+		switch {
+		case l.contradictsEvent(p, others, doubtful):
+			l.leave(nil)
+		case !doubtful || l.overrule(p):
 			l.enrol(p, others)
 		}
 	}
 }
 
-// doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such: no event
-// vouches for it.
+// doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such, and a join before the
+// instance was created, as a stale list shows it of the instance before: no event vouches for either.
 func (l *looking) doubtful(p *Participant, rival int64) bool {
-	return l.foreign || l.refusal(p, rival) != "" || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark()
+	return l.foreign || l.refusal(p, rival) != "" || l.finishedAfter(p) || l.older(p)
 }
+
+// finishedAfter tells whether p joined before the instance's finish, or in its second.
+func (l *looking) finishedAfter(p *Participant) bool {
+	return l.beforeFinish(p) || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark()
+}
+
+// older tells whether p joined before the instance was created.
+func (l *looking) older(p *Participant) bool { return p.JoinedAt/1000 < l.instance.CreatedMs/1000 }
 
 // overrule lets in someone whom two looks agree on, against tombstone, finish mark and order.
 func (l *looking) overrule(p *Participant) bool {
@@ -268,15 +270,15 @@ func (l *looking) enrol(p *Participant, others []*Member) {
 		if info.CreatedMs == 0 {
 			info.CreatedMs = p.JoinedAt // ListRooms does not have the room: the best that is known
 		}
-		if l.look.Listed != nil {
-			info = *l.look.Listed
+		if l.listed != nil {
+			info = *l.listed
 		}
 		l.drifted(UnseenRoom, "", info.SID, info.CreatedMs)
 		l.start(info)
 	}
 	for _, o := range others {
 		l.drifted(MissedLeave, o.Identity, o.SID, p.JoinedAt)
-		l.end(o)
+		l.end(o, p.JoinedAt, "")
 	}
 	l.drifted(MissedJoin, p.Identity, p.SID, p.JoinedAt)
 	l.put(NewMember(*p))
@@ -289,6 +291,10 @@ func (l *looking) mergeAbsent() {
 		if ended || l.shown(m.SID) || l.touchedSince(m.Identity) {
 			continue
 		}
+		if l.toldOf(m.SID) {
+			l.leave(&l.tally.DeferredParticipants)
+			continue
+		}
 		f := finding{absent, m.SID, m.Identity}
 		if !l.agreed(f) || !l.permitted(f) {
 			l.note(f)
@@ -298,14 +304,19 @@ func (l *looking) mergeAbsent() {
 		if l.gone {
 			reason = Ghost
 		}
-		l.drifted(reason, m.Identity, m.SID, l.firstSeen(f))
-		l.end(m)
+		at := l.firstSeen(f)
+		l.drifted(reason, m.Identity, m.SID, at)
+		l.end(m, at, "")
 	}
 }
 
 // settleRoom doubts, or removes, a room that LiveKit does not show: a live one, or keys that someone else left.
 func (l *looking) settleRoom() {
 	if !l.open && !l.room.Altered || !l.gone || l.anyTouched() {
+		return
+	}
+	if l.toldOfRoom() || l.tally.DeferredParticipants > 0 {
+		l.leave(&l.tally.DeferredRooms)
 		return
 	}
 	f := finding{kind: absent}
@@ -352,6 +363,7 @@ func (l *looking) conclude() Plan {
 	l.count()
 	p.Drift, p.Tally, p.doubts, p.looked, p.at, p.touched = l.drift, l.tally, l.doubts, true, l.look.Began, nil
 	p.Unidentified, p.cycle = l.cycles, l.look.Cycle
+	p.told, p.toldRoom = nil, ""
 	p.Again = l.stale || l.undecided()
 	return p
 }
@@ -369,6 +381,8 @@ func (l *looking) count() {
 		}
 		l.tally.Drift[d.Reason]++
 	}
+	// What an event protects is missing all the same: the breaker counts it.
+	l.tally.MissingRooms, l.tally.MissingParticipants = l.tally.DeferredRooms, l.tally.DeferredParticipants
 	for f, d := range l.doubts {
 		if f.kind != absent {
 			continue

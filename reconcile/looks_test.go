@@ -239,8 +239,8 @@ func TestAdditionsNeedOneLook(t *testing.T) {
 	if p.Tally.Drift[UnseenRoom] != 1 || p.Tally.Drift[MissedJoin] != 2 {
 		t.Errorf("drift: %v", p.Tally.Drift)
 	}
-	r.do(r.sight(&r2, b1)) // a newer instance replaces the older one
-	r.want("R2: b1")
+	r.do(r.sight(&r2, who("b7", 7000))) // a newer instance replaces the older one
+	r.want("R2: b7")
 }
 
 func TestNewerInstanceInALookTakesAlongWhomItShows(t *testing.T) {
@@ -254,10 +254,10 @@ func TestNewerInstanceInALookTakesAlongWhomItShows(t *testing.T) {
 func TestNewerInstanceInALookLeavesBehindWhomEventsNamedInTheOlder(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
-	look := r.sight(&r2, b1)
+	look := r.sight(&r2, who("b7", 7000))
 	r.do(joined(r1, c1))
 	r.do(look)
-	r.want("R2: b1")
+	r.want("R2: b7")
 }
 
 func TestPollOfAnEventRemovesOnlyTheNamed(t *testing.T) {
@@ -361,4 +361,54 @@ func TestMetadataFromAPoll(t *testing.T) {
 	if s := r.room.State; s.Metadata != "changed" || s.MaxParticipants != 3 || p.Tally.Drift[StaleMetadata] != 1 {
 		t.Errorf("the room's fields are %+v, drift %v", s, p.Tally.Drift)
 	}
+}
+
+// TestOrderInAListMeansNothing gives a look every order of the instances of one name.
+func TestOrderInAListMeansNothing(t *testing.T) {
+	r9 := life("R9", 6000) // as old as R2
+	for name, c := range map[string]struct {
+		held *RoomInfo
+		list []RoomInfo
+		want string
+	}{
+		"the newest counts":              {nil, []RoomInfo{r1, r2}, "R2: a1"},
+		"also where an older is held":    {&r1, []RoomInfo{r1, r2}, "R2: a1"},
+		"of equal ones the one held":     {&r2, []RoomInfo{r2, r9}, "R2: a1"},
+		"of equal ones the other held":   {&r9, []RoomInfo{r2, r9}, "R9: a1"},
+		"the newest, of equal ones held": {&r9, []RoomInfo{r1, r9, r2}, "R9: a1"},
+		"of equal ones none held":        {nil, []RoomInfo{r1, r2, r9}, "R9: a1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			orders(len(c.list), -1, func(order []int) bool {
+				r := newRig(t)
+				if c.held != nil {
+					r.do(started(*c.held, 0))
+				}
+				for range 3 {
+					look := r.sight(nil, who("a1", 6500))
+					for _, i := range order {
+						look.Listed = append(look.Listed, c.list[i])
+					}
+					r.do(look)
+					r.want(c.want)
+					r.wait(second)
+				}
+				return !t.Failed()
+			})
+		})
+	}
+}
+
+// TestOlderThanItsRoomTakesTwoLooks: a stale list of participants shows those of the instance before. Whoever was moved in with an old
+// join time is let in all the same, by the second look.
+func TestOlderThanItsRoomTakesTwoLooks(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r2, 6000))
+	if p := r.do(r.sight(&r2, a1)); !p.Again {
+		t.Error("no second look")
+	}
+	r.want("R2:")
+	r.wait(second)
+	r.do(r.sight(&r2, a1))
+	r.want("R2: a1")
 }

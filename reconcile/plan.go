@@ -20,7 +20,15 @@ type Change struct {
 	Member *Member // nil for the room's own changes
 	SID    string  // the participant's, or the room's
 	Reason Reason  // of a look's changes; empty for what an event told
+	// Disconnect and LeftAt are a ParticipantLeft's: LiveKit's DisconnectReason by name, UnknownReason where it gave none, and
+	// when the participant left, in Unix ms. LiveKit tells a leave to the second; without its word, LeftAt is when a newer
+	// participant or room began, or the first look that did not show the participant. It is never before the join.
+	Disconnect string
+	LeftAt     int64
 }
+
+// UnknownReason is the DisconnectReason of a participant for whom LiveKit gave none.
+const UnknownReason = "UNKNOWN_REASON"
 
 // identity is the participant's, or "".
 func (c Change) identity() string {
@@ -28,6 +36,14 @@ func (c Change) identity() string {
 		return ""
 	}
 	return c.Member.Identity
+}
+
+// joinedAt is when the participant joined, in Unix ms, or 0.
+func (c Change) joinedAt() int64 {
+	if c.Member == nil {
+		return 0
+	}
+	return c.Member.JoinedAt
 }
 
 // Reason is a kind of drift that a poll repaired.
@@ -91,6 +107,7 @@ type Commit struct {
 
 // Receipt is what a commit that was not refused reports.
 type Receipt struct {
+	Now     int64    // Redis' clock, Unix s
 	Altered bool     // with Verify: the public keys are not what the record wrote
 	Pruned  []string // sids of the tombstones that went
 }
@@ -132,8 +149,12 @@ type Tally struct {
 	Rooms, Participants               int // live in the record before the look
 	MissingRooms, MissingParticipants int // absent in this look, not removed by it
 	AgreedRooms, AgreedParticipants   int // of those, absent in three scheduled cycles
-	Cleaned                           int // rooms removed
-	Drift                             map[Reason]int
+	// DeferredRooms and DeferredParticipants are those of the missing that an event protects: the next cycle decides. Deferred counts all
+	// that a look left alone because of an event: those, and whoever it did not bring back or replace.
+	DeferredRooms, DeferredParticipants int
+	Deferred                            int
+	Cleaned                             int // rooms removed
+	Drift                               map[Reason]int
 }
 
 // Plan is what Step decided. Nothing has happened until the shell committed Commit and called Adopt.
@@ -154,10 +175,15 @@ type Plan struct {
 	// UnidentifiedCycles such entries protect nobody any more.
 	Unidentified int
 
-	touched   []string
-	restarted int64
-	doubts    map[finding]doubt
-	looked    bool
-	at        Stamp
-	cycle     uint64
+	touched []string
+	told    []telling
+	// toldRoom is the sid of the instance whose start, finish or first event this is; empty for none. repeatsRoom says that the record has
+	// it already.
+	toldRoom    string
+	repeatsRoom bool
+	restarted   int64
+	doubts      map[finding]doubt
+	looked      bool
+	at          Stamp
+	cycle       uint64
 }

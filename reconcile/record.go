@@ -48,6 +48,8 @@ type Tombstone struct {
 	SID, Identity string
 	JoinedAt      int64 // Unix ms
 	Polled        bool  // ended by a poll, so that a later event for the sid asks for another
+	Migrated      bool  // ended by a left whose reason is MIGRATION: a join of the same sid lifts it
+	Written       int64 // Redis' clock when it was written, Unix s; 0 until the commit that writes it is confirmed
 }
 
 // Record is what Redis holds of one room: the fence, and the two public keys while the room is live.
@@ -59,6 +61,8 @@ type Record struct {
 	Appended    uint64 // version of the last commit that went into the change feed
 	Instance    Instance
 	ConfirmedAt int64 // last successful look, Unix ms
+	Touched     int64 // Redis' clock at the last write that an event caused, Unix s; 0 for none
+	ReadAt      int64 // Redis' clock at the last script, Unix s: Redis' present time or earlier
 	Tombstones  map[string]Tombstone
 	State       *State // nil while the room has no public keys
 	// Altered says that the public keys in Redis are not what this record wrote: someone else changed them, or there

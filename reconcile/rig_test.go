@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -20,6 +21,8 @@ type rig struct {
 	asked  []*Ask
 	strict bool // also check that Step is pure: slow
 	feed   consumer
+	ids    []string // of the events so far
+	lag    time.Duration
 }
 
 const (
@@ -30,7 +33,7 @@ const (
 
 func newRig(t rapid.TB) *rig {
 	r := &rig{t: t, strict: true}
-	r.room, _ = Load(nil, Record{Room: "r", Claim: Claim{1, 1, 1}})
+	r.room, _ = Load(nil, Record{Room: "r", Claim: Claim{1, 1, 1}}, 0)
 	r.wait(second)
 	return r
 }
@@ -49,8 +52,24 @@ func (r *rig) do(in Input) Plan {
 		r.asked = append(r.asked, p.Ask)
 	}
 	r.explained(in, p)
+	r.unrepeated(in, p)
 	r.commit(p)
 	return p
+}
+
+// unrepeated checks that an event of an id that came before changes nothing and asks for nothing.
+func (r *rig) unrepeated(in Input, p Plan) {
+	e, event := in.(Event)
+	if !event || e.ID == "" {
+		return
+	}
+	if slices.Contains(r.ids[max(0, len(r.ids)-64):], e.ID) {
+		if len(p.Changes)+len(p.Commit.Bury)+len(p.Commit.Exhume)+len(p.touched) > 0 && !r.room.lost() || p.Ask != nil {
+			r.t.Fatalf("the duplicate %s %s has an effect: %+v, %+v", e.ID, describeInput(in), p.Commit, p.Ask)
+		}
+		return
+	}
+	r.ids = append(r.ids, e.ID)
 }
 
 // explained checks that all a look changes has a reason and is counted, and that an event's changes need none.
@@ -106,9 +125,31 @@ func (r *rig) commit(p Plan) {
 	if (len(c.Changes) > 0) != (c.Public != Keep) {
 		r.t.Fatalf("the keys change without the feed, or the feed without the keys: %+v", c)
 	}
-	r.room.Adopt(p, Receipt{})
+	checkLeaves(r.t, p.Changes)
+	if n := len(c.Bury); n > MaxTombstones || len(c.Exhume) > MaxTombstones+2 {
+		r.t.Fatalf("a commit writes %d tombstones and drops %d", n, len(c.Exhume))
+	}
+	r.room.Adopt(p, Receipt{Now: r.now.Wall / 1000})
 	r.feed.take(r.t, c)
 	r.feed.compare(r.t, r.room)
+}
+
+// checkLeaves checks that each leave has its reason and times, and that no one who stays is told as left and joined.
+func checkLeaves(t rapid.TB, changes []Change) {
+	left := map[string]bool{}
+	for _, c := range changes {
+		switch c.Type {
+		case ParticipantLeft:
+			left[c.SID] = true
+			if c.Disconnect == "" || c.LeftAt < c.Member.JoinedAt {
+				t.Fatalf("%s left for the reason %q, joined at %d and left at %d", c.SID, c.Disconnect, c.Member.JoinedAt, c.LeftAt)
+			}
+		case ParticipantJoined:
+			if left[c.SID] {
+				t.Fatalf("%s is told as left and joined in one commit: %+v", c.SID, changes)
+			}
+		}
+	}
 }
 
 // consumer folds the change feed as a stranger would who knows only docs/protocol.md.
@@ -176,6 +217,7 @@ func deepCopy(r *Room) *Room {
 	c := *r
 	c.Tombstones = maps.Clone(r.Tombstones)
 	c.memory.touched, c.memory.doubts = maps.Clone(r.memory.touched), maps.Clone(r.memory.doubts)
+	c.memory.told, c.memory.events = slices.Clone(r.memory.told), slices.Clone(r.memory.events)
 	if r.State != nil {
 		s := *r.State
 		s.Roster = slices.Clone(s.Roster)
@@ -231,10 +273,24 @@ func track(room RoomInfo, p Participant) Event {
 		Participant: Participant{SID: p.SID, Identity: p.Identity}}
 }
 
+// claim claims the room anew, as another owner does: what is remembered and not stored is gone.
+func (r *rig) claim() {
+	stored := r.room.Record
+	stored.ReadAt = r.now.Wall / 1000
+	stored.Tombstones = maps.Clone(stored.Tombstones)
+	maps.DeleteFunc(stored.Tombstones, func(_ string, t Tombstone) bool { return stored.ReadAt-t.Written >= 1800 })
+	r.room, _ = Load(nil, stored, r.now.Stamp)
+	r.ids = nil
+}
+
 // sight is a look that begins now.
 func (r *rig) sight(room *RoomInfo, present ...Participant) Look {
 	r.wait(1)
-	return Look{Began: r.now.Stamp, Listed: room, Participants: present}
+	look := Look{Began: r.now.Stamp, Participants: present}
+	if room != nil {
+		look.Listed = []RoomInfo{*room}
+	}
+	return look
 }
 
 // twice takes two looks that see the same, a second apart, and gives the second's plan.
@@ -244,19 +300,19 @@ func (r *rig) twice(room *RoomInfo, present ...Participant) Plan {
 	return r.do(r.sight(room, present...))
 }
 
-// cycle is a sync that sees the same in both rounds and is permitted.
+// cycle is a sync that sees the same in all its looks and is permitted.
 func (r *rig) cycle(id uint64, room *RoomInfo, present ...Participant) Plan {
-	first := r.sight(room, present...)
-	first.Cycle, first.Scheduled = id, true
-	if r.do(first).Again {
+	look := func() Look {
+		look := r.sight(room, present...)
+		look.Cycle, look.Scheduled, look.Lag = id, true, r.lag
+		return look
+	}
+	if r.do(look()).Again {
 		r.wait(second)
-		again := r.sight(room, present...)
-		again.Cycle, again.Scheduled = id, true
-		r.do(again)
+		r.do(look())
 	}
 	r.wait(second)
-	last := r.sight(room, present...)
-	last.Cycle, last.Scheduled = id, true
+	last := look()
 	last.Permit = &Permit{Leader: Token{1, id}, Cycle: id, Streak: 1}
 	return r.do(last)
 }
@@ -313,8 +369,8 @@ func describeInput(in Input) string {
 			sids = append(sids, p.SID)
 		}
 		listed := "-"
-		if in.Listed != nil {
-			listed = in.Listed.SID
+		for _, room := range in.Listed {
+			listed += room.SID
 		}
 		return fmt.Sprintf("look(%s %v)", listed, sids)
 	}

@@ -3,12 +3,16 @@ package reconcile
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
 
 // LookGap is how far apart two looks must be at the least to count as two.
 const LookGap = Stamp(500 * time.Millisecond)
+
+// MaxLag bounds a Look's Lag. What events tell is remembered for longer.
+const MaxLag = 90 * time.Second
 
 // AgreeCycles is how many scheduled cycles must agree on an absence that the breaker holds.
 const AgreeCycles = 3
@@ -22,16 +26,47 @@ type memory struct {
 	doubts  map[finding]doubt
 	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
 	restarted int64
-	// unidentified counts the cycles in a row whose looks had an entry without a readable sid; unidentifiedIn is the last of them.
-	unidentified   int
+	// unidentifiedIn is the last of the cycles in a row, unidentified of them, whose looks had an entry without a readable sid.
 	unidentifiedIn uint64
+	// told has the sids whose join or end an event told, by time; toldRoom and toldRoomAt are the same of the instance.
+	told       []toldAt
+	toldRoom   string
+	toldRoomAt Stamp
+	// before is when, at the latest, an event changed the room under an earlier claim, where touchedBefore says that one did.
+	before        Stamp
+	touchedBefore bool
+	unidentified  uint16
+	// events are the ids of the last events that were committed, at most eventMemory, oldest first.
+	events []string
 }
 
-// forget drops touches that no look still under way can have begun before.
+// eventMemory is how many event ids a room remembers.
+const eventMemory = 64
+
+// delivered tells whether the event of that id is one of the last that were committed. An event without an id never is.
+func (m *memory) delivered(id string) bool { return id != "" && slices.Contains(m.events, id) }
+
+// deliver remembers a committed event's id.
+func (m *memory) deliver(id string) {
+	if id == "" || m.delivered(id) {
+		return
+	}
+	if len(m.events) == eventMemory {
+		m.events = m.events[:copy(m.events, m.events[1:])]
+	}
+	m.events = append(m.events, id)
+}
+
+// forget drops touches that no look still under way can have begun before, and what was told longer ago than any lag.
 func (m *memory) forget(at Stamp) {
-	maps.DeleteFunc(m.touched, func(_ string, t Stamp) bool { return at-t > touchMemory })
+	old := func(_ string, t Stamp) bool { return at-t > touchMemory }
+	maps.DeleteFunc(m.touched, old)
 	if len(m.touched) == 0 {
 		m.touched = nil
+	}
+	m.told = slices.DeleteFunc(m.told, func(t toldAt) bool { return at-t.at > touchMemory })
+	if len(m.told) == 0 {
+		m.told = nil
 	}
 }
 

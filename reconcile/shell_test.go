@@ -52,7 +52,7 @@ func TestConfirmationIsWrittenEveryFiveMinutesAndPrunes(t *testing.T) {
 // reload claims anew over what is stored.
 func (r *rig) reload(held *Room, stored Record) bool {
 	stored.Room, stored.Claim = "r", Claim{1, 2, 1}
-	room, lost := Load(held, stored)
+	room, lost := Load(held, stored, 0)
 	r.room = room
 	return lost
 }

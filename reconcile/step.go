@@ -2,11 +2,13 @@ package reconcile
 
 import (
 	"maps"
+	"math"
 	"time"
 )
 
-// touchMemory is how long a touch is remembered. No look that is used is older: MaxLookAge.
-const touchMemory = Stamp(5 * time.Minute)
+// touchMemory is how long events are remembered against looks. No look that is used is older than MaxLookAge, and it may be protected by
+// what an event told up to MaxLag before it began.
+const touchMemory = Stamp(MaxLookAge + MaxLag)
 
 // MaxLookAge is how old a look may be, from its beginning to its evaluation.
 const MaxLookAge = 4 * time.Minute
@@ -24,9 +26,16 @@ func Step(room *Room, in Input, now Moment) Plan {
 
 // Load is the room after a claim returned stored. Held is what the owner knew before, or nil; where Redis has lost what
 // was held, the held record stands, the next commit writes all of it, and lost is true: ask for a poll. What was
-// remembered between looks is gone, since a poll dies with its claim.
-func Load(held *Room, stored Record) (room *Room, lost bool) {
+// remembered between looks is gone, since a poll dies with its claim. The claim was made at at, on the owner's clock.
+func Load(held *Room, stored Record, at Stamp) (room *Room, lost bool) {
 	room = &Room{Record: stored, Stored: stored.Version}
+	if len(stored.Tombstones) == 0 {
+		room.Tombstones = nil // an idle room is small
+	}
+	if held != nil {
+		room.Touched = max(held.Touched, stored.Touched)
+	}
+	room.memory.touchedBefore, room.memory.before = room.Touched != 0, room.lastTouch(at)
 	// Keys that are newer than the feed were written while it was off.
 	unfed := stored.State != nil && stored.State.Version > stored.Appended
 	room.Snapshot = stored.Appended == 0 || stored.Altered || unfed
@@ -34,11 +43,18 @@ func Load(held *Room, stored Record) (room *Room, lost bool) {
 		return room, stored.Altered
 	}
 	room.Record = held.Record
-	room.Claim, room.Altered, room.Snapshot = stored.Claim, true, true
+	room.Claim, room.Altered, room.Snapshot, room.ReadAt = stored.Claim, true, true, stored.ReadAt
+	room.Touched = max(held.Touched, stored.Touched)
 	if held.Leader.Compare(stored.Leader) < 0 {
 		room.Leader = stored.Leader
 	}
 	return room, true
+}
+
+// lastTouch is when, on the owner's clock and at the latest, an event changed the room before the claim at at. Redis tells whole
+// seconds.
+func (r *Room) lastTouch(at Stamp) Stamp {
+	return at - Stamp(max(0, time.Duration(r.ReadAt-r.Touched-1)*time.Second))
 }
 
 // Adopt makes the room what a committed plan decided.
@@ -46,7 +62,11 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 	c := p.Commit
 	if p.Changed {
 		r.Version, r.Stored, r.Instance, r.ConfirmedAt = c.Version, c.Version, c.Instance, c.ConfirmedAt
-		r.rebury(c)
+		r.rebury(c, got.Now)
+	}
+	r.ReadAt = max(r.ReadAt, got.Now)
+	if p.Changed && c.Cause == ByWebhook {
+		r.Touched = got.Now
 	}
 	if c.Leader.Compare(r.Leader) > 0 {
 		r.Leader = c.Leader
@@ -63,10 +83,11 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 	if got.Altered {
 		r.Altered = true
 	}
+	r.memory.deliver(c.Event)
 	r.Remember(p)
 }
 
-func (r *Room) rebury(c Commit) {
+func (r *Room) rebury(c Commit, now int64) {
 	for _, sid := range c.Exhume {
 		delete(r.Tombstones, sid)
 	}
@@ -74,6 +95,7 @@ func (r *Room) rebury(c Commit) {
 		if r.Tombstones == nil {
 			r.Tombstones = map[string]Tombstone{}
 		}
+		t.Written = now
 		r.Tombstones[t.SID] = t
 	}
 }
@@ -87,7 +109,7 @@ func (r *Room) Remember(p Plan) {
 	if len(p.doubts) > 0 {
 		r.memory.doubts = p.doubts
 	}
-	if r.memory.unidentified = p.Unidentified; p.Unidentified == 0 {
+	if r.memory.unidentified = uint16(min(p.Unidentified, math.MaxUint16)); p.Unidentified == 0 {
 		r.memory.unidentifiedIn = 0
 	} else if p.cycle != 0 {
 		r.memory.unidentifiedIn = p.cycle
@@ -99,6 +121,7 @@ func (r *Room) Remember(p Plan) {
 // counts on. Call it when the event is evaluated, whether or not its commit succeeds.
 func (r *Room) Touch(p Plan, at Stamp) {
 	r.memory.restarted = max(r.memory.restarted, p.restarted)
+	r.memory.tell(p, at)
 	if len(p.touched) == 0 {
 		return
 	}

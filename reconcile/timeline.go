@@ -20,6 +20,10 @@ type TimelineEntry struct {
 	Epoch    uint64     `json:"epoch"`
 	Version  uint64     `json:"version"`
 	Owner    string     `json:"owner"` // the node that wrote it
+	// Of a participant_left only: LiveKit's DisconnectReason, and the times of the join and the leave in Unix ms.
+	Disconnect string `json:"disconnectReason,omitempty"`
+	JoinedAt   int64  `json:"joinedAt,omitempty"`
+	LeftAt     int64  `json:"leftAt,omitempty"`
 }
 
 // Timeline gives what the commit adds to its room's timeline, newest first and at most TimelineMax; owner is the node that
@@ -29,9 +33,12 @@ func (c *Commit) Timeline(owner string) []TimelineEntry {
 	entries := make([]TimelineEntry, 0, n)
 	for i := range n {
 		change := c.Story[len(c.Story)-1-i]
-		entries = append(entries, TimelineEntry{Time: c.Time, Type: change.Type, Identity: change.identity(), SID: change.SID,
-			Cause: c.Cause, Reason: change.Reason, Event: c.Event, Gen: c.Claim.Generation, Epoch: c.Claim.Epoch,
-			Version: c.Version, Owner: owner})
+		e := TimelineEntry{Time: c.Time, Type: change.Type, Identity: change.identity(), SID: change.SID, Cause: c.Cause,
+			Reason: change.Reason, Event: c.Event, Gen: c.Claim.Generation, Epoch: c.Claim.Epoch, Version: c.Version, Owner: owner}
+		if change.Type == ParticipantLeft {
+			e.Disconnect, e.JoinedAt, e.LeftAt = change.Disconnect, change.joinedAt(), change.LeftAt
+		}
+		entries = append(entries, e)
 	}
 	return entries
 }

@@ -10,13 +10,17 @@ type twinLook struct {
 	*twin
 	Look
 	seen   []Participant
+	info   *RoomInfo // the instance that counts
 	next   []twinDoubt
 	stale  bool // the room was touched since
 	others bool // the look is of an instance that is not the one at hand
 	all    bool // nobody is absent
 }
 
-func (w *twin) look(in Look) {
+func (w *twin) look(in Look, now int64) {
+	w.read, w.now = w.now, now
+	w.deferred, w.deferredRooms, w.deferredPeople = 0, 0, 0
+	defer w.prune(w.graveSIDs(), w.live)
 	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, true
 	l := &twinLook{twin: w, Look: in, stale: w.touchedSince("", in.Began)}
 	for _, p := range in.Participants {
@@ -35,14 +39,15 @@ func (w *twin) look(in Look) {
 		w.blind = append(w.blind, in.Cycle)
 	}
 	l.all = in.Unidentified && len(w.blind) <= 3
-	for _, tie := range in.Ties {
-		if tie.SID == w.sid {
-			in.Listed, l.Listed = &tie, &tie
+	before := slices.Clone(w.people)
+	for _, r := range in.Listed {
+		if l.info == nil || r.CreatedMs > l.info.CreatedMs ||
+			r.CreatedMs == l.info.CreatedMs && (r.SID == w.sid || l.info.SID != w.sid && r.SID > l.info.SID) {
+			l.info = &r
 		}
 	}
-	before := slices.Clone(w.people)
-	if in.Listed != nil && !l.stale {
-		l.room(*in.Listed)
+	if l.info != nil && !l.stale {
+		l.room(*l.info)
 	}
 	l.present()
 	l.absent(before)
@@ -100,11 +105,43 @@ func (l *twinLook) permit(sid string) bool {
 		(l.Permit.Streak < 2 || d.streak >= l.Permit.Streak)
 }
 
+// late tells whether what happened at at may be missing in the look's lists.
+func (l *twinLook) late(at Stamp) bool { return l.Lag != 0 && l.Began-at < Stamp(l.Lag) }
+
+func (l *twinLook) unsettled() bool { return l.before != nil && l.late(*l.before) }
+
+func (l *twinLook) toldOf(sid string) bool {
+	return l.unsettled() || slices.ContainsFunc(l.told, func(t twinTold) bool { return t.sid == sid && l.late(t.at) })
+}
+
+func (l *twinLook) toldOfRoom() bool {
+	return l.unsettled() || l.toldRoom.identity != "" && l.toldRoom.identity == l.sid && l.late(l.toldRoom.at)
+}
+
+// beatenByTold tells whether an event told of one of p's identity who is not older, within the lag.
+func (l *twinLook) beatenByTold(p Participant, graves bool) bool {
+	for _, o := range l.people {
+		if o.Identity == p.Identity && o.SID != p.SID && o.JoinedAt >= p.JoinedAt && l.toldOf(o.SID) {
+			return true
+		}
+	}
+	for _, g := range l.graves {
+		if graves && g.Identity == p.Identity && g.JoinedAt >= p.JoinedAt && l.toldOf(g.SID) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *twinLook) room(info RoomInfo) {
 	w := l.twin
 	switch {
 	case info.SID == w.sid && !w.over():
 	case info.SID == w.sid:
+		if l.toldOfRoom() {
+			w.deferred++
+			return
+		}
 		if !l.agree("reordered", info.SID, "", true) {
 			return
 		}
@@ -112,16 +149,13 @@ func (l *twinLook) room(info RoomInfo) {
 	case w.sid == "" && info.CreatedMs != 0:
 		w.sid, w.created = info.SID, info.CreatedMs
 	case info.CreatedMs > w.created && w.sid != "":
-		along := []Participant{}
-		for _, p := range w.people {
-			if l.shows(p.SID) || p.JoinedAt >= info.CreatedMs {
-				along = append(along, p)
-			}
-		}
-		w.nextInstance(info)
-		w.people = along
-		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return w.person(g.SID) != nil })
+		w.nextInstance(info, func(p Participant) bool { return l.shows(p.SID) || p.JoinedAt >= info.CreatedMs })
 	default:
+		if l.toldOfRoom() {
+			w.deferred++
+			l.others = true
+			return
+		}
 		if !l.agree("reordered", info.SID, "", true) {
 			l.others = true
 			return
@@ -146,15 +180,19 @@ func (l *twinLook) present() {
 		if l.stale {
 			continue
 		}
-		contrary := l.others || w.grave(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark ||
-			w.over() && p.JoinedAt/1000 <= w.mark
+		untimely := l.others || p.JoinedAt/1000 < w.mark || w.over() && p.JoinedAt/1000 <= w.mark || p.JoinedAt/1000 < w.created/1000
+		contrary := untimely || w.grave(p.SID) != nil || w.beaten(p)
+		if l.Lag != 0 && (l.beatenByTold(p, contrary) || contrary && (l.toldOf(p.SID) || untimely && l.toldOfRoom())) {
+			w.deferred++
+			continue
+		}
 		if contrary && !l.agree("revived", p.SID, p.Identity, true) {
 			continue
 		}
 		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
 		w.overruled = w.overruled || p.JoinedAt/1000 < w.mark
-		if l.Listed != nil {
-			w.open(*l.Listed)
+		if l.info != nil {
+			w.open(*l.info)
 		} else if w.created != 0 {
 			w.open(RoomInfo{SID: w.sid, CreatedMs: w.created})
 		} else {
@@ -170,6 +208,11 @@ func (l *twinLook) absent(before []Participant) {
 		if l.shows(p.SID) || w.person(p.SID) == nil || w.touchedSince(p.Identity, l.Began) {
 			continue
 		}
+		if l.toldOf(p.SID) {
+			w.deferred++
+			w.deferredPeople++
+			continue
+		}
 		if l.agree("absent", p.SID, p.Identity, l.permit(p.SID) || slices.Contains(l.Named, p.SID)) {
 			w.bury(p)
 		}
@@ -179,8 +222,13 @@ func (l *twinLook) absent(before []Participant) {
 func (l *twinLook) emptyRoom() {
 	w := l.twin
 	untouched := !slices.ContainsFunc(w.touches, func(t twinTouch) bool { return t.at >= l.Began })
-	gone := l.Listed == nil && !l.Unreadable && len(l.Participants) == 0 && l.Waiting == 0
+	gone := len(l.Listed) == 0 && !l.Unreadable && len(l.Participants) == 0 && l.Waiting == 0
 	if !w.live || !gone || !untouched {
+		return
+	}
+	if l.toldOfRoom() || w.deferredPeople > 0 {
+		w.deferred++
+		w.deferredRooms++
 		return
 	}
 	if l.agree("absent", "", "", len(w.people) == 0 && (w.over() || l.permit(""))) {

@@ -2,10 +2,12 @@ package reconcile
 
 import (
 	"flag"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -17,15 +19,22 @@ func TestStepEqualsItsTwin(t *testing.T) {
 		r, w := newRig(t), &twin{}
 		var pending []Look
 		for range rapid.IntRange(1, 25).Draw(t, "inputs") {
-			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			switch rapid.IntRange(0, 6).Draw(t, "what") {
+			case 6:
+				if len(pending) == 0 && rapid.Bool().Draw(t, "claim") { // a look dies with its claim
+					r.wait(1)
+					r.claim()
+					w.claim(r.now.Stamp, r.now.Wall/1000)
+				}
 			case 0, 1, 2:
 				e := drawEvent(t)
 				p := r.do(e)
-				w.event(e, r.now.Stamp)
+				w.event(e, r.now.Stamp, r.now.Wall/1000)
 				compareTwin(t, r, w, e, p)
 			case 3:
-				if rapid.Bool().Draw(t, "pause") {
-					r.wait(second)
+				pause := rapid.SampledFrom([]Stamp{0, 0, second, second, 4 * second, 11 * minute}).Draw(t, "pause")
+				if len(pending) == 0 || pause < touchMemory { // no look takes longer
+					r.wait(pause)
 				}
 				r.wait(1)
 				pending = append(pending, drawLook(t, r))
@@ -36,7 +45,7 @@ func TestStepEqualsItsTwin(t *testing.T) {
 				look := pending[0]
 				pending = pending[1:]
 				p := r.do(look)
-				w.look(look)
+				w.look(look, r.now.Wall/1000)
 				compareTwin(t, r, w, look, p)
 			}
 		}
@@ -86,6 +95,20 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 	if p.Again != w.again {
 		fail("wish for another look", p.Again, w.again)
 	}
+	if look, ok := in.(Look); ok {
+		missing, rooms := w.deferredPeople, w.deferredRooms
+		for _, d := range w.doubts {
+			if d.what == "absent" && d.sid == "" {
+				rooms++
+			} else if d.what == "absent" {
+				missing++
+			}
+		}
+		got := []int{p.Tally.Deferred, p.Tally.DeferredRooms, p.Tally.DeferredParticipants, p.Tally.MissingRooms, p.Tally.MissingParticipants}
+		if want := []int{w.deferred, w.deferredRooms, w.deferredPeople, rooms, missing}; !slices.Equal(got, want) {
+			fail(fmt.Sprintf("tally with a lag of %v", look.Lag), got, want)
+		}
+	}
 	if (r.room.State != nil) != w.live {
 		fail("life", r.room.State != nil, w.live)
 	}
@@ -120,22 +143,26 @@ func drawParticipant(t *rapid.T) Participant {
 }
 
 func drawEvent(t *rapid.T) Event {
-	e := Event{Room: drawRoom(t), CreatedAt: at(1000*rapid.Int64Range(1, 5).Draw(t, "second")) / 1000}
+	e := Event{ID: rapid.SampledFrom([]string{"", "", "EV_1", "EV_2", "EV_3"}).Draw(t, "id"), Room: drawRoom(t), CreatedAt: at(1000*rapid.Int64Range(1, 5).Draw(t, "second")) / 1000}
 	e.Kind = rapid.SampledFrom([]EventKind{Started, Finished, Joined, Joined, Left, Left, Aborted, Track}).Draw(t, "kind")
 	switch e.Kind {
 	case Joined, Left, Aborted:
 		e.Participant = drawParticipant(t)
+		e.Reason = rapid.SampledFrom([]string{"", "", "CLIENT_INITIATED", "MIGRATION"}).Draw(t, "reason")
 	case Track:
+		id := e.ID
 		e = track(e.Room, drawParticipant(t))
+		e.ID = id
 	}
 	return e
 }
 
 func drawLook(t *rapid.T, r *rig) Look {
 	look := r.sight(nil)
-	if rapid.Bool().Draw(t, "listed") {
-		room := drawRoom(t)
-		look.Listed = &room
+	for range rapid.IntRange(0, 2).Draw(t, "listed") {
+		if room := drawRoom(t); !slices.ContainsFunc(look.Listed, func(o RoomInfo) bool { return o.SID == room.SID }) {
+			look.Listed = append(look.Listed, room)
+		}
 	}
 	seen := map[string]bool{}
 	for range rapid.IntRange(0, 3).Draw(t, "present") {
@@ -144,14 +171,12 @@ func drawLook(t *rapid.T, r *rig) Look {
 			look.Participants = append(look.Participants, p)
 		}
 	}
-	if look.Listed != nil && rapid.Bool().Draw(t, "tied") {
-		look.Ties = []RoomInfo{drawRoom(t)}
-	}
-	look.Unreadable = look.Listed == nil && rapid.Bool().Draw(t, "unreadable")
+	look.Unreadable = len(look.Listed) == 0 && rapid.Bool().Draw(t, "unreadable")
 	look.Unidentified = rapid.IntRange(0, 2).Draw(t, "unidentified") == 0
 	if rapid.Bool().Draw(t, "protected") {
 		look.Protected = []string{drawParticipant(t).SID}
 	}
+	look.Lag = rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 10 * time.Second}).Draw(t, "lag")
 	look.Waiting = rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "waiting")
 	look.Cycle = rapid.Uint64Range(0, 2).Draw(t, "cycle")
 	look.Scheduled = rapid.Bool().Draw(t, "scheduled")

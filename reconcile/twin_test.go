@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -17,21 +18,39 @@ type twin struct {
 	people    []Participant
 	graves    []Tombstone
 
+	events    []string // ids of those that were delivered
 	restarted int64
 	touches   []twinTouch
 	doubts    []twinDoubt
 	blind     []uint64 // the cycles in a row that had an entry without a readable sid
+	told      []twinTold
+	toldRoom  twinTouch // the same of the instance
+	changed   int64     // Redis' clock when an event last changed something, 0 for never
+	before    *Stamp    // when that was at the latest, if under an earlier claim
+
+	now, read int64 // Redis' clock at this script and at the one before, Unix s
 
 	// Of the latest input:
 	asked  bool
 	named  map[string]bool
 	again  bool
 	polled bool
+	reason string // of a left that is being taken
+	at     Stamp
+
+	deferred, deferredRooms, deferredPeople int
 }
 
 type twinTouch struct {
 	identity string
 	at       Stamp
+}
+
+// twinTold is the join or the end of a sid, and when an event told of it.
+type twinTold struct {
+	sid string
+	end bool
+	at  Stamp
 }
 
 type twinDoubt struct {
@@ -73,7 +92,9 @@ func (w *twin) person(sid string) *Participant {
 func (w *twin) bury(p Participant) {
 	w.people = slices.DeleteFunc(w.people, func(o Participant) bool { return o.SID == p.SID })
 	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
-	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled})
+	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled,
+		Migrated: w.reason == "MIGRATION", Written: w.now})
+	w.tell(p.SID, true)
 }
 
 func (w *twin) buryAll(which func(Participant) bool) {
@@ -87,6 +108,45 @@ func (w *twin) buryAll(which func(Participant) bool) {
 func (w *twin) add(p Participant) {
 	w.buryAll(func(o Participant) bool { return o.Identity == p.Identity && o.SID != p.SID })
 	w.people = append(w.people, p)
+	w.tell(p.SID, false)
+}
+
+// tell notes that an event tells of a sid.
+func (w *twin) tell(sid string, end bool) {
+	if !w.polled {
+		w.told = append(w.told, twinTold{sid, end, w.at})
+	}
+}
+
+// tellAgain is tell for what the record has already: it counts unless the last that an event told of the sid is the same.
+func (w *twin) tellAgain(sid string, end bool) {
+	for _, t := range slices.Backward(w.told) {
+		if t.sid == sid && w.at-t.at <= touchMemory {
+			if t.end == end {
+				return
+			}
+			break
+		}
+	}
+	w.tell(sid, end)
+}
+
+func (w *twin) tellRoom() { w.toldRoom = twinTouch{w.sid, w.at} }
+
+// state is all that a record holds.
+func (w *twin) state() string {
+	return fmt.Sprint(w.sid, w.created, w.mark, w.overruled, w.live, w.fields, w.roster(), w.graves)
+}
+
+// claim forgets what is not stored.
+func (w *twin) claim(at Stamp, now int64) {
+	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return now-g.Written >= 1800 })
+	w.restarted, w.events, w.touches, w.doubts, w.told, w.toldRoom, w.before = 0, nil, nil, nil, nil, twinTouch{}, nil
+	if w.changed != 0 {
+		last := at - Stamp(max(0, now-w.changed-1))*second
+		w.before = &last
+	}
+	w.now = now
 }
 
 func (w *twin) open(room RoomInfo) {
@@ -97,10 +157,41 @@ func (w *twin) open(room RoomInfo) {
 
 func (w *twin) close() { w.live, w.fields, w.people = false, RoomInfo{}, nil }
 
-func (w *twin) nextInstance(room RoomInfo) {
-	w.buryAll(func(Participant) bool { return true })
+// nextInstance ends the instance at hand, and all but those who stay.
+func (w *twin) nextInstance(room RoomInfo, stays func(Participant) bool) {
+	w.buryAll(func(p Participant) bool { return !stays(p) })
+	along := w.people
 	w.close()
+	w.people = along
 	w.sid, w.created, w.mark, w.overruled = room.SID, room.CreatedMs, 0, false
+}
+
+func (w *twin) graveSIDs() (sids []string) {
+	for _, g := range w.graves {
+		sids = append(sids, fmt.Sprint(g))
+	}
+	return sids
+}
+
+// prune keeps the tombstones within their bounds, where an input has changed them or closed the room.
+func (w *twin) prune(before []string, lived bool) {
+	after := w.graveSIDs()
+	slices.Sort(before)
+	slices.Sort(after)
+	if slices.Equal(before, after) && (w.live || !lived) {
+		return
+	}
+	most := MaxTombstones
+	if !w.live {
+		most = MaxClosedTombstones
+	}
+	slices.SortFunc(w.graves, func(a, b Tombstone) int {
+		return cmp.Or(cmp.Compare(a.Written, b.Written), cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.SID, b.SID))
+	})
+	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return w.read-g.Written >= 1800 && g.Written != w.now })
+	if len(w.graves) > most {
+		w.graves = w.graves[len(w.graves)-most:]
+	}
 }
 
 // beaten tells whether a newer participant of the identity is known, present or ended.
@@ -118,8 +209,20 @@ func (w *twin) beaten(p Participant) bool {
 	return false
 }
 
-func (w *twin) event(e Event, at Stamp) {
+func (w *twin) event(e Event, at Stamp, now int64) {
+	w.read, w.now = w.now, now
+	w.at, w.deferred, w.deferredRooms, w.deferredPeople = at, 0, 0, 0
+	defer w.prune(w.graveSIDs(), w.live)
+	defer func(was string) {
+		if was != w.state() {
+			w.changed = now
+		}
+	}(w.state())
 	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, false
+	if e.ID != "" && slices.Contains(w.events[max(0, len(w.events)-64):], e.ID) {
+		return
+	}
+	w.events = append(w.events, e.ID)
 	p, room := e.Participant, e.Room
 	participants := e.Kind != Started && e.Kind != Finished
 	if participants && (p.SID == "" || p.Identity == "") {
@@ -151,7 +254,13 @@ func (w *twin) event(e Event, at Stamp) {
 	case Joined:
 		w.join(p, room)
 	case Left, Aborted:
+		w.reason = e.Reason
 		w.leave(p)
+		w.reason = ""
+	case Track:
+		if w.live && w.person(p.SID) == nil && w.grave(p.SID) == nil {
+			w.ask()
+		}
 	}
 }
 
@@ -163,6 +272,7 @@ func (w *twin) enter(e Event, at Stamp) bool {
 		return false
 	case w.sid == "":
 		w.sid, w.created = room.SID, room.CreatedMs
+		w.tellRoom()
 		return true
 	case room.CreatedMs < w.created:
 		return false
@@ -172,14 +282,12 @@ func (w *twin) enter(e Event, at Stamp) bool {
 			return false
 		}
 	}
-	later := slices.DeleteFunc(slices.Clone(w.people), func(p Participant) bool { return p.JoinedAt < room.CreatedMs })
-	w.nextInstance(room)
+	w.nextInstance(room, func(p Participant) bool { return p.JoinedAt >= room.CreatedMs })
+	w.tellRoom()
 	w.touch("", at)
-	for _, p := range later {
+	for _, p := range w.people {
 		w.ask(p.SID)
 		w.open(room)
-		w.add(p)
-		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
 	}
 	return true
 }
@@ -193,6 +301,9 @@ func (w *twin) start(e Event) {
 	}
 	if w.mark != 0 && e.CreatedAt <= w.mark {
 		return
+	}
+	if !w.live || w.over() || w.toldRoom.identity != w.sid {
+		w.tellRoom()
 	}
 	w.overruled = w.mark != 0
 	w.open(e.Room)
@@ -212,6 +323,7 @@ func (w *twin) finish(e Event) {
 		return
 	}
 	w.mark, w.overruled = e.CreatedAt, false
+	w.tellRoom()
 	w.buryAll(func(p Participant) bool { return p.JoinedAt/1000 < w.mark })
 	for _, p := range w.people {
 		w.ask(p.SID)
@@ -223,11 +335,13 @@ func (w *twin) finish(e Event) {
 
 func (w *twin) join(p Participant, room RoomInfo) {
 	if o := w.person(p.SID); o != nil {
+		w.tellAgain(p.SID, false)
 		if p.Version > o.Version {
 			*o = p
 		}
 		return
 	}
+	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID && g.Migrated })
 	if w.grave(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark {
 		w.ask(p.SID)
 		return
@@ -242,11 +356,18 @@ func (w *twin) join(p Participant, room RoomInfo) {
 }
 
 func (w *twin) leave(p Participant) {
-	w.buryAll(func(o Participant) bool {
-		return o.SID == p.SID || o.Identity == p.Identity && o.JoinedAt < p.JoinedAt
-	})
-	if w.grave(p.SID) == nil {
+	reason := w.reason
+	if g := w.grave(p.SID); g != nil && !g.Polled {
+		return
+	}
+	w.reason = ""
+	w.buryAll(func(o Participant) bool { return o.SID != p.SID && o.Identity == p.Identity && o.JoinedAt < p.JoinedAt })
+	w.reason = reason
+	w.buryAll(func(o Participant) bool { return o.SID == p.SID })
+	if g := w.grave(p.SID); g == nil {
 		w.bury(p)
+	} else if g.Polled {
+		w.tellAgain(p.SID, true)
 	}
 	if w.over() && len(w.people) == 0 {
 		w.close()

@@ -32,6 +32,8 @@ type Config struct {
 	DrainDelay time.Duration
 
 	SyncInterval, CleanupInterval, StaleAfter time.Duration
+	// LiveKitLag is how far LiveKit's API may lag behind its webhooks; 0 trusts it at once.
+	LiveKitLag time.Duration
 
 	LiveKit LiveKitConfig
 

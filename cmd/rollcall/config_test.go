@@ -55,7 +55,7 @@ func TestDefaults(t *testing.T) {
 		HTTPAddr: ":8080",
 		DataDir:  "./rollcall-data", BootstrapExpect: 1,
 		DeadAfter: 10 * time.Minute, DrainDelay: time.Second,
-		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute,
+		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute, LiveKitLag: 10 * time.Second,
 		LiveKit: LiveKitConfig{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",
 			Keys: map[string]Secret{}, Concurrency: 16},
 		Redis: RedisTarget{Mode: RedisEmbedded}, CountKinds: []string{"STANDARD", "SIP"},

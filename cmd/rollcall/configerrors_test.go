@@ -31,7 +31,7 @@ func wrongValues() []string {
 		"http-addr=8080", "http-addr=:99999", "http-advertise=:8080", "admin-token=hunter2 hunter2", "metrics-public=2",
 		"cors-origins=*", "cors-origins=https://a.example/", "cors-origins=https://a.example:443", "cors-origins=HTTPS://a.example", "cors-origins=null",
 		"cors-origins=https://u@a.example", "cors-origins=https://a.example,ftp://b", "cors-origins=https://a.example:",
-		"drain-delay=-1s", "sync-interval=5", "sync-interval=10ms", "cleanup-interval=0s", "stale-after=10ms", "stale-after=soon",
+		"drain-delay=-1s", "sync-interval=5", "sync-interval=10ms", "cleanup-interval=0s", "stale-after=10ms", "livekit-lag=91s", "livekit-lag=-1s", "livekit-lag=10", "stale-after=soon",
 		"node-id=a b", "data-dir=", "bootstrap-expect=0", "bootstrap-expect=9", "join=n1", "join=:7000", "node-addr=x", "node-addr=0.0.0.0:7000",
 		"node-advertise=0.0.0.0:7000", "raft-addr=:7000", "actor-advertise=n1:7001", "dead-after=1s",
 		"tls-ca=/nonexistent/ca.pem", "tls-cert=/nonexistent/cert.pem", "tls-key=/nonexistent/key.pem", "insecure=si", "http-tls-cert=/nonexistent/cert.pem",

@@ -154,7 +154,7 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	clock := actors.NewSystemClock()
 	rooms := n.livekit
 	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
-		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log})
+		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log, Lag: n.config.LiveKitLag})
 	if err != nil {
 		return err
 	}

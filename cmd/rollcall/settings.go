@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
 
 // setting is one configuration value: a flag, its variables, and the way of
 // its text into a Config. Flags, environment, file, help, check-config and
@@ -73,6 +77,8 @@ func liveKitSettings() []setting {
 			func(c *Config) *int { return &c.LiveKit.Concurrency }, 1, 1000),
 		rate("livekit-rate", "0", groupLiveKit, "requests per second to LiveKit at most, of all nodes together; 0 is no limit, except 15 for a host of *.livekit.cloud",
 			func(c *Config) *float64 { return &c.LiveKit.Rate }, 10000),
+		duration("livekit-lag", "10s", groupLiveKit, "how far LiveKit's API may lag behind its webhooks: a sync does not contradict what a webhook told within that time; 0 is not at all; the same on all nodes",
+			func(c *Config) *time.Duration { return &c.LiveKitLag }, 0, reconcile.MaxLag),
 		{
 			name: "count-kinds", kind: "list", def: "STANDARD,SIP", group: groupLiveKit, list: true,
 			help: "kinds of participants that count as present in rooms:participants: " + joinOr(participantKinds()),

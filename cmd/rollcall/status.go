@@ -81,7 +81,7 @@ func (p palette) runText(line lineFunc, label string, r *client.Report, now time
 		why = "scheduled"
 	}
 	line(label, "%s ago, %s, took %s", span(max(now.Sub(r.StartedAt), 0)), why, span(time.Duration(r.DurationMs)*time.Millisecond))
-	line("", "%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, p.errorsText(r.Result.Errors))
+	line("", "%s", p.reportText(*r))
 	if r.FirstError != "" {
 		line("", "%s", p.paint(bad, "first error: "+safe(r.FirstError)))
 	}

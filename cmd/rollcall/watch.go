@@ -124,7 +124,16 @@ func interesting(r client.Report) bool {
 }
 
 func (p palette) reportText(r client.Report) string {
-	return fmt.Sprintf("%s, %d changed, %d removed%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, p.errorsText(r.Result.Errors))
+	return fmt.Sprintf("%s, %d changed, %d removed%s%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, deferredText(r),
+		p.errorsText(r.Result.Errors))
+}
+
+// deferredText counts what a report leaves to the next cycle.
+func deferredText(r client.Report) string {
+	if r.Deferred == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d deferred", r.Deferred)
 }
 
 func (p palette) changeText(c client.Change) string {
@@ -133,12 +142,20 @@ func (p palette) changeText(c client.Change) string {
 	if strings.HasPrefix(c.Type, "participant_") {
 		who = "  " + safe(c.Identity)
 	}
-	cause := ""
+	cause := leaveText(c.Reason)
 	if c.Cause != "webhook" {
-		cause = "  (by " + safe(c.Cause) + ")"
+		cause += "  (by " + safe(c.Cause) + ")"
 	}
 	what = p.paint(changeInk(c.Type), fmt.Sprintf("%-8s", safe(what)))
 	return fmt.Sprintf("%s  %s  %s%s%s", time.UnixMilli(c.Time).UTC().Format("15:04:05.000"), what, safe(c.Room), who, cause)
+}
+
+// leaveText is why a participant left, in LiveKit's words: CONNECTION_TIMEOUT is "connection timeout".
+func leaveText(reason string) string {
+	if reason == "" || reason == "UNKNOWN_REASON" {
+		return ""
+	}
+	return "  (" + safe(strings.ToLower(strings.ReplaceAll(reason, "_", " "))) + ")"
 }
 
 func (a *app) driftCommand() *cobra.Command {
@@ -188,6 +205,14 @@ func (a *app) printDrift(d client.Drift) error {
 	return err
 }
 
+// whyText is what a sync repaired; of a leave that a webhook told, it is LiveKit's reason.
+func whyText(e client.TimelineEntry) string {
+	if e.Reason != "" {
+		return e.Reason
+	}
+	return strings.Trim(leaveText(e.DisconnectReason), " ()")
+}
+
 func (a *app) printTimeline(entries []client.TimelineEntry) error {
 	if len(entries) == 0 {
 		_, err := fmt.Fprintln(a.stdout, "No changes are known: the room never was, ended more than 24 h ago, or --timeline is off.")
@@ -195,7 +220,7 @@ func (a *app) printTimeline(entries []client.TimelineEntry) error {
 	}
 	rows := [][]string{{"TIME", "CHANGE", "IDENTITY", "CAUSE", "REASON", "EVENT", "VERSION", "OWNER"}}
 	for _, e := range entries {
-		rows = append(rows, []string{clock(e.Time), orDash(e.Type), orDash(e.Identity), orDash(e.Cause), orDash(e.Reason),
+		rows = append(rows, []string{clock(e.Time), orDash(e.Type), orDash(e.Identity), orDash(e.Cause), orDash(whyText(e)),
 			orDash(e.Event), fmt.Sprint(e.Version), orDash(e.Owner)})
 	}
 	return a.table(rows, inked{1, changeInk})

@@ -156,7 +156,7 @@ func lastReport(state fsm.State, kind fsm.Kind) *httpapi.Report {
 		return nil
 	}
 	return &httpapi.Report{StartedAt: r.StartedAt, Duration: time.Duration(r.DurationMs) * time.Millisecond,
-		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Held: held(r), FirstError: r.Error,
+		Scheduled: r.Scheduled, Result: result(r), Changed: r.Changed, Drift: r.Drift, Deferred: r.Deferred, Held: held(r), FirstError: r.Error,
 		PassedOver: passedOver(r), Slow: r.Slow}
 }
 

@@ -143,7 +143,8 @@ func mustAgree(c Config) map[string]string {
 // node by node, or where one place has two names.
 func shouldAgree(c Config) map[string]string {
 	return map[string]string{"--redis-url": c.Redis.String(), "--livekit-host": c.LiveKit.Host, "--livekit-api-key": c.LiveKit.APIKey,
-		"--count-kinds": joinList(c.CountKinds), "--change-feed": showBool(c.ChangeFeed)}
+		"--count-kinds": joinList(c.CountKinds), "--change-feed": showBool(c.ChangeFeed),
+		"--livekit-lag": brief(c.LiveKitLag)}
 }
 
 // httpAddr is what others dial for HTTP: a listener of all interfaces is reached where the node port is.

@@ -133,7 +133,7 @@ func TestEvents(t *testing.T) {
 			s.LastSync = &Report{StartedAt: time.UnixMilli(1795399866530), Result: Result{Synced: 2}}
 		})
 		all.wants("event: sync\ndata: {\"startedAt\":\"2026-11-23T02:11:06.530Z\",\"durationMs\":0,\"scheduled\":false," +
-			"\"result\":{\"synced\":2,\"errors\":0,\"cleaned\":0},\"changed\":0,\"drift\":{},\"held\":{\"rooms\":0,\"participants\":0,\"cycles\":0}}\n")
+			"\"result\":{\"synced\":2,\"errors\":0,\"cleaned\":0},\"changed\":0,\"drift\":{},\"deferred\":0,\"held\":{\"rooms\":0,\"participants\":0,\"cycles\":0}}\n")
 		time.Sleep(15 * time.Second)
 		all.wants(":\n")
 		mine.wants(":\n") // nothing of what happened elsewhere

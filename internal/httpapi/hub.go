@@ -46,6 +46,10 @@ type Change struct {
 	Version  uint64               `json:"version"`
 	Time     int64                `json:"time"` // Unix ms
 	Data     json.RawMessage      `json:"data"`
+	// Of a participant_left only: LiveKit's DisconnectReason, and the times of the join and the leave in Unix ms.
+	Reason   string `json:"reason,omitempty"`
+	JoinedAt int64  `json:"joinedAt,omitempty"`
+	LeftAt   int64  `json:"leftAt,omitempty"`
 }
 
 const (

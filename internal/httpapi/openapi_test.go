@@ -64,7 +64,7 @@ func full() *node {
 		cluster:  ClusterStatus{Leader: "n1", Term: 3, Epoch: 12, Members: []Member{{ID: "n1", State: "ready", Voter: true, Rooms: 3}, {ID: "n2", State: "away"}}},
 		timeline: []reconcile.TimelineEntry{{Type: reconcile.ParticipantJoined, Cause: reconcile.BySync, Reason: reconcile.MissedJoin}, {Type: reconcile.RoomSnapshot, Cause: reconcile.ByWebhook}},
 		drift:    []reconcile.DriftEntry{{Room: "r", Reason: reconcile.StaleMetadata, Cause: reconcile.ByCleanup}},
-		look:     reconcile.Look{Listed: &reconcile.RoomInfo{SID: "RM_x"}, Participants: []reconcile.Participant{{Identity: "a", SID: "PA_a"}}},
+		look:     reconcile.Look{Listed: []reconcile.RoomInfo{{SID: "RM_x"}}, Participants: []reconcile.Participant{{Identity: "a", SID: "PA_a"}}},
 		stats:    Stats{Node: "n1", Interval: 10000, Points: []Point{{Time: 10000, Webhooks: 2}}},
 		active:   3, queue: 1,
 	}

@@ -122,7 +122,7 @@ func (a *api) showLiveKit(c *call) (any, error) {
 		return nil, &problem{status: http.StatusServiceUnavailable, retry: soon, text: "LiveKit does not answer now; try again shortly", cause: err}
 	}
 	answer := liveKitAnswer{Room: c.room, Waiting: look.Waiting, Participants: []json.RawMessage{}}
-	if l := look.Listed; l != nil {
+	if l := look.Room(""); l != nil {
 		answer.Listed, answer.SID, answer.CreatedAt, answer.MaxParticipants, answer.Metadata = true, l.SID, l.CreatedMs, l.MaxParticipants, l.Metadata
 	}
 	slices.SortFunc(look.Participants, func(a, b reconcile.Participant) int {

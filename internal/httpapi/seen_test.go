@@ -104,7 +104,7 @@ func TestLiveKitRoom(t *testing.T) {
 	const people = `"participants":[{"identity":"a","joinedAt":1,"metadata":"","sid":"PA_a","name":"","attributes":{},"kind":"STANDARD","hidden":false,"version":0},` +
 		`{"identity":"b","joinedAt":2,"metadata":"","sid":"PA_b","name":"","attributes":{},"kind":"STANDARD","hidden":false,"version":0}],"waiting":2}`
 	want(t, r.ask("GET", "/api/rooms/r/livekit", ""), 200, `{"room":"r","listed":false,"sid":"","createdAt":0,"maxParticipants":0,"metadata":"",`+people)
-	n.look.Listed = &reconcile.RoomInfo{Name: "r", SID: "RM_x", CreatedMs: 7, MaxParticipants: 3, Metadata: "m"}
+	n.look.Listed = []reconcile.RoomInfo{{Name: "r", SID: "RM_x", CreatedMs: 7, MaxParticipants: 3, Metadata: "m"}}
 	want(t, r.ask("GET", "/api/rooms/livekit?name=r", ""), 200, `{"room":"r","listed":true,"sid":"RM_x","createdAt":7,"maxParticipants":3,"metadata":"m",`+people)
 	n.readErr = errSecret
 	w := r.ask("GET", "/api/rooms/r/livekit", "")

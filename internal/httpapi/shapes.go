@@ -54,6 +54,7 @@ type Report struct {
 	Result    Result
 	Changed   int // rooms whose keys changed
 	Drift     map[reconcile.Reason]int
+	Deferred  int // differences left alone because a webhook told otherwise within the lag
 	Held      Held
 	// FirstError is one of those that Result counts, for people; without secrets.
 	FirstError string
@@ -127,6 +128,7 @@ type reportAnswer struct {
 	Result     Result                   `json:"result"`
 	Changed    int                      `json:"changed"`
 	Drift      map[reconcile.Reason]int `json:"drift"`
+	Deferred   int                      `json:"deferred"`
 	Held       Held                     `json:"held"`
 	FirstError string                   `json:"firstError,omitempty"`
 	PassedOver *PassedOver              `json:"passedOver,omitempty"`
@@ -147,7 +149,8 @@ func tellReport(r *Report) *reportAnswer {
 		return nil
 	}
 	a := &reportAnswer{StartedAt: stamp(r.StartedAt), DurationMs: r.Duration.Milliseconds(), Scheduled: r.Scheduled,
-		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Held: r.Held, FirstError: r.FirstError, PassedOver: r.PassedOver, Slow: r.Slow}
+		Result: r.Result, Changed: r.Changed, Drift: r.Drift, Deferred: r.Deferred, Held: r.Held, FirstError: r.FirstError,
+		PassedOver: r.PassedOver, Slow: r.Slow}
 	if a.Drift == nil {
 		a.Drift = map[reconcile.Reason]int{}
 	}

@@ -113,15 +113,15 @@ func TestActionsFail(t *testing.T) {
 func TestStatus(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 5_000_000, time.FixedZone("", 3600))
 	report := &Report{StartedAt: at, Duration: 1500 * time.Millisecond, Scheduled: true, Result: Result{3, 1, 2}, Changed: 4,
-		Drift: map[reconcile.Reason]int{reconcile.MissedJoin: 7}, Held: Held{1, 2, 3}}
+		Drift: map[reconcile.Reason]int{reconcile.MissedJoin: 7}, Deferred: 5, Held: Held{1, 2, 3}}
 	full := Status{Running: true, Node: "n1", Leader: "n2", Term: 9, SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute,
 		NextSync: at, NextCleanup: at.Add(time.Minute), LastSync: report, LastCleanup: &Report{StartedAt: at}}
-	const none = `"result":{"synced":0,"errors":0,"cleaned":0},"changed":0,"drift":{},"held":{"rooms":0,"participants":0,"cycles":0}`
+	const none = `"result":{"synced":0,"errors":0,"cleaned":0},"changed":0,"drift":{},"deferred":0,"held":{"rooms":0,"participants":0,"cycles":0}`
 	for want, status := range map[string]Status{
 		`{"syncServiceRunning":true,"timestamp":"T","node":"n1","leader":"n2","term":9,"syncInterval":30000,"cleanupInterval":300000,` +
 			`"nextSync":"2026-11-23T11:00:00.005Z","nextCleanup":"2026-11-23T11:01:00.005Z",` +
 			`"lastSync":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":1500,"scheduled":true,"result":{"synced":3,"errors":1,"cleaned":2},` +
-			`"changed":4,"drift":{"missed join":7},"held":{"rooms":1,"participants":2,"cycles":3}},` +
+			`"changed":4,"drift":{"missed join":7},"deferred":5,"held":{"rooms":1,"participants":2,"cycles":3}},` +
 			`"lastCleanup":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":0,"scheduled":false,` + none + `}}`: full,
 		`{"syncServiceRunning":false,"timestamp":"T","node":"n1","term":0,"syncInterval":0,"cleanupInterval":0}`: {Node: "n1"},
 	} {

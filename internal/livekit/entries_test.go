@@ -89,7 +89,7 @@ func TestFaultyLists(t *testing.T) {
 				t.Errorf("names: %+v", names)
 			}
 			list, err := client.Listed(t.Context(), []string{"good", "other", "r"})
-			if err != nil || len(list.Rooms) != 1 || list.Rooms["good"].SID != "RM_g" {
+			if err != nil || len(list.Rooms) != 1 || len(list.Rooms["good"]) != 1 || list.Rooms["good"][0].SID != "RM_g" {
 				t.Errorf("rooms: %+v, %v", list, err)
 			}
 			var unreadable []string
@@ -156,7 +156,7 @@ func TestOrderOfInstancesMeansNothing(t *testing.T) {
 	tie := &livekit.Room{Name: "r", Sid: "RM_3", CreationTimeMs: 2000}
 	for _, order := range [][]any{{old, young}, {young, old}, {old, young, tie}, {young, tie, old}, {tie, young, old}} {
 		list, err := listClient(t, wire(t, order...)).Listed(t.Context(), []string{"r"})
-		if err != nil || list.Rooms["r"].CreatedMs != 2000 || len(list.Ties["r"]) != len(order)-2 {
+		if err != nil || len(list.Rooms["r"]) != len(order)-1 || list.Rooms["r"][0].CreatedMs != 2000 {
 			t.Errorf("%v: %+v, %v", order, list, err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestEntriesAreReadAsProtobufReadsThem(t *testing.T) {
 	room := &livekit.Room{Name: "n", Sid: "RM", CreationTime: 5, CreationTimeMs: 5123, MaxParticipants: 7, Metadata: "m", TurnPassword: fixtures.Secret,
 		EmptyTimeout: 1, DepartureTimeout: 2, NumParticipants: 3, EnabledCodecs: []*livekit.Codec{{Mime: "audio/opus"}}, ActiveRecording: true}
 	list, err := listClient(t, wire(t, room)).Listed(t.Context(), []string{"n"})
-	if diff := cmp.Diff(map[string]reconcile.RoomInfo{"n": roomInfo(room)}, list.Rooms); diff != "" || err != nil {
+	if diff := cmp.Diff(map[string][]reconcile.RoomInfo{"n": {roomInfo(room)}}, list.Rooms); diff != "" || err != nil {
 		t.Errorf("%v, %s", err, diff)
 	}
 	one := &livekit.ParticipantInfo{Sid: "PA", Identity: "i", State: livekit.ParticipantInfo_ACTIVE, Metadata: "m", JoinedAt: 7, JoinedAtMs: 7123, Name: "N",
@@ -257,7 +257,7 @@ func TestLargeLists(t *testing.T) {
 		t.Errorf("%d names, cut %v, %v", len(names.Names), names.Cut, err)
 	}
 	list, err := client.Listed(t.Context(), want)
-	if err != nil || len(list.Rooms) != len(want) || len(list.Rooms["room-007"].Metadata) != 2<<20 {
+	if err != nil || len(list.Rooms) != len(want) || len(list.Rooms["room-007"]) != 1 || len(list.Rooms["room-007"][0].Metadata) != 2<<20 {
 		t.Errorf("%d rooms, %v", len(list.Rooms), err)
 	}
 }

@@ -2,6 +2,7 @@ package livekit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 
 	"github.com/livekit/protocol/livekit"
@@ -48,6 +49,9 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 		if name := strangeKind(body, w.Participant); name != "" {
 			e.Participant.Kind = name
 		}
+	}
+	if kind == reconcile.Left || kind == reconcile.Aborted {
+		e.Reason = disconnectReason(body, w.Participant)
 	}
 	return e, true, nil
 }
@@ -108,18 +112,36 @@ func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 // drops such a name, which would make a STANDARD participant of it. LiveKit writes no kind for STANDARD, so the second reading
 // is rare.
 func strangeKind(body []byte, p *livekit.ParticipantInfo) string {
-	if p.Kind != livekit.ParticipantInfo_STANDARD || !bytes.Contains(body, []byte(`"kind"`)) {
+	if p.Kind != livekit.ParticipantInfo_STANDARD {
+		return ""
+	}
+	return participantText(body, "kind")
+}
+
+// disconnectReason gives the name of a participant's DisconnectReason, also of one that this version of livekit/protocol does not
+// know; reconcile.UnknownReason where LiveKit gave none.
+func disconnectReason(body []byte, p *livekit.ParticipantInfo) string {
+	if p.GetDisconnectReason() == livekit.DisconnectReason_UNKNOWN_REASON {
+		return cmp.Or(participantText(body, "disconnectReason"), reconcile.UnknownReason)
+	}
+	if name, known := livekit.DisconnectReason_name[int32(p.GetDisconnectReason())]; known {
+		return name
+	}
+	return reconcile.UnknownReason // a number without a name
+}
+
+// participantText reads a text field of the body's participant, or "": the parser drops names of enumerations that it does not know.
+func participantText(body []byte, field string) string {
+	if !bytes.Contains(body, []byte(`"`+field+`"`)) {
 		return ""
 	}
 	var w struct {
-		Participant struct {
-			Kind any `json:"kind"`
-		} `json:"participant"`
+		Participant map[string]any `json:"participant"`
 	}
 	if json.Unmarshal(body, &w) != nil {
 		return ""
 	}
-	name, _ := w.Participant.Kind.(string)
+	name, _ := w.Participant[field].(string)
 	if len(name) > maxText {
 		return ""
 	}

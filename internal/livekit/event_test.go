@@ -134,3 +134,20 @@ func TestOtherServers(t *testing.T) {
 		}
 	}
 }
+
+// TestDisconnectReason also reads reasons that are newer than livekit/protocol, and none.
+func TestDisconnectReason(t *testing.T) {
+	for text, want := range map[string]string{
+		``:                                "UNKNOWN_REASON",
+		`,"disconnectReason":"MIGRATION"`: "MIGRATION",
+		`,"disconnectReason":5`:           "ROOM_DELETED",
+		`,"disconnectReason":999`:         "UNKNOWN_REASON",
+		`,"disconnectReason":"OF_LATER"`:  "OF_LATER",
+	} {
+		body := `{"event":"participant_left","room":{"sid":"RM_1","name":"r"},"participant":{"sid":"PA_1","identity":"i"` + text + `},"createdAt":"9"}`
+		e, known, err := readEvent([]byte(body))
+		if err != nil || !known || e.Reason != want {
+			t.Errorf("%q: the reason %q (known: %v, %v), want %q", text, e.Reason, known, err, want)
+		}
+	}
+}

@@ -35,8 +35,8 @@ func (c *Client) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
 	return list, nil
 }
 
-// Listed gives those of the named rooms that LiveKit lists; it asks in parts, side by side. A part whose answer is too large is asked
-// for in halves. If one part fails, all does.
+// Listed gives those of the named rooms that LiveKit lists, and of each name the newest instance, or all of those that are equally old.
+// It asks in parts, side by side. A part whose answer is too large is asked for in halves. If one part fails, all does.
 func (c *Client) Listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
 	names = slices.DeleteFunc(slices.Clone(names), impossible)
 	parts := slices.Collect(slices.Chunk(names, namesPerRequest))
@@ -56,13 +56,10 @@ func (c *Client) Listed(ctx context.Context, names []string) (reconcile.RoomList
 }
 
 func merged(answers []reconcile.RoomList) reconcile.RoomList {
-	sum := reconcile.RoomList{Rooms: map[string]reconcile.RoomInfo{}, Ties: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
+	sum := reconcile.RoomList{Rooms: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
 	for _, list := range answers {
-		for name, info := range list.Rooms {
-			sum.Rooms[name] = info
-		}
-		for name, ties := range list.Ties {
-			sum.Ties[name] = ties
+		for name, infos := range list.Rooms {
+			sum.Rooms[name] = infos
 		}
 		for name := range list.Unreadable {
 			sum.Unreadable[name] = true
@@ -185,7 +182,7 @@ type namedRooms struct {
 }
 
 func newNamedRooms(names []string, list *reconcile.RoomList) *namedRooms {
-	*list = reconcile.RoomList{Rooms: map[string]reconcile.RoomInfo{}, Ties: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
+	*list = reconcile.RoomList{Rooms: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
 	asked := make(map[string]bool, len(names))
 	for _, name := range names {
 		asked[name] = true
@@ -213,15 +210,15 @@ func (n *namedRooms) take(entry []byte, whole bool) error {
 	return nil
 }
 
-// add keeps, of several instances of one name, the newest, whatever their order.
+// add keeps, of several instances of one name, the newest, whatever their order; of equally old ones all.
 func (n *namedRooms) add(info reconcile.RoomInfo) {
-	held, listed := n.list.Rooms[info.Name]
+	kept := n.list.Rooms[info.Name]
+	same := func(o reconcile.RoomInfo) bool { return o.SID == info.SID }
 	switch {
-	case !listed, info.CreatedMs > held.CreatedMs:
-		n.list.Rooms[info.Name] = info
-		delete(n.list.Ties, info.Name)
-	case info.CreatedMs == held.CreatedMs && info.SID != held.SID:
-		n.list.Ties[info.Name] = append(n.list.Ties[info.Name], info)
+	case len(kept) == 0, info.CreatedMs > kept[0].CreatedMs:
+		n.list.Rooms[info.Name] = []reconcile.RoomInfo{info}
+	case info.CreatedMs == kept[0].CreatedMs && !slices.ContainsFunc(kept, same):
+		n.list.Rooms[info.Name] = append(kept, info)
 	}
 }
 

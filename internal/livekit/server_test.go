@@ -112,7 +112,7 @@ func compareLists(t *testing.T, client *Client, room string, info reconcile.Room
 		t.Errorf("-webhooks +API\n%s", diff)
 	}
 	listed, err := client.Listed(t.Context(), []string{room, "no such room"})
-	if err != nil || len(listed.Rooms) != 1 || !cmp.Equal(listed.Rooms[room], info) {
+	if err != nil || len(listed.Rooms) != 1 || !cmp.Equal(listed.Rooms[room], []reconcile.RoomInfo{info}) {
 		t.Errorf("listed %+v, %v; the webhooks said %+v", listed, err, info)
 	}
 	all, err := client.ListRooms(t.Context())

@@ -56,6 +56,7 @@ func plainRead(t *testing.T, body []byte) reconcile.Event {
 		}
 		Participant struct {
 			Sid, Identity, Name, Metadata, Kind string
+			DisconnectReason                    string
 			JoinedAtMs                          int64 `json:",string"`
 			Version                             uint32
 			Attributes                          map[string]string
@@ -81,6 +82,11 @@ func plainRead(t *testing.T, body []byte) reconcile.Event {
 		}
 		e.Participant = reconcile.Participant{Identity: p.Identity, JoinedAt: p.JoinedAtMs, Metadata: p.Metadata, SID: p.Sid,
 			Name: p.Name, Attributes: p.Attributes, Kind: p.Kind, Hidden: p.Permission.Hidden, Version: p.Version}
+	}
+	if e.Kind == reconcile.Left || e.Kind == reconcile.Aborted {
+		if e.Reason = w.Participant.DisconnectReason; e.Reason == "" {
+			e.Reason = reconcile.UnknownReason
+		}
 	}
 	return e
 }

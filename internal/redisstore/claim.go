@@ -33,7 +33,7 @@ func (s *Store) Claim(ctx context.Context, room string, c reconcile.Claim) (reco
 
 // record reads the claim script's reply.
 func (s *Store) record(room string, c reconcile.Claim, reply []any) (reconcile.Record, error) {
-	if len(reply) != 5 {
+	if len(reply) != 6 {
 		return reconcile.Record{}, fmt.Errorf("a reply of %d parts", len(reply))
 	}
 	flat, ok := reply[0].([]any)
@@ -52,6 +52,8 @@ func (s *Store) record(room string, c reconcile.Claim, reply []any) (reconcile.R
 		Instance:    reconcile.Instance{SID: f.fields["sid"], CreatedMs: f.int("created"), FinishedAt: f.int("finished")},
 		ConfirmedAt: f.int("confirmed"),
 		Tombstones:  f.tombstones,
+		Touched:     f.int("touched"),
+		ReadAt:      seconds(reply[5]),
 	}
 	s.readPublic(&rec, f, publicValue{text(reply[1]), text(reply[2])}, publicValue{text(reply[3]), text(reply[4])})
 	return rec, nil
@@ -97,11 +99,16 @@ func (f fence) read(field, value string) {
 	if len(parts) != 4 {
 		return
 	}
+	written, err := strconv.ParseInt(parts[0], 10, 64)
+	if err != nil {
+		return
+	}
 	joined, err := strconv.ParseInt(parts[1], 10, 64)
 	if err != nil {
 		return
 	}
-	f.tombstones[sid] = reconcile.Tombstone{SID: sid, JoinedAt: joined, Polled: parts[2] == "1", Identity: parts[3]}
+	f.tombstones[sid] = reconcile.Tombstone{SID: sid, Written: written, JoinedAt: joined, Polled: parts[2] == "1", Migrated: parts[2] == "2",
+		Identity: parts[3]}
 }
 
 // uint is a field as a number; one that is missing or not a number is 0, as in a new record.
@@ -112,6 +119,12 @@ func (f fence) uint(field string) uint64 {
 
 func (f fence) int(field string) int64 {
 	n, _ := strconv.ParseInt(f.fields[field], 10, 64)
+	return n
+}
+
+// seconds is Redis' time as a script gives it.
+func seconds(v any) int64 {
+	n, _ := strconv.ParseInt(text(v), 10, 64)
 	return n
 }
 

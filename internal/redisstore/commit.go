@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
 	s.recall(&c)
-	receipt := reconcile.Receipt{Altered: reply[1] == int64(1)}
+	receipt := reconcile.Receipt{Now: seconds(reply[0]), Altered: reply[1] == int64(1)}
 	for _, sid := range reply[2:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
 	}
@@ -45,7 +46,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	r := &request{room: c.Room, script: s.scripts.commit, list: sets || c.Verify && c.Live,
 		unlist: writes && c.Public == reconcile.Remove}
 	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room))...)
-	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+5*len(c.Changes)+len(c.Story))
+	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+8*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
 	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
 		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
@@ -65,7 +66,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	}
 	a = append(a, strconv.Itoa(len(c.Bury)))
 	for _, t := range c.Bury {
-		a = append(a, t.SID, signed(t.JoinedAt)+":"+flag(t.Polled)+":"+t.Identity)
+		a = append(a, t.SID, signed(t.JoinedAt)+":"+ending(t)+":"+t.Identity)
 	}
 	a = append(a, strconv.Itoa(len(c.Exhume)))
 	for _, sid := range c.Exhume {
@@ -80,11 +81,25 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	return r, nil
 }
 
+// ending is how a tombstone's participant ended: 1 by a poll, 2 by a migration, 0 otherwise.
+func ending(t reconcile.Tombstone) string {
+	switch {
+	case t.Polled:
+		return "1"
+	case t.Migrated:
+		return "2"
+	}
+	return "0"
+}
+
 // feedEntry is one change as the feed carries it.
 type feedEntry struct {
 	kind          reconcile.ChangeType
 	identity, sid string
 	data          []byte
+	// Of a participant_left only.
+	reason           string
+	joinedAt, leftAt int64 // Unix ms
 }
 
 // feedEntries are changes of a commit; state is its state's JSON, or nil where that is not at hand.
@@ -95,6 +110,9 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 		switch {
 		case change.Member != nil:
 			e.identity, e.data = change.Member.Identity, change.Member.JSON()
+			if change.Type == reconcile.ParticipantLeft {
+				e.reason, e.joinedAt, e.leftAt = cmp.Or(change.Disconnect, reconcile.UnknownReason), change.Member.JoinedAt, change.LeftAt
+			}
 		case change.Type == reconcile.RoomSnapshot && state != nil:
 			e.data = state
 		case c.State != nil && change.Type == reconcile.RoomSnapshot:
@@ -111,7 +129,7 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 func feedArgs(a []any, entries []feedEntry) []any {
 	a = append(a, strconv.Itoa(len(entries)))
 	for i, e := range entries {
-		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data)
+		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data, e.reason, signed(e.joinedAt), signed(e.leftAt))
 	}
 	return a
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -207,7 +206,7 @@ func (s *Store) leave(ctx context.Context, rooms []settled) {
 			continue
 		}
 		gone = append(gone, one.room)
-		now, _ := strconv.ParseInt(text(one.reply[0]), 10, 64)
+		now := seconds(one.reply[0])
 		records = append(records, redis.Z{Member: one.room, Score: float64(now) + recordLife.Seconds()})
 	}
 	_, absent := s.present(ctx, doubtful)

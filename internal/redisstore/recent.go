@@ -33,6 +33,9 @@ type Change struct {
 	Version       uint64
 	Time          int64 // Unix ms
 	Data          json.RawMessage
+	// Of a participant_left only: LiveKit's DisconnectReason, and the times of the join and the leave in Unix ms.
+	Reason           string
+	JoinedAt, LeftAt int64
 }
 
 // oneStream tells whether the feed has the changes of all rooms in one stream.
@@ -64,8 +67,12 @@ func (s *Store) recall(c *reconcile.Commit) {
 		if len(data) > recentData {
 			data = []byte("null")
 		}
-		s.trail.leave(passed{[]any{"room", c.Room, "version", unsigned(c.Version), "type", string(e.kind), "identity", e.identity,
-			"sid", e.sid, "cause", string(c.Cause), "time", signed(c.Time), "data", data}})
+		values := []any{"room", c.Room, "version", unsigned(c.Version), "type", string(e.kind), "identity", e.identity,
+			"sid", e.sid, "cause", string(c.Cause), "time", signed(c.Time), "data", data}
+		if e.reason != "" {
+			values = append(values, "reason", e.reason, "joinedAt", signed(e.joinedAt), "leftAt", signed(e.leftAt))
+		}
+		s.trail.leave(passed{values})
 	}
 }
 
@@ -150,14 +157,15 @@ func changesOf(messages []redis.XMessage) []Change {
 	changes := make([]Change, 0, len(messages))
 	for _, m := range messages {
 		field := func(name string) string { v, _ := m.Values[name].(string); return v }
+		ms := func(name string) int64 { n, _ := strconv.ParseInt(field(name), 10, 64); return n }
 		version, _ := strconv.ParseUint(field("version"), 10, 64)
-		at, _ := strconv.ParseInt(field("time"), 10, 64)
 		data := json.RawMessage(field("data"))
 		if !json.Valid(data) { // others wrote it
 			data = json.RawMessage("null")
 		}
 		changes = append(changes, Change{ID: m.ID, Room: field("room"), Type: reconcile.ChangeType(field("type")), Identity: field("identity"),
-			SID: field("sid"), Cause: reconcile.Cause(field("cause")), Version: version, Time: at, Data: data})
+			SID: field("sid"), Cause: reconcile.Cause(field("cause")), Version: version, Time: ms("time"), Data: data,
+			Reason: field("reason"), JoinedAt: ms("joinedAt"), LeftAt: ms("leftAt")})
 	}
 	return changes
 }

@@ -24,7 +24,8 @@ func (s *Store) timelineArgs(a []any, c *reconcile.Commit) []any {
 
 // fields are an entry's, in the order in which they are stored: an array and no object, since a room keeps a hundred.
 func fields(e *reconcile.TimelineEntry) []any {
-	return []any{&e.Time, &e.Type, &e.Identity, &e.SID, &e.Cause, &e.Reason, &e.Event, &e.Gen, &e.Epoch, &e.Version, &e.Owner}
+	return []any{&e.Time, &e.Type, &e.Identity, &e.SID, &e.Cause, &e.Reason, &e.Event, &e.Gen, &e.Epoch, &e.Version, &e.Owner, &e.Disconnect, &e.JoinedAt,
+		&e.LeftAt}
 }
 
 // packed is fields as JSON. It is written by hand, for every commit has one.
@@ -37,7 +38,13 @@ func packed(e *reconcile.TimelineEntry) []byte {
 	for _, n := range [...]uint64{e.Gen, e.Epoch, e.Version} {
 		b = strconv.AppendUint(append(b, ','), n, 10)
 	}
-	return append(appendString(append(b, ','), e.Owner), ']')
+	b = appendString(append(b, ','), e.Owner)
+	if e.Type == reconcile.ParticipantLeft {
+		b = appendString(append(b, ','), e.Disconnect)
+		b = strconv.AppendInt(append(b, ','), e.JoinedAt, 10)
+		b = strconv.AppendInt(append(b, ','), e.LeftAt, 10)
+	}
+	return append(b, ']')
 }
 
 func appendString(b []byte, s string) []byte {

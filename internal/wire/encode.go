@@ -27,7 +27,8 @@ func AppendEvent(b []byte, e *reconcile.Event) []byte {
 	b = appendNumber(b, 4, uint64(r.MaxParticipants))
 	b = appendText(b, 5, r.Metadata)
 	b = protowire.AppendTag(b, 6, protowire.BytesType)
-	return appendParticipant(protowire.AppendVarint(b, uint64(sizeParticipant(p))), p)
+	b = appendParticipant(protowire.AppendVarint(b, uint64(sizeParticipant(p))), p)
+	return appendText(b, 7, e.Reason)
 }
 
 func appendParticipant(b []byte, p *reconcile.Participant) []byte {
@@ -101,6 +102,8 @@ func ParseEvent(b []byte) (e reconcile.Event, err error) {
 			return parseRoom(bytes, &e.Room)
 		case 6<<3 | asBytes:
 			return parseParticipant(bytes, &e.Participant)
+		case 7<<3 | asBytes:
+			e.Reason = string(bytes)
 		}
 		return nil
 	})

@@ -16,12 +16,12 @@ import (
 
 func newEvent(e reconcile.Event) *wire.Event {
 	return &wire.Event{Id: []byte(e.ID), Kind: int64(e.Kind), CreatedAt: e.CreatedAt, Expires: e.Expires,
-		Room: newRoom(e.Room), Participant: newParticipant(e.Participant)}
+		Room: newRoom(e.Room), Participant: newParticipant(e.Participant), Reason: []byte(e.Reason)}
 }
 
 func eventOf(x *wire.Event) reconcile.Event {
 	return reconcile.Event{ID: string(x.GetId()), Kind: reconcile.EventKind(x.GetKind()), CreatedAt: x.GetCreatedAt(),
-		Expires: x.GetExpires(), Room: roomOf(x.GetRoom()), Participant: participantOf(x.GetParticipant())}
+		Expires: x.GetExpires(), Room: roomOf(x.GetRoom()), Participant: participantOf(x.GetParticipant()), Reason: string(x.GetReason())}
 }
 
 func newRoom(r reconcile.RoomInfo) *wire.Room {

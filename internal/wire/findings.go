@@ -43,7 +43,8 @@ func (x *Findings) Value() actors.Findings {
 func newTally(t reconcile.Tally) *Tally {
 	x := &Tally{Rooms: int64(t.Rooms), Participants: int64(t.Participants), MissingRooms: int64(t.MissingRooms),
 		MissingParticipants: int64(t.MissingParticipants), AgreedRooms: int64(t.AgreedRooms),
-		AgreedParticipants: int64(t.AgreedParticipants), Cleaned: int64(t.Cleaned)}
+		AgreedParticipants: int64(t.AgreedParticipants), Cleaned: int64(t.Cleaned),
+		Deferred: int64(t.Deferred), DeferredRooms: int64(t.DeferredRooms), DeferredParticipants: int64(t.DeferredParticipants)}
 	for reason, n := range t.Drift {
 		x.Drift = append(x.Drift, &Drift{Reason: []byte(reason), Count: int64(n)})
 	}
@@ -53,7 +54,8 @@ func newTally(t reconcile.Tally) *Tally {
 func (x *Tally) value() reconcile.Tally {
 	t := reconcile.Tally{Rooms: int(x.GetRooms()), Participants: int(x.GetParticipants()), MissingRooms: int(x.GetMissingRooms()),
 		MissingParticipants: int(x.GetMissingParticipants()), AgreedRooms: int(x.GetAgreedRooms()),
-		AgreedParticipants: int(x.GetAgreedParticipants()), Cleaned: int(x.GetCleaned())}
+		AgreedParticipants: int(x.GetAgreedParticipants()), Cleaned: int(x.GetCleaned()),
+		Deferred: int(x.GetDeferred()), DeferredRooms: int(x.GetDeferredRooms()), DeferredParticipants: int(x.GetDeferredParticipants())}
 	for _, d := range x.GetDrift() {
 		if t.Drift == nil {
 			t.Drift = make(map[reconcile.Reason]int, len(x.GetDrift()))

@@ -738,6 +738,7 @@ type Event struct {
 	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`                      // Unix ms; 0 for never
 	Room          *Room                  `protobuf:"bytes,5,opt,name=room,proto3" json:"room,omitempty"`
 	Participant   *Participant           `protobuf:"bytes,6,opt,name=participant,proto3" json:"participant,omitempty"`
+	Reason        []byte                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"` // LiveKit's DisconnectReason by name; empty for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -810,6 +811,13 @@ func (x *Event) GetRoom() *Room {
 func (x *Event) GetParticipant() *Participant {
 	if x != nil {
 		return x.Participant
+	}
+	return nil
+}
+
+func (x *Event) GetReason() []byte {
+	if x != nil {
+		return x.Reason
 	}
 	return nil
 }
@@ -1353,17 +1361,20 @@ func (x *Findings) GetUnlooked() [][]byte {
 }
 
 type Tally struct {
-	state               protoimpl.MessageState `protogen:"open.v1"`
-	Rooms               int64                  `protobuf:"varint,1,opt,name=rooms,proto3" json:"rooms,omitempty"`
-	Participants        int64                  `protobuf:"varint,2,opt,name=participants,proto3" json:"participants,omitempty"`
-	MissingRooms        int64                  `protobuf:"varint,3,opt,name=missing_rooms,json=missingRooms,proto3" json:"missing_rooms,omitempty"`
-	MissingParticipants int64                  `protobuf:"varint,4,opt,name=missing_participants,json=missingParticipants,proto3" json:"missing_participants,omitempty"`
-	AgreedRooms         int64                  `protobuf:"varint,5,opt,name=agreed_rooms,json=agreedRooms,proto3" json:"agreed_rooms,omitempty"`
-	AgreedParticipants  int64                  `protobuf:"varint,6,opt,name=agreed_participants,json=agreedParticipants,proto3" json:"agreed_participants,omitempty"`
-	Cleaned             int64                  `protobuf:"varint,7,opt,name=cleaned,proto3" json:"cleaned,omitempty"`
-	Drift               []*Drift               `protobuf:"bytes,8,rep,name=drift,proto3" json:"drift,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Rooms                int64                  `protobuf:"varint,1,opt,name=rooms,proto3" json:"rooms,omitempty"`
+	Participants         int64                  `protobuf:"varint,2,opt,name=participants,proto3" json:"participants,omitempty"`
+	MissingRooms         int64                  `protobuf:"varint,3,opt,name=missing_rooms,json=missingRooms,proto3" json:"missing_rooms,omitempty"`
+	MissingParticipants  int64                  `protobuf:"varint,4,opt,name=missing_participants,json=missingParticipants,proto3" json:"missing_participants,omitempty"`
+	AgreedRooms          int64                  `protobuf:"varint,5,opt,name=agreed_rooms,json=agreedRooms,proto3" json:"agreed_rooms,omitempty"`
+	AgreedParticipants   int64                  `protobuf:"varint,6,opt,name=agreed_participants,json=agreedParticipants,proto3" json:"agreed_participants,omitempty"`
+	Cleaned              int64                  `protobuf:"varint,7,opt,name=cleaned,proto3" json:"cleaned,omitempty"`
+	Drift                []*Drift               `protobuf:"bytes,8,rep,name=drift,proto3" json:"drift,omitempty"`
+	Deferred             int64                  `protobuf:"varint,9,opt,name=deferred,proto3" json:"deferred,omitempty"`
+	DeferredRooms        int64                  `protobuf:"varint,10,opt,name=deferred_rooms,json=deferredRooms,proto3" json:"deferred_rooms,omitempty"`
+	DeferredParticipants int64                  `protobuf:"varint,11,opt,name=deferred_participants,json=deferredParticipants,proto3" json:"deferred_participants,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Tally) Reset() {
@@ -1450,6 +1461,27 @@ func (x *Tally) GetDrift() []*Drift {
 		return x.Drift
 	}
 	return nil
+}
+
+func (x *Tally) GetDeferred() int64 {
+	if x != nil {
+		return x.Deferred
+	}
+	return 0
+}
+
+func (x *Tally) GetDeferredRooms() int64 {
+	if x != nil {
+		return x.DeferredRooms
+	}
+	return 0
+}
+
+func (x *Tally) GetDeferredParticipants() int64 {
+	if x != nil {
+		return x.DeferredParticipants
+	}
+	return 0
 }
 
 type Drift struct {
@@ -1825,7 +1857,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xc7\x01\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\xdf\x01\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\x03R\x04kind\x12\x1d\n" +
@@ -1833,7 +1865,8 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"created_at\x18\x03 \x01(\x03R\tcreatedAt\x12\x18\n" +
 	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12%\n" +
 	"\x04room\x18\x05 \x01(\v2\x11.rollcall.v1.RoomR\x04room\x12:\n" +
-	"\vparticipant\x18\x06 \x01(\v2\x18.rollcall.v1.ParticipantR\vparticipant\"\x92\x01\n" +
+	"\vparticipant\x18\x06 \x01(\v2\x18.rollcall.v1.ParticipantR\vparticipant\x12\x16\n" +
+	"\x06reason\x18\a \x01(\fR\x06reason\"\x92\x01\n" +
 	"\x04Room\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x10\n" +
 	"\x03sid\x18\x02 \x01(\fR\x03sid\x12\x1d\n" +
@@ -1888,7 +1921,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\n" +
 	"unanswered\x18\f \x03(\fR\n" +
 	"unanswered\x12\x1a\n" +
-	"\bunlooked\x18\r \x03(\fR\bunlooked\"\xb1\x02\n" +
+	"\bunlooked\x18\r \x03(\fR\bunlooked\"\xa9\x03\n" +
 	"\x05Tally\x12\x14\n" +
 	"\x05rooms\x18\x01 \x01(\x03R\x05rooms\x12\"\n" +
 	"\fparticipants\x18\x02 \x01(\x03R\fparticipants\x12#\n" +
@@ -1897,7 +1930,11 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\fagreed_rooms\x18\x05 \x01(\x03R\vagreedRooms\x12/\n" +
 	"\x13agreed_participants\x18\x06 \x01(\x03R\x12agreedParticipants\x12\x18\n" +
 	"\acleaned\x18\a \x01(\x03R\acleaned\x12(\n" +
-	"\x05drift\x18\b \x03(\v2\x12.rollcall.v1.DriftR\x05drift\"5\n" +
+	"\x05drift\x18\b \x03(\v2\x12.rollcall.v1.DriftR\x05drift\x12\x1a\n" +
+	"\bdeferred\x18\t \x01(\x03R\bdeferred\x12%\n" +
+	"\x0edeferred_rooms\x18\n" +
+	" \x01(\x03R\rdeferredRooms\x123\n" +
+	"\x15deferred_participants\x18\v \x01(\x03R\x14deferredParticipants\"5\n" +
 	"\x05Drift\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\fR\x06reason\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\"N\n" +

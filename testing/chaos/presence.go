@@ -28,8 +28,7 @@ type fold struct {
 }
 
 // presence holds every commit of the feed against the truth: nobody is taken out who is there, and nobody who was taken out comes
-// back although they have left. A commit counts as a whole: who goes along to a room's next instance leaves and joins within one. It
-// gives ten problems at most.
+// back although they have left, and nobody who stays is told as left and joined in one commit. It gives ten problems at most.
 func presence(feed []redis.XMessage, stays map[string]stay) []string {
 	f := &fold{stays: stays, feed: feed, rooms: map[string]map[string]bool{}, parts: map[string]map[string]bool{}, gone: map[string]bool{}}
 	for _, e := range feed {
@@ -50,6 +49,9 @@ func (f *fold) take(e redis.XMessage) {
 	}
 	switch field("type") {
 	case "participant_joined":
+		if sid := field("sid"); f.rooms[room][sid] && !now[sid] {
+			f.problem("%s in %s stays, and is told as left and joined: %s", sid, room, f.tell(room, e))
+		}
 		now[field("sid")] = true
 	case "participant_left":
 		delete(now, field("sid"))

@@ -41,7 +41,7 @@ func (a *api) ListRooms(ctx context.Context, req *livekit.ListRoomsRequest) (*li
 	for _, r := range a.fake.world {
 		a.fake.count(r)
 	}
-	return &livekit.ListRoomsResponse{Rooms: a.fake.world.listRooms(req.Names)}, nil
+	return &livekit.ListRoomsResponse{Rooms: a.fake.listed("").listRooms(req.Names)}, nil
 }
 
 func (a *api) DeleteRoom(_ context.Context, req *livekit.DeleteRoomRequest) (*livekit.DeleteRoomResponse, error) {
@@ -56,8 +56,9 @@ func (a *api) ListParticipants(ctx context.Context, req *livekit.ListParticipant
 		return &livekit.ListParticipantsResponse{Participants: old.listParticipants(req.Room)}, nil
 	}
 	a.fake.mu.Lock()
-	_, known := a.fake.world[req.Room]
-	people := a.fake.world.listParticipants(req.Room)
+	world := a.fake.listed(req.Room)
+	_, known := world[req.Room]
+	people := world.listParticipants(req.Room)
 	a.fake.mu.Unlock()
 	if !known && a.fake.opts.NoRoom != twirp.NoError {
 		return nil, a.noRoom(ctx)

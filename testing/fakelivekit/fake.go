@@ -39,6 +39,9 @@ type Options struct {
 	// NoRoom is what ListParticipants answers for a room that does not exist: twirp.NotFound as LiveKit Cloud does, or
 	// twirp.Unavailable after 3 s as api.enable_psrpc_for_get_list_participants makes it. Default: an empty list.
 	NoRoom twirp.ErrorCode
+	// ListLag makes lists older than the webhooks, true time: the list of rooms, and each room's list of participants, lags by a constant
+	// time from 0 to ListLag that the seed draws. Who joined is not shown yet, who left still is, a finished room is still listed.
+	ListLag time.Duration
 	// Seed fixes all ids. Two fakes with one seed give the same ids, so tell them apart where they share a Redis.
 	Seed uint64
 }
@@ -71,6 +74,7 @@ type Fake struct {
 	fate    func(Event) Fate
 	fault   func(Call) APIFault
 	held    []letter
+	past    []past // while lists lag
 }
 
 // New returns a running Fake. Close ends it.
@@ -129,7 +133,7 @@ func (f *Fake) Close() {
 
 // Crash is a SIGKILL: the API refuses connections, queued webhooks are lost, the one in flight is cut.
 func (f *Fake) Crash() {
-	f.mu.Lock()
+	f.lock()
 	f.down, f.held = true, nil
 	f.world.stopTimers()
 	f.mu.Unlock()
@@ -138,7 +142,7 @@ func (f *Fake) Crash() {
 
 // Shutdown is a SIGTERM: everyone leaves, the rooms finish, and after the grace whatever has not been sent is lost.
 func (f *Fake) Shutdown(grace time.Duration) {
-	f.mu.Lock()
+	f.lock()
 	for _, name := range f.world.names() {
 		f.finish(f.world[name], reasonShutdown)
 	}
@@ -150,12 +154,12 @@ func (f *Fake) Shutdown(grace time.Duration) {
 // Start brings a crashed or shut down server back. With keep it used a Redis store: the rooms that it had are listed with their
 // sids, their participants are phantoms, and the next touch of such a room sends room_started again. Without, it is empty.
 func (f *Fake) Start(keep bool) {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return
 	}
-	f.down = false
+	f.down, f.past = false, nil
 	if !keep {
 		f.world = world{}
 		return

@@ -22,7 +22,7 @@ type Who struct {
 // Join brings someone into a room, which it creates if needed, and returns the participant's sid ("" while the server is down).
 // One of the same identity who is there already leaves first, with DUPLICATE_IDENTITY; a phantom is replaced without a word.
 func (f *Fake) Join(room string, who Who) string {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	r, p := f.connect(room, who)
 	if p == nil {
@@ -35,7 +35,7 @@ func (f *Fake) Join(room string, who Who) string {
 // Connect is the first half of Join: listed as JOINED, not present, no webhook. Activate ends the join; without it the server
 // gives up after AbortTimeout.
 func (f *Fake) Connect(room string, who Who) string {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	r, p := f.connect(room, who)
 	if p == nil {
@@ -138,7 +138,7 @@ func (f *Fake) Unpublish(name, identity string) bool {
 
 // with calls do under the lock for a participant that a node hosts.
 func (f *Fake) with(name, identity string, do func(*room, *person) bool) bool {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	p := f.world.person(name, identity)
 	if f.down || p == nil || p.phantom {
@@ -220,7 +220,7 @@ func (f *Fake) unpublish(r *room, p *person) {
 // after runs do under the lock, unless the participant has gone or its node has died by then.
 func (f *Fake) after(seconds int, r *room, p *person, do func()) *time.Timer {
 	return time.AfterFunc(f.opts.seconds(seconds), func() {
-		f.mu.Lock()
+		f.lock()
 		defer f.mu.Unlock()
 		if !f.down && !p.phantom && f.world[r.info.Name] == r && r.people[p.info.Identity] == p {
 			do()

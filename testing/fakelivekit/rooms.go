@@ -21,7 +21,7 @@ const (
 
 // CreateRoom makes a room (room_started), or returns the one of that name unchanged. It returns nil while the server is down.
 func (f *Fake) CreateRoom(req *livekit.CreateRoomRequest) *livekit.Room {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	if f.down {
 		return nil
@@ -35,7 +35,7 @@ func (f *Fake) CreateRoom(req *livekit.CreateRoomRequest) *livekit.Room {
 
 // DeleteRoom ends a room as the API does: everyone leaves, then room_finished. It reports whether there was one.
 func (f *Fake) DeleteRoom(name string) bool {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	r := f.world[name]
 	if f.down || r == nil || r.unlisted {
@@ -49,7 +49,7 @@ func (f *Fake) DeleteRoom(name string) bool {
 // DeleteRoomRaced is a DeleteRoom that meets a CreateRoom of the same name: room_started comes again for the same sid just before
 // room_finished, and the room lives on under that sid for ListParticipants and joins, while ListRooms no longer has it.
 func (f *Fake) DeleteRoomRaced(name string) bool {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	r := f.world[name]
 	if f.down || r == nil || r.unlisted {
@@ -73,7 +73,7 @@ func (f *Fake) DeleteRoomRaced(name string) bool {
 
 // SetRoomMetadata changes a room's metadata; no webhook tells of it. It reports whether there is such a room.
 func (f *Fake) SetRoomMetadata(name, metadata string) bool {
-	f.mu.Lock()
+	f.lock()
 	defer f.mu.Unlock()
 	r := f.world[name]
 	if f.down || r == nil {
@@ -140,7 +140,7 @@ func (f *Fake) awaitClose(r *room) {
 		limit = r.info.DepartureTimeout
 	}
 	r.timer = time.AfterFunc(f.opts.seconds(int(limit)), func() {
-		f.mu.Lock()
+		f.lock()
 		defer f.mu.Unlock()
 		if !f.down && f.world[r.info.Name] == r && !r.orphaned && !r.held() {
 			f.finish(r, reasonClosed)

@@ -5,6 +5,7 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 const (
 	recordLife    = 24 * time.Hour
 	tombstoneLife = 30 * time.Minute
+	maxPruned     = 500
 )
 
 // Options are what a Store needs; the zero value is a Store without a feed that counts STANDARD and SIP by the wall clock.
@@ -155,9 +157,15 @@ func (s *Store) Claim(ctx context.Context, name string, c reconcile.Claim) (reco
 func (s *Store) read(r *room) reconcile.Record {
 	f := r.fence
 	rec := f.rec
+	rec.ReadAt = s.unix()
 	rec.Tombstones = make(map[string]reconcile.Tombstone, len(f.buried))
 	for sid, b := range f.buried {
-		rec.Tombstones[sid] = b.Tombstone
+		if s.past(b) {
+			continue
+		}
+		t := b.Tombstone
+		t.Written = b.at
+		rec.Tombstones[sid] = t
 	}
 	rec.Altered = altered(r)
 	if r.participants == nil && r.states == nil {
@@ -193,7 +201,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
 	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
-	var receipt reconcile.Receipt
+	receipt := reconcile.Receipt{Now: s.unix()}
 	if c.Verify {
 		receipt.Altered = altered(r)
 		if c.Live {
@@ -208,6 +216,9 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		f.rec.Leader = c.Leader
 	}
 	f.rec.Version, f.rec.Instance, f.rec.ConfirmedAt = c.Version, c.Instance, c.ConfirmedAt
+	if c.Cause == reconcile.ByWebhook {
+		f.rec.Touched = s.unix()
+	}
 	s.public(r, c)
 	s.tombstones(f, c)
 	if c.Prune {
@@ -250,11 +261,11 @@ func (s *Store) tombstones(f *fence, c reconcile.Commit) {
 	}
 }
 
-// prune drops tombstones past their time and gives their sids, sorted.
+// prune drops tombstones past their time, at most maxPruned, and gives their sids, sorted.
 func (s *Store) prune(f *fence) []string {
 	var gone []string
 	for sid, b := range f.buried {
-		if s.unix()-b.at >= int64(tombstoneLife.Seconds()) {
+		if s.past(b) && len(gone) < maxPruned {
 			gone = append(gone, sid)
 			delete(f.buried, sid)
 		}
@@ -263,12 +274,14 @@ func (s *Store) prune(f *fence) []string {
 	return gone
 }
 
+func (s *Store) past(b buried) bool { return s.unix()-b.at >= int64(tombstoneLife.Seconds()) }
+
 func (s *Store) append(c reconcile.Commit) {
 	for i, change := range c.Changes {
-		identity, data := "", []byte("null")
+		identity, joined, data := "", int64(0), []byte("null")
 		switch {
 		case change.Member != nil:
-			identity, data = change.Member.Identity, change.Member.JSON()
+			identity, joined, data = change.Member.Identity, change.Member.JoinedAt, change.Member.JSON()
 		case c.State != nil && change.Type != reconcile.RoomFinished:
 			data = c.State.JSON(c.Room)
 			if change.Type != reconcile.RoomSnapshot {
@@ -276,10 +289,15 @@ func (s *Store) append(c reconcile.Commit) {
 				data = append(data[:at:at], '}')
 			}
 		}
-		s.feed = append(s.feed, map[string]string{"room": c.Room, "gen": decimal(c.Claim.Generation), "epoch": decimal(c.Claim.Epoch),
+		entry := map[string]string{"room": c.Room, "gen": decimal(c.Claim.Generation), "epoch": decimal(c.Claim.Epoch),
 			"version": decimal(c.Version), "prev": decimal(c.Prev), "n": strconv.Itoa(i + 1), "of": strconv.Itoa(len(c.Changes)),
 			"type": string(change.Type), "identity": identity, "sid": change.SID, "cause": string(c.Cause),
-			"time": strconv.FormatInt(c.Time, 10), "data": string(data)})
+			"time": strconv.FormatInt(c.Time, 10), "data": string(data)}
+		if change.Type == reconcile.ParticipantLeft {
+			entry["reason"] = cmp.Or(change.Disconnect, reconcile.UnknownReason)
+			entry["joinedAt"], entry["leftAt"] = strconv.FormatInt(joined, 10), strconv.FormatInt(change.LeftAt, 10)
+		}
+		s.feed = append(s.feed, entry)
 	}
 }
 

@@ -100,6 +100,7 @@ type folded struct {
 	live   bool
 	roster map[string]bool
 	ended  map[string]bool // sids that went by an entry
+	left   map[string]bool // sids that went by an entry of the commit at hand
 }
 
 func (r *folded) take(e map[string]string) string {
@@ -113,6 +114,9 @@ func (r *folded) take(e map[string]string) string {
 		}
 	}
 	r.at = at
+	if e["n"] == "1" {
+		r.left = map[string]bool{}
+	}
 	switch reconcile.ChangeType(e["type"]) {
 	case reconcile.RoomSnapshot:
 		r.live, r.roster = e["data"] != "null", map[string]bool{}
@@ -128,13 +132,19 @@ func (r *folded) take(e map[string]string) string {
 	case reconcile.RoomFinished:
 		r.live, r.roster = false, nil
 	case reconcile.ParticipantJoined:
+		if r.left[e["sid"]] {
+			return "one commit tells of one who stays as left and joined"
+		}
 		if r.ended[e["sid"]] && e["cause"] == string(reconcile.ByWebhook) {
 			return "a webhook brings back one who had left"
 		}
 		r.roster[e["sid"]] = true
 	case reconcile.ParticipantLeft:
+		if e["reason"] == "" || number(e["joinedAt"]) == 0 || number(e["leftAt"]) < number(e["joinedAt"]) {
+			return "a leave without its reason and times"
+		}
 		delete(r.roster, e["sid"])
-		r.ended[e["sid"]] = true
+		r.ended[e["sid"]], r.left[e["sid"]] = true, true
 	}
 	return ""
 }

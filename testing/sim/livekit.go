@@ -31,7 +31,7 @@ var _ actors.Rooms = (*LiveKit)(nil)
 // see is what the API shows, or how it fails.
 func (l *LiveKit) see(ctx context.Context, room string) (*fakelivekit.Snapshot, bool, error) {
 	fault := l.Order(room)
-	shown := l.Fake.Snapshot()
+	shown := l.Fake.Shown(room)
 	select {
 	case <-time.After(fault.Delay):
 	case <-ctx.Done():
@@ -58,9 +58,9 @@ func (l *LiveKit) Listed(ctx context.Context, names []string) (list reconcile.Ro
 	if err != nil || empty {
 		return list, err
 	}
-	list.Rooms = map[string]reconcile.RoomInfo{}
+	list.Rooms = map[string][]reconcile.RoomInfo{}
 	for _, r := range shown.Rooms(names...) {
-		list.Rooms[r.Name] = roomInfo(r)
+		list.Rooms[r.Name] = append(list.Rooms[r.Name], roomInfo(r))
 	}
 	return list, nil
 }

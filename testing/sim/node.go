@@ -48,6 +48,9 @@ func (n *Node) Claim(string, reconcile.Claim) (reconcile.Claim, error) { return 
 // Leader is the run's.
 func (n *Node) Leader() reconcile.Token { return n.Led }
 
+// Lag is the --livekit-lag of all nodes, its default.
+const Lag = 10 * time.Second
+
 // Store is what a node needs of one.
 type Store interface {
 	actors.Store
@@ -58,7 +61,7 @@ type Store interface {
 func NewNode(run uint64, store Store, rooms actors.Rooms) (*Node, error) {
 	n := &Node{Claimed: reconcile.Claim{Generation: 1, Epoch: 10 * run, Incarnation: 10*run - 1}, Led: reconcile.Token{Generation: 1, Index: 10*run + 1}}
 	clock, log := actors.NewSystemClock(), slog.New(slog.DiscardHandler)
-	host, err := actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: n, Clock: clock, Observer: silent{}, Log: log})
+	host, err := actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: n, Clock: clock, Observer: silent{}, Log: log, Lag: Lag})
 	if err != nil {
 		return nil, err
 	}

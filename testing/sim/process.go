@@ -66,7 +66,7 @@ func (w *World) Start(m *Machine) (*Process, error) {
 	clock, log := &skewed{actors.NewSystemClock(), m.Skew}, p.log
 	var err error
 	p.Host, err = actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: p.Own, Clock: clock, Observer: silent{},
-		Index: store, Log: log})
+		Index: store, Log: log, Lag: Lag})
 	if err != nil {
 		return nil, err
 	}

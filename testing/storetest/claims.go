@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ var claimTests = map[string]func(*testing.T, Rig){
 		check(t, "leader", rec.Leader, c.Leader)
 		check(t, "tombstones", len(rec.Tombstones), 2)
 		for _, tomb := range c.Bury {
+			tomb.Written = rec.Tombstones[tomb.SID].Written
 			check(t, "tombstone", rec.Tombstones[tomb.SID], tomb)
 		}
 		check(t, "altered", rec.Altered, false)
@@ -82,6 +84,65 @@ var claimTests = map[string]func(*testing.T, Rig){
 		r.Advance(20 * time.Hour)
 		r.commit(t, next(rec))
 		r.lives(t, "a", 24*time.Hour)
+	},
+	"tombstones and records tell Redis' time": func(t *testing.T, r Rig) {
+		c := next(r.claim(t, "a", claim(1, 1, 1)))
+		c.Bury = []reconcile.Tombstone{{SID: "PA_1", Identity: "u1"}}
+		written := r.commit(t, c).Now
+		r.Advance(11 * time.Minute)
+		rec := r.claim(t, "a", claim(1, 1, 1))
+		if age := rec.ReadAt - rec.Tombstones["PA_1"].Written; written == 0 || age < 659 || age > 670 {
+			t.Errorf("written at %d, and %d s old after 11 min", written, age)
+		}
+		c.Expect, c.Version = 1, 1
+		if now := r.commit(t, c).Now; now < rec.ReadAt || now > rec.ReadAt+10 {
+			t.Errorf("a check at %d after a claim at %d", now, rec.ReadAt)
+		}
+	},
+	"an event's write notes when it was": func(t *testing.T, r Rig) {
+		rec := r.claim(t, "a", claim(1, 1, 1))
+		synced := write(rec, "u1")
+		synced.Cause = reconcile.BySync
+		r.commit(t, synced)
+		rec = r.claim(t, "a", claim(1, 1, 1))
+		check(t, "touched by a sync", rec.Touched, 0)
+		pure := next(rec)
+		pure.Version = pure.Expect
+		r.commit(t, pure)
+		check(t, "touched by a check", r.claim(t, "a", claim(1, 1, 1)).Touched, 0)
+		written := r.commit(t, next(rec)).Now
+		rec = r.claim(t, "a", claim(1, 1, 1))
+		check(t, "touched by an event", rec.Touched, written)
+		r.Advance(11 * time.Minute)
+		last := next(rec)
+		last.Cause = reconcile.ByCleanup
+		r.commit(t, last)
+		rec = r.claim(t, "a", claim(1, 2, 1))
+		if age := rec.ReadAt - rec.Touched; age < 659 || age > 670 {
+			t.Errorf("touched %d s ago, 11 min after the event", age)
+		}
+	},
+	"a migration's tombstone says so": func(t *testing.T, r Rig) {
+		c := next(r.claim(t, "a", claim(1, 1, 1)))
+		c.Bury = []reconcile.Tombstone{{SID: "PA_1", Migrated: true}, {SID: "PA_2", Polled: true}, {SID: "PA_3"}}
+		r.commit(t, c)
+		got := r.claim(t, "a", claim(1, 1, 1)).Tombstones
+		check(t, "migrated, polled", []bool{got["PA_1"].Migrated, got["PA_1"].Polled, got["PA_2"].Migrated, got["PA_2"].Polled, got["PA_3"].Migrated},
+			[]bool{true, false, false, true, false})
+	},
+	"a script drops no more than 500 tombstones": func(t *testing.T, r Rig) {
+		c := next(r.claim(t, "a", claim(1, 1, 1)))
+		for i := range 1200 {
+			c.Bury = append(c.Bury, reconcile.Tombstone{SID: fmt.Sprint("PA_", i), Identity: "u"})
+		}
+		r.commit(t, c)
+		r.Advance(31 * time.Minute)
+		check(t, "tombstones that a claim gives", len(r.claim(t, "a", claim(1, 1, 1)).Tombstones), 0)
+		c.Bury, c.Prune = nil, true
+		for i, want := range []int{500, 200, 0} {
+			c.Expect, c.Version = uint64(i)+1, uint64(i)+2
+			check(t, "dropped after the 500 of the claim", len(r.commit(t, c).Pruned), want)
+		}
 	},
 	"tombstones last half an hour": func(t *testing.T, r Rig) {
 		c := next(r.claim(t, "a", claim(1, 1, 1)))

@@ -16,7 +16,8 @@ var feedTests = map[string]func(*testing.T, Rig){
 		w := write(r.claim(t, "a\n", claim(3, 4, 5)), "u2")
 		w.Cause = reconcile.BySync
 		gone := member("u1", 1)
-		w.Changes = []reconcile.Change{{Type: reconcile.ParticipantLeft, Member: gone, SID: gone.SID}, {Type: reconcile.RoomUpdated, SID: "RM_1"}}
+		w.Changes = []reconcile.Change{{Type: reconcile.ParticipantLeft, Member: gone, SID: gone.SID,
+			Disconnect: "CLIENT_INITIATED", LeftAt: 1795399866777}, {Type: reconcile.RoomUpdated, SID: "RM_1"}}
 		r.commit(t, w)
 		r.commit(t, remove(r.claim(t, "a\n", claim(3, 4, 5))))
 		last := remove(r.claim(t, "a\n", claim(3, 4, 5)))
@@ -34,7 +35,9 @@ var feedTests = map[string]func(*testing.T, Rig){
 				"identity": identity, "sid": sid, "cause": cause, "time": "1795399866999", "data": data}
 		}
 		check(t, "snapshot", feed[0], entry("1", "0", "1", "1", "room_snapshot", "", "RM_1", "webhook", string(c.State.JSON("a\n"))))
-		check(t, "left", feed[1], entry("2", "1", "1", "2", "participant_left", "u1", "PA_u1", "sync", string(gone.JSON())))
+		departed := entry("2", "1", "1", "2", "participant_left", "u1", "PA_u1", "sync", string(gone.JSON()))
+		departed["reason"], departed["joinedAt"], departed["leftAt"] = "CLIENT_INITIATED", "1", "1795399866777"
+		check(t, "left", feed[1], departed)
 		check(t, "updated", feed[2], entry("2", "1", "2", "2", "room_updated", "", "RM_1", "sync",
 			`{"roomName":"a\n","sid":"RM_1","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,"maxParticipants":2,"metadata":"{\"a\":\"<b>\"}","version":2}`))
 		check(t, "finished", feed[3], entry("3", "2", "1", "1", "room_finished", "", "RM_1", "webhook", "null"))

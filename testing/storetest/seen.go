@@ -36,7 +36,9 @@ var seenTests = map[string]func(*testing.T, Rig){
 		rec := r.claim(t, room, claim(3, 4, 5))
 		r.commit(t, told(rec, "EV_<1>", ""))
 		c := told(r.claim(t, room, claim(3, 4, 5)), "", reconcile.StaleMetadata)
-		c.Story = append(c.Story, reconcile.Change{Type: reconcile.RoomUpdated, SID: "RM_1", Reason: reconcile.StaleMetadata})
+		c.Story = append(c.Story, reconcile.Change{Type: reconcile.RoomUpdated, SID: "RM_1", Reason: reconcile.StaleMetadata},
+			reconcile.Change{Type: reconcile.ParticipantLeft, Member: member("u1", 1), SID: "PA_u1", Reason: reconcile.StaleMetadata,
+				Disconnect: "CONNECTION_TIMEOUT", LeftAt: 1795399866777})
 		r.commit(t, c)
 		r.commit(t, next(r.claim(t, room, claim(3, 4, 5)))) // the record only: it tells nothing
 		entry := reconcile.TimelineEntry{Time: 1795399866999, Type: reconcile.ParticipantJoined, Identity: "u1", SID: "PA_u1",
@@ -45,9 +47,11 @@ var seenTests = map[string]func(*testing.T, Rig){
 		synced.Cause, synced.Reason, synced.Event, synced.Version = reconcile.BySync, reconcile.StaleMetadata, "", 2
 		updated := synced
 		updated.Type, updated.Identity, updated.SID = reconcile.RoomUpdated, "", "RM_1"
-		check(t, "timeline", r.timeline(t, room), []reconcile.TimelineEntry{updated, synced, entry})
+		left := synced
+		left.Type, left.Disconnect, left.JoinedAt, left.LeftAt = reconcile.ParticipantLeft, "CONNECTION_TIMEOUT", 1, 1795399866777
+		check(t, "timeline", r.timeline(t, room), []reconcile.TimelineEntry{left, updated, synced, entry})
 		two, err := r.Timeline(t.Context(), room, 2)
-		check(t, "the newest two", []any{two, err}, []any{[]reconcile.TimelineEntry{updated, synced}, nil})
+		check(t, "the newest two", []any{two, err}, []any{[]reconcile.TimelineEntry{left, updated}, nil})
 		check(t, "another room's", len(r.timeline(t, "a")), 0)
 	},
 	"a timeline is capped": func(t *testing.T, r Rig) {

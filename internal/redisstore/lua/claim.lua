@@ -3,9 +3,9 @@
 -- KEYS    1 fence, 2 participants, 3 states, 4 timeline
 -- ARGV    1 generation, 2 epoch, 3 incarnation
 -- returns {1} stale owner, {2} split, or
---         {0, the record as field, value, …, type of participants, its value, type of states, its value}
+--         {0, the record as field, value, …, type of participants, its value, type of states, its value, Redis' time in seconds}
 --
--- The record is as it was before, without tombstones past their time, which go. A value is null unless its type is string.
+-- The record is as it was before, without tombstones past their time, of which up to MAX_PRUNED go. A value is null unless its type is string.
 -- A room without public keys keeps its record, and its timeline, for another 24 h.
 
 local fence, participants, states = KEYS[1], KEYS[2], KEYS[3]
@@ -21,10 +21,11 @@ else
 end
 
 local now = redis.call('TIME')[1]
-local flat, kept = redis.call('HGETALL', fence), {}
+local flat, kept, pruned = redis.call('HGETALL', fence), {}, 0
 for i = 1, #flat, 2 do
   if past(flat[i], flat[i + 1], now) then
-    redis.call('HDEL', fence, flat[i])
+    if pruned < MAX_PRUNED then redis.call('HDEL', fence, flat[i]) end
+    pruned = pruned + 1
   else
     kept[#kept + 1] = flat[i]
     kept[#kept + 1] = flat[i + 1]
@@ -45,4 +46,4 @@ if ptype == 'none' and stype == 'none' then
 else
   redis.call('PERSIST', fence)
 end
-return {0, kept, ptype, pvalue, stype, svalue}
+return {0, kept, ptype, pvalue, stype, svalue, now}

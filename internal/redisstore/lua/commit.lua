@@ -9,10 +9,11 @@
 --         11-14 the instance's sid, createdMs, finishedAt; confirmedAt
 --         15-18 participants and states, and the digest of each (with 1)
 --         19-20 about how long the feed may grow, 0 for no feed; 1: the feed is this room's own
---         21-24 of every feed entry: room, prev, cause, time
---         25    how many tombstones, then for each: sid, <joinedAt>:<polled>:<identity>
+--         21-24 of every feed entry: room, prev, cause, time; a write by the cause webhook notes Redis' time as touched
+--         25    how many tombstones, then for each: sid, <joinedAt>:<how it ended>:<identity>
 --         then  how many sids whose tombstone goes, and those
---         then  how many feed entries, then for each: n, type, identity, sid, data
+--         then  how many feed entries, then for each: n, type, identity, sid, data, and of a
+--               participant_left reason, joinedAt, leftAt; reason is empty for all others
 --         then  about the timeline: how many entries it may have, and those to add, oldest first
 -- returns {1} stale owner, {2} split, {3} conflict, {4} stale leader, or
 --         {0, Redis' time in seconds, 1 if the public keys were not what the record wrote, sids of dropped tombstones…}
@@ -47,6 +48,9 @@ if public == '2' then
   redis.call('DEL', participants, states)
 end
 redis.call('HSET', fence, 'version', version, 'sid', ARGV[11], 'created', ARGV[12], 'finished', ARGV[13], 'confirmed', ARGV[14])
+if ARGV[23] == 'webhook' then
+  redis.call('HSET', fence, 'touched', now)
+end
 if ARGV[4] ~= '0' or ARGV[5] ~= '0' then
   redis.call('HSET', fence, 'lgen', ARGV[4], 'lidx', ARGV[5])
 end
@@ -73,7 +77,7 @@ local reply = {0, now, altered}
 if ARGV[10] == '1' then
   local flat = redis.call('HGETALL', fence)
   for i = 1, #flat, 2 do
-    if past(flat[i], flat[i + 1], now) then
+    if #reply < MAX_PRUNED + 3 and past(flat[i], flat[i + 1], now) then
       redis.call('HDEL', fence, flat[i])
       reply[#reply + 1] = string.sub(flat[i], 3)
     end
@@ -82,14 +86,18 @@ end
 
 at = exhume + tonumber(ARGV[exhume]) + 1
 local of = ARGV[at]
-local told = at + 5 * tonumber(of) + 1
+local told = at + 8 * tonumber(of) + 1
 if of ~= '0' and ARGV[19] ~= '0' then
   local kind = redis.call('TYPE', feed).ok
   if kind ~= 'none' and kind ~= 'stream' then redis.call('DEL', feed) end
-  for i = at + 1, at + 5 * tonumber(of), 5 do
+  for i = at + 1, at + 8 * tonumber(of), 8 do
+    local left = {}
+    if ARGV[i + 5] ~= '' then
+      left = {'reason', ARGV[i + 5], 'joinedAt', ARGV[i + 6], 'leftAt', ARGV[i + 7]}
+    end
     redis.call('XADD', feed, 'MAXLEN', '~', ARGV[19], '*', 'room', ARGV[21], 'gen', ARGV[1], 'epoch', ARGV[2],
       'version', version, 'prev', ARGV[22], 'n', ARGV[i], 'of', of, 'type', ARGV[i + 1], 'identity', ARGV[i + 2],
-      'sid', ARGV[i + 3], 'cause', ARGV[23], 'time', ARGV[24], 'data', ARGV[i + 4])
+      'sid', ARGV[i + 3], 'cause', ARGV[23], 'time', ARGV[24], 'data', ARGV[i + 4], unpack(left))
   end
   redis.call('HSET', fence, 'appended', version)
 end

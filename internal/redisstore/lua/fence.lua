@@ -52,7 +52,10 @@ local function refusal(r, gen, epoch, inc, expect, lgen, lidx)
   return 0
 end
 
--- tombstones are fields t:<sid> = <Redis seconds>:<joinedAt>:<polled>:<identity>
+-- how many tombstones one script drops at the most: more are left to the next
+local MAX_PRUNED = 500
+
+-- tombstones are fields t:<sid> = <Redis seconds>:<joinedAt>:<1 ended by a poll, 2 by a migration, 0>:<identity>
 local function past(field, value, now)
   if string.sub(field, 1, 2) ~= 't:' then return false end
   local buried = string.match(value, '^(%d+):')

@@ -35,6 +35,8 @@ export interface Report {
   changed: number;
   /** What was repaired, by reason. */
   drift: Record<string, number>;
+  /** Differences left alone because a webhook told otherwise a moment before. */
+  deferred?: number;
   held: Held;
   firstError?: string;
   /** Entries of LiveKit's lists that could not be used. */

@@ -18,6 +18,12 @@ function company({ participants = [] }) {
   return [" with ", participants.length === 1 ? safe(participants[0].identity) : plural(participants.length, "participant")];
 }
 
+// Why somebody left, in LiveKit's words: CONNECTION_TIMEOUT is "connection timeout".
+function leave({ disconnectReason }) {
+  if (!disconnectReason || disconnectReason === "UNKNOWN_REASON") return [];
+  return ` (${plain(disconnectReason.toLowerCase().replaceAll("_", " "))})`;
+}
+
 /** sentence tells who did what; where names the room as a node, for lists of many rooms. */
 export function sentence(change, where = null) {
   const began = begins(change);
@@ -25,7 +31,7 @@ export function sentence(change, where = null) {
   const sign = h("span", { class: "sign", "data-way": way, "aria-hidden": "true" }, { in: "+", out: "−", same: "~" }[way]);
   if (!change.type.startsWith("participant_")) return h("span", { class: "sentence" }, sign, where ?? "Room", ` ${verb}`, began ? company(change.data) : []);
   const place = where ? [{ in: " ", out: " ", same: " in " }[way], where] : [];
-  return h("span", { class: "sentence" }, sign, safe(change.identity), ` ${verb}`, place);
+  return h("span", { class: "sentence" }, sign, safe(change.identity), ` ${verb}`, place, leave(change));
 }
 
 /** causeTag says why the change was made; what a sync had to repair stands out. */

@@ -51,7 +51,8 @@ export function createLive(store, session, rooms) {
     } catch {
       return; // half an event of a connection that broke
     }
-    if (event === "change") keep(value);
+    // A change of the stream has LiveKit's reason where an entry of a timeline has the sync's.
+    if (event === "change") keep({ ...value, reason: "", disconnectReason: value.reason });
     if (event === "leader" || event === "members") resources.cluster.refresh();
     if (event !== "change" && event !== "members") resources.status.refresh();
     if (event === "sync" && value.changed) resources.drift.refresh();

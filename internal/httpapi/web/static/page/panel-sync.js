@@ -40,7 +40,7 @@ function createFacts() {
     setWhen(next.value, status.syncServiceRunning ? moment(status.nextSync) : NaN);
     next.set(null, status.syncServiceRunning ? `every ${duration(status.syncInterval)}` : "stopped");
     rooms.set(count(report?.result?.synced), report ? report.changed ? `${count(report.changed)} not right` : "all were right" : "");
-    repaired.set(report ? count(drift) : "–", report && !drift ? "nothing to do" : "", drift ? "warn" : "");
+    repaired.set(report ? count(drift) : "–", report?.deferred ? `${count(report.deferred)} left to the next` : report && !drift ? "nothing to do" : "", drift ? "warn" : "");
     removed.set(count(report?.result?.cleaned));
     errors.set(count(report?.result?.errors), report?.result?.errors ? "" : report ? "none" : "", report?.result?.errors ? "bad" : "");
     setWhen(cleanup.value, moment(status.lastCleanup?.startedAt));

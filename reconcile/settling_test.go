@@ -1,0 +1,186 @@
+package reconcile
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+const testLag = 10 * time.Second
+
+// TestLaggingLists delivers small histories in their true order and then lets a whole cycle, permit included, see lists of any earlier
+// moments, each list of its own: nothing changes, also for an owner who has just claimed the room. Once the lag is over, a cycle with true
+// lists finds nothing to repair.
+func TestLaggingLists(t *testing.T) {
+	runs := 0
+	for _, step := range []int64{3, 1500} {
+		for _, h := range histories(step, 5) {
+			n := len(h.events)
+			for listed := range n + 1 {
+				for shown := range n + 1 {
+					for _, moved := range []bool{false, true} {
+						runs++
+						h.checkLag(t, listed, shown, moved)
+					}
+				}
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	t.Logf("%d cycles", runs)
+}
+
+func (h *history) checkLag(t *testing.T, listed, shown int, moved bool) {
+	r, end := newRig(t), h.end()
+	r.strict, r.lag = false, testLag
+	for _, e := range h.events {
+		if r.do(e).Ask != nil {
+			r.settle(end) // polls of events that share a second; they are over before the cycle
+		}
+	}
+	what := fmt.Sprintf("%s, rooms as after %d and participants as after %d, claimed anew: %v", h.name, listed, shown, moved)
+	if why := end.differs(r.room); why != "" {
+		t.Fatalf("%s: before the cycle %s", what, why)
+	}
+	if moved {
+		r.claim()
+	}
+	before, feed := r.have(), r.feed.last
+	r.cycle(7, h.truths[listed].listed, h.truths[shown].people...)
+	if r.have() != before || r.feed.last != feed {
+		t.Errorf("%s: the cycle makes %q of %q", what, r.have(), before)
+	}
+	r.wait(11 * second) // Redis tells whole seconds
+	if drift := r.cycle(8, end.listed, end.people...).Tally.Drift; len(drift) > 0 {
+		t.Errorf("%s: the next cycle still finds %v", what, drift)
+	}
+	if why := end.differs(r.room); why != "" {
+		t.Errorf("%s: after the next cycle %s", what, why)
+	}
+}
+
+// TestQuietRoomsAreRepairedAtOnce loses the end of each history. A cycle that begins once the lag is over puts the room right, also
+// under a new claim.
+func TestQuietRoomsAreRepairedAtOnce(t *testing.T) {
+	for _, h := range histories(1500, 5) {
+		for lost := 1; lost <= len(h.events); lost++ {
+			for _, moved := range []bool{false, true} {
+				r, end := newRig(t), h.end()
+				r.strict, r.lag = false, testLag
+				for i, e := range h.events[:len(h.events)-lost] {
+					if r.do(e).Ask != nil {
+						r.settle(h.truths[i+1])
+					}
+				}
+				r.wait(11 * second)
+				if moved {
+					r.claim()
+				}
+				r.cycle(7, end.listed, end.people...)
+				if why := end.differs(r.room); why != "" {
+					t.Errorf("%s without the last %d, claimed anew: %v: %s", h.name, lost, moved, why)
+				}
+			}
+		}
+	}
+}
+
+// lagging is a look of a cycle's first round under the lag of the tests.
+func (r *rig) lagging(cycle uint64, room *RoomInfo, present ...Participant) Plan {
+	look := sync(r.sight(room, present...), cycle)
+	look.Lag = testLag
+	return r.do(look)
+}
+
+func TestWhatIsDeferredCountsAsMissing(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.do(joined(r1, a1))
+	p := r.lagging(1, nil)
+	if got := p.Tally; got.MissingRooms != 1 || got.MissingParticipants != 1 || got.DeferredRooms != 1 || got.DeferredParticipants != 1 ||
+		got.Deferred != 2 || p.Again || r.room.Doubtful() {
+		t.Errorf("a look that lacks all reports %+v, again: %v", got, p.Again)
+	}
+	r.do(left(r1, a1))
+	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 1 || p.Tally.MissingParticipants != 0 || p.Again {
+		t.Errorf("a look that still shows who left reports %+v, again: %v", p.Tally, p.Again)
+	}
+	r.want("R1:")
+}
+
+func TestOtherEventsDoNotProtectTheRoom(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.do(joined(r1, a1))
+	for range 4 {
+		r.wait(3 * second)
+		r.do(track(r1, a1))
+		r.do(joined(r1, a1)) // repeated: the time goes on
+	}
+	p := r.lagging(1, nil)
+	if p.Tally.Deferred != 0 || p.Tally.MissingRooms != 1 || p.Tally.MissingParticipants != 1 {
+		t.Errorf("a busy room does not settle: %+v", p.Tally)
+	}
+}
+
+func TestWhatCannotBeStaleIsTakenAtOnce(t *testing.T) {
+	later := who("a9", 4000)
+	renamed := a1
+	renamed.Version, renamed.Metadata = 9, "new"
+	for name, c := range map[string]struct {
+		room   RoomInfo
+		people []Participant
+		want   string
+	}{
+		"a newer instance":                   {r2, nil, "R2:"},
+		"a later participant of an identity": {r1, []Participant{later}, "R1: a9"},
+		"a higher version":                   {r1, []Participant{renamed}, "R1: a1"},
+		"somebody else":                      {r1, []Participant{a1, c1}, "R1: a1 c1"},
+	} {
+		for _, moved := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", claimed anew: ", moved), func(t *testing.T) {
+				r := newRig(t)
+				r.do(joined(r1, a1))
+				if moved {
+					r.claim()
+				}
+				r.lagging(1, &c.room, c.people...)
+				r.want(c.want)
+				if m := r.room.State.Find("a1"); name == "a higher version" && m.Metadata != "new" {
+					t.Errorf("the metadata is %q", m.Metadata)
+				}
+			})
+		}
+	}
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(left(r1, a1))
+	r.lagging(1, &r1, later) // after the last known end
+	r.want("R1: a9")
+}
+
+// TestMigration: LiveKit moves a participant to another of its nodes, who keeps the sid.
+func TestMigration(t *testing.T) {
+	r := newRig(t)
+	gone := left(r1, a1)
+	gone.Reason = "MIGRATION"
+	r.do(joined(r1, a1))
+	r.do(gone)
+	r.want("R1:")
+	wantAsk(t, r.do(joined(r1, a1)), "")
+	r.want("R1: a1")
+	r.do(left(r1, a1))
+	wantAsk(t, r.do(joined(r1, a1)), "its sid has ended", "a1")
+	r.want("R1:")
+}
+
+// TestALagOfZeroProtectsNothing is the switch.
+func TestALagOfZeroProtectsNothing(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.do(joined(r1, a1))
+	r.cycle(1, nil)
+	r.want("-")
+}

@@ -1,0 +1,60 @@
+package sim
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/memstore"
+)
+
+// Settled watches a store for what a cycle takes back too early: somebody whom a webhook brought in within the lag, and who is there. A poll
+// that an event asked for may do so.
+type Settled struct {
+	Fake *fakelivekit.Fake
+
+	mu     sync.Mutex
+	joined map[string]time.Time // by sid, when a webhook's commit brought it in
+	broken []string
+}
+
+// Watch is the store's.
+func (s *Settled) Watch(script memstore.Script) {
+	if script.Commit == nil || script.Commit.Version == script.Commit.Expect {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.joined == nil {
+		s.joined = map[string]time.Time{}
+	}
+	for _, change := range script.Commit.Story {
+		joined, known := s.joined[change.SID]
+		switch {
+		case change.Type == reconcile.ParticipantJoined && script.Commit.Cause == reconcile.ByWebhook:
+			s.joined[change.SID] = time.Now()
+		case change.Type == reconcile.ParticipantLeft && script.Commit.Leader != (reconcile.Token{}) && known &&
+			time.Since(joined) < Lag && s.there(script.Room, change.SID):
+			s.broken = append(s.broken, fmt.Sprintf("room %q: %s takes out %s %v after a webhook brought it in, and it is there", script.Room,
+				script.Commit.Cause, change.SID, time.Since(joined)))
+		}
+	}
+}
+
+func (s *Settled) there(room, sid string) bool {
+	for _, p := range s.Fake.Snapshot().Participants(room) {
+		if p.Sid == sid {
+			return true
+		}
+	}
+	return false
+}
+
+// Broken is what was seen so far.
+func (s *Settled) Broken() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
