@@ -126,7 +126,7 @@ func (w *world) cycleAfter(mark time.Time) client.Report {
 		if err != nil {
 			return err
 		}
-		if s.LastSync == nil || !s.LastSync.Scheduled || !s.LastSync.StartedAt.After(mark) || s.LastSync.Deferred > 0 {
+		if s.LastSync == nil || !s.LastSync.Scheduled || !s.LastSync.StartedAt.After(mark) {
 			return fmt.Errorf("the last is %+v", s.LastSync)
 		}
 		last = *s.LastSync
