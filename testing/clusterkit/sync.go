@@ -3,6 +3,7 @@ package clusterkit
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -76,4 +77,18 @@ func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
 		c.t.Errorf("a sync by way of %s: %+v: %v", n.ID, answer, err)
 	}
 	return answer
+}
+
+// Settle syncs until a sync leaves nothing to the next: for --livekit-lag one does not contradict what a webhook told.
+func (c *Cluster) Settle() {
+	c.t.Helper()
+	c.Await("a sync that defers nothing", func() error {
+		node := c.Awake()[0]
+		c.Sync(node)
+		s, err := c.Client(node).Status(c.ctx())
+		if err == nil && s.LastSync != nil && s.LastSync.Deferred > 0 {
+			err = fmt.Errorf("%d differences are left to the next", s.LastSync.Deferred)
+		}
+		return err
+	})
 }

@@ -22,7 +22,7 @@ func (c *Cluster) Verify() Summary {
 	if all.Lost == 0 {
 		c.Converges()
 	}
-	c.Sync(c.Awake()[0])
+	c.Settle()
 	// A look that an event asked for may end a second later.
 	c.Await("Redis equals LiveKit after a sync", func() error { return c.agree(true) })
 	c.Await("the feed folds to the keys", c.feedAgrees)

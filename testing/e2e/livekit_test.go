@@ -25,9 +25,10 @@ func (w *world) fill(n int) []string {
 	return names
 }
 
-// forget kills LiveKit, whose rooms are in its memory, and starts it again.
+// forget kills LiveKit, whose rooms are in its memory, once what it told has settled, and starts it again.
 func (w *world) forget() {
 	w.t.Helper()
+	w.settle()
 	w.livekit.Kill()
 	if err := w.livekit.Restart(w.ctx()); err != nil {
 		w.t.Fatal(err)

@@ -135,17 +135,33 @@ func (w *world) cycleAfter(mark time.Time) client.Report {
 	return last
 }
 
-// sync asks for a sync and has its report.
+// sync asks for syncs until one leaves nothing to the next, and has its report.
 func (w *world) sync(o client.ActionOptions) client.Report {
 	w.t.Helper()
-	if _, err := w.client.Sync(w.ctx(), o); err != nil {
-		w.t.Fatalf("sync: %v", err)
+	var last client.Report
+	poll(w.t, patience, "a sync that defers nothing", func() error {
+		if _, err := w.client.Sync(w.ctx(), o); err != nil {
+			w.t.Fatalf("sync: %v", err)
+		}
+		s, err := w.client.Status(w.ctx())
+		if err != nil || s.LastSync == nil {
+			w.t.Fatalf("no report after a sync: %v", err)
+		}
+		if last = *s.LastSync; last.Deferred > 0 {
+			return fmt.Errorf("%d differences are left to the next", last.Deferred)
+		}
+		return nil
+	})
+	return last
+}
+
+// settle waits until syncs may contradict what the webhooks have told so far: --livekit-lag, in Redis' whole seconds.
+func (w *world) settle() {
+	w.t.Helper()
+	select {
+	case <-time.After(11 * time.Second):
+	case <-w.t.Context().Done():
 	}
-	s, err := w.client.Status(w.ctx())
-	if err != nil || s.LastSync == nil {
-		w.t.Fatalf("no report after a sync: %v", err)
-	}
-	return *s.LastSync
 }
 
 // ctx bounds one request, however busy the machine is.
