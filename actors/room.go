@@ -30,8 +30,8 @@ type room struct {
 	env       *env
 	life      context.Context // ends with the host
 	held      *reconcile.Room // nil until the first claim
-	claimed   bool            // held is what Redis has, as far as this owner knows
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
+	claimed   bool            // held is what Redis has, as far as this owner knows
 	lost      bool            // Redis has lost what was written, and no survey has told of it yet
 	alerted   bool            // an entry without a readable sid has been told of
 	lossShown bool            // the observer has been told of it, by the look that mended it

@@ -16,12 +16,16 @@ type poll struct {
 	event time.Time
 }
 
-// pollState is a room's polls: at most one at a time, and those that ask meanwhile share the next.
+// pollState is a room's polls: at most one at a time, and those that ask meanwhile share the next. Most rooms have none, and it is small.
 type pollState struct {
 	running *poll
-	named   map[string]bool // for the next one
-	wanted  bool            // another poll is to follow
-	event   time.Time       // when the last event came that asks for the next one
+	next    *wanted // nil for none
+}
+
+// wanted is a poll that has been asked for.
+type wanted struct {
+	named map[string]bool
+	event time.Time // when the last event came that asked for it; zero for none
 }
 
 // ask starts a poll, or lets the running one be followed by another. The event that asks came at event; zero for none.
@@ -30,30 +34,29 @@ func (r *room) ask(a *reconcile.Ask, event time.Time) {
 		return
 	}
 	r.env.log.Debug("poll asked for", "room", r.name, "why", a.Why)
-	p := &r.poll
-	if p.named == nil {
-		p.named = map[string]bool{}
+	if r.poll.next == nil {
+		r.poll.next = &wanted{named: map[string]bool{}}
 	}
+	next := r.poll.next
 	for _, sid := range a.Named {
-		p.named[sid] = true
+		next.named[sid] = true
 	}
-	p.wanted = true
-	if event.After(p.event) {
-		p.event = event
+	if event.After(next.event) {
+		next.event = event
 	}
 	r.startPoll()
 }
 
 func (r *room) startPoll() {
 	p := &r.poll
-	if p.running != nil || !p.wanted {
+	if p.running != nil || p.next == nil {
 		return
 	}
-	next := &poll{room: r.name, named: slices.Sorted(maps.Keys(p.named)), event: p.event}
-	if !r.env.poll(next) {
+	begun := &poll{room: r.name, named: slices.Sorted(maps.Keys(p.next.named)), event: p.next.event}
+	if !r.env.poll(begun) {
 		return // too many are under way; what was named waits for the next one, and the sync comes in any case
 	}
-	p.running, p.wanted, p.named, p.event = next, false, nil, time.Time{}
+	p.running, p.next = begun, nil
 }
 
 // pollEnded lets the next poll start. A poll from before a crash is not this actor's.
