@@ -16,6 +16,9 @@ const (
 	settledAfter = 1500 * time.Millisecond
 	// secondLook is how long after a cycle's report its last removals may take, on a busy machine.
 	secondLook = 4 * time.Second
+	// livekitLag is --livekit-lag, its default, and what Redis' whole seconds add to it: a cycle does not contradict what a webhook told for so
+	// long before it began.
+	livekitLag = 10*time.Second + time.Second
 )
 
 // difference is what Redis and LiveKit disagree on at a moment.
@@ -25,6 +28,16 @@ type difference struct {
 	wrong   map[string]string
 	changed map[string]time.Time // in LiveKit
 	written map[string]time.Time // in Redis, of the wrong ones; zero for those without keys
+	told    map[string]time.Time // by a webhook, or an attempt at it
+}
+
+// due is when at the earliest a cycle begins that must put a room right.
+func (d difference) due(room string) time.Time {
+	told := d.told[room]
+	if told.IsZero() {
+		return told
+	}
+	return told.Add(livekitLag)
 }
 
 // stuck are the wrong rooms that nobody has written to since. One that was written to has had late mail: a join that was tried for so long
@@ -32,11 +45,15 @@ type difference struct {
 func (d difference) stuck(since time.Time) []string {
 	var rooms []string
 	for room := range d.wrong {
-		if !d.written[room].After(since) {
+		if d.stuckSince(room, since) {
 			rooms = append(rooms, room)
 		}
 	}
 	return rooms
+}
+
+func (d difference) stuckSince(room string, since time.Time) bool {
+	return !d.written[room].After(since)
 }
 
 // settled are the wrong rooms that have not changed for so long.
@@ -60,7 +77,7 @@ func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 	if err != nil {
 		return d, err
 	}
-	d.changed = w.truth.changes()
+	d.changed, d.told = w.truth.changes(), w.ledger.Tried()
 	got, err := moment.Views(oracle.CountKinds())
 	if err != nil {
 		w.violate(1, "the keys are not as promised: %v", err)

@@ -21,23 +21,33 @@ func good(cycles []client.Report) []client.Report {
 	return all
 }
 
-// checkCycles holds that Redis is right by the end of the first whole cycle after the heal, and the second look; by that of the
-// third where the breaker held one. What is wrong by mail that came after the cycle is not the cycle's fault.
+// checkCycles holds that each room is right by the end of the first whole cycle that began after the heal, and livekitLag after the last
+// webhook about the room, and the second look; by that of the third where the breaker held one. What is wrong by mail that came after the
+// cycle is not the cycle's fault.
 func (w *World) checkCycles(f *Fault, healed time.Time, d difference) {
 	allowed := 1
 	if f.Held {
 		allowed = 3
 	}
-	cycles := good(w.watch.after(healed))
-	if len(cycles) < allowed {
-		return
+	for room, why := range d.wrong {
+		cycles := good(w.watch.after(latest(healed, d.due(room))))
+		if len(cycles) < allowed {
+			continue
+		}
+		end := ended(cycles[allowed-1])
+		if d.stuckSince(room, end) && !f.late && d.at.After(end.Add(secondLook)) {
+			f.late = true
+			w.violate(7, "%s: a room was wrong %v after the end of cycle %d after the heal and the last webhook about it, at %s: %s: %s", f.Name,
+				d.at.Sub(end).Round(time.Millisecond), allowed, stamp(d.told[room]), room, why)
+		}
 	}
-	end := ended(cycles[allowed-1])
-	if stuck := d.stuck(end); len(stuck) > 0 && !f.late && d.at.After(end.Add(secondLook)) {
-		f.late = true
-		w.violate(7, "%s: %d rooms were wrong %v after the end of cycle %d after the heal, such as %s: %s", f.Name, len(stuck),
-			d.at.Sub(end).Round(time.Millisecond), allowed, stuck[0], d.wrong[stuck[0]])
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
+	return b
 }
 
 // leaderless is for how long nobody led, by the samples of that time.

@@ -86,6 +86,17 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+// TestDue: a room that a webhook told of must be right by a cycle that began livekitLag later, any other by the first.
+func TestDue(t *testing.T) {
+	d := difference{told: map[string]time.Time{"told": epoch(4)}}
+	if got := d.due("told"); got != epoch(4).Add(livekitLag) {
+		t.Errorf("told: %v", got)
+	}
+	if got := d.due("untold"); !got.IsZero() {
+		t.Errorf("untold: %v", got)
+	}
+}
+
 // TestMail: a fault's webhooks are those first sent in its time, and one that failed is named.
 func TestMail(t *testing.T) {
 	webhooks := []clusterkit.Webhook{

@@ -182,7 +182,7 @@ func (v *watch) all() []Sample {
 	return append([]Sample(nil), v.samples...)
 }
 
-// judge holds that while nothing is broken no room stays wrong through a whole cycle.
+// judge holds that while nothing is broken no room stays wrong through a whole cycle that began livekitLag after the last webhook about it.
 func (v *watch) judge(d difference) {
 	healed, ok := v.w.report.healedAt()
 	if !ok {
@@ -193,7 +193,7 @@ func (v *watch) judge(d difference) {
 			continue
 		}
 		for _, room := range d.stuck(ended(c)) {
-			if d.changed[room].Before(c.StartedAt) && !v.judged[room] {
+			if d.changed[room].Before(c.StartedAt) && !d.due(room).After(c.StartedAt) && !v.judged[room] {
 				v.judged[room] = true
 				v.w.violate(7, "%s has not changed since %s and is still wrong after the cycle that began at %s: %s", room,
 					stamp(d.changed[room]), stamp(c.StartedAt), d.wrong[room])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -28,13 +29,14 @@ func (w Webhook) Unanswered() time.Duration { return w.Answered.Sub(w.First) }
 type Ledger struct {
 	transport *http.Transport
 
-	mu  sync.Mutex
-	all map[string]*Webhook
+	mu    sync.Mutex
+	all   map[string]*Webhook
+	tried map[string]time.Time // by room, when the last attempt began or ended
 }
 
 // NewLedger makes an empty one.
 func NewLedger() *Ledger {
-	return &Ledger{transport: &http.Transport{MaxIdleConnsPerHost: 256}, all: map[string]*Webhook{}}
+	return &Ledger{transport: &http.Transport{MaxIdleConnsPerHost: 256}, all: map[string]*Webhook{}, tried: map[string]time.Time{}}
 }
 
 // All are the webhooks so far, by the time of their first attempt.
@@ -49,6 +51,13 @@ func (l *Ledger) All() []Webhook {
 	}
 	slices.SortFunc(all, func(a, b Webhook) int { return a.First.Compare(b.First) })
 	return all
+}
+
+// Tried are the times of the last attempts, by room: nobody has told rollcall of a room later than that.
+func (l *Ledger) Tried() map[string]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.tried)
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -90,6 +99,7 @@ func (l *Ledger) began(body []byte) string {
 		l.all[e.ID] = &Webhook{ID: e.ID, Event: e.Event, Room: e.Room.Name, RoomSID: e.Room.SID, SID: e.Participant.SID,
 			Identity: e.Participant.Identity, Created: e.Room.CreationTimeMs, Joined: e.Participant.JoinedAtMs, Emitted: e.CreatedAt, First: time.Now()}
 	}
+	l.tried[e.Room.Name] = time.Now()
 	return e.ID
 }
 
@@ -97,6 +107,7 @@ func (l *Ledger) ended(id string, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.all[id]
+	l.tried[w.Room] = time.Now()
 	if status != http.StatusOK {
 		w.Failed = append(w.Failed, status)
 	} else if w.Answered.IsZero() {

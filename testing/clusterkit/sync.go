@@ -79,16 +79,27 @@ func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
 	return answer
 }
 
+// Whole holds that a report is of a sync that began at began or later and left nothing to the next.
+func Whole(r *client.Report, began time.Time) error {
+	switch {
+	case r == nil || r.StartedAt.Before(began):
+		return fmt.Errorf("no report of a sync since %v", began)
+	case r.Deferred > 0:
+		return fmt.Errorf("%d differences are left to the next sync", r.Deferred)
+	}
+	return nil
+}
+
 // Settle syncs until a sync leaves nothing to the next: for --livekit-lag one does not contradict what a webhook told.
 func (c *Cluster) Settle() {
 	c.t.Helper()
 	c.Await("a sync that defers nothing", func() error {
-		node := c.Awake()[0]
+		node, began := c.Awake()[0], time.Now().Truncate(time.Millisecond)
 		c.Sync(node)
 		s, err := c.Client(node).Status(c.ctx())
-		if err == nil && s.LastSync != nil && s.LastSync.Deferred > 0 {
-			err = fmt.Errorf("%d differences are left to the next", s.LastSync.Deferred)
+		if err != nil {
+			return err
 		}
-		return err
+		return Whole(s.LastSync, began)
 	})
 }

@@ -51,6 +51,7 @@ func TestLiveKitRestart(t *testing.T) {
 	names := w.fill(3)
 	p := w.spawn(t, names[0], who{Identity: "alice"})
 	w.converges()
+	w.settle()
 	p.Kill()
 	w.livekit.Kill()
 	for range 3 {
