@@ -116,14 +116,14 @@ func used() uint64 {
 func two(room string) func(func(event) bool) {
 	info := reconcile.RoomInfo{Name: room, SID: "RM_" + room, CreatedMs: 1795399866205, MaxParticipants: 2, Metadata: `{"topic":"maths"}`}
 	return func(yield func(event) bool) {
-		if !yield(event{Kind: reconcile.Started, CreatedAt: 1795399866, Room: info}) {
+		if !yield(event{ID: "EV_s" + room, Kind: reconcile.Started, CreatedAt: 1795399866, Room: info}) {
 			return
 		}
 		for i := range int64(2) {
 			identity := fmt.Sprint("user", i, "-", room)
 			p := reconcile.Participant{Identity: identity, SID: "PA_" + identity, Name: "User " + identity, JoinedAt: 1795399866511 + i,
 				Metadata: `{"role":"student"}`, Attributes: map[string]string{"lang": "en"}, Kind: "STANDARD", Version: 2}
-			if !yield(event{Kind: reconcile.Joined, CreatedAt: 1795399866, Room: info, Participant: p}) {
+			if !yield(event{ID: fmt.Sprint("EV_", i, room), Kind: reconcile.Joined, CreatedAt: 1795399866, Room: info, Participant: p}) {
 				return
 			}
 		}

@@ -14,16 +14,17 @@ const ConfirmEvery = 5 * time.Minute
 // looking is a draft that a look is merged into.
 type looking struct {
 	*draft
-	look    Look
-	listed  *RoomInfo               // the instance of the look's list that counts; nil when the room is not listed
-	seen    map[string]*Participant // by sid; the newest of each identity
-	doubts  map[finding]doubt       // those that remain
-	named   map[string]bool         // sids that an event named
-	stored  []*Member               // the roster before the look
-	tally   Tally
-	stale   bool // an event told of the room itself since the look began
-	foreign bool // the look tells of an instance that the record holds for older or finished
-	gone    bool // neither list has the room, and no event has touched it
+	look      Look
+	listed    *RoomInfo               // the instance of the look's list that counts; nil when the room is not listed
+	seen      map[string]*Participant // by sid; the newest of each identity
+	doubts    map[finding]doubt       // those that remain
+	named     map[string]bool         // sids that an event named
+	stored    []*Member               // the roster before the look
+	tally     Tally
+	concerned map[string]bool // identities, and "" for the room, that an event concerned since the look began
+	stale     bool            // an event told of the room itself since the look began
+	foreign   bool            // the look tells of an instance that the record holds for older or finished
+	gone      bool            // neither list has the room, and no event has touched it
 	// protected are sids that are not absent although nothing else is known of them; with everyone, all are.
 	protected map[string]bool
 	everyone  bool
@@ -32,11 +33,16 @@ type looking struct {
 
 func stepLook(room *Room, look Look, now Moment) Plan {
 	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), seen: newestOf(look.Participants), doubts: map[finding]doubt{},
-		named: make(map[string]bool, len(look.Named))}
+		named: make(map[string]bool, len(look.Named)), concerned: map[string]bool{}}
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
 	}
 	l.protect()
+	for _, t := range room.memory.touched {
+		if t.at >= look.Began {
+			l.concerned[t.identity] = true
+		}
+	}
 	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
@@ -86,10 +92,7 @@ func newestOf(list []Participant) map[string]*Participant {
 }
 
 // touchedSince tells whether an event concerned the identity ("" is the room) since the look began.
-func (l *looking) touchedSince(identity string) bool {
-	at, ok := l.room.memory.touched[identity]
-	return ok && at >= l.look.Began
-}
+func (l *looking) touchedSince(identity string) bool { return l.concerned[identity] }
 
 // agreed tells whether the look before found the same, long enough ago to be another look.
 func (l *looking) agreed(f finding) bool {
@@ -312,7 +315,7 @@ func (l *looking) mergeAbsent() {
 
 // settleRoom doubts, or removes, a room that LiveKit does not show: a live one, or keys that someone else left.
 func (l *looking) settleRoom() {
-	if !l.open && !l.room.Altered || !l.gone || l.anyTouched() {
+	if !l.open && !l.room.Altered || !l.gone || len(l.concerned) > 0 {
 		return
 	}
 	if l.toldOfRoom() || l.tally.DeferredParticipants > 0 {
@@ -330,15 +333,6 @@ func (l *looking) settleRoom() {
 	l.rewrite = l.rewrite || l.room.Altered
 	l.instance.FinishedAt = l.instance.mark()
 	l.tally.Cleaned = 1
-}
-
-func (l *looking) anyTouched() bool {
-	for _, at := range l.room.memory.touched {
-		if at >= l.look.Began {
-			return true
-		}
-	}
-	return false
 }
 
 // conclude turns the merged draft into a plan, with the tally and the doubts that remain.

@@ -216,7 +216,7 @@ func (f *consumer) compare(t rapid.TB, r *Room) {
 func deepCopy(r *Room) *Room {
 	c := *r
 	c.Tombstones = maps.Clone(r.Tombstones)
-	c.memory.touched, c.memory.doubts = maps.Clone(r.memory.touched), maps.Clone(r.memory.doubts)
+	c.memory.touched, c.memory.doubts = slices.Clone(r.memory.touched), maps.Clone(r.memory.doubts)
 	c.memory.told, c.memory.events = slices.Clone(r.memory.told), slices.Clone(r.memory.events)
 	if r.State != nil {
 		s := *r.State

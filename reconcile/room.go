@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ const UnidentifiedCycles = 3
 
 // memory is what a room holds between inputs and Redis does not. It dies with the claim.
 type memory struct {
-	touched map[string]Stamp // identity, or "" for the room itself → its latest event
+	touched []touch // the latest event of each identity and of the room itself; a slice, since most rooms have few and are idle
 	doubts  map[finding]doubt
 	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
 	restarted int64
@@ -38,6 +37,12 @@ type memory struct {
 	unidentified  uint16
 	// events are the ids of the last events that were committed, at most eventMemory, oldest first.
 	events []string
+}
+
+// touch is when an event concerned an identity, or "" for the room itself.
+type touch struct {
+	identity string
+	at       Stamp
 }
 
 // eventMemory is how many event ids a room remembers.
@@ -59,8 +64,7 @@ func (m *memory) deliver(id string) {
 
 // forget drops touches that no look still under way can have begun before, and what was told longer ago than any lag.
 func (m *memory) forget(at Stamp) {
-	old := func(_ string, t Stamp) bool { return at-t > touchMemory }
-	maps.DeleteFunc(m.touched, old)
+	m.touched = slices.DeleteFunc(m.touched, func(t touch) bool { return at-t.at > touchMemory })
 	if len(m.touched) == 0 {
 		m.touched = nil
 	}

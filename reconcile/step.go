@@ -3,6 +3,7 @@ package reconcile
 import (
 	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -126,11 +127,13 @@ func (r *Room) Touch(p Plan, at Stamp) {
 		return
 	}
 	r.memory.forget(at)
-	if r.memory.touched == nil {
-		r.memory.touched = map[string]Stamp{}
-	}
+	again := make(map[string]bool, len(p.touched))
 	for _, who := range p.touched {
-		r.memory.touched[who] = at
+		again[who] = true
+	}
+	r.memory.touched = slices.DeleteFunc(r.memory.touched, func(t touch) bool { return again[t.identity] })
+	for who := range again {
+		r.memory.touched = append(r.memory.touched, touch{who, at})
 		maps.DeleteFunc(r.memory.doubts, func(f finding, _ doubt) bool {
 			return who == "" || f.identity == who || f == finding{kind: absent}
 		})

@@ -76,7 +76,7 @@ func (w *World) syncWhole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now().Truncate(time.Millisecond)
+	began := time.Now()
 	answer, err := c.Sync(ctx, client.ActionOptions{})
 	if err == nil && answer.Result.Errors > 0 {
 		err = fmt.Errorf("%d errors: %s", answer.Result.Errors, answer.FirstError)
@@ -84,11 +84,7 @@ func (w *World) syncWhole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	return clusterkit.Whole(s.LastSync, began)
+	return clusterkit.Whole(ctx, c, began)
 }
 
 // judgeFeed holds what the feed tells against the truth, the webhooks' answers, and the keys.

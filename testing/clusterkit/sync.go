@@ -1,6 +1,7 @@
 package clusterkit
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,27 +80,33 @@ func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
 	return answer
 }
 
-// Whole holds that a report is of a sync that began at began or later and left nothing to the next.
-func Whole(r *client.Report, began time.Time) error {
-	switch {
-	case r == nil || r.StartedAt.Before(began):
-		return fmt.Errorf("no report of a sync since %v", began)
-	case r.Deferred > 0:
-		return fmt.Errorf("%d differences are left to the next sync", r.Deferred)
+// Whole holds that the last sync began at began or later and left nothing to the next. It waits a moment for the report: other nodes than
+// the leader know of it later.
+func Whole(ctx context.Context, c *client.Client, began time.Time) error {
+	began = began.Truncate(time.Millisecond)
+	for tries := 0; ; tries++ {
+		s, err := c.Status(ctx)
+		switch {
+		case err != nil:
+			return err
+		case s.LastSync != nil && !s.LastSync.StartedAt.Before(began):
+			if n := s.LastSync.Deferred; n > 0 {
+				return fmt.Errorf("%d differences are left to the next sync", n)
+			}
+			return nil
+		case tries == 20:
+			return fmt.Errorf("no report of a sync since %v", began)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	return nil
 }
 
 // Settle syncs until a sync leaves nothing to the next: for --livekit-lag one does not contradict what a webhook told.
 func (c *Cluster) Settle() {
 	c.t.Helper()
 	c.Await("a sync that defers nothing", func() error {
-		node, began := c.Awake()[0], time.Now().Truncate(time.Millisecond)
+		node, began := c.Awake()[0], time.Now()
 		c.Sync(node)
-		s, err := c.Client(node).Status(c.ctx())
-		if err != nil {
-			return err
-		}
-		return Whole(s.LastSync, began)
+		return Whole(c.ctx(), c.Client(node), began)
 	})
 }
