@@ -83,7 +83,7 @@ func TestRestedRoomsLeaveNothing(t *testing.T) {
 	}
 	for i := range rooms {
 		for e := range two(fmt.Sprintf("room-%06d", i)) {
-			e.Kind, e.CreatedAt = reconcile.Finished, e.CreatedAt+1
+			e.ID, e.Kind, e.CreatedAt = "", reconcile.Finished, e.CreatedAt+1
 			r.must(e)
 			break
 		}
