@@ -318,12 +318,12 @@ func (l *looking) settleRoom() {
 	if !l.open && !l.room.Altered || !l.gone || len(l.concerned) > 0 {
 		return
 	}
-	if l.toldOfRoom() || l.tally.DeferredParticipants > 0 {
+	finished := l.instance.Finished() // then LiveKit said so itself, and silence only confirms it
+	if !finished && l.toldOfRoom() || l.tally.DeferredParticipants > 0 {
 		l.leave(&l.tally.DeferredRooms)
 		return
 	}
 	f := finding{kind: absent}
-	finished := l.instance.Finished() // then LiveKit said so itself, and silence only confirms it
 	if !l.agreed(f) || len(l.roster) > 0 || !finished && !l.permitted(f) {
 		l.note(f)
 		return

@@ -184,3 +184,19 @@ func TestALagOfZeroProtectsNothing(t *testing.T) {
 	r.cycle(1, nil)
 	r.want("-")
 }
+
+// TestAFinishIsNotContradictedByItsRoomsAbsence: a look within the lag of a finish may end the room that only those kept whom it spared.
+func TestAFinishIsNotContradictedByItsRoomsAbsence(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(joined(r1, b1))
+	r.wait(11 * second)
+	r.do(finished(r1, b1.JoinedAt-epoch)) // spares b1
+	for range 3 {
+		look := permit(r.sight(nil), 1, 1)
+		look.Lag, look.Named = testLag, []string{b1.SID}
+		r.do(look)
+		r.wait(second)
+	}
+	r.want("-")
+}

@@ -226,7 +226,7 @@ func (l *twinLook) emptyRoom() {
 	if !w.live || !gone || !untouched {
 		return
 	}
-	if l.toldOfRoom() || w.deferredPeople > 0 {
+	if !w.over() && l.toldOfRoom() || w.deferredPeople > 0 {
 		w.deferred++
 		w.deferredRooms++
 		return
