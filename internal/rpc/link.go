@@ -25,7 +25,7 @@ const (
 type link struct {
 	peers        *Peers
 	addr         string
-	events, work *gate // requests to the peer
+	events, work *semaphore // requests to the peer
 
 	mu      sync.Mutex
 	current *session // nil while the peer is not reached
@@ -44,7 +44,7 @@ type opening struct {
 }
 
 func newLink(p *Peers, addr string) *link {
-	return &link{peers: p, addr: addr, events: newGate(p.cfg.Limits.EventsOut), work: newGate(p.cfg.Limits.WorkOut)}
+	return &link{peers: p, addr: addr, events: newSemaphore(p.cfg.Limits.EventsOut), work: newSemaphore(p.cfg.Limits.WorkOut)}
 }
 
 // session is the way to the peer. While the peer is known to be out of reach it is an error at once, and an attempt in the
@@ -95,7 +95,7 @@ func (l *link) open(o *opening) {
 		}
 	case err != nil:
 		o.err = l.lost(err)
-		l.fell(err)
+		l.markDown(err)
 	default:
 		if l.why != nil {
 			l.peers.cfg.Log.Info("the node can be reached again", "addr", l.addr)
@@ -104,8 +104,8 @@ func (l *link) open(o *opening) {
 	}
 }
 
-// fell notes why the peer is out of reach, with l.mu held.
-func (l *link) fell(why error) {
+// markDown notes why the peer is out of reach, with l.mu held.
+func (l *link) markDown(why error) {
 	if l.why == nil && l.peers.life.Err() == nil {
 		l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
 			"Events go through another node meanwhile", "addr", l.addr, "err", why)
@@ -119,7 +119,7 @@ func (l *link) fell(why error) {
 
 // retry tries to reach a member that is out of reach, until it is reached, or is a member no more.
 func (l *link) retry() {
-	for pause(l.peers.life, retryEvery) == nil && l.peers.isMember(l.addr) {
+	for sleep(l.peers.life, retryEvery) == nil && l.peers.isMember(l.addr) {
 		if _, err := l.session(l.peers.life, true); err == nil {
 			break
 		}
@@ -138,7 +138,7 @@ func (l *link) ended(s *session, why error) {
 	case errors.Is(why, errEnded): // in order; the next request finds out what there is now
 		l.current = nil
 	default:
-		l.fell(why)
+		l.markDown(why)
 		l.tried = time.Now().Add(-redial) // a restarted peer is tried at once
 	}
 }

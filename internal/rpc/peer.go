@@ -95,14 +95,14 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 		return nil, fmt.Errorf("%w: %s", actors.ErrUnavailable, tooLarge("a request", size, most))
 	}
 	l := p.peers.link(p.place.Addr)
-	places := l.events
+	slots := l.events
 	if isWork(req) {
-		places = l.work
+		slots = l.work
 	}
-	if err := places.enter(); err != nil {
+	if err := slots.acquire(); err != nil {
 		return nil, p.full(err)
 	}
-	defer places.leave(1)
+	defer slots.release(1)
 	until := time.Now().Add(p.peers.cfg.Wait)
 	for {
 		began := time.Now()
@@ -117,13 +117,13 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 		if now.Add(redial).After(until) {
 			return nil, err
 		}
-		if pause(ctx, redial) != nil {
+		if sleep(ctx, redial) != nil {
 			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 	}
 }
 
-// full is a gate's error for callers here.
+// full is a semaphore's error for callers here.
 func (p *peer) full(err error) error {
 	if errors.Is(err, actors.ErrClosing) {
 		return errClosed
@@ -158,7 +158,7 @@ func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 
 // relay asks the others in turn, the leader first, but not the one that is out of reach. The first that can pass the event
 // on has the last word.
-func (p *Peers) relay(ctx context.Context, req *wire.Request, beside string) error {
+func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) error {
 	req = again(req)
 	req.Relay = true
 	p.relayed.Add(1)
@@ -168,7 +168,7 @@ func (p *Peers) relay(ctx context.Context, req *wire.Request, beside string) err
 		return cmp.Compare(oneIf(b.Node == leader), oneIf(a.Node == leader))
 	})
 	for _, m := range members {
-		if m.Node == p.cfg.Node || m.Node == beside {
+		if m.Node == p.cfg.Node || m.Node == except {
 			continue
 		}
 		var resp *wire.Response
@@ -193,8 +193,8 @@ func tooLarge(what string, size, limit int) string {
 	return fmt.Sprintf("%s of %d bytes is too large to go between nodes (%d at most)", what, size, limit)
 }
 
-// pause is a sleep that ends with ctx, which is an error.
-func pause(ctx context.Context, d time.Duration) error {
+// sleep waits for a duration, or until ctx ends, which is an error.
+func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

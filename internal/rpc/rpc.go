@@ -35,7 +35,7 @@ type Config struct {
 	Host actors.Owner
 	// Epoch is that of the view at hand.
 	Epoch func() uint64
-	// Owner is where the view at hand has a room, and Members are all its places.
+	// Owner is where the view at hand has a room, and Members are all its limit.
 	Owner   func(room string) (actors.Place, error)
 	Members func() []actors.Place
 	// Leader is the name of the node that leads; empty while none does.
@@ -62,8 +62,8 @@ type Limits struct {
 type Peers struct {
 	cfg    Config
 	server *grpc.Server
-	events *gate // requests of peers that are being worked on
-	work   *gate
+	events *semaphore // requests of peers that are being worked on
+	work   *semaphore
 	life   context.Context // ends with Stop
 	end    context.CancelFunc
 	drain  chan struct{} // closed when the last request of the peers has been worked on
@@ -81,7 +81,7 @@ func New(cfg Config) *Peers {
 	l := &cfg.Limits
 	l.EventsOut, l.EventsIn, l.WorkOut, l.WorkIn = or(l.EventsOut, 2048), or(l.EventsIn, 4096), or(l.WorkOut, 16), or(l.WorkIn, 64)
 	l.Bytes = or(l.Bytes, 64<<20)
-	p := &Peers{cfg: cfg, events: newGate(l.EventsIn), work: newGate(l.WorkIn), drain: make(chan struct{}), links: map[string]*link{}}
+	p := &Peers{cfg: cfg, events: newSemaphore(l.EventsIn), work: newSemaphore(l.WorkIn), drain: make(chan struct{}), links: map[string]*link{}}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.server = grpc.NewServer(serverOptions(l.Bytes)...)
 	p.server.RegisterService(service(), p)
@@ -139,9 +139,9 @@ func (p *Peers) allLinks() []*link {
 	return all
 }
 
-// farewell bounds how long streams may take to end once their last answers are due. It is a matter of milliseconds, unless a
+// closeTimeout bounds how long streams may take to end once their last answers are due. It is a matter of milliseconds, unless a
 // peer is paused.
-const farewell = 2 * time.Second
+const closeTimeout = 2 * time.Second
 
 // Stop refuses new requests, waits for those under way in both directions and for their answers to be sent, and closes all
 // connections. When ctx ends first it cuts off the rest and returns an error.
@@ -156,7 +156,7 @@ func (p *Peers) Stop(ctx context.Context) error {
 			err = failed
 		}
 	}
-	out, cancel := context.WithTimeout(ctx, farewell)
+	out, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() {

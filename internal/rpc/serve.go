@@ -36,8 +36,8 @@ type served struct {
 // answer waits to be sent. Until then its request counts as under way.
 type answer struct {
 	response *wire.Response
-	size     int   // about that of its encoding
-	gate     *gate // nil for a request that was not let in
+	size     int        // about that of its encoding
+	slots    *semaphore // nil for a request that was not let in
 }
 
 // serve works on a peer's requests until the stream ends, or this node stops and has answered them all. Then long work that
@@ -88,26 +88,26 @@ func (s *served) note(batch *wire.Requests) int {
 	}
 	if ping := batch.GetPing(); ping != 0 {
 		s.pong = ping
-		s.stir()
+		s.wakeWriter()
 	}
 	return len(s.answers)
 }
 
-func (s *served) stir() {
+func (s *served) wakeWriter() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// accept lets a request in and works on it beside the others.
+// accept lets a request in and works on it except the others.
 func (s *served) accept(req *wire.Request) {
 	p, arrived, work := s.peers, time.Now(), isWork(req)
-	places, limit := p.events, eventTimeout
+	slots, limit := p.events, eventTimeout
 	if work {
-		places, limit = p.work, workTimeout
+		slots, limit = p.work, workTimeout
 	}
-	if err := places.enter(); err != nil {
+	if err := slots.acquire(); err != nil {
 		s.answer(req, failure(err, p.cfg.Epoch()), nil)
 		return
 	}
@@ -120,12 +120,12 @@ func (s *served) accept(req *wire.Request) {
 	}
 	go func() {
 		defer cancel()
-		s.answer(req, p.handle(ctx, req), places)
+		s.answer(req, p.handle(ctx, req), slots)
 	}()
 }
 
 // answer puts a response on its way.
-func (s *served) answer(req *wire.Request, resp *wire.Response, places *gate) {
+func (s *served) answer(req *wire.Request, resp *wire.Response, slots *semaphore) {
 	size, most := len(resp.GetText())+16, s.peers.cfg.Limits.Bytes
 	if resp.GetResult() != nil {
 		size = proto.Size(resp)
@@ -138,16 +138,16 @@ func (s *served) answer(req *wire.Request, resp *wire.Response, places *gate) {
 	defer s.mu.Unlock()
 	delete(s.working, resp.Call)
 	if s.over {
-		release(places, 1)
+		release(slots, 1)
 		return
 	}
-	s.answers = append(s.answers, answer{resp, size, places})
-	s.stir()
+	s.answers = append(s.answers, answer{resp, size, slots})
+	s.wakeWriter()
 }
 
-func release(places *gate, n int) {
-	if places != nil && n > 0 {
-		places.leave(n)
+func release(slots *semaphore, n int) {
+	if slots != nil && n > 0 {
+		slots.release(n)
 	}
 }
 
@@ -161,7 +161,7 @@ func (s *served) flush() error {
 		err := s.stream.SendMsg(batch)
 		events, work := 0, 0
 		for _, a := range sent {
-			switch a.gate {
+			switch a.slots {
 			case s.peers.events:
 				events++
 			case s.peers.work:
@@ -208,7 +208,7 @@ func (s *served) close() {
 	defer s.mu.Unlock()
 	s.over = true
 	for _, a := range s.answers {
-		release(a.gate, 1)
+		release(a.slots, 1)
 	}
 	s.answers = nil
 	for _, cancel := range s.working {

@@ -127,12 +127,12 @@ func (s *session) begin(c *call) error {
 	s.calls[c.id] = c
 	s.queue = append(s.queue, c)
 	s.watchLocked()
-	s.stir()
+	s.wakeWriter()
 	return nil
 }
 
-// stir wakes the writer.
-func (s *session) stir() {
+// wakeWriter wakes the writer.
+func (s *session) wakeWriter() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -149,7 +149,7 @@ func (s *session) forget(c *call) {
 	delete(s.calls, c.id)
 	if c.covered != 0 && isWork(c.request) {
 		s.cancelled = append(s.cancelled, c.id)
-		s.stir()
+		s.wakeWriter()
 	}
 }
 
@@ -165,7 +165,7 @@ func (s *session) ping(ctx context.Context) error {
 	s.pingDue = true
 	s.pongs[s.lastPing] = pong
 	s.watchLocked()
-	s.stir()
+	s.wakeWriter()
 	s.mu.Unlock()
 	select {
 	case <-pong:
@@ -222,7 +222,7 @@ func (s *session) take() *wire.Requests {
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
 	if len(s.queue) > 0 {
-		s.stir()
+		s.wakeWriter()
 	}
 	if len(batch.Requests) == 0 && len(batch.Cancelled) == 0 && batch.Ping == 0 {
 		return nil
@@ -302,7 +302,7 @@ func (s *session) watch() {
 	if !s.pingDue && (silent >= pingEvery || s.hasWork()) {
 		s.lastPing++
 		s.pingDue = true
-		s.stir()
+		s.wakeWriter()
 	}
 	s.timer.Reset(pingEvery)
 }
