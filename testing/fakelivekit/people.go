@@ -162,10 +162,12 @@ func (f *Fake) connect(name string, who Who) (*room, *person) {
 	if old := r.people[who.Identity]; old != nil && !old.phantom {
 		f.remove(r, old, reasonDuplicate)
 	}
-	now := time.Now()
+	// Two joins of one identity are never of one millisecond: the real server needs some for a handshake.
+	joined := max(time.Now().UnixMilli(), r.joins[who.Identity]+1)
+	r.joins[who.Identity] = joined
 	p := &person{info: &livekit.ParticipantInfo{
 		Sid: f.newID("PA_", 12), Identity: who.Identity, Name: who.Name, Metadata: who.Metadata, Attributes: maps.Clone(who.Attributes),
-		State: livekit.ParticipantInfo_JOINED, JoinedAt: now.Unix(), JoinedAtMs: now.UnixMilli(), Version: 1, Kind: who.Kind,
+		State: livekit.ParticipantInfo_JOINED, JoinedAt: joined / 1000, JoinedAtMs: joined, Version: 1, Kind: who.Kind,
 		Permission: &livekit.ParticipantPermission{
 			CanSubscribe: true, CanPublish: true, CanPublishData: true, CanUpdateMetadata: true,
 			Hidden: who.Hidden, Recorder: who.Recorder, Agent: who.Kind == livekit.ParticipantInfo_AGENT,

@@ -16,6 +16,7 @@ type world map[string]*room
 type room struct {
 	info     *livekit.Room
 	people   map[string]*person // by identity, as the API lists them
+	joins    map[string]int64   // the last join of each identity, in Unix ms
 	timer    *time.Timer        // closes the room when it has been empty for long enough
 	visited  bool               // someone has joined: the departure timeout counts, not the empty timeout
 	counted  time.Time          // when numParticipants was last brought up to date
