@@ -17,7 +17,7 @@ import (
 // server is a node as founders know it.
 type server struct {
 	ID   string `json:"id"`
-	Addr string `json:"addr"` // of raft
+	Addr string `json:"addr"` // the node address
 }
 
 // hello is what a node says of itself to whoever asks.

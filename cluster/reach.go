@@ -43,37 +43,71 @@ func (n *Node) answerReach(ctx context.Context, body []byte) (any, error) {
 // reachability is what a node knows of whether others reach it.
 type reachability struct {
 	last time.Time // when another node last said that it does
+	why  error     // the last ErrUnreached, until two answers in a row say otherwise
+	good int       // such answers
 }
 
 // try is an ErrUnreached when other members answer, and none of them reaches this node. While none answers it is nil: a node
 // that is cut off in both directions is raft's business.
 func (r *reachability) try(ctx context.Context, n *Node) error {
-	if n.cfg.Reach == nil || n.peers == nil || time.Since(r.last) < reachEvery {
+	if n.cfg.Reach == nil || n.peers == nil || r.why == nil && time.Since(r.last) < reachEvery {
 		return nil
 	}
-	var why string
+	ok, why := n.askReached(ctx)
+	switch {
+	case ok:
+		r.last, r.good = time.Now(), r.good+1
+	case why == "":
+		return r.why
+	default:
+		r.good = 0
+		r.why = fmt.Errorf("%w at %s: check --node-advertise, and that the network lets the other nodes connect to that port; %s",
+			ErrUnreached, n.link.addr, why)
+	}
+	if r.good >= 2 {
+		r.why = nil
+	}
+	return r.why
+}
+
+// askReached asks all other members at once whether they reach this node, and does not wait for the rest once one says so.
+// Why is what one of them says that does not; empty where none answers.
+func (n *Node) askReached(ctx context.Context) (ok bool, why string) {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout+transportTimeout)
+	defer cancel()
+	var asked int
+	answers := make(chan string, len(n.fsm.State().View.Members))
 	for _, m := range n.fsm.State().View.Members {
-		if m.ID == n.cfg.NodeID {
+		if m.ID == n.cfg.NodeID || asked == cap(answers) {
 			continue
 		}
-		asked, cancel := context.WithTimeout(ctx, reachTimeout+transportTimeout)
-		var said reached
-		err := n.peers.call(asked, m.NodeAddr, reachPath, n.self(), &said)
-		cancel()
-		if err == nil && said.OK {
-			r.last = time.Now()
-			return nil
-		}
-		if err == nil {
-			why = fmt.Sprintf("node %q says: %s", m.ID, said.Why)
+		asked++
+		go func() {
+			var said reached
+			switch err := n.peers.call(ctx, m.NodeAddr, reachPath, n.self(), &said); {
+			case err != nil:
+				answers <- ""
+			case said.OK:
+				answers <- reachesUs
+			default:
+				answers <- fmt.Sprintf("node %q says: %s", m.ID, said.Why)
+			}
+		}()
+	}
+	for range asked {
+		switch answer := <-answers; answer {
+		case reachesUs:
+			return true, ""
+		case "":
+		default:
+			why = answer
 		}
 	}
-	if why == "" {
-		return nil
-	}
-	return fmt.Errorf("%w at %s: check --node-advertise, and that the network lets the other nodes connect to that port; %s",
-		ErrUnreached, n.link.addr, why)
+	return false, why
 }
+
+// reachesUs stands for a node that does.
+const reachesUs = "yes"
 
 // maySucceed tells whether another node could lead without this one's vote. A successor that does not reach this node cannot
 // have it; where it is needed, this node goes on leading and gives away its rooms alone.

@@ -39,9 +39,11 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	if err := a.table(rows, inked{1, memberInk}); err != nil {
 		return err
 	}
-	down := map[string]bool{} // for all, not for one
+	down := map[string]bool{} // for all who answer, not for one
 	for _, m := range s.Members {
-		down[m.ID] = m.State == "unreachable"
+		down[m.ID] = m.State == "unreachable" && !slices.ContainsFunc(s.Members, func(o client.Member) bool {
+			return o.ID != m.ID && (o.State == "ready" || o.State == "unready") && !slices.Contains(o.CannotReach, m.ID)
+		})
 	}
 	for _, m := range s.Members {
 		cut := slices.DeleteFunc(m.CannotReach, func(id string) bool { return down[id] })

@@ -28,11 +28,13 @@ type link struct {
 	events, work *semaphore // requests to the peer
 
 	mu      sync.Mutex
-	current *session // nil while the peer is not reached
-	opening *opening // nil while no attempt is under way
-	why     error    // the last failure; nil while the peer is reached, and before the first attempt
+	current *session  // nil while the peer is not reached
+	opening *opening  // nil while no attempt is under way
+	why     error     // the last failure; nil while the peer is reached, and before the first attempt
+	since   time.Time // of why: when the peer was lost
 	tried   time.Time
-	trying  bool // retry runs
+	used    time.Time // when a request last asked for this link; of Peers.mu
+	trying  bool      // retry runs
 	closed  bool
 }
 
@@ -59,7 +61,7 @@ func (l *link) session(ctx context.Context, patient bool) (*session, error) {
 		return l.current, nil
 	}
 	o, why := l.opening, l.why
-	if o == nil && (patient || time.Since(l.tried) >= redial) {
+	if o == nil && (patient || why == nil || time.Since(l.tried) >= redial) {
 		o = &opening{done: make(chan struct{})}
 		l.opening = o
 		go l.open(o)
@@ -87,6 +89,9 @@ func (l *link) open(o *opening) {
 	defer l.mu.Unlock()
 	defer close(o.done)
 	l.opening, l.tried = nil, time.Now()
+	if err == nil {
+		err = s.failure() // it may have ended again: then nobody would tell
+	}
 	switch {
 	case l.closed:
 		o.err = errClosed
@@ -110,6 +115,9 @@ func (l *link) markDown(why error) {
 		l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
 			"Events go through another node meanwhile", "addr", l.addr, "err", why)
 	}
+	if l.why == nil {
+		l.since = time.Now()
+	}
 	l.current, l.why = nil, why
 	if !l.trying {
 		l.trying = true
@@ -117,16 +125,39 @@ func (l *link) markDown(why error) {
 	}
 }
 
-// retry tries to reach a member that is out of reach, until it is reached, or is a member no more.
-func (l *link) retry() {
-	for sleep(l.peers.life, retryEvery) == nil && l.peers.isMember(l.addr) {
-		if _, err := l.session(l.peers.life, true); err == nil {
-			break
-		}
-	}
+// tryOn begins to try a peer that is out of reach, such as one that was no member for a while.
+func (l *link) tryOn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.why != nil && !l.trying && !l.closed {
+		l.trying = true
+		go l.retry()
+	}
+}
+
+// retry tries to reach a member that is out of reach, until it is reached, or is a member no more.
+func (l *link) retry() {
+	for {
+		ended := sleep(l.peers.life, retryEvery) != nil
+		member := l.peers.isMember(l.addr)
+		if !ended && member {
+			_, _ = l.session(l.peers.life, true)
+		}
+		if l.settled(ended || !member) {
+			return
+		}
+	}
+}
+
+// settled ends retry once the peer is reached, or nobody wants it any more.
+func (l *link) settled(unwanted bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !unwanted && l.why != nil && !l.closed {
+		return false
+	}
 	l.trying = false
+	return true
 }
 
 // ended is called by a session that has failed.
@@ -150,10 +181,24 @@ func (l *link) down() error {
 	return l.why
 }
 
-func (l *link) forgotten() bool {
+// downFor is for how long the peer has been out of reach; 0 while it is reached, or was not tried.
+func (l *link) downFor() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.current == nil && l.opening == nil && time.Since(l.tried) > forgetAfter
+	if l.why == nil {
+		return 0
+	}
+	return time.Since(l.since)
+}
+
+// forgotten tells whether nobody uses the link. Peers.mu must be held.
+func (l *link) forgotten() bool {
+	if time.Since(l.used) < forgetAfter || !l.events.idle() || !l.work.idle() {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current == nil && l.opening == nil && !l.trying
 }
 
 // send makes one attempt at a request. Errors: an errLost, after which the work may have been done; ErrUnavailable when ctx

@@ -116,13 +116,15 @@ func losses() map[string]func(w *world) (heal func()) {
 // long work is asked for once more. (Over protoactor's remote the asker of a survey waited for 5 min.)
 func TestLossesAreNoticedAndLongWorkIsAskedForAgain(t *testing.T) {
 	for what, cut := range losses() {
-		for _, lasting := range []time.Duration{time.Second, 4 * time.Second, time.Hour} {
-			t.Run(what+" for "+lasting.String(), func(t *testing.T) {
+		for _, c := range []struct{ begun, lasting time.Duration }{{100 * time.Millisecond, time.Second}, {1200 * time.Millisecond, time.Second},
+			{1900 * time.Millisecond, time.Second}, {100 * time.Millisecond, 4 * time.Second}, {100 * time.Millisecond, time.Hour}} {
+			begun, lasting := c.begun, c.lasting
+			t.Run(what+" after "+begun.String()+" for "+lasting.String(), func(t *testing.T) {
 				run(t, func(t *testing.T, w *world) {
 					a, b := w.start("a"), w.start("b")
-					b.host.acts(behaviour{takes: 500 * time.Millisecond, findings: actors.Findings{Examined: 1}})
+					b.host.acts(behaviour{takes: begun + 400*time.Millisecond, findings: actors.Findings{Examined: 1}})
 					survey := surveys(a.to(b))
-					time.Sleep(100 * time.Millisecond)
+					time.Sleep(begun)
 					heal := cut(w)
 					defer heal()
 					if lasting < time.Hour {

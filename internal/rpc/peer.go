@@ -104,15 +104,18 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 	}
 	defer slots.release(1)
 	until := time.Now().Add(p.peers.cfg.Wait)
-	for {
-		began := time.Now()
+	if isWork(req) && l.downFor() > p.peers.cfg.Wait {
+		until = time.Now() // one attempt: the part of the work before this one has waited
+	}
+	for again := 0; ; {
 		resp, err := p.attempt(ctx, l, req, size)
 		if !errors.Is(err, errLost) {
 			return resp, err
 		}
 		now := time.Now()
-		if now.Sub(began) > silence+2*dialTimeout { // the node was at work until now: a new trouble
-			until = now.Add(p.peers.cfg.Wait)
+		// Long work that was under way is asked for again, however long it took. Twice is enough: the way is no good.
+		if errors.As(err, new(interrupted)) && isWork(req) && again < 2 {
+			until, again = now.Add(p.peers.cfg.Wait), again+1
 		}
 		if now.Add(redial).After(until) {
 			return nil, err
@@ -161,7 +164,6 @@ func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) error {
 	req = again(req)
 	req.Relay = true
-	p.relayed.Add(1)
 	err := fmt.Errorf("%w, and there is no other node", errLost)
 	leader := p.cfg.Leader()
 	members := slices.SortedStableFunc(slices.Values(p.cfg.Members()), func(a, b actors.Place) int {
@@ -176,6 +178,7 @@ func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) err
 			err = verdict(m.Addr, resp)
 		}
 		if !errors.Is(err, errLost) {
+			p.relayed.Add(1)
 			return err
 		}
 	}

@@ -126,6 +126,7 @@ func (p *Peers) link(addr string) *link {
 		l = newLink(p, addr)
 		p.links[addr] = l
 	}
+	l.used = time.Now()
 	return l
 }
 
@@ -182,7 +183,9 @@ func (p *Peers) Stop(ctx context.Context) error {
 func (p *Peers) Links() (unreachable []string, relayed uint64) {
 	down := map[string]bool{}
 	for _, l := range p.allLinks() {
-		down[l.addr] = l.down() != nil
+		if down[l.addr] = l.down() != nil; p.isMember(l.addr) {
+			l.tryOn()
+		}
 	}
 	for _, m := range p.cfg.Members() {
 		if down[m.Addr] && m.Node != p.cfg.Node {

@@ -43,6 +43,12 @@ func (s *semaphore) release(n int) {
 	}
 }
 
+func (s *semaphore) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used == 0
+}
+
 // close refuses new requests and waits for those under way, until ctx ends.
 func (s *semaphore) close(ctx context.Context) error {
 	s.mu.Lock()

@@ -24,6 +24,12 @@ var (
 	errForgotten = fmt.Errorf("%w: it does not work on the request any more", errLost)
 )
 
+// interrupted is the errLost of a request that was sent: until then the way was open.
+type interrupted struct{ error }
+
+// Unwrap gives the errLost.
+func (i interrupted) Unwrap() error { return i.error }
+
 // session is one stream to a peer, from its first sign of life to its end.
 type session struct {
 	link   *link
@@ -45,6 +51,7 @@ type session struct {
 	pongs     map[uint64]chan struct{}
 	watching  bool      // the watch timer runs
 	from      time.Time // since when it does
+	tick      time.Time // when it last ran
 	timer     *time.Timer
 }
 
@@ -260,7 +267,7 @@ func (s *session) settle(batch *wire.Responses) {
 	}
 	for id, c := range s.calls {
 		if isWork(c.request) && c.covered != 0 && c.covered <= pong && !slices.Contains(batch.GetWorking(), id) {
-			s.settled(id, outcome{err: errForgotten})
+			s.settled(id, outcome{err: interrupted{errForgotten}})
 		}
 	}
 }
@@ -278,7 +285,7 @@ func (s *session) watchLocked() {
 	if s.watching {
 		return
 	}
-	s.watching, s.from = true, time.Now()
+	s.watching, s.from, s.tick = true, time.Now(), time.Now()
 	if s.timer == nil {
 		s.timer = time.AfterFunc(pingEvery, s.watch)
 		return
@@ -294,6 +301,10 @@ func (s *session) watch() {
 		s.watching = false
 		return
 	}
+	if late := time.Since(s.tick) > 3*pingEvery; late {
+		s.from = time.Now() // this process stood still itself, and the answers may be here
+	}
+	s.tick = time.Now()
 	silent := s.under.silent(s.from)
 	if silent > silence {
 		go s.fail(errSilent)
@@ -316,6 +327,13 @@ func (s *session) hasWork() bool {
 	return false
 }
 
+// failure is why the session has failed, or nil.
+func (s *session) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
 // lost is what a failure means for a request.
 func (s *session) lost(why error) error {
 	if errors.Is(why, errClosed) {
@@ -331,7 +349,7 @@ func (s *session) fail(why error) {
 	if first {
 		s.failed = why
 		for id := range s.calls {
-			s.settled(id, outcome{err: s.lost(why)})
+			s.settled(id, outcome{err: interrupted{s.lost(why)}})
 		}
 		s.queue, s.cancelled = nil, nil
 	}
