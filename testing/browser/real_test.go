@@ -90,10 +90,13 @@ func oneRoom(p *place, h *hand) {
 	h.Await(`seen("3 participants") && seen("clara left") && all("tbody tr").length === 3 && seen("1 difference")`)
 }
 
+// settle waits until a sync may contradict what webhooks have told so far: --livekit-lag, and a second to be sure.
+func settle() { <-time.After(11 * time.Second) }
+
 // repairs: what webhooks did not tell is found, told beforehand, and put right.
 func repairs(p *place, h *hand) {
 	p.unheard(func() { p.join("retro", "edsger") })
-	<-time.After(11 * time.Second) // until then a sync contradicts nothing that webhooks have just told: --livekit-lag
+	settle()
 	h.Eval(`all("nav a").find((l) => says(l) === "Overview").click()`)
 	h.press("Dry run")
 	h.Await(`seen("Dry run done") && seen("2 changes would be made, nothing was changed") && seen("hedy would leave") && seen("edsger would join")`)
@@ -134,6 +137,7 @@ func breaker(p *place, h *hand) {
 		p.livekit.CreateRoom(&livekit.CreateRoomRequest{Name: fmt.Sprint("empty-", i)})
 	}
 	h.Await(`seen("empty-11 began")`)
+	settle()
 	p.livekit.Crash()
 	p.livekit.Start(false)
 	h.press("Sync now")

@@ -71,6 +71,8 @@ func (h *history) take(e redis.XMessage) error {
 		delete(room.people, field("sid"))
 	case "room_finished":
 		h.empty(room, at)
+	case "room_updated":
+		return h.update(field("room"), room, field("sid"), []byte(field("data")), at)
 	case "room_started", "room_snapshot":
 		return h.replace(field("room"), room, []byte(field("data")), at)
 	}
@@ -132,6 +134,23 @@ func (h *history) replace(name string, room *presence, data []byte, at time.Time
 			first(h.went, sid, at)
 		}
 	}
+	return nil
+}
+
+// update is a change of the room alone. Where somebody stays while the instance is replaced, it is how the new one begins.
+func (h *history) update(name string, room *presence, sid string, data []byte, at time.Time) error {
+	if sid == room.sid {
+		return nil
+	}
+	var s oracle.State
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	first(h.stopped, room.sid, at)
+	first(h.started, sid, at)
+	h.sight(name, s.CreatedAt, at)
+	h.latest[sid] = max(h.latest[sid], h.latest[room.sid])
+	room.sid = sid
 	return nil
 }
 
