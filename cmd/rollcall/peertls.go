@@ -33,7 +33,6 @@ func peerServer(pair *certfile.Watched[*tls.Certificate], pool *certfile.Watched
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil },
 		// ClientCAs cannot be exchanged once servers have the configuration, so VerifyConnection is what verifies.
-		// GetConfigForClient would exchange them, and lose the protocols that gRPC and HTTP/2 add to their copies.
 		ClientAuth:       tls.RequireAnyClientCert,
 		VerifyConnection: func(c tls.ConnectionState) error { return verifyPeer(c, pool.Get()) },
 		// A resumed session would skip the look at a changed authority's certificates.
