@@ -43,8 +43,8 @@ func (n *Node) answerReach(ctx context.Context, body []byte) (any, error) {
 // reachability is what a node knows of whether others reach it.
 type reachability struct {
 	last time.Time // when another node last said that it does
-	why  error     // the last ErrUnreached, until two answers in a row say otherwise
-	good int       // such answers
+	why  error     // the last ErrUnreached, until two rounds in a row in which nobody says so
+	good int       // such rounds
 }
 
 // try is an ErrUnreached when other members answer, and none of them reaches this node. While none answers it is nil: a node
@@ -54,12 +54,10 @@ func (r *reachability) try(ctx context.Context, n *Node) error {
 		return nil
 	}
 	ok, why := n.askReached(ctx)
-	switch {
-	case ok:
-		r.last, r.good = time.Now(), r.good+1
-	case why == "":
-		return r.why
-	default:
+	if ok {
+		r.last = time.Now()
+	}
+	if r.good++; why != "" {
 		r.good = 0
 		r.why = fmt.Errorf("%w at %s: check --node-advertise, and that the network lets the other nodes connect to that port; %s",
 			ErrUnreached, n.link.addr, why)
@@ -75,10 +73,10 @@ func (r *reachability) try(ctx context.Context, n *Node) error {
 func (n *Node) askReached(ctx context.Context) (ok bool, why string) {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout+transportTimeout)
 	defer cancel()
-	var asked int
-	answers := make(chan string, len(n.fsm.State().View.Members))
-	for _, m := range n.fsm.State().View.Members {
-		if m.ID == n.cfg.NodeID || asked == cap(answers) {
+	members, asked := n.fsm.State().View.Members, 0
+	answers := make(chan string, len(members))
+	for _, m := range members {
+		if m.ID == n.cfg.NodeID {
 			continue
 		}
 		asked++

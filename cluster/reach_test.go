@@ -87,6 +87,20 @@ func TestALeaderThatNobodyReachesLosesItsRooms(t *testing.T) {
 	}
 }
 
+// A node that nobody reached, and that is left alone, has nobody to be reached by: it works again.
+func TestAnUnreachedNodeThatIsLeftAloneWorks(t *testing.T) {
+	t.Parallel()
+	s, d := reaching(t, 2)
+	old := s.leader()
+	d.set(0, old.Status().NodeAddr, true)
+	eventually(t, "it leaves the view", func() bool { return len(old.View().Members) == 1 && errors.Is(old.Ready(), ErrUnreached) })
+	s.crash(3 - s.number(old))
+	eventually(t, "it is ready, alone", func() bool {
+		members := old.View().Members
+		return old.Ready() == nil && len(members) == 1 && members[0].ID == old.ID()
+	})
+}
+
 // Between two followers only: the leader reaches both, so nobody moves.
 func TestACutBetweenFollowersMovesNobody(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,17 @@ func TestStopLetsWhatIsUnderWayEnd(t *testing.T) {
 	})
 }
 
+// A peer that stops right after it was first reached is asked again like any other.
+func TestPeerThatStopsAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		a, b := w.start("a", once), w.start("b")
+		must(t, a.to(b).Deliver(within(t, time.Second), event("first")))
+		must(t, b.stop(time.Second))
+		synctest.Wait()
+		isUnavailable(t, "a stopped node", a.to(b).Deliver(within(t, time.Second), event("second")))
+	})
+}
+
 func TestStopWaitsForOnesOwnRequests(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a"), w.start("b")
