@@ -14,7 +14,7 @@ import (
 
 // Options are how a cycle is run.
 type Options struct {
-	Scheduled bool // by the leader's task: it counts for the breaker
+	Scheduled bool // by the leader's task: it counts for the breaker, if SweepConfig.Counts agrees
 	DryRun    bool // change no key, list what would change
 	Force     bool // let held removals go
 	Fresh     bool // begin a new cycle behind the one that runs
@@ -35,6 +35,9 @@ type SweepConfig struct {
 	// Held, when given, is for how many scheduled cycles in a row the breaker held under earlier leaders, by what all nodes
 	// agree on. It is asked as a leader's first scheduled sync judges.
 	Held func() int
+	// Counts, when given, reports whether a scheduled sync that begins at that time counts for the breaker. At most one does per
+	// interval, whoever leads: leaders that follow each other within seconds are no three cycles that agree.
+	Counts func(ctx context.Context, leader reconcile.Token, at time.Time) bool
 	// Slow, when given, is told once of each cycle that cannot end within SlowCycle.
 	Slow func(kind string)
 	// Housekeeping runs with each cleanup: what a store wants done now and then.
@@ -173,6 +176,7 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("sync", start)()
+	o.Scheduled = o.Scheduled && (s.Counts == nil || s.Counts(ctx, leader, start))
 	targets, names, err := s.targets(ctx, &r)
 	if err != nil {
 		if ctx.Err() != nil {
