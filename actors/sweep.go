@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -161,14 +162,15 @@ func (s *Sweep) FullSync(ctx context.Context, leader reconcile.Token, o Options)
 	return synced, cleaned, err
 }
 
-// exclusive runs a cycle when no other runs.
-func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (Report, error) {
+// exclusive runs a cycle when no other runs. One that crashes is an error, so that those who wait for it learn of its end.
+func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (r Report, err error) {
 	select {
 	case <-s.turn:
 	case <-ctx.Done():
 		return Report{}, fmt.Errorf("wait for the running cycle: %w", ctx.Err())
 	}
 	defer func() { s.turn <- struct{}{} }()
+	defer crash.Recover(s.Log, "a cycle", &err)
 	return run()
 }
 
@@ -268,7 +270,8 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
 		owners.Go(func() {
 			ctx, done := s.Router.stay(ctx, place)
 			defer done()
-			names, err := owner.Names(ctx)
+			var names []string
+			err := crash.Contain(s.Log, "the list of a node's rooms", func() (err error) { names, err = owner.Names(ctx); return err })
 			mu.Lock()
 			defer mu.Unlock()
 			// A node that went has rooms that the index knows; one whose view is behind has just come.
