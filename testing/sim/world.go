@@ -50,7 +50,7 @@ func NewWorld(seed uint64) (*World, error) {
 	w.Hurting = func() bool { return false }
 	w.Store = memstore.New(memstore.Options{Feed: true, Watch: w.History.Watch})
 	w.Fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(w),
-		ClientTimeout: 10, EmptyTimeout: 20})
+		ClientTimeout: 10, EmptyTimeout: 20, ListLag: time.Duration(w.Dice.N("lag", 9)) * time.Second})
 	return w, nil
 }
 
