@@ -44,6 +44,8 @@ const (
 	maxVoters = 5
 	// silentAfter is how long a member may be silent before it leaves the view.
 	silentAfter = time.Second
+	// goneAfter is how long a voter may be silent before a spare gets its vote.
+	goneAfter = 5 * time.Second
 	// rejoinGrace is longer than raft takes to its next heartbeat to a node that is back.
 	rejoinGrace = 2 * time.Second
 )

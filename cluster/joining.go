@@ -44,6 +44,7 @@ type joined struct {
 // Only a leader takes its place by itself, in establish.
 func (n *Node) enlist(ctx context.Context) {
 	if n.link.mux == nil {
+		n.settled.Store(true)
 		return
 	}
 	if n.isFresh() && n.foundWithOthers(ctx) != nil {
@@ -53,6 +54,13 @@ func (n *Node) enlist(ctx context.Context) {
 		changed := n.fsm.Changed()
 		if n.member(n.fsm.State().View) && n.InContact() == nil {
 			wait = firstRetry
+			if err := n.settle(ctx); err != nil {
+				n.await(err)
+				if sleep(ctx, firstRetry) != nil {
+					return
+				}
+				continue
+			}
 			n.await(nil)
 			contact := time.NewTimer(lookForContact)
 			select {
@@ -189,6 +197,7 @@ func (n *Node) noteJoining(id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.joiners[id] = time.Now()
+	delete(n.left, id)
 }
 
 // askedToJoin is when a node last asked this one; zero for never.
@@ -196,6 +205,20 @@ func (n *Node) askedToJoin(id string) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.joiners[id]
+}
+
+// noteLeaving notes that a node has asked to leave the view.
+func (n *Node) noteLeaving(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left[id] = true
+}
+
+// hasLeft reports whether a node left in order and has not asked to join since.
+func (n *Node) hasLeft(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.left[id]
 }
 
 // namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
@@ -269,6 +292,7 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 		}
 		n.noteJoining(cmd.ID)
 	case fsm.Leave:
+		defer n.noteLeaving(cmd.ID)
 	default:
 		return nil, errors.New("only a join or a leave may be asked for")
 	}

@@ -54,6 +54,8 @@ type Node struct {
 	waiting error                // what a node that is not in the view waits for
 	silent  map[string]quiet     // on the leader
 	joiners map[string]time.Time // when a node last asked this one to let it join
+	left    map[string]bool      // the nodes that left in order, by this one, and have not come back
+	settled atomic.Bool          // this node has been ready once, and waits for no other any more
 
 	failure chan error // one at most: why this node cannot go on
 	enlists sync.WaitGroup
@@ -89,7 +91,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, store.close())
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
-		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}}
+		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
@@ -183,7 +185,7 @@ func (n *Node) servePeers() {
 		_ = n.link.mux.rpc.Close()
 	}
 	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
-		fitPath: n.answerFit, reachPath: n.answerReach}
+		fitPath: n.answerFit, reachPath: n.answerReach, votersPath: n.answerVoters}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}

@@ -41,6 +41,8 @@ func codes() map[string]error {
 type RemoteError struct {
 	Text  string
 	cause error // the sentinel, or nil
+	// unknown says that the other node's build does not know the request.
+	unknown bool
 }
 
 // Error is the other node's text.
@@ -134,7 +136,7 @@ func remoteError(addr string, status int, answer []byte) error {
 	if err := json.Unmarshal(answer, &f); err != nil || f.Text == "" {
 		f.Text = fmt.Sprintf("%s answered with HTTP status %d; does it run another version of rollcall?", addr, status)
 	}
-	return &RemoteError{Text: f.Text, cause: codes()[f.Code]}
+	return &RemoteError{Text: f.Text, cause: codes()[f.Code], unknown: status == http.StatusNotFound}
 }
 
 func (p *peers) close() error {
