@@ -44,7 +44,11 @@ const (
 
 func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.link.addr} }
 
-func (n *Node) answerHello(context.Context, []byte) (any, error) {
+func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
+	var caller server
+	if err := json.Unmarshal(body, &caller); err == nil {
+		n.noteCaller(caller)
+	}
 	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
 	if h.Fresh {
 		var err error
@@ -110,7 +114,7 @@ func (n *Node) ask(ctx context.Context, addr string) (hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var h hello
-	err := n.peers.call(ctx, addr, helloPath, struct{}{}, &h)
+	err := n.peers.call(ctx, addr, helloPath, n.self(), &h)
 	return h, err
 }
 

@@ -153,8 +153,8 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 	addrs := n.addresses(ctx)
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, s := range servers.Configuration().Servers {
-			if string(s.Address) != n.link.addr && !slices.Contains(addrs, string(s.Address)) {
-				addrs = append(addrs, string(s.Address))
+			if addr := string(n.addressNow(s)); addr != n.link.addr && addr != string(nowhere(s.ID)) && !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
 			}
 		}
 	}
@@ -250,10 +250,18 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 		return err
 	}
 	id, addr, index := raft.ServerID(j.ID), raft.ServerAddress(j.Addr), servers.Index()
-	for _, s := range servers.Configuration().Servers {
+	all := servers.Configuration().Servers
+	if i := slices.IndexFunc(all, func(s raft.Server) bool { return s.ID != id && s.Address == addr }); i >= 0 {
+		if err := n.makeWay(ctx, all[i], j, index); err != nil {
+			return err
+		}
+		if servers = n.raft.GetConfiguration(); servers.Error() != nil {
+			return servers.Error()
+		}
+		all, index = servers.Configuration().Servers, servers.Index()
+	}
+	for _, s := range all {
 		switch {
-		case s.ID != id && s.Address == addr:
-			return fmt.Errorf("node %q is known by the address %s: if it is gone, remove it with `rollcall cluster remove %s`", s.ID, addr, s.ID)
 		case s.ID != id:
 			continue
 		case j.Fresh:

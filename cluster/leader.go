@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
@@ -110,7 +108,7 @@ func (n *Node) establish(ctx context.Context) (Term, error) {
 			term.Number, term.Token.Index = res.Term, res.Index
 			return err
 		}},
-		{"raft to learn its address", n.correctAddress},
+		{"raft to learn the nodes' addresses", n.correctAddresses},
 		{"Redis to give the generation", n.found},
 		{"its join to be committed", n.rejoin},
 	}
@@ -149,22 +147,6 @@ func (n *Node) await(what error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.waiting = what
-}
-
-// correctAddress commits this node's node address where it has changed since the last start. A node alone elects
-// itself whatever its address was; others would dial the old one.
-func (n *Node) correctAddress(context.Context) error {
-	servers := n.raft.GetConfiguration()
-	if err := servers.Error(); err != nil {
-		return err
-	}
-	for _, s := range servers.Configuration().Servers {
-		if s.ID == raft.ServerID(n.cfg.NodeID) && s.Address != raft.ServerAddress(n.link.addr) {
-			n.log.Info("node address changed", "from", s.Address, "to", n.link.addr)
-			return n.raft.AddVoter(s.ID, raft.ServerAddress(n.link.addr), servers.Index(), applyTimeout).Error()
-		}
-	}
-	return nil
 }
 
 func (n *Node) found(ctx context.Context) error {

@@ -55,6 +55,7 @@ type Node struct {
 	silent  map[string]quiet     // on the leader
 	joiners map[string]time.Time // when a node last asked this one to let it join
 	left    map[string]bool      // the nodes that left in order, by this one, and have not come back
+	callers map[string]string    // the address that a node named when it last asked this one, by id
 	settled atomic.Bool          // this node has been ready once, and waits for no other any more
 
 	failure chan error // one at most: why this node cannot go on
@@ -91,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, store.close())
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
-		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}}
+		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
@@ -105,6 +106,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
 	n.enlists.Go(func() { n.endWithState(ctx) })
+	if n.peers != nil {
+		n.enlists.Go(func() { n.followMoves(ctx) })
+	}
 	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
 		n.enlists.Go(func() { n.keepFit(ctx) })
 	}
@@ -190,6 +194,11 @@ func (n *Node) servePeers() {
 		handlers[handlerPrefix+name] = h
 	}
 	n.peers = newPeers(n.link, handlers, n.log)
+	idAt := func(ctx context.Context, addr string) string {
+		h, _ := n.ask(ctx, addr)
+		return h.ID
+	}
+	n.link.idAt.Store(&idAt)
 	n.enlists.Go(func() {
 		if err := n.peers.server.Serve(n.link.mux.peer); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			n.fail(fmt.Errorf("serve other nodes: %w", err))

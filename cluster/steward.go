@@ -127,6 +127,10 @@ func (s *steward) configure() error {
 		n.log.Warn("a node has been silent for longer than --dead-after and is removed", "peer", id, "after", n.cfg.DeadAfter)
 		return n.raft.RemoveServer(id, index, applyTimeout).Error()
 	}
+	if server, wrong := nextAddress(all, n.addressNow); wrong {
+		n.log.Info("a node has another node address", "peer", server.ID, "to", n.link.reachable(server.Address))
+		return n.readdress(server, index)
+	}
 	return s.changeVote(all, index)
 }
 
