@@ -54,6 +54,34 @@ const nowherePrefix = "moved:"
 type idTransport struct {
 	*raft.NetworkTransport
 	book *addressBook
+	gate *gate
+}
+
+// gate keeps heartbeats from raft once its storage is to be closed: raft handles them on the connections' goroutines, for which its
+// shutdown does not wait, and panics where it cannot write.
+type gate struct {
+	mu   sync.RWMutex
+	shut bool
+}
+
+// close returns when no heartbeat is under way.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+}
+
+// SetHeartbeatHandler implements raft.Transport.
+func (t idTransport) SetHeartbeatHandler(handle func(raft.RPC)) {
+	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		t.gate.mu.RLock()
+		defer t.gate.mu.RUnlock()
+		if t.gate.shut {
+			rpc.Respond(nil, raft.ErrTransportShutdown)
+			return
+		}
+		handle(rpc)
+	})
 }
 
 func (t idTransport) target(id raft.ServerID, stored raft.ServerAddress) raft.ServerAddress {

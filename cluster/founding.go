@@ -33,6 +33,8 @@ type hello struct {
 	Leaving bool `json:"leaving,omitempty"`
 	// Leader is the leader as far as the node knows; zero for none.
 	Leader server `json:"leader"`
+	// Leads says that the node leads, and has established its term.
+	Leads bool `json:"leads,omitempty"`
 }
 
 const (
@@ -50,6 +52,7 @@ func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
 		n.noteCaller(caller)
 	}
 	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
+	h.Leads = n.raft.State() == raft.Leader && n.established()
 	if h.Fresh {
 		var err error
 		if h.Promised, err = n.store.promised(); err != nil {

@@ -26,9 +26,9 @@ func (n *Node) followMoves(ctx context.Context) {
 			continue
 		}
 		all := servers.Configuration().Servers
-		for _, h := range n.askAll(ctx, append(n.addresses(ctx), n.callerAddresses()...)) {
+		for _, h := range n.askEach(ctx, append(n.addresses(ctx), n.callerAddresses()...)) {
 			i := slices.IndexFunc(all, func(s raft.Server) bool { return string(s.ID) == h.ID })
-			if i >= 0 && !h.Fresh {
+			if i >= 0 && h.ID != "" && !h.Fresh {
 				n.noteMoved(ctx, all[i], h)
 			}
 		}
@@ -48,10 +48,12 @@ func (n *Node) noteMoved(ctx context.Context, s raft.Server, h hello) {
 	n.link.book.note(s.ID, s.Address, raft.ServerAddress(h.Addr))
 }
 
-// askAll asks the nodes at all addresses at once, and returns what those say that answer at the address that they name.
-func (n *Node) askAll(ctx context.Context, addrs []string) (said []hello) {
+// askEach asks the nodes at all addresses at once. A node that does not answer at the address that it names counts as one that does not
+// answer at all, which says nothing of itself.
+func (n *Node) askEach(ctx context.Context, addrs []string) map[string]hello {
 	var mu sync.Mutex
 	var asked sync.WaitGroup
+	said := map[string]hello{}
 	for _, addr := range addrs {
 		asked.Go(func() {
 			h, err := n.ask(ctx, addr)
@@ -59,11 +61,11 @@ func (n *Node) askAll(ctx context.Context, addrs []string) (said []hello) {
 				h, err = n.ask(ctx, h.Addr)
 			}
 			if err != nil {
-				return
+				h = hello{}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			said = append(said, h)
+			said[addr] = h
 		})
 	}
 	asked.Wait()

@@ -46,6 +46,10 @@ type Node struct {
 	leaves      atomic.Bool
 	aside       atomic.Pointer[error] // why this node has stepped aside; nil while it has not
 
+	rival      atomic.Pointer[error] // why this node's cluster has to give way to another one; nil for none
+	rivalsSaid string                // the last log line about it, for watchRivals alone
+	looked     atomic.Bool           // it has been found out whether there are other clusters
+
 	founding    turn // of the promise to a founder, and the founding itself
 	configuring turn // of changes to raft's configuration
 
@@ -99,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, link.close(), store.close())
 	}
 	for _, t := range cfg.Tasks {
-		n.tasks = append(n.tasks, &runner{task: t, source: n.fsm, log: log.With("task", t.Name)})
+		n.tasks = append(n.tasks, &runner{task: t, source: n.fsm, blocked: n.outranked, log: log.With("task", t.Name)})
 	}
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go n.watch(ctx, notify)
@@ -108,6 +112,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.enlists.Go(func() { n.endWithState(ctx) })
 	if n.peers != nil {
 		n.enlists.Go(func() { n.followMoves(ctx) })
+		if len(cfg.Join) > 0 {
+			n.enlists.Go(func() { n.watchRivals(ctx) })
+		}
 	}
 	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
 		n.enlists.Go(func() { n.keepFit(ctx) })

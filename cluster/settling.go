@@ -22,6 +22,9 @@ func (n *Node) settle(ctx context.Context) error {
 	if n.settled.Load() {
 		return nil
 	}
+	if err := n.MayOwn(); err != nil {
+		return err
+	}
 	said, err := n.askVoters(ctx)
 	switch {
 	case err != nil:

@@ -52,7 +52,7 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 		l.addr = listener.Addr().String()
 	}
 	stream := streamLayer{branch: l.mux.raft, dialer: l.dialer, advertise: l.addr, closed: l.closed, idAt: l.askID}
-	l.transport = idTransport{book: l.book, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	l.transport = idTransport{book: l.book, gate: &gate{}, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")})}
 	return l, nil
 }
@@ -83,6 +83,9 @@ func (l *link) reachable(addr raft.ServerAddress) string {
 
 func (l *link) close() error {
 	err := error(nil)
+	if t, ok := l.transport.(idTransport); ok {
+		t.gate.close()
+	}
 	if c, ok := l.transport.(raft.WithClose); ok {
 		err = c.Close()
 	}
