@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
@@ -34,6 +36,17 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 	last := make(chan struct{})
 	close(last)
 	end := context.CancelFunc(func() {})
+	begin := func() {
+		var term context.Context
+		term, end = context.WithCancel(ctx)
+		before, done := last, make(chan struct{})
+		last = done
+		go func() {
+			defer close(done)
+			<-before
+			n.reign(term)
+		}()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -43,18 +56,15 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 		case leads := <-notify:
 			end()
 			n.log.Info("leadership changed", "leads", leads)
-			if !leads {
-				continue
+			if leads {
+				begin()
 			}
-			var term context.Context
-			term, end = context.WithCancel(ctx)
-			before, done := last, make(chan struct{})
-			last = done
-			go func() {
-				defer close(done)
-				<-before
-				n.reign(term)
-			}()
+		case <-n.again:
+			if n.raft.State() == raft.Leader && n.established() {
+				end()
+				n.log.Info("the term begins again")
+				begin()
+			}
 		}
 	}
 }
@@ -158,8 +168,10 @@ func (n *Node) found(ctx context.Context) error {
 	case err != nil:
 		n.log.Warn("Redis does not tell the cluster's generation; going on with the one at hand", "generation", ours, "err", err)
 		return nil
-	case generation <= ours:
-		return nil
+	case generation <= ours && ours != 0:
+		if generation, err = n.outrankRestored(ctx, ours); err != nil || generation == ours {
+			return err
+		}
 	}
 	if _, err := n.Apply(ctx, fsm.Found{Generation: generation}); err != nil && !errors.Is(err, fsm.AlreadyFounded) {
 		return err

@@ -48,6 +48,8 @@ type Node struct {
 
 	rival      atomic.Pointer[error] // why this node's cluster has to give way to another one; nil for none
 	rivalsSaid string                // the last log line about it, for watchRivals alone
+	refused    claimed               // the newest epoch in Redis that refused a node of this cluster
+	again      chan struct{}         // asks for the term to begin again
 	looked     atomic.Bool           // it has been found out whether there are other clusters
 
 	founding    turn // of the promise to a founder, and the founding itself
@@ -96,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, store.close())
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
-		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}}
+		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}, again: make(chan struct{}, 1)}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
@@ -196,7 +198,7 @@ func (n *Node) servePeers() {
 		_ = n.link.mux.rpc.Close()
 	}
 	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
-		fitPath: n.answerFit, reachPath: n.answerReach, votersPath: n.answerVoters}
+		fitPath: n.answerFit, reachPath: n.answerReach, votersPath: n.answerVoters, epochPath: n.answerEpoch}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}
