@@ -107,6 +107,9 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		}
 		return n.rejoin(ctx) // it had stepped aside
 	}
+	if n.votesAlone() {
+		return errors.New("this node alone votes in its cluster, and is about to lead it")
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*applyTimeout)
 	defer cancel()
 	leader, err := n.findLeader(ctx)
@@ -143,6 +146,26 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// votesAlone reports whether this node is the only voter of raft's configuration. Such a node needs nobody to lead. Another leader behind
+// --join is of another cluster, whose log must not be mixed with this node's.
+func (n *Node) votesAlone() bool {
+	servers := n.raft.GetConfiguration()
+	if servers.Error() != nil {
+		return false
+	}
+	alone := false
+	for _, s := range servers.Configuration().Servers {
+		if s.Suffrage != raft.Voter {
+			continue
+		}
+		if string(s.ID) != n.cfg.NodeID {
+			return false
+		}
+		alone = true
+	}
+	return alone
 }
 
 // findLeader asks, where raft here does not know, whoever may.
