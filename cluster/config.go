@@ -44,6 +44,8 @@ const (
 	maxVoters = 5
 	// silentAfter is how long a member may be silent before it leaves the view.
 	silentAfter = time.Second
+	// goneAfter is how long a voter may be silent before a spare gets its vote.
+	goneAfter = 5 * time.Second
 	// rejoinGrace is longer than raft takes to its next heartbeat to a node that is back.
 	rejoinGrace = 2 * time.Second
 )
@@ -96,6 +98,9 @@ type Config struct {
 	// that was ever used with this Redis. The leader asks as its term begins. While it fails, a new cluster waits, with a
 	// back-off; one that has a generation goes on with that.
 	Generation func(ctx context.Context, ours uint64) (uint64, error)
+	// Epoch gives the highest epoch that this cluster has used with this Redis in a generation, 0 for none. The leader asks as its term
+	// begins; an epoch above its own log's says that the log was restored from an older copy. Nil never says so.
+	Epoch func(ctx context.Context, generation uint64) (uint64, error)
 	// Fit is nil while this node can do a member's work. One that cannot, while another can, leaves the lead and the view
 	// until it can. Nil is always fit.
 	Fit func(ctx context.Context) error

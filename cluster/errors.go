@@ -20,6 +20,8 @@ var (
 	ErrUnreached = errors.New("no other node can reach this one")
 	// ErrOutOfContact means that this node has not heard of a leader for 3 s: it takes no work, since others may do it.
 	ErrOutOfContact = errors.New("out of contact with the leader")
+	// ErrSeveralClusters means that --join leads to other clusters too, and this node's has to give way.
+	ErrSeveralClusters = errors.New("--join leads to several clusters")
 	// ErrRemoved means that an operator has removed this node for good. It is for the process that ran then: a new start
 	// joins anew.
 	ErrRemoved = errors.New("this node was removed from the cluster: stop it, or start it again to join anew")

@@ -33,6 +33,8 @@ type hello struct {
 	Leaving bool `json:"leaving,omitempty"`
 	// Leader is the leader as far as the node knows; zero for none.
 	Leader server `json:"leader"`
+	// Leads says that the node leads, and has established its term.
+	Leads bool `json:"leads,omitempty"`
 }
 
 const (
@@ -44,8 +46,13 @@ const (
 
 func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.link.addr} }
 
-func (n *Node) answerHello(context.Context, []byte) (any, error) {
+func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
+	var caller server
+	if err := json.Unmarshal(body, &caller); err == nil {
+		n.noteCaller(caller)
+	}
 	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
+	h.Leads = n.raft.State() == raft.Leader && n.established()
 	if h.Fresh {
 		var err error
 		if h.Promised, err = n.store.promised(); err != nil {
@@ -110,7 +117,7 @@ func (n *Node) ask(ctx context.Context, addr string) (hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var h hello
-	err := n.peers.call(ctx, addr, helloPath, struct{}{}, &h)
+	err := n.peers.call(ctx, addr, helloPath, n.self(), &h)
 	return h, err
 }
 

@@ -44,6 +44,7 @@ type joined struct {
 // Only a leader takes its place by itself, in establish.
 func (n *Node) enlist(ctx context.Context) {
 	if n.link.mux == nil {
+		n.settled.Store(true)
 		return
 	}
 	if n.isFresh() && n.foundWithOthers(ctx) != nil {
@@ -53,6 +54,13 @@ func (n *Node) enlist(ctx context.Context) {
 		changed := n.fsm.Changed()
 		if n.member(n.fsm.State().View) && n.InContact() == nil {
 			wait = firstRetry
+			if err := n.settle(ctx); err != nil {
+				n.await(err)
+				if sleep(ctx, firstRetry) != nil {
+					return
+				}
+				continue
+			}
 			n.await(nil)
 			contact := time.NewTimer(lookForContact)
 			select {
@@ -99,6 +107,9 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		}
 		return n.rejoin(ctx) // it had stepped aside
 	}
+	if n.votesAlone() {
+		return errors.New("this node alone votes in its cluster, and is about to lead it")
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*applyTimeout)
 	defer cancel()
 	leader, err := n.findLeader(ctx)
@@ -137,6 +148,26 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	return nil
 }
 
+// votesAlone reports whether this node is the only voter of raft's configuration. Such a node needs nobody to lead. Another leader behind
+// --join is of another cluster, whose log must not be mixed with this node's.
+func (n *Node) votesAlone() bool {
+	servers := n.raft.GetConfiguration()
+	if servers.Error() != nil {
+		return false
+	}
+	alone := false
+	for _, s := range servers.Configuration().Servers {
+		if s.Suffrage != raft.Voter {
+			continue
+		}
+		if string(s.ID) != n.cfg.NodeID {
+			return false
+		}
+		alone = true
+	}
+	return alone
+}
+
 // findLeader asks, where raft here does not know, whoever may.
 func (n *Node) findLeader(ctx context.Context) (server, error) {
 	if l := n.leader(); l.ID != "" {
@@ -145,8 +176,8 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 	addrs := n.addresses(ctx)
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, s := range servers.Configuration().Servers {
-			if string(s.Address) != n.link.addr && !slices.Contains(addrs, string(s.Address)) {
-				addrs = append(addrs, string(s.Address))
+			if addr := string(n.addressNow(s)); addr != n.link.addr && addr != string(nowhere(s.ID)) && !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
 			}
 		}
 	}
@@ -189,6 +220,7 @@ func (n *Node) noteJoining(id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.joiners[id] = time.Now()
+	delete(n.left, id)
 }
 
 // askedToJoin is when a node last asked this one; zero for never.
@@ -196,6 +228,20 @@ func (n *Node) askedToJoin(id string) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.joiners[id]
+}
+
+// noteLeaving notes that a node has asked to leave the view.
+func (n *Node) noteLeaving(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left[id] = true
+}
+
+// hasLeft reports whether a node left in order and has not asked to join since.
+func (n *Node) hasLeft(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.left[id]
 }
 
 // namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
@@ -227,10 +273,18 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 		return err
 	}
 	id, addr, index := raft.ServerID(j.ID), raft.ServerAddress(j.Addr), servers.Index()
-	for _, s := range servers.Configuration().Servers {
+	all := servers.Configuration().Servers
+	if i := slices.IndexFunc(all, func(s raft.Server) bool { return s.ID != id && s.Address == addr }); i >= 0 {
+		if err := n.makeWay(ctx, all[i], j, index); err != nil {
+			return err
+		}
+		if servers = n.raft.GetConfiguration(); servers.Error() != nil {
+			return servers.Error()
+		}
+		all, index = servers.Configuration().Servers, servers.Index()
+	}
+	for _, s := range all {
 		switch {
-		case s.ID != id && s.Address == addr:
-			return fmt.Errorf("node %q is known by the address %s: if it is gone, remove it with `rollcall cluster remove %s`", s.ID, addr, s.ID)
 		case s.ID != id:
 			continue
 		case j.Fresh:
@@ -269,6 +323,7 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 		}
 		n.noteJoining(cmd.ID)
 	case fsm.Leave:
+		defer n.noteLeaving(cmd.ID)
 	default:
 		return nil, errors.New("only a join or a leave may be asked for")
 	}

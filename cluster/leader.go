@@ -36,6 +36,17 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 	last := make(chan struct{})
 	close(last)
 	end := context.CancelFunc(func() {})
+	begin := func() {
+		var term context.Context
+		term, end = context.WithCancel(ctx)
+		before, done := last, make(chan struct{})
+		last = done
+		go func() {
+			defer close(done)
+			<-before
+			n.reign(term)
+		}()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,18 +56,15 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 		case leads := <-notify:
 			end()
 			n.log.Info("leadership changed", "leads", leads)
-			if !leads {
-				continue
+			if leads {
+				begin()
 			}
-			var term context.Context
-			term, end = context.WithCancel(ctx)
-			before, done := last, make(chan struct{})
-			last = done
-			go func() {
-				defer close(done)
-				<-before
-				n.reign(term)
-			}()
+		case <-n.again:
+			if n.raft.State() == raft.Leader && n.established() {
+				end()
+				n.log.Info("the term begins again")
+				begin()
+			}
 		}
 	}
 }
@@ -110,7 +118,7 @@ func (n *Node) establish(ctx context.Context) (Term, error) {
 			term.Number, term.Token.Index = res.Term, res.Index
 			return err
 		}},
-		{"raft to learn its address", n.correctAddress},
+		{"raft to learn the nodes' addresses", n.correctAddresses},
 		{"Redis to give the generation", n.found},
 		{"its join to be committed", n.rejoin},
 	}
@@ -151,22 +159,6 @@ func (n *Node) await(what error) {
 	n.waiting = what
 }
 
-// correctAddress commits this node's node address where it has changed since the last start. A node alone elects
-// itself whatever its address was; others would dial the old one.
-func (n *Node) correctAddress(context.Context) error {
-	servers := n.raft.GetConfiguration()
-	if err := servers.Error(); err != nil {
-		return err
-	}
-	for _, s := range servers.Configuration().Servers {
-		if s.ID == raft.ServerID(n.cfg.NodeID) && s.Address != raft.ServerAddress(n.link.addr) {
-			n.log.Info("node address changed", "from", s.Address, "to", n.link.addr)
-			return n.raft.AddVoter(s.ID, raft.ServerAddress(n.link.addr), servers.Index(), applyTimeout).Error()
-		}
-	}
-	return nil
-}
-
 func (n *Node) found(ctx context.Context) error {
 	ours := n.fsm.State().Generation
 	generation, err := n.cfg.Generation(ctx, ours)
@@ -176,8 +168,10 @@ func (n *Node) found(ctx context.Context) error {
 	case err != nil:
 		n.log.Warn("Redis does not tell the cluster's generation; going on with the one at hand", "generation", ours, "err", err)
 		return nil
-	case generation <= ours:
-		return nil
+	case generation <= ours && ours != 0:
+		if generation, err = n.outrankRestored(ctx, ours); err != nil || generation == ours {
+			return err
+		}
 	}
 	if _, err := n.Apply(ctx, fsm.Found{Generation: generation}); err != nil && !errors.Is(err, fsm.AlreadyFounded) {
 		return err

@@ -39,6 +39,8 @@ const (
 	protoRaft = 'R'
 	protoPeer = 'P' // HTTP, of peers
 	protoRPC  = 'G' // whatever Config.ServeRPC speaks
+	// protoRaftTo is raft for the node of one id; see askForNode.
+	protoRaftTo = 'I'
 )
 
 // helloTimeout bounds the handshake and that byte, on both sides.
@@ -47,6 +49,7 @@ const helloTimeout = 2 * time.Second
 // mux gives the connections that come to one listener to the protocols.
 type mux struct {
 	net.Listener
+	id    string // this node's
 	tls   *tls.Config
 	log   *slog.Logger
 	raft  *branch
@@ -57,8 +60,8 @@ type mux struct {
 	stop  sync.Once
 }
 
-func newMux(l net.Listener, secure *tls.Config, log *slog.Logger) *mux {
-	m := &mux{Listener: l, tls: secure, log: log, ended: make(chan struct{})}
+func newMux(l net.Listener, id string, secure *tls.Config, log *slog.Logger) *mux {
+	m := &mux{Listener: l, id: id, tls: secure, log: log, ended: make(chan struct{})}
 	m.raft, m.peer, m.rpc = newBranch(m), newBranch(m), newBranch(m)
 	m.open.Go(m.accept)
 	return m
@@ -95,8 +98,15 @@ func (m *mux) sort(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	_ = conn.SetDeadline(time.Time{})
-	to := map[byte]*branch{protoRaft: m.raft, protoPeer: m.peer, protoRPC: m.rpc}[proto[0]]
+	if proto[0] == protoRaftTo {
+		if err := answerForNode(conn, m.id); err != nil {
+			m.log.Debug("a connection was for another node, or nobody", "peer", conn.RemoteAddr(), "err", err)
+			_ = conn.Close()
+			return
+		}
+	}
+	_ = conn.SetDeadline(noDeadline())
+	to := map[byte]*branch{protoRaft: m.raft, protoRaftTo: m.raft, protoPeer: m.peer, protoRPC: m.rpc}[proto[0]]
 	if to == nil {
 		m.log.Debug("a connection to --node-addr is of no known protocol", "peer", conn.RemoteAddr())
 	}
@@ -104,6 +114,8 @@ func (m *mux) sort(conn net.Conn) {
 		_ = conn.Close()
 	}
 }
+
+func noDeadline() time.Time { return time.Time{} }
 
 // Close ends the listener and all branches. Connections that were handed over belong to whoever took them.
 func (m *mux) Close() error {

@@ -49,6 +49,12 @@ type Node struct {
 	leaves      atomic.Bool
 	aside       atomic.Pointer[error] // why this node has stepped aside; nil while it has not
 
+	rival      atomic.Pointer[error] // why this node's cluster has to give way to another one; nil for none
+	rivalsSaid string                // the last log line about it, for watchRivals alone
+	refused    claimed               // the newest epoch in Redis that refused a node of this cluster
+	again      chan struct{}         // asks for the term to begin again
+	looked     atomic.Bool           // it has been found out whether there are other clusters
+
 	founding    turn // of the promise to a founder, and the founding itself
 	configuring turn // of changes to raft's configuration
 
@@ -57,6 +63,9 @@ type Node struct {
 	waiting error                // what a node that is not in the view waits for
 	silent  map[string]quiet     // on the leader
 	joiners map[string]time.Time // when a node last asked this one to let it join
+	left    map[string]bool      // the nodes that left in order, by this one, and have not come back
+	callers map[string]string    // the address that a node named when it last asked this one, by id
+	settled atomic.Bool          // this node has been ready once, and waits for no other any more
 
 	failure chan error // one at most: why this node cannot go on
 	enlists sync.WaitGroup
@@ -92,20 +101,26 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, store.close())
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
-		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}}
+		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}, again: make(chan struct{}, 1)}
 	// Buffered, and read by watch alone: raft waits for this channel's reader.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
 		return nil, errors.Join(err, link.close(), store.close())
 	}
 	for _, t := range cfg.Tasks {
-		n.tasks = append(n.tasks, &runner{task: t, source: n.fsm, log: log.With("task", t.Name)})
+		n.tasks = append(n.tasks, &runner{task: t, source: n.fsm, blocked: n.outranked, log: log.With("task", t.Name)})
 	}
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go n.watch(ctx, notify)
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
 	n.enlists.Go(func() { n.endWithState(ctx) })
+	if n.peers != nil {
+		n.enlists.Go(func() { n.followMoves(ctx) })
+		if len(cfg.Join) > 0 {
+			n.enlists.Go(func() { n.watchRivals(ctx) })
+		}
+	}
 	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
 		n.enlists.Go(func() { n.keepFit(ctx) })
 	}
@@ -188,11 +203,16 @@ func (n *Node) servePeers() {
 		_ = n.link.mux.rpc.Close()
 	}
 	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
-		fitPath: n.answerFit, reachPath: n.answerReach}
+		fitPath: n.answerFit, reachPath: n.answerReach, votersPath: n.answerVoters, epochPath: n.answerEpoch}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}
 	n.peers = newPeers(n.link, handlers, n.log)
+	idAt := func(ctx context.Context, addr string) string {
+		h, _ := n.ask(ctx, addr)
+		return h.ID
+	}
+	n.link.idAt.Store(&idAt)
 	n.enlists.Go(func() {
 		if err := n.peers.server.Serve(n.link.mux.peer); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			n.fail(fmt.Errorf("serve other nodes: %w", err))

@@ -41,6 +41,8 @@ func codes() map[string]error {
 type RemoteError struct {
 	Text  string
 	cause error // the sentinel, or nil
+	// unknown says that the other node's build does not know the request.
+	unknown bool
 }
 
 // Error is the other node's text.
@@ -54,6 +56,7 @@ type peers struct {
 	server *http.Server
 	client *http.Client
 	log    *slog.Logger
+	end    context.CancelFunc // ends the attempts to connect, which outlive the requests that they were begun for
 }
 
 func newPeers(l *link, handlers map[string]Handler, log *slog.Logger) *peers {
@@ -63,8 +66,13 @@ func newPeers(l *link, handlers map[string]Handler, log *slog.Logger) *peers {
 	for path, h := range handlers {
 		table.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, h) })
 	}
+	var open context.Context
+	open, p.end = context.WithCancel(context.Background())
 	p.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: peerIdle,
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			defer context.AfterFunc(open, stop)()
 			return l.dialer.dial(ctx, addr, protoPeer)
 		}}}
 	return p
@@ -134,10 +142,11 @@ func remoteError(addr string, status int, answer []byte) error {
 	if err := json.Unmarshal(answer, &f); err != nil || f.Text == "" {
 		f.Text = fmt.Sprintf("%s answered with HTTP status %d; does it run another version of rollcall?", addr, status)
 	}
-	return &RemoteError{Text: f.Text, cause: codes()[f.Code]}
+	return &RemoteError{Text: f.Text, cause: codes()[f.Code], unknown: status == http.StatusNotFound}
 }
 
 func (p *peers) close() error {
+	p.end()
 	p.client.CloseIdleConnections()
 	return p.server.Close()
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
@@ -94,16 +92,6 @@ func TestALateJoinOfARemovedNodeIsRefused(t *testing.T) {
 	}
 	if _, ok := leader.View().Member(late.ID); ok {
 		t.Error("the removed node is in the view")
-	}
-}
-
-func TestTheSilentLoseTheirVoteFirst(t *testing.T) {
-	t.Parallel()
-	n := openReady(t, config(t.TempDir()))
-	care := &steward{node: n, silent: map[string]quiet{"n3": {told: time.Now()}}}
-	all := []raft.Server{{ID: "n1"}, {ID: "n2"}, {ID: "n3"}, {ID: "n4"}}
-	if id, promote, ok := care.suffrage(all); !ok || id != "n3" || promote.Address != "" {
-		t.Errorf("of four voters %q loses its vote (%v, %v)", id, promote, ok)
 	}
 }
 

@@ -102,13 +102,18 @@ func (n *Node) State() fsm.State { return n.fsm.State().Clone() }
 func (n *Node) Changed() <-chan struct{} { return n.fsm.Changed() }
 
 // Ready is nil while this node is in contact with a leader (an election is no loss of contact yet) and this process, by
-// its own state, is in the view. The error says what is missing.
+// its own state, is in the view. The first time since its start it also waits until the voters could lose another node, as far as
+// the nodes at hand allow; after that only another cluster behind --join makes it unready for what other
+// nodes do. The error says what is missing.
 func (n *Node) Ready() error {
 	if err := n.fsm.Err(); err != nil {
 		return fmt.Errorf("the raft log cannot be applied: %w", err)
 	}
+	if err := n.outranked(); err != nil {
+		return err
+	}
 	contact := n.InContact()
-	if contact == nil && n.member(n.fsm.State().View) {
+	if contact == nil && n.member(n.fsm.State().View) && n.settled.Load() {
 		return nil
 	}
 	n.mu.Lock()

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -32,6 +31,7 @@ type steward struct {
 	// heard is, by id, when a node was heard of before the term: the last leader's silence began with its death.
 	heard  map[string]time.Time
 	silent map[string]quiet
+	began  time.Time // the term
 }
 
 // tend runs until ctx, which is the term's, ends.
@@ -48,6 +48,7 @@ func (s *steward) tend(ctx context.Context) {
 	r.RegisterObserver(observer)
 	defer r.DeregisterObserver(observer)
 	defer s.node.tellSilent(nil)
+	s.began = time.Now()
 	tick := time.NewTicker(stewardTick)
 	defer tick.Stop()
 	for {
@@ -126,16 +127,37 @@ func (s *steward) configure() error {
 		n.log.Warn("a node has been silent for longer than --dead-after and is removed", "peer", id, "after", n.cfg.DeadAfter)
 		return n.raft.RemoveServer(id, index, applyTimeout).Error()
 	}
-	id, promote, ok := s.suffrage(all)
-	switch {
-	case !ok:
-		return nil
-	case promote.Address != "":
-		n.log.Info("a node votes from now on", "peer", id)
-		return n.raft.AddVoter(id, promote.Address, index, applyTimeout).Error()
+	if server, wrong := nextAddress(all, n.addressNow); wrong {
+		n.log.Info("a node has another node address", "peer", server.ID, "to", n.link.reachable(server.Address))
+		return n.readdress(server, index)
 	}
-	n.log.Info("a node votes no more: an even number of voters bears no more failures than one less", "peer", id)
-	return n.raft.DemoteVoter(id, index, applyTimeout).Error()
+	return s.changeVote(all, index)
+}
+
+// changeVote makes the next change to who votes, if there is one.
+func (s *steward) changeVote(all []raft.Server, index uint64) error {
+	n := s.node
+	change := nextVoteChange(raft.ServerID(n.cfg.NodeID), s.candidates(all))
+	if change.id == "" {
+		return nil
+	}
+	if !change.promote {
+		n.log.Info("a node votes no more: it is gone and another one gets its vote, or an even number of voters would tolerate no more failures than one less",
+			"peer", change.id)
+		return n.raft.DemoteVoter(change.id, index, applyTimeout).Error()
+	}
+	i := slices.IndexFunc(all, func(server raft.Server) bool { return server.ID == change.id })
+	n.log.Info("a node votes from now on", "peer", change.id)
+	return n.raft.AddVoter(change.id, all[i].Address, index, applyTimeout).Error()
+}
+
+// candidates are the servers as this term's heartbeats tell of them. In the first moments of a term they have not told of all
+// yet, so nobody is gone then.
+func (s *steward) candidates(all []raft.Server) []candidate {
+	settled := time.Since(s.began) > 2*transportTimeout
+	return s.node.candidates(all, s.silent, func(id string) bool {
+		return settled && (s.silence(id) >= goneAfter || s.node.hasLeft(id))
+	})
 }
 
 // dead is a server to be removed for its silence. Of the voters so many must stay, and answer, that they can lose as
@@ -168,40 +190,4 @@ func bears(all []raft.Server, without raft.ServerID, silent map[string]quiet) er
 		return fmt.Errorf("%w: %d of %d", ErrQuorum, answer, voters)
 	}
 	return nil
-}
-
-// answers is 0 for a server that is silent, else 1.
-func (s *steward) answers(server raft.Server) int {
-	if _, silent := s.silent[string(server.ID)]; silent {
-		return 0
-	}
-	return 1
-}
-
-// suffrage is a server that should begin or cease to vote. An odd number votes, at most maxVoters; who is away is not
-// replaced before it is dead.
-func (s *steward) suffrage(all []raft.Server) (id raft.ServerID, promote raft.Server, ok bool) {
-	voters, view := 0, s.node.fsm.State().View
-	for _, server := range all {
-		if server.Suffrage == raft.Voter {
-			voters++
-		}
-	}
-	want := min(maxVoters, len(all))
-	want -= 1 - want%2
-	// The vote of one that does not answer goes first.
-	all = slices.SortedStableFunc(slices.Values(all), func(a, b raft.Server) int {
-		return cmp.Compare(s.answers(a), s.answers(b))
-	})
-	for _, server := range all {
-		member, here := view.Member(string(server.ID))
-		_, silent := s.silent[member.ID]
-		switch {
-		case voters < want && server.Suffrage != raft.Voter && here && !silent:
-			return server.ID, server, true
-		case voters > want && server.Suffrage == raft.Voter && member.ID != s.node.cfg.NodeID && string(server.ID) != s.node.cfg.NodeID:
-			return server.ID, raft.Server{}, true
-		}
-	}
-	return "", raft.Server{}, false
 }

@@ -60,6 +60,8 @@ type runner struct {
 	task   Task
 	source stateSource
 	log    *slog.Logger
+	// blocked is an error while the task must not run; nil never blocks it.
+	blocked func() error
 
 	mu   sync.Mutex
 	next time.Time // zero without a schedule
@@ -140,6 +142,12 @@ func (r *runner) run(ctx context.Context, term Term) {
 			r.log.Error("task panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
+	if r.blocked != nil {
+		if why := r.blocked(); why != nil {
+			r.log.Info("task does not run", "err", why)
+			return
+		}
+	}
 	err := r.task.Run(ctx, term)
 	switch {
 	case err == nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,12 +24,15 @@ type link struct {
 	// closed keeps raft's messages out: a node that has lost its data must not vote by its old name before it was
 	// taken in anew.
 	closed *atomic.Bool
+	book   *addressBook
+	// idAt asks for the id of the node at an address; empty when it does not answer.
+	idAt *atomic.Pointer[func(ctx context.Context, addr string) string]
 }
 
 func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) {
 	if cfg.NodeAddr == "" {
 		_, t := raft.NewInmemTransport(raft.ServerAddress(cfg.NodeID))
-		return &link{transport: t, addr: cfg.NodeID, closed: &atomic.Bool{}}, nil
+		return &link{transport: t, addr: cfg.NodeID, closed: &atomic.Bool{}, book: newAddressBook()}, nil
 	}
 	addr, err := listenAddr(cfg)
 	if err != nil {
@@ -42,15 +46,23 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 	if err != nil {
 		return nil, fmt.Errorf("--node-addr %s: %w", cfg.NodeAddr, err)
 	}
-	l := &link{mux: newMux(listener, cfg.ServerTLS, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
-		addr: cfg.NodeAdvertise, closed: &atomic.Bool{}}
+	l := &link{mux: newMux(listener, cfg.NodeID, cfg.ServerTLS, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
+		addr: cfg.NodeAdvertise, closed: &atomic.Bool{}, book: newAddressBook(), idAt: &atomic.Pointer[func(context.Context, string) string]{}}
 	if l.addr == "" {
 		l.addr = listener.Addr().String()
 	}
-	stream := streamLayer{branch: l.mux.raft, dialer: l.dialer, advertise: l.addr, closed: l.closed}
-	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")})
+	stream := streamLayer{branch: l.mux.raft, dialer: l.dialer, advertise: l.addr, closed: l.closed, idAt: l.askID}
+	l.transport = idTransport{book: l.book, gate: &gate{}, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")})}
 	return l, nil
+}
+
+// askID asks for the id of the node at an address, once the node can ask.
+func (l *link) askID(ctx context.Context, addr string) string {
+	if ask := l.idAt.Load(); ask != nil {
+		return (*ask)(ctx, addr)
+	}
+	return ""
 }
 
 // advertise is where other nodes find this one; empty without a network.
@@ -61,9 +73,9 @@ func (l *link) advertise() string {
 	return l.addr
 }
 
-// reachable is a raft address as people know it; one of a node without a network is none.
+// reachable is a raft address as people know it; one of a node without a network, or of one that has moved, is none.
 func (l *link) reachable(addr raft.ServerAddress) string {
-	if l.mux == nil {
+	if l.mux == nil || strings.HasPrefix(string(addr), nowherePrefix) {
 		return ""
 	}
 	return string(addr)
@@ -71,6 +83,9 @@ func (l *link) reachable(addr raft.ServerAddress) string {
 
 func (l *link) close() error {
 	err := error(nil)
+	if t, ok := l.transport.(idTransport); ok {
+		t.gate.close()
+	}
 	if c, ok := l.transport.(raft.WithClose); ok {
 		err = c.Close()
 	}
@@ -111,6 +126,7 @@ type streamLayer struct {
 	dialer    dialer
 	advertise string
 	closed    *atomic.Bool
+	idAt      func(ctx context.Context, addr string) string
 }
 
 // Accept implements net.Listener.
@@ -131,7 +147,11 @@ func (s streamLayer) Addr() net.Addr { return hostPort(s.advertise) }
 func (s streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return s.dialer.dial(ctx, string(address), protoRaft)
+	id, addr := splitTarget(string(address))
+	if id == "" {
+		return s.dialer.dial(ctx, addr, protoRaft)
+	}
+	return s.dialNode(ctx, id, addr)
 }
 
 type hostPort string

@@ -25,6 +25,8 @@ func (n *daemon) startChores() {
 	n.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
 	n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
 	n.chores.Go(func() { n.shareBudget(ctx) })
+	n.chores.Go(func() { n.recordEpochs(ctx) })
+	n.chores.Go(func() { n.lookIntoRefusals(ctx) })
 	n.chores.Go(func() { n.syncAfterLosses(ctx) })
 	n.chores.Go(func() { n.tellReadiness(ctx) })
 	n.chores.Go(func() {

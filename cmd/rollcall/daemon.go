@@ -48,6 +48,7 @@ type daemon struct {
 	listener net.Listener
 	cluster  *cluster.Node
 	chores   sync.WaitGroup
+	refusals chan refusal       // the last refused claim that is to be looked into
 	end      context.CancelFunc // of the chores
 	failed   chan error         // what ends the node before its time
 	lost     chan struct{}      // LiveKit has dropped webhooks
@@ -58,7 +59,8 @@ type daemon struct {
 
 // startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
 func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, error) {
-	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1), lost: make(chan struct{}, 1)}
+	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1), lost: make(chan struct{}, 1),
+		refusals: make(chan refusal, 1)}
 	var err error
 	if n.serverTLS, n.clientTLS, err = peerTLS(c.PeerTLS, log); err != nil {
 		return nil, err
@@ -157,7 +159,7 @@ func (n *daemon) openLiveKit(context.Context) (err error) {
 func (n *daemon) openRooms(context.Context) (err error) {
 	clock := actors.NewSystemClock()
 	rooms := n.livekit
-	n.host, err = actors.NewHost(actors.HostConfig{Store: n.store, Rooms: rooms, Ownership: n.own, Clock: clock,
+	n.host, err = actors.NewHost(actors.HostConfig{Store: &claims{Store: n.store, refusals: n.refusals}, Rooms: rooms, Ownership: n.own, Clock: clock,
 		Observer: witness{n.meters, n.stats, n.store}, Index: n.store, Log: n.log, Lag: n.config.LiveKitLag})
 	if err != nil {
 		return err

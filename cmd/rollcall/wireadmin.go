@@ -36,12 +36,13 @@ type admin struct {
 type generations interface {
 	RaiseGeneration(ctx context.Context, g uint64) error
 	Generation(ctx context.Context) (uint64, error)
+	RaiseEpoch(ctx context.Context, generation, epoch uint64) error
 }
 
 // cycle is a sync or a cleanup under a term.
 type cycle func(context.Context, cluster.Term, actors.Options) (actors.Report, error)
 
-// runSync runs a sync, and restores in Redis the generation that it may have lost.
+// runSync runs a sync, and restores in Redis the generation and the epoch that it may have lost.
 func (a *admin) runSync(ctx context.Context, term cluster.Term, o actors.Options) (actors.Report, error) {
 	a.restoreGeneration(ctx, term, o)
 	r, err := a.sweep.Sync(ctx, token(term.Token), o)
@@ -54,6 +55,9 @@ func (a *admin) restoreGeneration(ctx context.Context, term cluster.Term, o acto
 	ours, err := term.Token.Generation, error(nil)
 	if !o.DryRun {
 		err = a.store.RaiseGeneration(ctx, ours)
+		if err == nil {
+			err = a.store.RaiseEpoch(ctx, ours, a.own.Epoch())
+		}
 	}
 	stands := uint64(0)
 	if err == nil {

@@ -20,6 +20,8 @@ func (k *kept) RaiseGeneration(_ context.Context, g uint64) error {
 	return nil
 }
 
+func (k *kept) RaiseEpoch(context.Context, uint64, uint64) error { return nil }
+
 func (k *kept) Generation(context.Context) (uint64, error) { return k.generation, nil }
 
 // TestANewerClusterOnThisRedisIsSaid: its fences refuse every write of ours, for which webhooks and syncs cannot tell the reason.
@@ -28,7 +30,7 @@ func TestANewerClusterOnThisRedisIsSaid(t *testing.T) {
 	for stands, want := range map[uint64]bool{0: false, 6: false, 7: false, 8: true} {
 		var log bytes.Buffer
 		redis := &kept{stands}
-		a := &admin{store: redis, log: slog.New(slog.NewTextHandler(&log, nil))}
+		a := &admin{own: newOwnership(), store: redis, log: slog.New(slog.NewTextHandler(&log, nil))}
 		term := cluster.Term{Token: fsm.Token{Generation: 7}}
 		a.restoreGeneration(t.Context(), term, actors.Options{DryRun: true})
 		if redis.generation != stands {

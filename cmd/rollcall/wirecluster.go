@@ -116,7 +116,7 @@ func (n *daemon) openCluster(ctx context.Context) error {
 	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, NodeAddr: c.NodeAddr, NodeAdvertise: c.NodeAdvertise, HTTPAddr: n.httpAddr(),
 		Version: buildVersion().Version, BootstrapExpect: c.BootstrapExpect, Join: c.Join, DeadAfter: c.DeadAfter,
 		Insecure: c.Insecure, ServerTLS: n.serverTLS, Same: mustAgree(c), Alike: shouldAgree(c),
-		Generation: n.generation, Fit: n.store.Ping, Tasks: n.tasks(), Logger: n.log,
+		Generation: n.generation, Epoch: n.store.Epoch, Fit: n.store.Ping, Tasks: n.tasks(), Logger: n.log,
 		Handlers: map[string]cluster.Handler{orderHandler: n.admin.answerOrder, agendaHandler: n.admin.answerAgenda,
 			selfHandler: n.members.answerSelf}}
 	if n.clientTLS != nil {

@@ -1,6 +1,6 @@
 // Package ownership answers the rooms' questions from the cluster's view. It promises that whoever owns a room here is the
 // owner by the hash over one committed view, that a claim is kept only while the room has been this process's ever since,
-// and that a node which is out of contact with the leader neither owns nor routes anything.
+// and that a node which is out of contact with the leader, or in a cluster that gives way to another, neither owns nor routes anything.
 package ownership
 
 import (
@@ -60,7 +60,7 @@ func (o *Ownership) Owner(room string) (actors.Place, error) {
 	if !ok {
 		return actors.Place{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, cluster.ErrNotJoined)
 	}
-	if err := n.InContact(); err != nil {
+	if err := n.MayOwn(); err != nil {
 		return actors.Place{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, err)
 	}
 	view := n.View()
@@ -90,7 +90,7 @@ func (o *Ownership) Claim(room string, held reconcile.Claim) (reconcile.Claim, e
 	if !ok {
 		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, cluster.ErrNotJoined)
 	}
-	if err := n.InContact(); err != nil {
+	if err := n.MayOwn(); err != nil {
 		return reconcile.Claim{}, fmt.Errorf("%w: %w", actors.ErrUnavailable, err)
 	}
 	s := n.Standing()

@@ -9,9 +9,11 @@ const (
 	indexKey      = "rooms:index"
 	recordsKey    = "rooms:records"
 	generationKey = "rooms:generation"
-	feedKey       = "rooms:events"
-	driftKey      = "rooms:drift"
-	recentKey     = "rooms:recent"
+	// epochPrefix and a generation name the highest epoch that was used in it.
+	epochPrefix = "rooms:epoch:"
+	feedKey     = "rooms:events"
+	driftKey    = "rooms:drift"
+	recentKey   = "rooms:recent"
 
 	// everyKey matches all of ours and, having nothing of a name in it, nobody else's.
 	everyKey = "rooms:*"

@@ -1,8 +1,8 @@
--- Raises the generation; never lowers it.
+-- Raises the generation, or a generation's highest epoch; never lowers it.
 --
--- KEYS    1 generation
--- ARGV    1 the generation, a decimal
--- returns the generation that now stands
+-- KEYS    1 generation, or epoch
+-- ARGV    1 the number, a decimal
+-- returns the number that now stands
 
 local now = redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('GET', KEYS[1])
 if number(now) and compare(now, ARGV[1]) >= 0 then return now end

@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// lookForRivals is how often a node looks whether --join leads to other clusters than its own.
+const lookForRivals = 2 * time.Second
+
+// MayOwn is nil while this node may own rooms, and may say who owns one: in contact with a leader, and in no cluster that has to give way to
+// another one behind the same --join. Two clusters would take each other's rooms.
+func (n *Node) MayOwn() error {
+	if err := n.InContact(); err != nil {
+		return err
+	}
+	if !n.looked.Load() && !n.coversJoin() {
+		return fmt.Errorf("%w: this node has not asked the nodes of --join yet", ErrSeveralClusters)
+	}
+	return n.outranked()
+}
+
+// outranked is an ErrSeveralClusters while this node's cluster has to give way to others behind --join, else nil.
+func (n *Node) outranked() error {
+	if why := n.rival.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// coversJoin reports whether raft's configuration alone has more than half of --join; then other clusters change nothing here.
+func (n *Node) coversJoin() bool {
+	if len(n.cfg.Join) == 0 || n.peers == nil {
+		n.looked.Store(true)
+		return true
+	}
+	var p places
+	for _, addr := range n.cfg.Join {
+		p.add(addr, n.configured(addr))
+	}
+	if p.more(n.link.addr) {
+		n.looked.Store(true)
+		return true
+	}
+	return false
+}
+
+// configured reports whether raft's configuration has a server at an address.
+func (n *Node) configured(addr string) bool {
+	servers := n.raft.GetConfiguration()
+	return servers.Error() == nil && slices.ContainsFunc(servers.Configuration().Servers, func(s raft.Server) bool {
+		return string(n.addressNow(s)) == addr
+	})
+}
+
+// places are the addresses of --join: which of them are this node's cluster's.
+type places struct {
+	addrs []string
+	ours  int
+}
+
+func (p *places) add(addr string, ours bool) {
+	p.addrs = append(p.addrs, addr)
+	if ours {
+		p.ours++
+	}
+}
+
+// more reports whether the cluster has more than half of the places and of its own one, which --join need not name.
+func (p *places) more(own string) bool {
+	total, ours := len(p.addrs), p.ours
+	if !slices.Contains(p.addrs, own) {
+		total, ours = total+1, ours+1
+	}
+	return 2*ours > total
+}
+
+// watchRivals keeps what MayOwn and Ready say of other clusters.
+func (n *Node) watchRivals(ctx context.Context) {
+	seen := 0
+	for ctx.Err() == nil {
+		wait := lookForRivals
+		if others, more, ok := n.rivals(ctx); ok {
+			// Once it has been ready, one look does not do: a leader may have changed under it.
+			if seen++; len(others) == 0 || seen > 1 || !n.settled.Load() {
+				n.judgeRivals(others, more)
+			}
+			if len(others) == 0 {
+				seen = 0
+			}
+			n.looked.Store(true)
+		}
+		if !n.looked.Load() {
+			wait = pollReady
+		}
+		if sleep(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// rivals are the leaders of other clusters behind --join: those who lead while this node's leader does. More says that this node's
+// cluster has more than half of --join; ok is false while this node has no leader.
+func (n *Node) rivals(ctx context.Context) (others []server, more, ok bool) {
+	leader := n.leader()
+	if leader.ID == "" {
+		return nil, false, false
+	}
+	said := n.askEach(ctx, n.addresses(ctx))
+	found := map[string]bool{}
+	for _, h := range said {
+		if h.Leader.Addr != "" && h.Leader.Addr != leader.Addr && !h.Fresh && h.ID != n.cfg.NodeID && !found[h.Leader.Addr] {
+			other, err := n.ask(ctx, h.Leader.Addr)
+			if found[h.Leader.Addr] = err == nil && other.Leads && other.Addr == h.Leader.Addr; found[other.Addr] {
+				others = append(others, other.server)
+			}
+		}
+	}
+	if len(others) > 0 {
+		if ours, err := n.ask(ctx, leader.Addr); err != nil || !ours.Leads || ours.ID != leader.ID {
+			return nil, false, false
+		}
+	}
+	slices.SortFunc(others, func(a, b server) int { return strings.Compare(a.ID+a.Addr, b.ID+b.Addr) })
+	var p places
+	for addr, h := range said {
+		if h.ID == n.cfg.NodeID {
+			addr = n.link.addr
+		}
+		p.add(addr, !found[h.Leader.Addr] && (h.ID != "" && n.known(h.ID) == nil || n.configured(addr) || n.configured(n.named(addr))))
+	}
+	return others, p.more(n.link.addr), true
+}
+
+// named is an address of --join by the name that it was found by.
+func (n *Node) named(addr string) string {
+	host, ok := n.link.dialer.names.Load(addr)
+	_, port, err := net.SplitHostPort(addr)
+	if !ok || err != nil {
+		return addr
+	}
+	return net.JoinHostPort(fmt.Sprint(host), port)
+}
+
+// judgeRivals keeps what follows from other clusters, and logs it when it changes.
+func (n *Node) judgeRivals(others []server, more bool) {
+	var names []string
+	for _, s := range others {
+		names = append(names, fmt.Sprintf("%q at %s", s.ID, s.Addr))
+	}
+	said := fmt.Sprint(more, names)
+	if len(others) == 0 {
+		said = ""
+	}
+	before := n.rivalsSaid
+	n.rivalsSaid = said
+	switch {
+	case len(others) == 0 || more:
+		n.rival.Store(nil)
+	default:
+		err := fmt.Errorf("%w: that of this node, which %q leads, and others, led by %s, and this one has not more than half of --join. Choose the one to keep; "+
+			"then stop every node that is not of it, empty its --data-dir, and start it again",
+			ErrSeveralClusters, n.leader().ID, strings.Join(names, " and "))
+		n.rival.Store(&err)
+	}
+	switch {
+	case said == before:
+	case said == "":
+		n.log.Info("--join leads to one cluster only")
+	case more:
+		n.log.Warn("--join leads to other clusters too; this one has more than half of --join and goes on. Stop the nodes of the others, empty their --data-dir, and start them again: they join this one then",
+			"led_by", names)
+	default:
+		n.log.Error("this node owns no rooms and is not ready", "err", *n.rival.Load())
+	}
+}

@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+)
+
+const votersPath = peerPrefix + "voters"
+
+// settlement is the leader's answer to whether a node that has just joined may be ready.
+type settlement struct {
+	// Wait is what to wait for, empty for nothing.
+	Wait string `json:"wait,omitempty"`
+}
+
+// settle returns nil once this node need not wait for others to be ready. Whoever replaces nodes one by one stops an old one
+// as soon as the new one is ready: before that the new one, or another spare, must have the vote of one that is gone.
+func (n *Node) settle(ctx context.Context) error {
+	if n.settled.Load() {
+		return nil
+	}
+	if err := n.MayOwn(); err != nil {
+		return err
+	}
+	said, err := n.askVoters(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("waiting for the leader to tell who votes: %w", err)
+	case said.Wait != "":
+		return fmt.Errorf("waiting for the voters: %s", said.Wait)
+	}
+	n.settled.Store(true)
+	return nil
+}
+
+func (n *Node) askVoters(ctx context.Context) (settlement, error) {
+	if n.raft.State() == raft.Leader {
+		return n.unsettled(ctx)
+	}
+	leader := n.leader()
+	if leader.ID == "" {
+		return settlement{}, ErrNoLeader
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var said settlement
+	err := n.peers.call(ctx, leader.Addr, votersPath, struct{}{}, &said)
+	var answer *RemoteError
+	if errors.As(err, &answer) && answer.unknown {
+		return settlement{}, nil
+	}
+	return said, err
+}
+
+func (n *Node) answerVoters(ctx context.Context, _ []byte) (any, error) { return n.unsettled(ctx) }
+
+// unsettled says, on the leader, what keeps the voters from tolerating the loss of one more node that a change of votes could
+// cure. It asks the servers, since heartbeats tell of a silence only after a while.
+func (n *Node) unsettled(ctx context.Context) (settlement, error) {
+	if !n.established() {
+		return settlement{}, ErrNoLeader
+	}
+	servers := n.raft.GetConfiguration()
+	if err := servers.Error(); err != nil {
+		return settlement{}, err
+	}
+	all := servers.Configuration().Servers
+	// Whoever is silent now counts as gone: its vote may be given away soon.
+	now := n.candidates(all, n.quietNow(ctx, all), func(string) bool { return true })
+	change := nextVoteChange(raft.ServerID(n.cfg.NodeID), now)
+	switch {
+	case !answeringQuorum(now, ""):
+		return settlement{Wait: "too few of them answer and stay"}, nil
+	case change.id == "":
+		return settlement{}, nil
+	case change.promote:
+		return settlement{Wait: fmt.Sprintf("%q is to have a vote", change.id)}, nil
+	}
+	return settlement{Wait: fmt.Sprintf("%q, which does not answer or is leaving, is to give its vote to another node", change.id)}, nil
+}
+
+// candidates are the servers as the choice of voters sees them. Gone is asked for those that do not answer only.
+func (n *Node) candidates(all []raft.Server, silent map[string]quiet, gone func(id string) bool) (list []candidate) {
+	view := n.fsm.State().View
+	for _, s := range all {
+		_, quiet := silent[string(s.ID)]
+		_, member := view.Member(string(s.ID))
+		list = append(list, candidate{id: s.ID, voter: s.Suffrage == raft.Voter, member: member, answers: !quiet, gone: quiet && gone(string(s.ID))})
+	}
+	return list
+}
