@@ -1,0 +1,112 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// shard is a master of Redis, and a key of no room that it holds.
+type shard struct {
+	slot int // the lowest that it owns
+	addr string
+	key  string
+}
+
+// shards returns the masters that hold slots. A Cluster is asked through the master that holds well, where that is not "": a random one may hang.
+func (s *Store) shards(ctx context.Context, well string) ([]shard, error) {
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return []shard{{addr: s.addr(), key: healthKey}}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryWithin)
+	defer cancel()
+	ranges, err := askSlots(ctx, cluster, well)
+	if err != nil {
+		return nil, fmt.Errorf("redis: cluster slots: %w", err)
+	}
+	owned := map[string][]redis.ClusterSlot{}
+	for _, r := range ranges {
+		if len(r.Nodes) > 0 {
+			owned[masterOf(r)] = append(owned[masterOf(r)], r)
+		}
+	}
+	var all []shard
+	for _, one := range owned {
+		sh := keyIn(one)
+		if master, err := cluster.MasterForKey(ctx, sh.key); err == nil {
+			sh.addr = master.Options().Addr
+		}
+		all = append(all, sh)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("redis: no master of the Cluster holds slots yet")
+	}
+	s.layout.Store(&all)
+	return all, nil
+}
+
+func askSlots(ctx context.Context, c *redis.ClusterClient, well string) ([]redis.ClusterSlot, error) {
+	if well == "" {
+		return c.ClusterSlots(ctx).Result()
+	}
+	master, err := c.MasterForKey(ctx, well)
+	if err != nil {
+		return nil, err
+	}
+	return master.ClusterSlots(ctx).Result()
+}
+
+// masterOf tells the masters of one answer apart. Before Redis 4 they have no id, and some have no address.
+func masterOf(r redis.ClusterSlot) string { return r.Nodes[0].ID + " " + r.Nodes[0].Addr }
+
+// keyIn is the shard of these slots. Its key lies in one of them, whatever room there is.
+func keyIn(ranges []redis.ClusterSlot) shard {
+	s := shard{slot: slotCount, addr: ranges[0].Nodes[0].Addr}
+	for _, r := range ranges {
+		s.slot = min(s.slot, r.Start)
+	}
+	for i := 0; ; i++ {
+		tag := strconv.Itoa(i)
+		slot := slotOf(tag)
+		for _, r := range ranges {
+			if r.Start <= slot && slot <= r.End {
+				s.key = healthKey + ":{" + tag + "}"
+				return s
+			}
+		}
+	}
+}
+
+// addr is where a client for one Redis dials; for Sentinel, that it asks there.
+func (s *Store) addr() string {
+	c, ok := s.client.(*redis.Client)
+	switch {
+	case !ok:
+		return "cluster"
+	case c.Options().Addr == "FailoverClient":
+		return "sentinel"
+	}
+	return c.Options().Addr
+}
+
+const slotCount = 16384
+
+// slotOf is Redis Cluster's slot of a key that is hashed whole, or of a tag: CRC16 (XMODEM) modulo the slots, by the cluster specification.
+func slotOf(key string) int {
+	var crc uint16
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return int(crc) % slotCount
+}
