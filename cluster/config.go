@@ -96,8 +96,8 @@ type Config struct {
 	// that was ever used with this Redis. The leader asks as its term begins. While it fails, a new cluster waits, with a
 	// back-off; one that has a generation goes on with that.
 	Generation func(ctx context.Context, ours uint64) (uint64, error)
-	// Fit is nil while this node can do a member's work. One that cannot, while another can, leaves the lead and the view
-	// until it can. Nil is always fit.
+	// Fit is nil while this node can do a member's work, and a Failing where only part of it fails. It is asked twice a second. A node that lastingly
+	// cannot do what another can leaves the lead and the view until it can. Nil is always fit.
 	Fit func(ctx context.Context) error
 	// Tasks run on the leader, while it leads.
 	Tasks []Task

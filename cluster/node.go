@@ -45,6 +45,7 @@ type Node struct {
 	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 	leaves      atomic.Bool
 	aside       atomic.Pointer[error] // why this node has stepped aside; nil while it has not
+	health      health
 
 	founding    turn // of the promise to a founder, and the founding itself
 	configuring turn // of changes to raft's configuration
@@ -104,7 +105,10 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.enlists.Go(func() { n.enlist(ctx) })
 	n.enlists.Go(func() { n.endWithState(ctx) })
 	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
-		n.enlists.Go(func() { n.keepFit(ctx) })
+		n.enlists.Go(func() { n.watchHealth(ctx) })
+	}
+	if cfg.Reach != nil && n.peers != nil {
+		n.enlists.Go(func() { n.watchReach(ctx) })
 	}
 	return n, nil
 }
