@@ -67,6 +67,29 @@ func TestATroubleThatReturnsMovesRoomsEverMoreSeldom(t *testing.T) {
 	})
 }
 
+// Likewise for a node that others reach now and then.
+func TestReachThatComesAndGoesMovesRoomsOnce(t *testing.T) {
+	var mu sync.Mutex
+	victim, tries := "", 0
+	inTrio(t, func(c *Config) {
+		c.Reach = func(_ context.Context, addr string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if tries++; addr == victim && tries%10 != 0 {
+				return errShut
+			}
+			return nil
+		}
+	}, func(s *trio) {
+		mu.Lock()
+		victim = s.nodes[s.follower()].cfg.NodeAddr
+		mu.Unlock()
+		if n := s.views(time.Minute); n > 6 {
+			s.Errorf("%d views in a minute", n)
+		}
+	})
+}
+
 // A Redis that answers half of all tries too late, for all nodes alike, moves neither rooms nor the lead.
 func TestARedisThatIsSlowForAllMovesNobody(t *testing.T) {
 	inTrio(t, func(c *Config) {
