@@ -19,9 +19,10 @@ import (
 // long a leader without a quorum goes on, and how often it tells of commits when there is nothing else to tell.
 type Timings struct{ Heartbeat, Election, Lease, Commit time.Duration }
 
-// timings are those that nodes run with. A leader that is killed is replaced within 1.3 s by these.
+// timings are those that nodes run with. A leader that is killed is replaced within 1.3 s by these. The lease is as long as followers bear
+// silence, which is the most that raft takes: no other leader comes sooner, and a shorter one gives up the lead for each stall of that length.
 func timings() Timings {
-	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 250 * time.Millisecond, Commit: 20 * time.Millisecond}
+	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 500 * time.Millisecond, Commit: 20 * time.Millisecond}
 }
 
 // transportTimeout bounds each of raft's messages.
