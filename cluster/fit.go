@@ -45,7 +45,7 @@ func (n *Node) answerFit(context.Context, []byte) (any, error) {
 	}
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
-	r := n.health.state.report()
+	r := n.health.state.report(time.Now())
 	looks := n.health.state.looks
 	return fitness{Fit: len(looks) > 0 && len(looks[len(looks)-1].failing) == 0, Report: &r}, nil
 }

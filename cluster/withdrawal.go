@@ -86,10 +86,14 @@ func (w *withdrawal) note(l look) {
 	}
 }
 
-// report is that of the last looks.
-func (w *withdrawal) report() report {
-	r := report{Looks: len(w.looks), Failed: map[string]int{}}
+// report is that of the last looks before now. Looks from before a pause of this process say nothing.
+func (w *withdrawal) report(now time.Time) report {
+	r := report{Failed: map[string]int{}}
 	for _, l := range w.looks {
+		if now.Sub(l.at) > healthWindow {
+			continue
+		}
+		r.Looks++
 		for name := range l.failing {
 			r.Failed[name]++
 		}
@@ -105,7 +109,7 @@ func (w *withdrawal) lasting() Failing {
 	last := w.looks[len(w.looks)-1]
 	whole := last.at.Sub(w.looks[0].at) > healthWindow-time.Second
 	lasting := Failing{}
-	for name, count := range w.report().Failed {
+	for name, count := range w.report(last.at).Failed {
 		run := w.run(name)
 		switch why := w.lastReason(name); {
 		case len(run) >= leastLooks && last.at.Sub(run[0].at) >= withdrawAfter, whole && 4*count >= 3*len(w.looks):

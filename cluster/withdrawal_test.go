@@ -131,7 +131,7 @@ func TestWhereAllAreSlowNobodyWithdraws(t *testing.T) {
 				w.mayReturn(now)
 				lasting := w.lasting()
 				for _, other := range nodes {
-					if lasting != nil && !w.withdrawn() && other != w && !other.withdrawn() && other.report().betterThan(lasting) {
+					if lasting != nil && !w.withdrawn() && other != w && !other.withdrawn() && other.report(now).betterThan(lasting) {
 						w.withdraw(now)
 						moves++
 					}
@@ -141,6 +141,17 @@ func TestWhereAllAreSlowNobodyWithdraws(t *testing.T) {
 		if moves > 2 {
 			t.Errorf("with %v of all looks failing, %d withdrawals in an hour", share, moves)
 		}
+	}
+}
+
+// A process that stood still knows nothing of the time since.
+func TestAReportHasNoOldLooks(t *testing.T) {
+	w := pattern("........")
+	if r := w.report(epochStart.Add(4 * time.Second)); r.Looks != 8 {
+		t.Errorf("%+v", r)
+	}
+	if r := w.report(epochStart.Add(time.Minute)); r.Looks != 0 || r.betterThan(Failing{"": errBroken}) {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -152,3 +152,70 @@ func TestOneShardDown(t *testing.T) {
 	gone.Resume()
 	poll(t, patience, "it recovers", func() error { return errors.Join(names(""), shardUp(t, n, gone.Addr, 1)) })
 }
+
+// TestANodeThatCannotWriteOneShard: three nodes on a Redis Cluster, of which one user may not run scripts on one master. While one node has that user
+// its rooms move to the others, and it is not ready; a shard that all three cannot write leaves all of them ready.
+func TestANodeThatCannotWriteOneShard(t *testing.T) {
+	t.Parallel()
+	for weak := 1; weak <= 3; weak += 2 {
+		t.Run(fmt.Sprint(weak, " of 3 nodes"), func(t *testing.T) {
+			redises := redistest.StartCluster(t, 3)
+			for _, one := range redises.Nodes {
+				do(t, one, "ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all")
+			}
+			addrs := nodetest.QuietAddrs(t, 3)
+			var nodes []*nodetest.Node
+			for i, addr := range addrs {
+				user := ""
+				if i < weak {
+					user = "weak:x@"
+				}
+				nodes = append(nodes, onRedis(t, "redis+cluster://"+user+strings.Join(redises.Addrs(), ","), fmt.Sprint("--node-id=n", i+1),
+					"--node-addr="+addr, "--bootstrap-expect=3", "--join="+strings.Join(addrs, ",")))
+			}
+			for _, n := range nodes {
+				n.AwaitReady()
+			}
+			mended := redises.Nodes[1]
+			do(t, mended, "ACL", "SETUSER", "weak", "-@scripting")
+			c, err := client.New(nodes[2].URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			poll(t, patience, "the cluster shows it", func() error {
+				s, err := c.Cluster(bounded(t))
+				if err != nil {
+					return err
+				}
+				for i, m := range s.Members {
+					switch {
+					case weak == 1 && i == 0 && m.State != "away", (weak == 3 || i > 0) && m.State != "ready",
+						weak == 3 && strings.Join(m.CannotWrite, "") != mended.Addr, weak == 1 && i > 0 && len(m.CannotWrite) > 0:
+						return fmt.Errorf("%+v", m)
+					}
+				}
+				return nil
+			})
+			want := http.StatusOK
+			if weak == 1 {
+				want = http.StatusServiceUnavailable
+			}
+			if err := errors.Join(nodes[0].Probe("/readyz", want), nodes[1].Probe("/readyz", http.StatusOK), nodes[2].Probe("/readyz", http.StatusOK)); err != nil {
+				t.Error(err)
+			}
+			do(t, mended, "ACL", "SETUSER", "weak", "+@all")
+			for _, n := range nodes {
+				n.AwaitReady()
+			}
+			poll(t, patience, "all are members and write everywhere", func() error {
+				s, err := c.Cluster(bounded(t))
+				for _, m := range s.Members {
+					if m.State != "ready" || len(m.CannotWrite) > 0 {
+						err = fmt.Errorf("%+v", m)
+					}
+				}
+				return err
+			})
+		})
+	}
+}
