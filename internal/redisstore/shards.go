@@ -49,15 +49,19 @@ func (s *Store) shards(ctx context.Context, well string) ([]shard, error) {
 	return all, nil
 }
 
+// askSlots sends CLUSTER SLOTS, since Redis 6.2 has no CLUSTER SHARDS.
 func askSlots(ctx context.Context, c *redis.ClusterClient, well string) ([]redis.ClusterSlot, error) {
+	cmd := redis.NewClusterSlotsCmd(ctx, "cluster", "slots")
 	if well == "" {
-		return c.ClusterSlots(ctx).Result()
+		_ = c.Process(ctx, cmd) // the command has the error
+		return cmd.Result()
 	}
 	master, err := c.MasterForKey(ctx, well)
 	if err != nil {
 		return nil, err
 	}
-	return master.ClusterSlots(ctx).Result()
+	_ = master.Process(ctx, cmd)
+	return cmd.Result()
 }
 
 // masterOf tells the masters of one answer apart. Before Redis 4 they have no id, and some have no address.
