@@ -85,6 +85,8 @@ func trouble(err error) (slog.Level, string) {
 		return slog.LevelError, "Redis answers, and refuses this node's commits: webhooks get 503, and /readyz too, until it takes them"
 	case errors.Is(err, redisstore.ErrRefusesWrites):
 		return slog.LevelError, "Redis answers, and takes no writes: webhooks get 503 until it does; /readyz stays 200, since no other node could do better"
+	case errors.Is(err, redisstore.ErrBusy):
+		return slog.LevelWarn, "Redis answers, and takes no commits yet: webhooks get 503, and /readyz too, until it does"
 	}
 	return slog.LevelWarn, "Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis"
 }

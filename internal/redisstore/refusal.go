@@ -16,6 +16,8 @@ var (
 	ErrReplica = errors.New("redis: this is a replica, which takes no writes: give the primary's address, or a URL of Sentinel or Cluster that follows it")
 	// ErrRefusesWrites means that Redis answers, and takes nobody's writes.
 	ErrRefusesWrites = errors.New("redis: it takes no writes")
+	// ErrBusy means that Redis answers, and takes no commits before something there has ended.
+	ErrBusy = errors.New("redis: not now")
 )
 
 // refusal is a part of Redis' text, and what it means.
@@ -45,14 +47,11 @@ func refusals() []refusal {
 		{"OOM ", ErrRefusesWrites, "its memory is full: raise maxmemory, or remove other data"},
 		{"MISCONF", ErrRefusesWrites, "it cannot save to its disk: make room there, and look at its log"},
 		{"NOREPLICAS", ErrRefusesWrites, "it has fewer replicas than min-replicas-to-write: bring them back"},
-		{"LOADING", errBusy, "it loads its data: wait"},
-		{"MASTERDOWN", errBusy, "this replica has lost its primary"},
-		{"CLUSTERDOWN", errBusy, "the Cluster does not serve this shard: look at CLUSTER INFO, and bring its master or a replica back"},
+		{"LOADING", ErrBusy, "it loads its data: wait"},
+		{"MASTERDOWN", ErrBusy, "this replica has lost its primary"},
+		{"CLUSTERDOWN", ErrBusy, "the Cluster does not serve this shard: look at CLUSTER INFO, and bring its master or a replica back"},
 	}
 }
-
-// errBusy is for what passes by itself.
-var errBusy = errors.New("redis: not now")
 
 // explain says what a try's error means and what to do about it.
 func explain(err error) error {
