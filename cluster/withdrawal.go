@@ -18,7 +18,7 @@ const (
 	// withdraws again, and steadyAfter how long it must not, to begin anew.
 	returnAfter = 5 * time.Second
 	lastReturn  = 3 * time.Minute
-	steadyAfter = 10 * time.Minute
+	steadyAfter = 3 * time.Minute
 )
 
 // Failing is what of a member's work fails and why, by names that all nodes share.
