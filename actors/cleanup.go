@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -43,7 +45,11 @@ func (t *Tended) add(other Tended) {
 func (h *Host) Tend(ctx context.Context, t Tending) (Tended, error) {
 	sum, mu := Tended{}, sync.Mutex{}
 	each(t.Rooms, func(room string) {
-		one := h.tend(ctx, t, room)
+		var one Tended
+		err := crash.Contain(h.env.log, "tending room "+strconv.Quote(room), func() error { one = h.tend(ctx, t, room); return nil })
+		if err != nil {
+			one = Tended{Errors: 1, Err: err.Error()}
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		sum.add(one)
@@ -116,7 +122,8 @@ func (s *Sweep) tendEach(ctx context.Context, t Tending, rooms []string) Tended 
 	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {
 		mine := t
 		mine.Rooms = rooms
-		one, err := owner.Tend(ctx, mine)
+		var one Tended
+		err = crash.Contain(s.Log, "a cleanup's part", func() (err error) { one, err = owner.Tend(ctx, mine); return err })
 		if err != nil && elsewhere(ctx, err) {
 			return nil, nil, err
 		}

@@ -62,7 +62,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{c.Log.Handler()})
 	}))
-	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, life: h.life}, slots: make(chan struct{}, c.Polls),
+	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, log: c.Log, life: h.life}, slots: make(chan struct{}, c.Polls),
 		looks: make(chan struct{}, pollLooks)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
 		poll: h.poller.start, tell: h.tell}

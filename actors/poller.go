@@ -2,9 +2,12 @@ package actors
 
 import (
 	"context"
+	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -62,7 +65,11 @@ func (p *poller) run(ctx context.Context, q *poll) {
 		if sleep(ctx, pause) != nil {
 			return
 		}
-		again, err := p.look(ctx, q)
+		again := false
+		err := crash.Contain(p.host.env.log, "a poll of room "+strconv.Quote(q.room), func() (err error) {
+			again, err = p.look(ctx, q)
+			return err
+		})
 		p.host.env.observer.Polled(err == nil)
 		if err != nil {
 			p.host.env.log.Debug("poll failed", "room", q.room, "error", err)
@@ -106,6 +113,7 @@ func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 // lister gathers ListRooms by name: those that ask while a call is under way share the next one.
 type lister struct {
 	rooms   Rooms
+	log     *slog.Logger
 	life    context.Context // ends with the host
 	calls   sync.WaitGroup
 	mu      sync.Mutex
@@ -158,7 +166,10 @@ func (l *lister) work() {
 		if next == nil {
 			return
 		}
-		next.list, next.err = l.rooms.Listed(l.life, next.names)
+		next.err = crash.Contain(l.log, "asking LiveKit for rooms by name", func() (err error) {
+			next.list, err = l.rooms.Listed(l.life, next.names)
+			return err
+		})
 		close(next.done)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/rollcallhq/rollcall/internal/crash"
 )
 
 const (
@@ -73,7 +75,8 @@ func (s *Sweep) survey(ctx context.Context, b Batch, rooms []string) Findings {
 	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {
 		mine := b
 		mine.Rooms = rooms
-		f, err := owner.Survey(ctx, mine)
+		var f Findings
+		err = crash.Contain(s.Log, "a survey", func() (err error) { f, err = owner.Survey(ctx, mine); return err })
 		if err != nil && elsewhere(ctx, err) {
 			return nil, nil, err // whatever it found is looked at anew
 		}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -188,7 +190,7 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 	each(rooms, func(room string) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 		defer cancel()
-		if err := v.host.prepare(ctx, room, v.batch.Dry); err != nil {
+		if err := v.contain(room, func() error { return v.host.prepare(ctx, room, v.batch.Dry) }); err != nil {
 			v.note(room, looked{}, err)
 			return
 		}
@@ -203,10 +205,19 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 			v.note(room, looked{}, err)
 			return
 		}
-		got, err := v.look(ctx, room, listed.In(reconcile.Look{Began: began}, room))
+		var got looked
+		err := v.contain(room, func() (err error) {
+			got, err = v.look(ctx, room, listed.In(reconcile.Look{Began: began}, room))
+			return err
+		})
 		v.note(room, got, err)
 	})
 	v.host.pace.took(len(rooms), time.Since(asked))
+}
+
+// contain turns a crash of the work on a room into that room's error.
+func (v *survey) contain(room string, work func() error) error {
+	return crash.Contain(v.host.env.log, "examining room "+strconv.Quote(room), work)
 }
 
 func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {
@@ -215,7 +226,11 @@ func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, 
 	}
 	turn, cancel := v.turn(ctx)
 	defer cancel()
-	list, err := v.host.livekit.Listed(turn, rooms)
+	var list reconcile.RoomList
+	err := crash.Contain(v.host.env.log, "asking LiveKit for rooms by name", func() (err error) {
+		list, err = v.host.livekit.Listed(turn, rooms)
+		return err
+	})
 	return list, cutShort(turn, err)
 }
 

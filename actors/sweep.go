@@ -9,12 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // Options are how a cycle is run.
 type Options struct {
-	Scheduled bool // by the leader's task: it counts for the breaker
+	Scheduled bool // by the leader's task: it counts for the breaker, if SweepConfig.Counts agrees
 	DryRun    bool // change no key, list what would change
 	Force     bool // let held removals go
 	Fresh     bool // begin a new cycle behind the one that runs
@@ -35,6 +36,9 @@ type SweepConfig struct {
 	// Held, when given, is for how many scheduled cycles in a row the breaker held under earlier leaders, by what all nodes
 	// agree on. It is asked as a leader's first scheduled sync judges.
 	Held func() int
+	// Counts, when given, reports whether a scheduled sync that begins at that time counts for the breaker. At most one does per
+	// interval, whoever leads: leaders that follow each other within seconds are no three cycles that agree.
+	Counts func(ctx context.Context, leader reconcile.Token, at time.Time) bool
 	// Slow, when given, is told once of each cycle that cannot end within SlowCycle.
 	Slow func(kind string)
 	// Housekeeping runs with each cleanup: what a store wants done now and then.
@@ -158,14 +162,15 @@ func (s *Sweep) FullSync(ctx context.Context, leader reconcile.Token, o Options)
 	return synced, cleaned, err
 }
 
-// exclusive runs a cycle when no other runs.
-func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (Report, error) {
+// exclusive runs a cycle when no other runs. One that crashes is an error, so that those who wait for it learn of its end.
+func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (r Report, err error) {
 	select {
 	case <-s.turn:
 	case <-ctx.Done():
 		return Report{}, fmt.Errorf("wait for the running cycle: %w", ctx.Err())
 	}
 	defer func() { s.turn <- struct{}{} }()
+	defer crash.Recover(s.Log, "a cycle", &err)
 	return run()
 }
 
@@ -173,6 +178,7 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 	start := time.Now()
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("sync", start)()
+	o.Scheduled = o.Scheduled && (s.Counts == nil || s.Counts(ctx, leader, start))
 	targets, names, err := s.targets(ctx, &r)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -264,7 +270,8 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
 		owners.Go(func() {
 			ctx, done := s.Router.stay(ctx, place)
 			defer done()
-			names, err := owner.Names(ctx)
+			var names []string
+			err := crash.Contain(s.Log, "the list of a node's rooms", func() (err error) { names, err = owner.Names(ctx); return err })
 			mu.Lock()
 			defer mu.Unlock()
 			// A node that went has rooms that the index knows; one whose view is behind has just come.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/memstore"
 )
@@ -153,6 +154,40 @@ func TestTheBreaker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Each new leader's first sync comes at once. LiveKit answers emptily for seconds, and the lead moves twice meanwhile.
+func TestLeadersInARowAreNotThreeCyclesThatAgree(t *testing.T) {
+	bubble(t, func(r *rig) {
+		const interval = 30 * time.Second
+		agreed := fsm.State{}
+		r.sweep.Counts = func(_ context.Context, leader reconcile.Token, at time.Time) bool {
+			// The leader has claimed before this, so the cluster's token is its own.
+			agreed.Generation, agreed.Leader.Index = leader.Generation, leader.Index
+			var result fsm.Result
+			agreed, result = agreed.Apply(agreed.Applied+1, fsm.CountCycle{Token: fsm.Token(leader), At: at.UnixMilli(), Spacing: interval.Milliseconds()})
+			return result.Err() == nil
+		}
+		rooms := crowd(r, 20)
+		for _, room := range rooms {
+			r.lk.finish(room)
+		}
+		time.Sleep(settle)
+		for range 3 {
+			r.own.change(func(o *ownership) { o.leader.Index++ })
+			report := r.syncNow(actors.Options{Scheduled: true})
+			if report.Held == nil || report.Held.Rooms != len(rooms) || report.Held.Cycles != 1 || !report.Scheduled {
+				t.Errorf("%+v, held %+v; want all held by one cycle", report, report.Held)
+			}
+			time.Sleep(time.Second)
+		}
+		r.present("room0", "a")
+		for range 2 {
+			time.Sleep(interval)
+			r.syncNow(actors.Options{Scheduled: true})
+		}
+		r.present("room0")
+	})
 }
 
 // The three cycles count for each participant, not for its room.

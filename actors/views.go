@@ -3,10 +3,12 @@ package actors
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -42,7 +44,7 @@ func (h *Host) adoptAll(view context.Context, index Index) {
 	defer cancel()
 	defer context.AfterFunc(view, cancel)()
 	for pause := adoptRetry; ; pause *= 2 {
-		err := h.adopt(ctx, index)
+		err := crash.Contain(h.env.log, "claiming the rooms of the index", func() error { return h.adopt(ctx, index) })
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -67,9 +69,12 @@ func (h *Host) adopt(ctx context.Context, index Index) error {
 		}
 		errs := make(chan error, len(names))
 		each(names, func(room string) {
-			if _, err := h.env.own.Claim(room, reconcile.Claim{}); err == nil {
-				errs <- h.claim(ctx, room)
-			}
+			errs <- crash.Contain(h.env.log, "claiming room "+strconv.Quote(room), func() error {
+				if _, err := h.env.own.Claim(room, reconcile.Claim{}); err != nil {
+					return nil // not this node's
+				}
+				return h.claim(ctx, room)
+			})
 		})
 		close(errs)
 		for err := range errs {

@@ -262,6 +262,8 @@ func (n *Node) bootstrap(ctx context.Context, servers []server) error {
 	for _, s := range servers {
 		conf.Servers = append(conf.Servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Addr)})
 	}
+	n.disk.founding.Store(true)
+	defer n.disk.founding.Store(false)
 	if err := n.raft.BootstrapCluster(conf).Error(); err != nil {
 		return fmt.Errorf("founding the cluster: %w", err)
 	}

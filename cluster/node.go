@@ -29,15 +29,18 @@ import (
 
 // Node is this process's part in the cluster. Make one with Open and end it with Close.
 type Node struct {
-	cfg    Config
-	log    *slog.Logger
-	raft   *raft.Raft
-	fsm    *fsm.FSM
-	store  *storage
-	link   *link
-	peers  *peers // nil without a network
-	opened time.Time
-	tasks  []*runner
+	cfg   Config
+	log   *slog.Logger
+	raft  *raft.Raft
+	fsm   *fsm.FSM
+	store *storage
+	disk  *disk // store, as raft has it
+	// closeDisk ends raft's wait for a disk that is full.
+	closeDisk context.CancelFunc
+	link      *link
+	peers     *peers // nil without a network
+	opened    time.Time
+	tasks     []*runner
 
 	// incarnation is that of this process's join; 0 before it is committed.
 	incarnation atomic.Uint64
@@ -136,7 +139,9 @@ func (n *Node) startRaft(conf *raft.Config) error {
 		return err
 	}
 	n.link.closed.Store(fresh && promised.ID == "")
-	n.raft, err = raft.NewRaft(conf, n.fsm, n.store.logs, n.store.stable, n.store.snaps, n.link.transport)
+	n.disk = &disk{LogStore: n.store.logs, StableStore: n.store.stable, dir: n.cfg.DataDir, log: n.log, fail: n.fail}
+	n.disk.life, n.closeDisk = context.WithCancel(context.Background())
+	n.raft, err = raft.NewRaft(conf, n.fsm, n.disk, n.disk, n.store.snaps, n.link.transport)
 	if err != nil {
 		return fmt.Errorf("starting raft: %w", err)
 	}
@@ -318,6 +323,7 @@ func (n *Node) Close(ctx context.Context) error {
 		if n.peers != nil {
 			peers = n.peers.close()
 		}
+		n.closeDisk()
 		// The shutdown's future closes the transport too.
 		n.closeErr = errors.Join(left, n.raft.Shutdown().Error(), peers, n.link.close())
 		n.enlists.Wait()

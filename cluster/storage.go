@@ -42,8 +42,11 @@ func openStorage(cfg Config, log hclog.Logger) (*storage, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
-	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path: filepath.Join(dir, "raft.db"), BoltOptions: &bbolt.Options{Timeout: lockTimeout}})
+	path := filepath.Join(dir, "raft.db")
+	if err := prepareLog(path); err != nil {
+		return nil, fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err)
+	}
+	bolt, err := openBolt(path)
 	if errors.Is(err, bbolt.ErrTimeout) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrDataDirLocked)
 	}
@@ -52,42 +55,37 @@ func openStorage(cfg Config, log hclog.Logger) (*storage, error) {
 	}
 	s := &storage{logs: bolt, stable: bolt, close: bolt.Close}
 	if err := s.open(dir, cfg.NodeID, log); err != nil {
-		return nil, errors.Join(fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err), bolt.Close())
+		return nil, fmt.Errorf("--data-dir %s: %w", cfg.DataDir, also(err, bolt.Close()))
 	}
 	return s, nil
 }
 
+func openBolt(path string) (*raftboltdb.BoltStore, error) {
+	return raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: lockTimeout}})
+}
+
 // open does what may only be done under bolt's lock.
 func (s *storage) open(dir, nodeID string, log hclog.Logger) error {
-	if err := removeUnfinished(filepath.Join(dir, "snapshots")); err != nil {
-		return err
+	for _, dir := range []string{dir, filepath.Join(dir, "snapshots")} {
+		if err := removeUnfinished(dir); err != nil {
+			return err
+		}
 	}
 	snaps, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, log.Named("snapshot"))
 	if err != nil {
 		return err
 	}
 	s.snaps = snaps
+	if err := s.checkLog(); err != nil {
+		return err
+	}
 	if err := s.identify(nodeID); err != nil {
 		return err
 	}
-	return s.checkSnapshot()
-}
-
-// removeUnfinished removes the snapshots that a killed process began: nothing else ever would.
-func removeUnfinished(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := checkSnapshots(filepath.Join(dir, "snapshots")); err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) != ".tmp" {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.checkSnapshot()
 }
 
 // identify binds the directory to its first node. The id is written before anything else, so a directory that has
@@ -122,11 +120,14 @@ func (s *storage) checkSnapshot() error {
 	}
 	_, r, err := s.snaps.Open(list[0].ID)
 	if err != nil {
-		return fmt.Errorf("opening snapshot %s: %w", list[0].ID, err)
+		return damage("snapshot "+list[0].ID, err)
 	}
 	defer r.Close()
-	if _, err := fsm.ReadSnapshot(r); err != nil {
+	switch _, err := fsm.ReadSnapshot(r); {
+	case errors.Is(err, fsm.ErrNewer):
 		return fmt.Errorf("snapshot %s: %w", list[0].ID, err)
+	case err != nil:
+		return damage("snapshot "+list[0].ID, err)
 	}
 	return nil
 }

@@ -62,6 +62,15 @@ type RecordReport struct {
 	JSON  json.RawMessage `json:"json"`
 }
 
+// CountCycle lets a sync cycle count for the breaker, unless one that began less than Spacing ms before or after counts. So leaders that
+// follow each other within seconds do not agree three times on the same empty answer.
+type CountCycle struct {
+	Token Token `json:"token"`
+	// At is when the cycle begins: Unix ms by the leader's clock. Of two leaders' clocks either may be ahead.
+	At      int64 `json:"at"`
+	Spacing int64 `json:"spacing"`
+}
+
 // Apply gives the state after cmd, committed at index. Refused or not, the index counts as applied.
 func (s State) Apply(index uint64, cmd Command) (State, Result) {
 	if index <= s.Applied {
@@ -174,5 +183,21 @@ func (c RecordReport) apply(s *State, index uint64) Refusal {
 	}
 	reports[c.Kind] = Report{Token: c.Token, Index: index, JSON: c.JSON}
 	s.Reports = reports
+	return ""
+}
+
+func (CountCycle) op() string { return "count" }
+
+func (c CountCycle) apply(s *State, _ uint64) Refusal {
+	since := c.At - s.Counted
+	switch {
+	case c.At <= 0 || c.Spacing < 0:
+		return Invalid
+	case c.Token != s.Token():
+		return StaleToken
+	case -c.Spacing < since && since < c.Spacing:
+		return TooSoon
+	}
+	s.Counted = c.At
 	return ""
 }

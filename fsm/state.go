@@ -114,6 +114,8 @@ type State struct {
 	// Stopped is the service switch, so named that a new cluster runs.
 	Stopped bool            `json:"stopped"`
 	Reports map[Kind]Report `json:"reports,omitempty"`
+	// Counted is when the last sync cycle that counted for the breaker began: Unix ms by its leader's clock.
+	Counted int64 `json:"counted,omitempty"`
 }
 
 // Token is the newest leader's.
@@ -170,6 +172,8 @@ const (
 	NotMember Refusal = "no such member and incarnation in the view"
 	// StaleToken: another leader has claimed since.
 	StaleToken Refusal = "another leader has claimed since"
+	// TooSoon: the last cycle that counted began less than the spacing before.
+	TooSoon Refusal = "another sync cycle has counted within the sync interval"
 	// TooLarge: a report exceeds MaxReportBytes.
 	TooLarge Refusal = "the report is too large"
 	// Invalid: a field of the command is missing or unknown.

@@ -14,7 +14,7 @@ import (
 // anyCommand draws commands over few ids, indexes and generations, so that they meet.
 func anyCommand(t *rapid.T, s State) Command {
 	id := rapid.SampledFrom([]string{"n1", "n2", "n3"}).Draw(t, "id")
-	switch rapid.IntRange(0, 7).Draw(t, "op") {
+	switch rapid.IntRange(0, 8).Draw(t, "op") {
 	case 0:
 		return Found{Generation: rapid.Uint64Range(0, 9).Draw(t, "generation")}
 	case 1:
@@ -28,6 +28,8 @@ func anyCommand(t *rapid.T, s State) Command {
 		return SetService{Running: rapid.Bool().Draw(t, "running")}
 	case 6:
 		return Remove{ID: id}
+	case 7:
+		return CountCycle{Token: s.Token(), At: rapid.Int64Range(0, 100).Draw(t, "at"), Spacing: rapid.Int64Range(0, 30).Draw(t, "spacing")}
 	default:
 		token := s.Token()
 		token.Index -= rapid.Uint64Range(0, 1).Draw(t, "stale")
@@ -154,6 +156,7 @@ func run(t *testing.T, s State, steps ...Command) (State, Result) {
 func TestRefusals(t *testing.T) {
 	founded, _ := run(t, State{}, ClaimLeadership{ID: "n1"}, Found{Generation: 7}, Join{ID: "n1", HashVersion: 1})
 	now := founded.Token()
+	counted, _ := run(t, founded, CountCycle{Token: now, At: 100})
 	old := Token{Generation: 7}
 	report := func(token Token, size int) RecordReport {
 		return RecordReport{Kind: KindSync, Token: token, JSON: json.RawMessage(strings.Repeat("1", size))}
@@ -177,6 +180,13 @@ func TestRefusals(t *testing.T) {
 		{"report of an older leader", founded, report(old, 1), StaleToken},
 		{"large report", founded, report(now, MaxReportBytes+1), TooLarge},
 		{"empty report", founded, report(now, 0), Invalid},
+		{"a cycle counts", founded, CountCycle{Token: now, At: 50, Spacing: 30}, nil},
+		{"a cycle of an older leader", founded, CountCycle{Token: old, At: 50, Spacing: 30}, StaleToken},
+		{"a cycle without a time", founded, CountCycle{Token: now}, Invalid},
+		{"a cycle too soon", counted, CountCycle{Token: now, At: 129, Spacing: 30}, TooSoon},
+		{"a cycle in time", counted, CountCycle{Token: now, At: 130, Spacing: 30}, nil},
+		{"a cycle by a clock that is behind", counted, CountCycle{Token: now, At: 71, Spacing: 30}, TooSoon},
+		{"a cycle by a clock that is far behind", counted, CountCycle{Token: now, At: 70, Spacing: 30}, nil},
 		{"unknown report", founded, RecordReport{Kind: "x", Token: now, JSON: json.RawMessage("1")}, Invalid},
 	}
 	for _, tt := range tests {

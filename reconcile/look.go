@@ -32,7 +32,7 @@ type looking struct {
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
-	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), seen: newestOf(look.Participants), doubts: map[finding]doubt{},
+	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), doubts: map[finding]doubt{},
 		named: make(map[string]bool, len(look.Named)), concerned: map[string]bool{}}
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
@@ -44,6 +44,7 @@ func stepLook(room *Room, look Look, now Moment) Plan {
 		}
 	}
 	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
+	l.seen = newestOf(look.Participants, l.stored)
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
 	}
@@ -75,12 +76,25 @@ func (l *looking) shown(sid string) bool {
 	return l.everyone || l.protected[sid] || l.seen[sid] != nil
 }
 
-// newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity.
-func newestOf(list []Participant) map[string]*Participant {
+// newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity. Of equally old ones the
+// one that is stored counts, so that the order of a list means nothing.
+func newestOf(list []Participant, stored []*Member) map[string]*Participant {
+	isStored := func(sid string) bool {
+		return slices.ContainsFunc(stored, func(m *Member) bool { return m.SID == sid })
+	}
+	outranks := func(p, o *Participant) bool {
+		switch {
+		case o == nil || p.JoinedAt != o.JoinedAt:
+			return o == nil || p.JoinedAt > o.JoinedAt
+		case isStored(p.SID) != isStored(o.SID):
+			return isStored(p.SID)
+		}
+		return p.SID > o.SID
+	}
 	newest := make(map[string]*Participant, len(list))
 	for i := range list {
 		p := &list[i]
-		if o := newest[p.Identity]; p.named() && (o == nil || o.JoinedAt < p.JoinedAt) {
+		if p.named() && outranks(p, newest[p.Identity]) {
 			newest[p.Identity] = p
 		}
 	}

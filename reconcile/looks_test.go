@@ -399,6 +399,35 @@ func TestOrderInAListMeansNothing(t *testing.T) {
 	}
 }
 
+// TestOrderOfAnIdentitysParticipantsMeansNothing: two of one identity joined in the same millisecond.
+func TestOrderOfAnIdentitysParticipantsMeansNothing(t *testing.T) {
+	one, other := who("a1", 6500), who("a2", 6500)
+	other.Identity = one.Identity
+	for name, c := range map[string]struct {
+		stored *Participant
+		want   string
+	}{
+		"none is stored":      {nil, "R1: a2"},
+		"the one is stored":   {&one, "R1: a1"},
+		"the other is stored": {&other, "R1: a2"},
+	} {
+		for _, list := range [][]Participant{{one, other}, {other, one}} {
+			t.Run(name, func(t *testing.T) {
+				r := newRig(t)
+				r.do(started(r1, 0))
+				if c.stored != nil {
+					r.do(joined(r1, *c.stored))
+				}
+				for range 3 {
+					r.do(r.sight(&r1, list...))
+					r.want(c.want)
+					r.wait(second)
+				}
+			})
+		}
+	}
+}
+
 // TestOlderThanItsRoomTakesTwoLooks: a stale list of participants shows those of the instance before. Whoever was moved in with an old
 // join time is let in all the same, by the second look.
 func TestOlderThanItsRoomTakesTwoLooks(t *testing.T) {

@@ -25,6 +25,10 @@ import (
 // syncJitter spreads the syncs, so that those of several clusters do not hit one LiveKit in step.
 const syncJitter = 0.1
 
+// countSpacing is the part of the sync interval that lies at least between two cycles that count for the breaker: the shortest
+// that the jitter makes.
+const countSpacing = 1 - syncJitter
+
 // daemon is one running rollcall. Its parts stand in the order in which they start; they stop in reverse.
 type daemon struct {
 	config   Config
@@ -160,7 +164,7 @@ func (n *daemon) openRooms(context.Context) (err error) {
 	}
 	n.router = actors.NewRouter(n.own, n.peer)
 	sweep := actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: n.store, Router: n.router, Clock: clock, Log: n.log,
-		StaleAfter: n.config.StaleAfter, Held: n.own.held, Housekeeping: n.housekeeping,
+		StaleAfter: n.config.StaleAfter, Held: n.own.held, Counts: n.counts, Housekeeping: n.housekeeping,
 		Slow: func(kind string) { n.meters.slow.WithLabelValues(kind).Set(1) }})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}

@@ -21,9 +21,9 @@ func nodeID(c Config, host string) (string, error) {
 	path := filepath.Join(c.DataDir, nodeIDFile)
 	kept, err := os.ReadFile(path)
 	switch {
-	case err == nil:
+	case err == nil && len(kept) > 0: // an empty one was left by a first start on a full disk
 		return agree(c, strings.TrimSpace(string(kept)), path)
-	case !errors.Is(err, fs.ErrNotExist):
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("--data-dir, %s: read the node's name: %w", envName("data-dir"), err)
 	}
 	id := c.NodeID
@@ -36,10 +36,26 @@ func nodeID(c Config, host string) (string, error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return "", fmt.Errorf("--data-dir, %s: give a directory that can be written: %w", envName("data-dir"), err)
 	}
-	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("--data-dir, %s: write the node's name: %w", envName("data-dir"), err)
+	if err := writeBeside(path, []byte(id+"\n")); err != nil {
+		return "", fmt.Errorf("--data-dir, %s: give a directory that can be written and has room: write the node's name: %w", envName("data-dir"), err)
 	}
 	return id, nil
+}
+
+// writeBeside writes a file whole or not at all: half of one would be in the way of every later start.
+func writeBeside(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 func agree(c Config, kept, path string) (string, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strings"
@@ -14,6 +15,7 @@ func validate(c *Config, texts map[string]string, why purpose, report func(name,
 	validateLiveKit(c, why, report)
 	validateRedis(c, texts["redis-hash-tags"], report)
 	checkTLS(c, report)
+	validateMembers(c, report)
 	validateNodeAddr(c, report)
 	validatePorts(c, report)
 }
@@ -49,6 +51,13 @@ func validateRedis(c *Config, hashTags string, report func(name, problem string)
 		c.RedisHashTags = cluster
 	} else if cluster && !c.RedisHashTags {
 		report("redis-hash-tags", "false does not work on Redis Cluster, where a room's keys must share a slot: give auto or true")
+	}
+}
+
+// validateMembers checks what the cluster itself would refuse at the start.
+func validateMembers(c *Config, report func(name, problem string)) {
+	if c.BootstrapExpect > 1 && len(c.Join) == 0 {
+		report("join", fmt.Sprintf("missing: with --bootstrap-expect %d the nodes must find each other; give the node addresses of all, such as n1.example.org:7000,n2.example.org:7000", c.BootstrapExpect))
 	}
 }
 
@@ -111,8 +120,30 @@ func warnings(c *Config, texts map[string]string) []string {
 	if least := max(c.SyncInterval, reconcile.ConfirmEvery); c.StaleAfter > 0 && c.StaleAfter <= least {
 		lines = append(lines, fmt.Sprintf("--stale-after %s is not more than %s: each cleanup looks at nearly every room, as if the sync had not", brief(c.StaleAfter), brief(least)))
 	}
+	if own, other := advertised(c), elsewhere(c.Join); own != "" && other != "" {
+		lines = append(lines, fmt.Sprintf("other nodes are told to reach this one at %s, which to each of them is its own machine, and --join names %s: give --node-advertise the host:port at which they reach this node", own, other))
+	}
 	if n := len(c.AdminToken); n > 0 && n < 16 {
 		lines = append(lines, "ROLLCALL_ADMIN_TOKEN is shorter than 16 characters: it can be guessed; `openssl rand -hex 24` makes a good one")
 	}
 	return lines
+}
+
+// advertised is the address that this node gives to others, if only this machine reaches it.
+func advertised(c *Config) string {
+	addr := cmp.Or(c.NodeAdvertise, c.NodeAddr)
+	if host, _, err := net.SplitHostPort(addr); err != nil || !loopback(host) {
+		return ""
+	}
+	return addr
+}
+
+// elsewhere is the first address that is of another machine.
+func elsewhere(addrs []string) string {
+	for _, addr := range addrs {
+		if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
+			return addr
+		}
+	}
+	return ""
 }

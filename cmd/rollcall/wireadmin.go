@@ -137,6 +137,17 @@ func keptReport(state fsm.State, kind fsm.Kind) (r actors.Report, ok bool) {
 	return r, true
 }
 
+// counts asks the cluster whether a sync counts for the breaker, before any room hears of it: a leader that is lost in the middle has
+// counted it. One that cannot be asked about does not count.
+func (n *daemon) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
+	spacing := time.Duration(countSpacing * float64(n.config.SyncInterval))
+	result, err := n.own.node.Apply(ctx, fsm.CountCycle{Token: fsm.Token(leader), At: at.UnixMilli(), Spacing: spacing.Milliseconds()})
+	if err = errors.Join(err, result.Err()); err != nil {
+		n.log.Debug("this sync does not count for the breaker", "error", err)
+	}
+	return err == nil
+}
+
 // held is for how many scheduled cycles in a row the breaker has held, by the last report that all nodes have.
 func (o *ownership) held() int {
 	n, ok := o.cluster()

@@ -84,47 +84,96 @@ type hub struct {
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
-	closed   bool
+	starting *start             // the readers' start, while it is under way
 	end      context.CancelFunc // of the readers; nil while nobody watches
 	readers  sync.WaitGroup
+	life     context.Context // ends when the node stops
+	closed   context.CancelFunc
+}
+
+// start is where the readers are to begin. Redis is asked for it, so nobody may hold the hub's lock meanwhile: a Redis that hangs
+// would hold up the node's stop.
+type start struct {
+	done     chan struct{}
+	last     string
+	standing Standing
+	err      error
 }
 
 func newHub(live Live, log *slog.Logger) *hub {
-	return &hub{live: live, log: log, watchers: map[*watcher]struct{}{}}
+	h := &hub{live: live, log: log, watchers: map[*watcher]struct{}{}}
+	h.life, h.closed = context.WithCancel(context.Background())
+	return h
 }
 
 // join adds a watcher: all changes after this call reach it. Errors: ErrUnavailable while stopping, or the port's.
 func (h *hub) join(ctx context.Context, room string) (*watcher, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, fmt.Errorf("shutting down: %w", ErrUnavailable)
-	}
-	if h.end == nil {
-		if err := h.start(ctx); err != nil {
-			return nil, err
+	for {
+		w, s, mine, err := h.enter(room)
+		switch {
+		case err != nil || w != nil:
+			return w, err
+		case mine:
+			h.find(ctx, s)
+			if w, err := h.begin(s, room); w != nil || err != nil {
+				return w, err
+			}
+		}
+		select {
+		case <-s.done:
+		case <-h.life.Done():
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: Redis does not tell where the changes stand: %w", ErrUnavailable, ctx.Err())
 		}
 	}
-	w := &watcher{room: room, frames: make(chan frame, watcherFrames), cut: make(chan struct{})}
-	h.watchers[w] = struct{}{}
-	return w, nil
 }
 
-// start begins to read. Where is settled before anybody is told that he watches, or what happens meanwhile would be lost.
-func (h *hub) start(ctx context.Context) error {
-	last, err := h.live.Last(ctx)
-	if err != nil {
-		return err
+// enter adds a watcher where the readers run. Where they do not, it gives their start, which is the caller's to find if mine.
+func (h *hub) enter(room string) (w *watcher, s *start, mine bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.life.Err() != nil:
+		return nil, nil, false, fmt.Errorf("shutting down: %w", ErrUnavailable)
+	case h.end != nil:
+		return h.add(room), nil, false, nil
+	case h.starting == nil:
+		h.starting, mine = &start{done: make(chan struct{})}, true
 	}
-	standing, err := h.live.Standing()
-	if err != nil {
-		return err
+	return nil, h.starting, mine, nil
+}
+
+// add needs the lock.
+func (h *hub) add(room string) *watcher {
+	w := &watcher{room: room, frames: make(chan frame, watcherFrames), cut: make(chan struct{})}
+	h.watchers[w] = struct{}{}
+	return w
+}
+
+// find settles where the readers begin, before anybody is told that he watches, or what happens meanwhile would be lost.
+func (h *hub) find(ctx context.Context, s *start) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.life, cancel)()
+	if s.last, s.err = h.live.Last(ctx); s.err == nil {
+		s.standing, s.err = h.live.Standing()
 	}
-	life, end := context.WithCancel(context.Background())
+}
+
+// begin begins to read, and adds the first watcher. Those who wait for the start go on: if it failed, one of them tries again.
+func (h *hub) begin(s *start, room string) (*watcher, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starting = nil
+	close(s.done)
+	if s.err != nil || h.life.Err() != nil {
+		return nil, s.err // enter tells that this node stops
+	}
+	life, end := context.WithCancel(h.life)
 	h.end = end
-	h.readers.Go(func() { h.follow(life, last) })
-	h.readers.Go(func() { h.look(life, standing) })
-	return nil
+	h.readers.Go(func() { h.follow(life, s.last) })
+	h.readers.Go(func() { h.look(life, s.standing) })
+	return h.add(room), nil
 }
 
 // leave takes a watcher out, and ends the readers with the last one.
@@ -209,7 +258,7 @@ func (h *hub) cutOff(w *watcher, why string) {
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = true
+	h.closed()
 	for w := range h.watchers {
 		h.cutOff(w, "this node stops: connect to another")
 	}

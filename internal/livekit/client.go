@@ -13,6 +13,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -115,7 +116,7 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 		if err != nil {
 			err = noTurn(err)
 		} else {
-			err = c.exchange(ctx, grant, ask, begin())
+			err = crash.Contain(c.opts.Log, "reading LiveKit's answer to "+name, func() error { return c.exchange(ctx, grant, ask, begin()) })
 			c.budget.release()
 			r.Took, r.PassedOver = time.Since(start)-r.Waited, passed.Count
 		}

@@ -53,7 +53,8 @@ func newLink(p *Peers, addr string) *link {
 }
 
 // session is the way to the peer. While the peer is known to be out of reach it is an error at once, and an attempt in the
-// background; with patient it waits for that attempt. Errors: an errLost, errClosed, ctx's.
+// background; with patient it waits for that attempt. What was known of a peer that nobody tried any more, for it was no member,
+// counts no longer. Errors: an errLost, errClosed, ctx's.
 func (l *link) session(ctx context.Context, patient bool) (*session, error) {
 	l.mu.Lock()
 	if l.current != nil || l.closed {
@@ -64,7 +65,8 @@ func (l *link) session(ctx context.Context, patient bool) (*session, error) {
 		return l.current, nil
 	}
 	o, why := l.opening, l.why
-	if o == nil && (patient || why == nil || time.Since(l.tried) >= redial) {
+	patient = patient || !l.trying
+	if o == nil && (patient || time.Since(l.tried) >= redial) {
 		o = &opening{done: make(chan struct{})}
 		l.opening = o
 		go l.open(o)

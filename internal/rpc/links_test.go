@@ -2,7 +2,9 @@ package rpc_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +74,33 @@ func TestRestartedPeerIsReachedSoon(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(20 * time.Millisecond)
+		}
+	})
+}
+
+// A node that was away for long, and is a member again, is not taken for one that is out of reach.
+func TestReturnedMemberIsReachedByTheFirstRequest(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		var member atomic.Bool
+		a := w.start("a", func(c *rpc.Config) {
+			all := c.Members
+			c.Members = func() []actors.Place {
+				return slices.DeleteFunc(all(), func(p actors.Place) bool { return p.Node == "b" && !member.Load() })
+			}
+		})
+		b := w.start("b")
+		member.Store(true)
+		must(t, a.to(b).Deliver(within(t, 5*time.Second), event("before")))
+		b.kill()
+		if _, err := a.to(b).Names(within(t, 10*time.Second)); err == nil {
+			t.Error("a killed node answered")
+		}
+		member.Store(false)
+		time.Sleep(10 * time.Second)
+		b = w.start("b")
+		member.Store(true)
+		if _, err := a.to(b).Names(within(t, 10*time.Second)); err != nil {
+			t.Error(err)
 		}
 	})
 }

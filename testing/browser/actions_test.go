@@ -42,6 +42,15 @@ func TestEveryButton(t *testing.T) {
 	b.Await(`!seen("Dry run done") && document.activeElement === button("Sync now")`)
 }
 
+func TestWhatASyncPassedOverIsShown(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		last := f.status["lastSync"].(object)
+		last["passedOver"], last["slow"] = object{"entries": 2, "first": "a room without a name, sid RM_x"}, true
+	})
+	b := open(t, f.URL, 1280)
+	b.Await(`seen("LiveKit lists 2 entries that cannot be used") && seen("a room without a name, sid RM_x") && seen("A sync takes longer than 5 minutes")`)
+}
+
 func TestForceAsksFirst(t *testing.T) {
 	f := newFake(t, func(f *fake) {
 		f.status["lastSync"].(object)["held"] = object{"rooms": 25, "participants": 40, "cycles": 1}

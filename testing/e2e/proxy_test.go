@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -20,6 +23,8 @@ const (
 	empty         // lists, but nothing in them
 	hanging       // no answer until the caller gives up
 	roomless      // ListRooms is empty, ListParticipants is honest
+	unknown       // ListParticipants says as LiveKit Cloud does that there is no such room
+	stale         // the last honest answer to the same request
 )
 
 // proxy stands between rollcall and LiveKit's API.
@@ -27,6 +32,7 @@ type proxy struct {
 	url string
 	// rule gives the mood for the nth call (from 1) since the rule was set, of the method such as ListRooms.
 	rule atomic.Pointer[rule]
+	past sync.Map // the last honest answers, by request
 }
 
 type rule struct {
@@ -42,7 +48,7 @@ func newProxy(t *testing.T, target string) *proxy {
 	}
 	p := &proxy{}
 	p.is(honest)
-	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, ModifyResponse: p.remember}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(pass, w, r) }))
 	t.Cleanup(server.Close)
 	p.url = server.URL
@@ -59,12 +65,26 @@ func (p *proxy) by(of func(method string, nth int64) mood) { p.rule.Store(&rule{
 func (p *proxy) calls() int64 { return p.rule.Load().calls.Load() }
 
 func (p *proxy) serve(pass http.Handler, w http.ResponseWriter, r *http.Request) {
+	asked, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(asked))
+	r = r.WithContext(context.WithValue(r.Context(), askedKey{}, r.URL.Path+string(asked)))
 	method := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	now := p.rule.Load()
 	m := now.mood(method, now.calls.Add(1))
 	switch {
 	case m == failing:
 		http.Error(w, "out of order", http.StatusServiceUnavailable)
+	case m == unknown && method == "ListParticipants":
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"code":"not_found","msg":"requested room does not exist"}`)
+	case m == stale:
+		if old, ok := p.past.Load(r.Context().Value(askedKey{})); ok {
+			w.Header().Set("Content-Type", "application/protobuf")
+			_, _ = w.Write(old.([]byte))
+			return
+		}
+		pass.ServeHTTP(w, r)
 	case m == hanging:
 		<-r.Context().Done()
 	case m == empty, m == roomless && method == "ListRooms":
@@ -74,4 +94,16 @@ func (p *proxy) serve(pass http.Handler, w http.ResponseWriter, r *http.Request)
 	default:
 		pass.ServeHTTP(w, r)
 	}
+}
+
+type askedKey struct{}
+
+// remember keeps an honest answer, for a time when the proxy tells what was.
+func (p *proxy) remember(answer *http.Response) error {
+	body, err := io.ReadAll(answer.Body)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	if err == nil && answer.StatusCode == http.StatusOK {
+		p.past.Store(answer.Request.Context().Value(askedKey{}), body)
+	}
+	return err
 }

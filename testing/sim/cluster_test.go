@@ -322,7 +322,7 @@ func (s *several) check() {
 	}
 	time.Sleep(2 * time.Second)
 	s.truth("by webhooks", fresh)
-	for _, broken := range s.world.History.Broken() {
+	for _, broken := range slices.Concat(s.world.History.Broken(), s.world.Settled.Broken()) {
 		s.Error(broken)
 	}
 }

@@ -75,7 +75,7 @@ func (w *World) Start(m *Machine) (*Process, error) {
 	p.Router = actors.NewRouter(p.Own, p.peer)
 	p.Router.Relay = p.peers.Relay
 	p.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: store, Router: p.Router, Clock: clock, Log: log,
-		StaleAfter: 3 * time.Minute})
+		StaleAfter: 3 * time.Minute, Counts: p.counts})
 	p.Cluster, err = cluster.Open(context.Background(), cluster.Config{NodeID: m.Name, DataDir: m.Dir, NodeAddr: m.NodeAddr(), Insecure: true,
 		HTTPAddr: m.Name + ":8080", BootstrapExpect: m.Expect, Join: m.Join, Network: p.net,
 		ServeRPC: p.peers.Serve, Generation: store.generation, Fit: store.ping, Logger: log, Tasks: p.tasks(store)})
@@ -101,7 +101,15 @@ func (p *Process) tasks(store *store) []cluster.Task {
 				return err
 			}}
 	}
-	return []cluster.Task{run("sync", 30*time.Second, p.Sweep.Sync), run("cleanup", time.Minute, p.Sweep.Cleanup)}
+	return []cluster.Task{run("sync", syncInterval, p.Sweep.Sync), run("cleanup", time.Minute, p.Sweep.Cleanup)}
+}
+
+const syncInterval = 30 * time.Second
+
+// counts lets at most one cycle per interval count for the breaker, as cmd/rollcall does.
+func (p *Process) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
+	result, err := p.Cluster.Apply(ctx, fsm.CountCycle{Token: fsm.Token(leader), At: at.UnixMilli(), Spacing: (syncInterval * 9 / 10).Milliseconds()})
+	return err == nil && result.Err() == nil
 }
 
 // peer is the way to a member of the view.

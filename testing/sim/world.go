@@ -26,6 +26,7 @@ type World struct {
 	Fake       *fakelivekit.Fake
 	Verifier   *livekit.Verifier
 	History    *History
+	Settled    *Settled
 	Dice       *Dice
 	StoreFault func(op memstore.Op, room string) memstore.Fault
 	LookFault  func(room string) LookFault
@@ -43,14 +44,15 @@ func NewWorld(seed uint64) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Net: memnet.New(), History: NewHistory(), Dice: &Dice{Seed: seed}, Verifier: door.Verifier,
+	w := &World{Net: memnet.New(), History: NewHistory(), Settled: &Settled{}, Dice: &Dice{Seed: seed}, Verifier: door.Verifier,
 		doors: map[string]*Process{}}
 	w.StoreFault = func(memstore.Op, string) memstore.Fault { return memstore.Fault{} }
 	w.LookFault = func(string) LookFault { return LookFault{} }
 	w.Hurting = func() bool { return false }
-	w.Store = memstore.New(memstore.Options{Feed: true, Watch: w.History.Watch})
+	w.Store = memstore.New(memstore.Options{Feed: true, Watch: func(s memstore.Script) { w.History.Watch(s); w.Settled.Watch(s) }})
 	w.Fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(w),
-		ClientTimeout: 10, EmptyTimeout: 20})
+		ClientTimeout: 10, EmptyTimeout: 20, ListLag: time.Duration(w.Dice.N("lag", 9)) * time.Second})
+	w.Settled.Fake = w.Fake
 	return w, nil
 }
 

@@ -87,10 +87,27 @@ function errors(status) {
   };
 }
 
+function passedOver(status) {
+  const passed = status?.lastSync?.passedOver;
+  if (!passed?.entries) return null;
+  return {
+    level: "warn", title: `LiveKit lists ${plural(passed.entries, "entry", "entries")} that cannot be used`,
+    todo: `Everything else was examined. The first: ${plain(passed.first)}. Find and delete it in LiveKit.`,
+  };
+}
+
+function slow(status) {
+  if (!status?.progress?.slow && !status?.lastSync?.slow) return null;
+  return {
+    level: "warn", title: "A sync takes longer than 5 minutes",
+    todo: "LiveKit's request budget is small for that many rooms, or LiveKit or Redis is slow. Raise --livekit-rate as far as LiveKit allows.",
+  };
+}
+
 /** problems lists what is wrong, worst first. now is the node's time. */
 export function problems(state, now) {
   const status = state.status.data;
-  const list = [access(state), reach(state), leadership(state), breaker(status), members(state), schedule(status, now), errors(status)].filter(Boolean);
+  const list = [access(state), reach(state), leadership(state), breaker(status), members(state), schedule(status, now), errors(status), passedOver(status), slow(status)].filter(Boolean);
   return list.sort((a, b) => (a.level === "bad" ? 0 : 1) - (b.level === "bad" ? 0 : 1));
 }
 

@@ -1,0 +1,79 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/crash"
+)
+
+// A panic in a goroutine that nobody recovers ends the process, so that these tests could not even fail one by one.
+
+func TestARoomWhoseLookCrashesIsItsOwnError(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("good", "a"), r.lk.join("bad", "a"))
+		r.lk.join("good", "b") // and the webhooks are lost
+		r.lk.join("bad", "b")
+		r.lk.order(crashAt("bad"))
+		report := r.sync(actors.Options{Scheduled: true})
+		if report.Synced != 1 || report.Errors != 1 || !strings.Contains(report.Error, `"bad"`) || !strings.Contains(report.Error, "it crashed") {
+			t.Errorf("%+v; want one room examined and one that crashed", report)
+		}
+		r.present("good", "a", "b")
+		r.present("bad", "a")
+		r.lk.order(nil)
+		r.sync(actors.Options{Scheduled: true})
+		r.present("bad", "a", "b")
+	})
+}
+
+func TestAPollThatCrashesIsTriedAgain(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.start("r"))
+		e := haunt(r, "r")
+		for _, at := range []string{"", "r"} { // "" is the list of rooms
+			r.lk.order(crashAt(at))
+			r.must(e)
+			time.Sleep(2 * time.Second)
+			r.present("r", []string{}...)
+			r.lk.order(nil)
+		}
+		time.Sleep(time.Minute)
+		r.present("r", "back")
+	})
+}
+
+// Whoever waits for a sync that crashes hears of it, and the next one runs.
+func TestASyncThatCrashesEnds(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		r.lk.order(func(room string) (bool, error) { time.Sleep(time.Second); panic("a bug") })
+		joined := make(chan error, 1)
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			_, err := r.sweep.Sync(context.Background(), r.own.Leader(), actors.Options{})
+			joined <- err
+		}()
+		_, err := r.sweep.Sync(context.Background(), r.own.Leader(), actors.Options{Scheduled: true})
+		if also := <-joined; !errors.Is(err, crash.Err) || !errors.Is(also, crash.Err) {
+			t.Errorf("the syncs end with %v and %v, want the crash of both", err, also)
+		}
+		r.lk.order(nil)
+		if report := r.sync(actors.Options{Scheduled: true}); report.Synced != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+	})
+}
+
+func crashAt(at string) func(string) (bool, error) {
+	return func(room string) (bool, error) {
+		if room == at {
+			panic("a bug")
+		}
+		return false, nil
+	}
+}

@@ -1,0 +1,205 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/boltfile"
+)
+
+// ErrDamaged means that what raft has stored cannot be read whole. Nothing of it was changed.
+var ErrDamaged = errors.New("damaged")
+
+// damage says what is damaged and what to do about it.
+func damage(what string, why error) error {
+	return fmt.Errorf("%s: %w (%w). Nothing was changed. Move the folder raft of the --data-dir aside and start again: a node of a cluster gets everything "+
+		"from the others; a node that is alone founds anew, and its rooms are still in Redis (docs/troubleshooting.md#damaged-data)", what, ErrDamaged, why)
+}
+
+// prepareLog makes sure that what is at path is a whole database, before anything maps it. A database that is not there yet is made
+// beside and renamed: of one that a full disk left half written each later start would say that it is damaged.
+func prepareLog(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist), err == nil && info.Size() == 0:
+		return makeBeside(path)
+	case err != nil:
+		return err
+	}
+	for until := time.Now().Add(lockTimeout); ; time.Sleep(lockTimeout / 20) {
+		err := boltfile.Check(path)
+		switch {
+		case errors.Is(err, boltfile.ErrLocked) && time.Now().Before(until):
+			continue // by a process that is about to end, perhaps
+		case errors.Is(err, boltfile.ErrLocked):
+			return ErrDataDirLocked
+		case errors.Is(err, boltfile.ErrDamaged):
+			return damage(filepath.Join("raft", filepath.Base(path)), err)
+		}
+		return err
+	}
+}
+
+// makeBeside makes an empty database at path, whole or not at all.
+func makeBeside(path string) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "raft.db.*"+unfinished)
+	if err != nil {
+		return fmt.Errorf("%s: %w", writable, err)
+	}
+	beside := f.Name()
+	if err = f.Close(); err == nil {
+		err = fillBeside(beside, path)
+	}
+	if err != nil {
+		_ = os.Remove(beside)
+		return fmt.Errorf("%s: %w", writable, err)
+	}
+	return nil
+}
+
+// writable says what the data directory must be.
+const writable = "it must be writable and have room: free some, or give another directory"
+
+func fillBeside(beside, path string) error {
+	bolt, err := openBolt(beside)
+	if err != nil {
+		return err
+	}
+	if err := bolt.Close(); err != nil {
+		return err
+	}
+	if err := place(beside, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// place gives a file its name. It never replaces a file that has something in it: another process may have that open since.
+func place(beside, path string) error {
+	err := os.Link(beside, path)
+	if err == nil {
+		return os.Remove(beside)
+	}
+	if info, at := os.Stat(path); at == nil && info.Size() > 0 {
+		return os.Remove(beside)
+	}
+	return os.Rename(beside, path)
+}
+
+// syncDir makes a rename in the directory last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// unfinished ends the name of what is not yet, or never will be, in its place.
+const unfinished = ".tmp"
+
+// removeUnfinished removes what a killed process began and did not finish: nothing else ever would.
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != unfinished {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkSnapshots reads what each snapshot says of itself: raft passes over one that it cannot read, and would go on from an older one.
+func checkSnapshots(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name(), "meta.json")
+		data, err := os.ReadFile(path)
+		if err == nil {
+			var about raft.SnapshotMeta
+			err = json.Unmarshal(data, &about)
+		}
+		if err != nil {
+			return damage(filepath.Join("raft", "snapshots", e.Name(), "meta.json"), err)
+		}
+	}
+	return nil
+}
+
+// checkLog reads every entry as raft will, which panics over one that it cannot read or that is missing.
+func (s *storage) checkLog() (err error) {
+	at := uint64(0)
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = damage(fmt.Sprintf("raft's log at index %d", at), fmt.Errorf("%v", cause))
+		}
+	}()
+	for _, key := range []string{termKey, votedKey} {
+		if value, err := s.stable.Get([]byte(key)); err == nil && len(value) != binary.Size(uint64(0)) && len(value) > 0 {
+			return damage("raft's "+key, fmt.Errorf("it has %d bytes", len(value)))
+		}
+	}
+	first, err := s.logs.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := s.logs.LastIndex()
+	if err != nil {
+		return err
+	}
+	snaps, err := s.snaps.List()
+	if err != nil {
+		return err
+	}
+	if len(snaps) > 0 {
+		first = snaps[0].Index + 1 // before it entries may rightly be missing
+	}
+	for at = max(first, 1); at <= last; at++ {
+		if err := readEntry(s.logs, at); err != nil {
+			return damage(fmt.Sprintf("raft's log at index %d", at), err)
+		}
+	}
+	return nil
+}
+
+// readEntry reads one entry and what is in it. What a newer build wrote is whole; the state machine tells of that.
+func readEntry(logs raft.LogStore, at uint64) error {
+	var entry raft.Log
+	if err := logs.GetLog(at, &entry); err != nil {
+		return err
+	}
+	if entry.Index != at {
+		return fmt.Errorf("it says that it is of index %d", entry.Index)
+	}
+	switch entry.Type {
+	case raft.LogConfiguration:
+		raft.DecodeConfiguration(entry.Data)
+	case raft.LogCommand:
+		if _, err := fsm.Decode(entry.Data); errors.Is(err, fsm.ErrCorrupt) {
+			return err
+		}
+	}
+	return nil
+}
