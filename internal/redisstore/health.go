@@ -62,7 +62,7 @@ type Health struct {
 
 // watched is a shard that is tried.
 type watched struct {
-	shard
+	master
 	result error
 	ended  time.Time // when the last try ended; zero before
 	began  time.Time // when the try under way began; zero while there is none
@@ -85,7 +85,7 @@ func (h *Health) Run(ctx context.Context) {
 	defer tries.Wait()
 	for {
 		begun := time.Now()
-		shards, err := h.store.shards(ctx, h.well())
+		shards, err := h.store.masters(ctx, h.well())
 		if told := h.noteLayout(explain(err)); told != nil {
 			h.changed(*told)
 		}
@@ -117,18 +117,18 @@ func (h *Health) noteLayout(err error) *Shard {
 }
 
 // adopt begins to try new shards and ceases to try those that are gone.
-func (h *Health) adopt(ctx context.Context, shards []shard, tries *sync.WaitGroup) {
+func (h *Health) adopt(ctx context.Context, shards []master, tries *sync.WaitGroup) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := map[int]bool{}
 	for _, one := range shards {
 		known[one.slot] = true
 		if w := h.shards[one.slot]; w != nil {
-			w.shard = one
+			w.master = one
 			continue
 		}
 		life, stop := context.WithCancel(ctx)
-		w := &watched{shard: one, result: errUntried, stop: stop}
+		w := &watched{master: one, result: errUntried, stop: stop}
 		h.shards[one.slot] = w
 		tries.Go(func() { h.watch(life, w) })
 	}
@@ -242,7 +242,7 @@ func (h *Health) Ready() error {
 func (s *Store) Ping(ctx context.Context) error {
 	known := s.layout.Load()
 	if known == nil {
-		shards, err := s.shards(ctx, "")
+		shards, err := s.masters(ctx, "")
 		if err != nil {
 			return explain(err)
 		}

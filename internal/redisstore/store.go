@@ -62,7 +62,7 @@ type Store struct {
 	trail   *trail
 
 	modeChecked atomic.Bool
-	layout      atomic.Pointer[[]shard] // the shards as they were last told
+	layout      atomic.Pointer[[]master] // the shards as they were last told
 }
 
 // Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused though

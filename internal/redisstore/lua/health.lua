@@ -12,6 +12,7 @@ local commands = {
   {'SET', key, '0'}, {'GET', key}, {'PTTL', key}, {'EXISTS', key}, {'TYPE', key}, {'DEL', key},
   {'HSET', key, 'a', '0'}, {'HSETNX', key, 'b', '0'}, {'HGET', key, 'a'}, {'HMGET', key, 'a', 'b'}, {'HGETALL', key}, {'HDEL', key, 'a'},
   {'EXPIRE', key, ARGV[1]}, {'PERSIST', key}, {'DEL', key},
+  {'ZADD', key, 0, 'a'}, {'ZREM', key, 'a'},
 }
 local function add(command)
   commands[#commands + 1] = command

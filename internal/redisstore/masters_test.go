@@ -10,7 +10,7 @@ import (
 
 // The check value is that of the cluster specification; the ranges are those of masters after a resharding.
 func TestSlots(t *testing.T) {
-	if got := slotOf("123456789"); got != 0x31c3 {
+	if got := tagSlot("123456789"); got != 0x31c3 {
 		t.Errorf("slot %d", got)
 	}
 	s := keyIn([]redis.ClusterSlot{{Start: 9000, End: 9002, Nodes: []redis.ClusterNode{{Addr: "a:1"}}}, {Start: 7, End: 7}})
@@ -18,7 +18,7 @@ func TestSlots(t *testing.T) {
 	for i := len("rooms:health:{"); s.key[i] != '}'; i++ {
 		tag += s.key[i : i+1]
 	}
-	if slot := slotOf(tag); s.slot != 7 || s.addr != "a:1" || slot != 7 && (slot < 9000 || slot > 9002) {
+	if slot := tagSlot(tag); s.slot != 7 || s.addr != "a:1" || slot != 7 && (slot < 9000 || slot > 9002) {
 		t.Errorf("%+v has its key in slot %d", s, slot)
 	}
 }
@@ -27,9 +27,9 @@ func TestSlots(t *testing.T) {
 func TestOldAndSlowTries(t *testing.T) {
 	now := time.Now()
 	h := &Health{shards: map[int]*watched{
-		0: {shard: shard{slot: 0}, ended: now},
-		1: {shard: shard{slot: 1}, ended: now.Add(-oldAfter - time.Second)},
-		2: {shard: shard{slot: 2}, ended: now, began: now.Add(-slowAfter - time.Second)},
+		0: {master: master{slot: 0}, ended: now},
+		1: {master: master{slot: 1}, ended: now.Add(-oldAfter - time.Second)},
+		2: {master: master{slot: 2}, ended: now, began: now.Add(-slowAfter - time.Second)},
 	}}
 	all := h.Shards()
 	if all[0].Failing() != nil {

@@ -9,18 +9,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// shard is a master of Redis, and a key of no room that it holds.
-type shard struct {
+// master is a master of Redis, and a key of no room that it holds.
+type master struct {
 	slot int // the lowest that it owns
 	addr string
 	key  string
 }
 
-// shards returns the masters that hold slots. A Cluster is asked through the master that holds well, where that is not "": a random one may hang.
-func (s *Store) shards(ctx context.Context, well string) ([]shard, error) {
+// masters returns Redis' masters that hold slots. A Cluster is asked through the master that holds well, where that is not "": a random one may hang.
+func (s *Store) masters(ctx context.Context, well string) ([]master, error) {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
-		return []shard{{addr: s.addr(), key: healthKey}}, nil
+		return []master{{addr: s.addr(), key: healthKey}}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryWithin)
 	defer cancel()
@@ -34,7 +34,7 @@ func (s *Store) shards(ctx context.Context, well string) ([]shard, error) {
 			owned[masterOf(r)] = append(owned[masterOf(r)], r)
 		}
 	}
-	var all []shard
+	var all []master
 	for _, one := range owned {
 		sh := keyIn(one)
 		if master, err := cluster.MasterForKey(ctx, sh.key); err == nil {
@@ -67,15 +67,15 @@ func askSlots(ctx context.Context, c *redis.ClusterClient, well string) ([]redis
 // masterOf tells the masters of one answer apart. Before Redis 4 they have no id, and some have no address.
 func masterOf(r redis.ClusterSlot) string { return r.Nodes[0].ID + " " + r.Nodes[0].Addr }
 
-// keyIn is the shard of these slots. Its key lies in one of them, whatever room there is.
-func keyIn(ranges []redis.ClusterSlot) shard {
-	s := shard{slot: slotCount, addr: ranges[0].Nodes[0].Addr}
+// keyIn is the master of these slots. Its key lies in one of them, whatever room there is.
+func keyIn(ranges []redis.ClusterSlot) master {
+	s := master{slot: hashSlots, addr: ranges[0].Nodes[0].Addr}
 	for _, r := range ranges {
 		s.slot = min(s.slot, r.Start)
 	}
 	for i := 0; ; i++ {
 		tag := strconv.Itoa(i)
-		slot := slotOf(tag)
+		slot := tagSlot(tag)
 		for _, r := range ranges {
 			if r.Start <= slot && slot <= r.End {
 				s.key = healthKey + ":{" + tag + "}"
@@ -97,10 +97,10 @@ func (s *Store) addr() string {
 	return c.Options().Addr
 }
 
-const slotCount = 16384
+const hashSlots = 16384
 
-// slotOf is Redis Cluster's slot of a key that is hashed whole, or of a tag: CRC16 (XMODEM) modulo the slots, by the cluster specification.
-func slotOf(key string) int {
+// tagSlot is Redis Cluster's slot of a key that is hashed whole, or of a tag: CRC16 (XMODEM) modulo the slots, by the cluster specification.
+func tagSlot(key string) int {
 	var crc uint16
 	for i := range len(key) {
 		crc ^= uint16(key[i]) << 8
@@ -112,5 +112,5 @@ func slotOf(key string) int {
 			}
 		}
 	}
-	return int(crc) % slotCount
+	return int(crc) % hashSlots
 }
