@@ -34,6 +34,8 @@ type Member struct {
 	// Relayed counts those since its start.
 	CannotReach []string `json:"cannotReach,omitempty"`
 	Relayed     uint64   `json:"relayed,omitempty"`
+	// CannotWrite are the masters of Redis, host:port, to which this member's commits do not go through.
+	CannotWrite []string `json:"cannotWrite,omitempty"`
 }
 
 // RemoveAnswer is the answer to RemoveNode.

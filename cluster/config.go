@@ -19,9 +19,10 @@ import (
 // long a leader without a quorum goes on, and how often it tells of commits when there is nothing else to tell.
 type Timings struct{ Heartbeat, Election, Lease, Commit time.Duration }
 
-// timings are those that nodes run with. A leader that is killed is replaced within 1.3 s by these.
+// timings are those that nodes run with. A leader that is killed is replaced within 1.3 s by these. The lease is as long as followers bear
+// silence, which is the most that raft takes: no other leader comes sooner, and a shorter one gives up the lead for each stall of that length.
 func timings() Timings {
-	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 250 * time.Millisecond, Commit: 20 * time.Millisecond}
+	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 500 * time.Millisecond, Commit: 20 * time.Millisecond}
 }
 
 // transportTimeout bounds each of raft's messages.
@@ -101,8 +102,8 @@ type Config struct {
 	// Epoch gives the highest epoch that this cluster has used with this Redis in a generation, 0 for none. The leader asks as its term
 	// begins; an epoch above its own log's says that the log was restored from an older copy. Nil never says so.
 	Epoch func(ctx context.Context, generation uint64) (uint64, error)
-	// Fit is nil while this node can do a member's work. One that cannot, while another can, leaves the lead and the view
-	// until it can. Nil is always fit.
+	// Fit is nil while this node can do a member's work, and a Failing where only part of it fails. It is asked twice a second. A node that lastingly
+	// cannot do what another can leaves the lead and the view until it can. Nil is always fit.
 	Fit func(ctx context.Context) error
 	// Tasks run on the leader, while it leads.
 	Tasks []Task

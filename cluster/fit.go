@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,110 +16,150 @@ import (
 
 const (
 	fitPath = peerPrefix + "fit"
-	// fitEvery is how often a node tries whether it is fit, and fitTimeout how long a try may take.
+	// fitEvery is how often a node looks at its health, and fitTimeout how long a look may take.
 	fitEvery   = 500 * time.Millisecond
 	fitTimeout = 500 * time.Millisecond
-	// asideAfter is how many tries in a row must fail here and succeed elsewhere before a node steps aside.
-	asideAfter = 3
+	// reachName is the part of its work that a node cannot do while no other reaches it.
+	reachName = "reach"
 )
 
-// fitness is a node's answer to whether it is fit.
+// fitness is a node's answer about its health. Fit says that all went well at its last look. Older nodes send nothing else.
 type fitness struct {
-	Fit bool `json:"fit"`
+	Fit    bool    `json:"fit"`
+	Report *report `json:"report,omitempty"`
 }
 
-// tryFit is nil while this node can do a member's work.
-func (n *Node) tryFit(ctx context.Context) error {
-	if n.cfg.Fit == nil {
+// health is what a node knows of its own health.
+type health struct {
+	mu        sync.Mutex
+	state     withdrawal
+	unreached error // an ErrUnreached while no other node reaches this one
+}
+
+func (n *Node) answerFit(context.Context, []byte) (any, error) {
+	if n.leaves.Load() {
+		return fitness{}, nil
+	}
+	if n.cfg.Fit == nil && n.cfg.Reach == nil {
+		return fitness{Fit: true}, nil
+	}
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	r := n.health.state.report(time.Now())
+	looks := n.health.state.looks
+	return fitness{Fit: len(looks) > 0 && len(looks[len(looks)-1].failing) == 0, Report: &r}, nil
+}
+
+// watchHealth withdraws this node while part of its work lastingly fails here, and another node can do all that this one can and that
+// part too: from the lead first, then from the view. While nobody can do better nothing moves.
+func (n *Node) watchHealth(ctx context.Context) {
+	for sleep(ctx, fitEvery) == nil {
+		if err := n.judgeHealth(ctx, n.failing(ctx)); err != nil && ctx.Err() == nil {
+			n.log.Warn("this node cannot work and could not withdraw yet", "err", err)
+		}
+	}
+}
+
+// failing is what of a member's work fails now.
+func (n *Node) failing(ctx context.Context) Failing {
+	var err error
+	if n.cfg.Fit != nil {
+		ctx, cancel := context.WithTimeout(ctx, fitTimeout)
+		defer cancel()
+		err = n.cfg.Fit(ctx)
+	}
+	failing := failingOf(err)
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	if n.health.unreached != nil {
+		failing[reachName] = n.health.unreached
+	}
+	return failing
+}
+
+// judgeHealth takes one look into account and acts on it.
+func (n *Node) judgeHealth(ctx context.Context, failing Failing) error {
+	n.health.mu.Lock()
+	state := &n.health.state
+	state.note(look{at: time.Now(), failing: failing})
+	returns, lasting := state.mayReturn(time.Now()), state.lasting()
+	withdrawn := state.withdrawn()
+	n.health.mu.Unlock()
+	if returns {
+		n.aside.Store(nil)
+		n.log.Info("this node can work again, and joins")
+	}
+	leads, member := n.raft.State() == raft.Leader, n.member(n.fsm.State().View)
+	if lasting == nil || withdrawn && !leads && !member {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, fitTimeout)
+	better := n.betterPeers(ctx, lasting)
+	switch {
+	case len(better) == 0:
+		return nil
+	case leads && n.maySucceed(ctx, lasting):
+		return n.giveLead(ctx, better, lasting)
+	case member:
+		return n.giveRooms(ctx, lasting)
+	}
+	return nil
+}
+
+// betterPeers asks all other members, and returns those that can do more than this one.
+func (n *Node) betterPeers(ctx context.Context, lasting Failing) map[raft.ServerID]bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*fitTimeout)
 	defer cancel()
-	return n.cfg.Fit(ctx)
-}
-
-func (n *Node) answerFit(ctx context.Context, _ []byte) (any, error) {
-	return fitness{Fit: n.tryFit(ctx) == nil}, nil
-}
-
-// keepFit steps aside while this node is not fit, or nobody reaches it, and another node is fit: a follower out of the view,
-// a leader first from its leadership. While nobody is fit nothing moves, since nobody could do better.
-func (n *Node) keepFit(ctx context.Context) {
-	var reach reachability
-	for failed := 0; sleep(ctx, fitEvery) == nil; {
-		err := n.tryFit(ctx)
-		if err == nil {
-			err = reach.try(ctx, n)
-		}
-		if err == nil || n.member(n.fsm.State().View) {
-			n.comeBack()
-		}
-		if err == nil || n.aside.Load() != nil {
-			failed = 0
+	var mu sync.Mutex
+	better := map[raft.ServerID]bool{}
+	var asked sync.WaitGroup
+	for _, m := range n.fsm.State().View.Members {
+		if m.ID == n.cfg.NodeID {
 			continue
 		}
-		other, found := n.fitter(ctx)
-		if !found {
-			failed = 0
-			continue
-		}
-		if failed++; failed < asideAfter {
-			continue
-		}
-		// Who has given away the lead goes on to give away its rooms.
-		if err := n.stepAside(ctx, other, err); err != nil && ctx.Err() == nil {
-			n.log.Warn("this node cannot work and could not step aside yet", "err", err)
-		}
+		asked.Go(func() {
+			var said fitness
+			if n.peers.call(ctx, m.NodeAddr, fitPath, struct{}{}, &said) != nil {
+				return
+			}
+			r := said.Report
+			if r == nil && said.Fit {
+				r = &report{Looks: leastLooks}
+			}
+			if r != nil && r.betterThan(lasting) {
+				mu.Lock()
+				defer mu.Unlock()
+				better[raft.ServerID(m.ID)] = true
+			}
+		})
 	}
+	asked.Wait()
+	return better
 }
 
-// fitter is a node that can work now: whom the leader could hand over to, or the leader.
-func (n *Node) fitter(ctx context.Context) (raft.ServerID, bool) {
-	servers := n.raft.GetConfiguration()
-	if servers.Error() != nil {
-		return "", false
-	}
-	leads, leader, view := n.raft.State() == raft.Leader, n.leader().ID, n.fsm.State().View
-	for _, s := range servers.Configuration().Servers {
-		_, member := view.Member(string(s.ID))
-		if string(s.ID) == n.cfg.NodeID || !member || !leads && string(s.ID) != leader {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(ctx, 2*fitTimeout)
-		var said fitness
-		err := n.peers.call(ctx, string(s.Address), fitPath, struct{}{}, &said)
-		cancel()
-		if err == nil && said.Fit {
-			return s.ID, true
-		}
-	}
-	return "", false
-}
-
-// stepAside gives away what this node has and cannot serve: the lead, or else its rooms.
-func (n *Node) stepAside(ctx context.Context, other raft.ServerID, why error) error {
+// giveLead hands the lead to a node that can do more. This one withdraws as a follower.
+func (n *Node) giveLead(ctx context.Context, better map[raft.ServerID]bool, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	if n.raft.State() == raft.Leader && n.maySucceed(ctx, why) {
-		n.log.Warn("this node leads and cannot work, and another can: that one is to lead", "peer", other, "err", why)
-		return n.handOverTo(ctx, func(s raft.Server) bool { return s.ID == other })
-	}
-	n.log.Warn("this node cannot work, and another can: others own its rooms until it can", "err", why)
+	n.log.Warn("this node leads and cannot work, and another can: that one is to lead", "peers", slices.Sorted(maps.Keys(better)), "err", why)
+	return n.handOverTo(ctx, func(s raft.Server) bool { return better[s.ID] })
+}
+
+// giveRooms takes this node out of the view until it has been well for long enough.
+func (n *Node) giveRooms(ctx context.Context, why error) error {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	n.health.mu.Lock()
+	n.health.state.withdraw(time.Now())
+	wait := n.health.state.wait
+	n.health.mu.Unlock()
+	n.log.Warn("this node cannot work, and another can: others own its rooms until it has worked for a while", "while", wait, "err", why)
 	why = fmt.Errorf("stepped aside: %w", why)
 	n.aside.Store(&why)
 	_, err := n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load()})
 	if err != nil && !errors.Is(err, fsm.NotMember) {
-		n.comeBack()
 		return err
 	}
 	for n.member(n.fsm.State().View) && sleep(ctx, pollReady) == nil {
 	}
 	return nil
-}
-
-// comeBack lets this node join again, if it has stepped aside.
-func (n *Node) comeBack() {
-	if n.aside.Swap(nil) != nil {
-		n.log.Info("this node can work again, and joins")
-	}
 }

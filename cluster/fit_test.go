@@ -122,7 +122,7 @@ func TestWhileNobodyCanWorkNobodyMoves(t *testing.T) {
 		w.broken.Store(true)
 	}
 	for _, w := range works[1:] {
-		w.goOn(t, 4*asideAfter)
+		w.goOn(t, 12)
 	}
 	for _, w := range works {
 		w.broken.Store(false)
@@ -137,8 +137,8 @@ func TestAShortTroubleMovesNobody(t *testing.T) {
 	t.Parallel()
 	s, works, log := whole(t, 3)
 	i := s.follower()
-	works[i].mends = asideAfter
+	works[i].mends = 3
 	works[i].broken.Store(true)
-	works[i].goOn(t, 4*asideAfter)
+	works[i].goOn(t, 12)
 	log.nobodyMoved(t)
 }

@@ -180,9 +180,10 @@ func (n *Node) found(ctx context.Context) error {
 	return nil
 }
 
-// rejoin keeps the incarnation of a process that leads again: a new one would make it claim all its rooms anew.
+// rejoin keeps the incarnation of a process that leads again: a new one would make it claim all its rooms anew. A node that has stepped aside
+// may lead, where no other can; it still owns nothing.
 func (n *Node) rejoin(ctx context.Context) error {
-	if n.member(n.fsm.State().View) {
+	if n.member(n.fsm.State().View) || n.aside.Load() != nil {
 		return nil
 	}
 	res, err := n.Apply(ctx, n.join())

@@ -48,6 +48,7 @@ type Node struct {
 	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 	leaves      atomic.Bool
 	aside       atomic.Pointer[error] // why this node has stepped aside; nil while it has not
+	health      health
 
 	rival      atomic.Pointer[error] // why this node's cluster has to give way to another one; nil for none
 	rivalsSaid string                // the last log line about it, for watchRivals alone
@@ -122,7 +123,10 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		}
 	}
 	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
-		n.enlists.Go(func() { n.keepFit(ctx) })
+		n.enlists.Go(func() { n.watchHealth(ctx) })
+	}
+	if cfg.Reach != nil && n.peers != nil {
+		n.enlists.Go(func() { n.watchReach(ctx) })
 	}
 	return n, nil
 }

@@ -43,27 +43,37 @@ func (n *Node) answerReach(ctx context.Context, body []byte) (any, error) {
 // reachability is what a node knows of whether others reach it.
 type reachability struct {
 	last time.Time // when another node last said that it does
-	why  error     // the last ErrUnreached, until two rounds in a row in which nobody says so
-	good int       // such rounds
+	why  error     // an ErrUnreached after two rounds in a row in which others say so and nobody says otherwise
+	bad  int       // such rounds in a row
+}
+
+// watchReach keeps what others say of whether they reach this node.
+func (n *Node) watchReach(ctx context.Context) {
+	for r := (&reachability{}); sleep(ctx, fitEvery) == nil; {
+		why := r.try(ctx, n)
+		n.health.mu.Lock()
+		n.health.unreached = why
+		n.health.mu.Unlock()
+	}
 }
 
 // try is an ErrUnreached when other members answer, and none of them reaches this node. While none answers it is nil: a node
 // that is cut off in both directions is raft's business.
 func (r *reachability) try(ctx context.Context, n *Node) error {
-	if n.cfg.Reach == nil || n.peers == nil || r.why == nil && time.Since(r.last) < reachEvery {
+	if n.cfg.Reach == nil || n.peers == nil || r.bad == 0 && time.Since(r.last) < reachEvery {
 		return nil
 	}
 	ok, why := n.askReached(ctx)
 	if ok {
 		r.last = time.Now()
 	}
-	if r.good++; why != "" {
-		r.good = 0
+	if why == "" {
+		r.bad, r.why = 0, nil
+		return nil
+	}
+	if r.bad++; r.bad >= 2 {
 		r.why = fmt.Errorf("%w at %s: check --node-advertise, and that the network lets the other nodes connect to that port; %s",
 			ErrUnreached, n.link.addr, why)
-	}
-	if r.good >= 2 {
-		r.why = nil
 	}
 	return r.why
 }

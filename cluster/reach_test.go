@@ -114,7 +114,7 @@ func TestACutBetweenFollowersMovesNobody(t *testing.T) {
 		}
 	}
 	epoch := s.leader().View().Epoch
-	for range 2 * asideAfter {
+	for range 6 {
 		for _, n := range s.nodes {
 			if err := (&reachability{}).try(t.Context(), n); err != nil {
 				t.Error(err)

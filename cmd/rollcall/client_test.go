@@ -63,9 +63,9 @@ const (
 		"lastCleanup":{"startedAt":"2026-11-23T10:41:30Z","durationMs":1200,"scheduled":false,"result":{"synced":0,"errors":0,"cleaned":0},"changed":0}}`
 	timelineAnswer = `{"room":"r","entries":[{"time":1795399866530,"type":"participant_joined","identity":"a\u0000","sid":"PA_x","cause":"sync","reason":"missed join","event":"","gen":1,"epoch":12,"version":7,"owner":"n1"}]}`
 	driftAnswer    = `{"totals":{"missed join":2,"ghost":1},"entries":[{"time":1795399866530,"room":"r","reason":"missed join","identity":"ada","sid":"PA_x","cause":"sync","node":"n1"}]}`
-	clusterAnswer  = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h1:8080","nodeAddr":"h1:7000","rooms":341,"version":"v1","cannotReach":["n2","n4"],"relayed":17},
+	clusterAnswer  = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h1:8080","nodeAddr":"h1:7000","rooms":341,"version":"v1","cannotReach":["n2","n4"],"relayed":17,"cannotWrite":["10.0.0.7:6379","10.0.0.8:6379"]},
 		{"id":"n2","state":"unreachable","voter":true,"httpAddr":"h2:8080","nodeAddr":"h2:7000"},{"id":"n3","state":"away","nodeAddr":"h3:7000"},
-		{"id":"n4","state":"ready","voter":true,"httpAddr":"h4:8080","nodeAddr":"h4:7000","rooms":330,"version":"v1"}]}`
+		{"id":"n4","state":"ready","voter":true,"httpAddr":"h4:8080","nodeAddr":"h4:7000","rooms":330,"version":"v1","cannotWrite":["10.0.0.8:6379"]}]}`
 	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
 	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
 	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,
@@ -202,7 +202,7 @@ func TestRefusals(t *testing.T) {
 func TestReadySaysWhyNot(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error":"Draining"}`:  "does not serve: it is stopping",
-		`{"error":"Not ready"}`: "does not serve: it has no leader, is no member yet, or its Redis does not answer",
+		`{"error":"Not ready"}`: "does not serve: it has no leader, is no member yet, or its Redis does not answer or takes no commits, or no other node reaches it",
 		`{"error":"\u001b[2J"}`: `does not serve: "\x1b[2J"`,
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

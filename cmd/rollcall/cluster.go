@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,10 +53,34 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 				a.colours.paint(bad, "CUT"), safe(m.ID), safe(strings.Join(cut, ", ")), m.Relayed)
 		}
 	}
+	a.showShards(s.Members)
 	if s.Leader == "" {
 		fmt.Fprintln(a.stdout, "\n"+a.colours.paint(bad, "NO LEADER")+": no sync runs and no node can join or leave until one is elected; if that takes longer than seconds, most voters are down or out of reach")
 	}
 	return nil
+}
+
+// showShards names the masters of Redis that take no commits, and of whom.
+func (a *app) showShards(members []client.Member) {
+	from := map[string][]string{}
+	answered := 0
+	for _, m := range members {
+		if m.State == "ready" || m.State == "unready" {
+			answered++
+		}
+		for _, shard := range m.CannotWrite {
+			from[shard] = append(from[shard], safe(m.ID))
+		}
+	}
+	for _, shard := range slices.Sorted(maps.Keys(from)) {
+		whom, where := "any node", "look at that Redis"
+		if len(from[shard]) < answered {
+			whom = strings.Join(from[shard], ", ")
+			where = "look at the network between them, and at the user's ACL there"
+		}
+		fmt.Fprintf(a.stdout, "\n%s: Redis at %s takes no commits of %s: webhooks for its rooms get 503; %s, and at the node's log for the reason\n",
+			a.colours.paint(bad, "REDIS"), safe(shard), whom, where)
+	}
 }
 
 func roleText(m client.Member, leader string) string {

@@ -35,6 +35,8 @@ type daemon struct {
 	log      *slog.Logger
 	embedded *embedded // nil with a Redis of its own
 	store    *redisstore.Store
+	redis    *redisstore.Health
+	endRedis func() // ends what redis runs
 	livekit  *livekit.Client
 	meters   *meters
 	stats    *stats
@@ -131,14 +133,11 @@ func (n *daemon) openRedis(ctx context.Context) error {
 		return err
 	}
 	n.store, n.stats = store, newStats(name, time.Now)
+	n.watchRedis(target)
 	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
 	defer cancel()
-	err = store.Ping(ctx)
-	if errors.Is(err, redisstore.ErrDenied) {
+	if err := store.Ping(ctx); errors.Is(err, redisstore.ErrDenied) {
 		return fmt.Errorf("--redis-url, REDIS_URL: %w: check its user and password, and what Redis' ACL lets that user do (docs/security.md)", err)
-	}
-	if err != nil {
-		tellRedis(ctx, n.config, target, err, n.log)
 	}
 	return nil
 }
@@ -147,6 +146,7 @@ func (n *daemon) openLiveKit(context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	n.meters = newMeters(registry)
 	n.meters.observe(n.own)
+	n.meters.registry.MustRegister(shardMetrics{n.redis})
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
 		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.meters.request})
@@ -170,7 +170,7 @@ func (n *daemon) openRooms(context.Context) (err error) {
 		Slow: func(kind string) { n.meters.slow.WithLabelValues(kind).Set(1) }})
 	n.admin = &admin{own: n.own, sweep: sweep, meters: n.meters, store: n.store, log: n.log, every: map[string]time.Duration{
 		taskSync: n.config.SyncInterval, taskCleanup: n.config.CleanupInterval}}
-	n.members = &members{admin: n.admin, health: health{n.own, n.store}, rooms: n.meters.actors}
+	n.members = &members{admin: n.admin, health: health{n.own, n.redis}, rooms: n.meters.actors}
 	return nil
 }
 
@@ -311,6 +311,9 @@ func (n *daemon) close(ctx context.Context) error {
 	}
 	if n.livekit != nil {
 		n.livekit.Close()
+	}
+	if n.endRedis != nil {
+		n.endRedis()
 	}
 	if n.store != nil {
 		note(within(ctx, "the connections to Redis", n.store.Close))

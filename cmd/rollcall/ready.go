@@ -58,7 +58,7 @@ func notReady(said string) string {
 	case "Draining":
 		return "it is stopping"
 	case "Not ready":
-		return "it has no leader, is no member yet, or its Redis does not answer; its log tells which"
+		return "it has no leader, is no member yet, or its Redis does not answer or takes no commits, or no other node reaches it; its log tells which"
 	default:
 		return safe(clip(said, 200))
 	}

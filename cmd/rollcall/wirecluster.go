@@ -39,10 +39,12 @@ type oneself struct {
 	// CannotReach are the nodes to which this one has no way, and Relayed counts its events that went through another.
 	CannotReach []string `json:"cannotReach,omitempty"`
 	Relayed     uint64   `json:"relayed,omitempty"`
+	// CannotWrite are the masters of Redis where its commits do not go through.
+	CannotWrite []string `json:"cannotWrite,omitempty"`
 }
 
 func (m *members) oneself(ctx context.Context) oneself {
-	said := oneself{Ready: m.health.Ready(ctx) == nil, Rooms: m.rooms()}
+	said := oneself{Ready: m.health.Ready(ctx) == nil, Rooms: m.rooms(), CannotWrite: cannotWrite(m.health.redis.Shards())}
 	if m.peers == nil {
 		return said
 	}
@@ -95,6 +97,7 @@ func (m *members) ask(ctx context.Context, n *cluster.Node, self string, one *ht
 		return
 	}
 	one.State, one.Rooms, one.CannotReach, one.Relayed = stateUnready, said.Rooms, said.CannotReach, said.Relayed
+	one.CannotWrite = said.CannotWrite
 	if said.Ready {
 		one.State = stateReady
 	}
@@ -116,7 +119,7 @@ func (n *daemon) openCluster(ctx context.Context) error {
 	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, NodeAddr: c.NodeAddr, NodeAdvertise: c.NodeAdvertise, HTTPAddr: n.httpAddr(),
 		Version: buildVersion().Version, BootstrapExpect: c.BootstrapExpect, Join: c.Join, DeadAfter: c.DeadAfter,
 		Insecure: c.Insecure, ServerTLS: n.serverTLS, Same: mustAgree(c), Alike: shouldAgree(c),
-		Generation: n.generation, Epoch: n.store.Epoch, Fit: n.store.Ping, Tasks: n.tasks(), Logger: n.log,
+		Generation: n.generation, Epoch: n.store.Epoch, Fit: n.fit, Tasks: n.tasks(), Logger: n.log,
 		Handlers: map[string]cluster.Handler{orderHandler: n.admin.answerOrder, agendaHandler: n.admin.answerAgenda,
 			selfHandler: n.members.answerSelf}}
 	if n.clientTLS != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -81,23 +80,6 @@ func redisOptions(c Config, target RedisTarget, log *slog.Logger) (*redis.Univer
 
 // hintWithin bounds what is asked to find out why Redis cannot be used.
 const hintWithin = 2 * time.Second
-
-// tellRedis says why Redis cannot be used yet, and what may be done.
-func tellRedis(ctx context.Context, c Config, target RedisTarget, cause error, log *slog.Logger) {
-	args := []any{"redis", target.String(), "error", cause}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hintWithin)
-	defer cancel()
-	if options, err := redisOptions(c, target, log); err == nil {
-		if hint := redisHint(ctx, target, options, cause); hint != "" {
-			args = append(args, "hint", hint)
-		}
-	}
-	level, text := slog.LevelWarn, "Redis does not answer: webhooks get 503, and /readyz too, until it does; look at --redis-url and at Redis"
-	if errors.Is(cause, redisstore.ErrClusterNode) {
-		level, text = slog.LevelError, "--redis-url is for a single Redis, and a node of a Redis Cluster answers: webhooks get 503, and /readyz too"
-	}
-	log.Log(ctx, level, text, args...)
-}
 
 // redisLog takes what the Redis client says on its own; the store's errors say the same with more sense.
 type redisLog struct{ log *slog.Logger }

@@ -4,7 +4,7 @@ import "strings"
 
 // The keys that no room owns. rooms:index are the rooms with public keys (score 0, so by name), rooms:records the
 // records of rooms without them by expiry (Unix s). rooms:drift are the last repairs; rooms:recent are the last changes,
-// where the feed does not have them in one stream.
+// where the feed does not have them in one stream. rooms:health is written to try whether commits go through.
 const (
 	indexKey      = "rooms:index"
 	recordsKey    = "rooms:records"
@@ -14,6 +14,7 @@ const (
 	feedKey     = "rooms:events"
 	driftKey    = "rooms:drift"
 	recentKey   = "rooms:recent"
+	healthKey   = "rooms:health" // with a tag for each shard of a Cluster
 
 	// everyKey matches all of ours and, having nothing of a name in it, nobody else's.
 	everyKey = "rooms:*"

@@ -18,7 +18,7 @@ var sources embed.FS
 type script struct{ text, sha string }
 
 // scripts are the store's scripts; each file's head documents its KEYS, ARGV and returns.
-type scripts struct{ claim, commit, delist, raise script }
+type scripts struct{ claim, commit, delist, raise, health script }
 
 func loadScripts() (scripts, error) {
 	var s scripts
@@ -26,7 +26,8 @@ func loadScripts() (scripts, error) {
 	if err != nil {
 		return s, fmt.Errorf("redis: scripts: %w", err)
 	}
-	for name, to := range map[string]*script{"claim": &s.claim, "commit": &s.commit, "delist": &s.delist, "raise": &s.raise} {
+	for name, to := range map[string]*script{"claim": &s.claim, "commit": &s.commit, "delist": &s.delist, "raise": &s.raise,
+		"health": &s.health} {
 		own, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			return s, fmt.Errorf("redis: scripts: %w", err)
@@ -46,8 +47,11 @@ func (s *Store) once(ctx context.Context, sc script, keys []string, args ...any)
 	return cmd
 }
 
-// unloaded tells that Redis does not have the script (any more) and has done nothing.
-func unloaded(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") }
+// unloaded tells that Redis does not have the script (any more) and has done nothing. Some servers that speak Redis' protocol put ERR before
+// the code.
+func unloaded(err error) bool {
+	return err != nil && strings.HasPrefix(strings.TrimPrefix(err.Error(), "ERR "), "NOSCRIPT")
+}
 
 // wrongType tells that someone else holds the key as another type.
 func wrongType(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE") }

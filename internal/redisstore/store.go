@@ -62,6 +62,7 @@ type Store struct {
 	trail   *trail
 
 	modeChecked atomic.Bool
+	layout      atomic.Pointer[[]master] // the shards as they were last told
 }
 
 // Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused though
@@ -124,21 +125,6 @@ func (s *Store) Close() error {
 
 // ErrDenied says that Redis answers and does not let us in: waiting does not help.
 var ErrDenied = errors.New("user or password refused by Redis")
-
-// Ping tells whether Redis answers. Its error is ErrDenied when it does, but not us, and ErrClusterNode when it is of another kind than the
-// client.
-func (s *Store) Ping(ctx context.Context) error {
-	err := s.client.Ping(ctx).Err()
-	if err == nil {
-		return s.checkMode(ctx)
-	}
-	for _, code := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH"} {
-		if redis.HasErrorPrefix(err, code) {
-			return fmt.Errorf("%w: %w", ErrDenied, err)
-		}
-	}
-	return fmt.Errorf("redis: ping: %w", err)
-}
 
 // UnknownPolicy is what MaxmemoryPolicy gives where Redis does not tell.
 const UnknownPolicy = "unknown"

@@ -16,6 +16,8 @@ const (
 	redial = 100 * time.Millisecond
 	// retryEvery is how often a member that is out of reach is tried though no request asks for it.
 	retryEvery = 500 * time.Millisecond
+	// warnAfter is how long a member must be out of reach to be told of. One that stops, or dies, has left the view by then.
+	warnAfter = 3 * time.Second
 	// forgetAfter is how long a link that is down, and that nobody uses, is remembered.
 	forgetAfter = time.Minute
 )
@@ -35,6 +37,7 @@ type link struct {
 	tried   time.Time
 	used    time.Time // when a request last asked for this link; of Peers.mu
 	trying  bool      // retry runs
+	warned  bool      // that the peer is out of reach
 	closed  bool
 }
 
@@ -104,27 +107,36 @@ func (l *link) open(o *opening) {
 		o.err = l.lost(err)
 		l.markDown(err)
 	default:
-		if l.why != nil {
+		if l.warned {
 			l.peers.cfg.Log.Info("the node can be reached again", "addr", l.addr)
 		}
-		o.session, l.current, l.why = s, s, nil
+		o.session, l.current, l.why, l.warned = s, s, nil, false
 	}
 }
 
 // markDown notes why the peer is out of reach, with l.mu held.
 func (l *link) markDown(why error) {
-	if l.why == nil && l.peers.life.Err() == nil {
-		l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
-			"Events go through another node meanwhile", "addr", l.addr, "err", why)
-	}
 	if l.why == nil {
 		l.since = time.Now()
+		l.peers.cfg.Log.Debug("the way to a node is lost", "addr", l.addr, "err", why)
 	}
 	l.current, l.why = nil, why
 	if !l.trying {
 		l.trying = true
 		go l.retry()
 	}
+}
+
+// warn says once that a member has been out of reach for a while.
+func (l *link) warn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.why == nil || l.warned || time.Since(l.since) < warnAfter || l.peers.life.Err() != nil {
+		return
+	}
+	l.warned = true
+	l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
+		"Events go through another node meanwhile", "addr", l.addr, "err", l.why)
 }
 
 // tryOn begins to try a peer that is out of reach, such as one that was no member for a while.
@@ -144,6 +156,7 @@ func (l *link) retry() {
 		member := l.peers.isMember(l.addr)
 		if !ended && member {
 			_, _ = l.session(l.peers.life, true)
+			l.warn()
 		}
 		if l.settled(ended || !member) {
 			return

@@ -371,3 +371,53 @@ func TestReach(t *testing.T) {
 		}
 	})
 }
+
+// A member that stays out of reach is told of once, and when it is reached again. One that stops, dies or was no member is not: the view, or the
+// leader, tells of it.
+func TestWhoIsToldOfAsOutOfReach(t *testing.T) {
+	warnings := func(n *node) (told int) {
+		n.log.mu.Lock()
+		defer n.log.mu.Unlock()
+		for _, line := range n.log.all {
+			if strings.HasPrefix(line, "WARN") {
+				told++
+			}
+		}
+		return told
+	}
+	leaves := func(w *world, n *node) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.nodes, n.name)
+	}
+	for name, c := range map[string]struct {
+		does func(t *testing.T, w *world, b *node)
+		want int
+	}{
+		"it drains": {func(t *testing.T, w *world, b *node) { leaves(w, b); must(t, b.stop(time.Second)) }, 0},
+		"it drains, and the view tells of it later": {func(t *testing.T, w *world, b *node) {
+			must(t, b.stop(time.Second))
+			b.net.Vanish()
+			time.Sleep(time.Second)
+			leaves(w, b)
+		}, 0},
+		"it dies":       {func(_ *testing.T, w *world, b *node) { b.kill(); time.Sleep(1500 * time.Millisecond); leaves(w, b) }, 0},
+		"it is cut off": {func(_ *testing.T, w *world, _ *node) { w.net.Cut("a", "b") }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				a, b := w.start("a", once), w.start("b")
+				must(t, a.to(b).Deliver(within(t, time.Second), event("before")))
+				c.does(t, w, b)
+				for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+					_ = a.to(b).Deliver(within(t, time.Second), event("meanwhile"))
+				}
+				if n := warnings(a); n != c.want {
+					t.Errorf("%d warnings, want %d: %q", n, c.want, a.log.all)
+				}
+				b.host.acts(behaviour{})
+				_ = b.stop(time.Second)
+			})
+		})
+	}
+}

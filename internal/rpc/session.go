@@ -49,10 +49,25 @@ type session struct {
 	lastPing  uint64 // the highest number given to a ping
 	pingDue   bool   // the ping of that number is still to be sent
 	pongs     map[uint64]chan struct{}
-	watching  bool      // the watch timer runs
-	from      time.Time // since when it does
-	tick      time.Time // when it last ran
+	watching  bool // the watch timer runs
+	vigil     vigil
 	timer     *time.Timer
+}
+
+// vigil is since when a peer's silence counts.
+type vigil struct {
+	from time.Time
+	tick time.Time // the last look
+}
+
+// look returns since when silence counts, at a look at that time. After a look that comes late it counts anew: this process stood still
+// itself, and answers may have come that it has not read.
+func (v *vigil) look(now time.Time) time.Time {
+	if now.Sub(v.tick) > 3*pingEvery {
+		v.from = now
+	}
+	v.tick = now
+	return v.from
 }
 
 // call is one attempt at a request.
@@ -285,7 +300,7 @@ func (s *session) watchLocked() {
 	if s.watching {
 		return
 	}
-	s.watching, s.from, s.tick = true, time.Now(), time.Now()
+	s.watching, s.vigil = true, vigil{from: time.Now(), tick: time.Now()}
 	if s.timer == nil {
 		s.timer = time.AfterFunc(pingEvery, s.watch)
 		return
@@ -301,11 +316,7 @@ func (s *session) watch() {
 		s.watching = false
 		return
 	}
-	if late := time.Since(s.tick) > 3*pingEvery; late {
-		s.from = time.Now() // this process stood still itself, and the answers may be here
-	}
-	s.tick = time.Now()
-	silent := s.under.silent(s.from)
+	silent := s.under.silent(s.vigil.look(time.Now()))
 	if silent > silence {
 		go s.fail(errSilent)
 		return

@@ -68,10 +68,11 @@ func TestUnwell(t *testing.T) {
 		last["firstError"] = "LiveKit: deadline exceeded"
 		f.cluster["members"].([]object)[0]["state"] = "unready"
 		f.cluster["members"].([]object)[2]["state"] = "unreachable"
+		f.cluster["members"].([]object)[1]["cannotWrite"] = []string{"10.0.0.7:6379"}
 	})
 	b := open(t, f.URL, 1280)
 	b.Await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("could not examine 2 rooms") && seen("First error: LiveKit: deadline exceeded")`)
-	b.Await(`seen("2 nodes are not ready: n1, n3") && ["Not ready", "Unreachable", "1 of 3 ready"].every((text) => panel("Cluster").innerText.includes(text))`)
+	b.Await(`seen("2 nodes are not ready: n1, n3") && ["Not ready", "Unreachable", "1 of 3 ready", "Redis takes no commits at 10.0.0.7:6379"].every((text) => panel("Cluster").innerText.includes(text))`)
 	b.Snap("unwell-desktop-light")
 	b.Press("Start the schedule")
 	b.Await(`seen("2 things need you.") && document.querySelector("main").contains(document.activeElement) && document.activeElement.tagName === "H1"`)

@@ -162,9 +162,10 @@ func (s *several) leader() *Process {
 	return nil
 }
 
-// settle waits until all agree on who is there and who leads, and enough vote.
+// settle waits until all agree on who is there and who leads, and enough vote. A node that was cut off from Redis again and again stays away
+// for up to 3 min.
 func (s *several) settle() {
-	until, said := time.Now().Add(time.Minute), ""
+	until, said := time.Now().Add(4*time.Minute), ""
 	for time.Now().Before(until) {
 		s.mend()
 		if said = s.disagreement(); said == "" {
@@ -172,7 +173,7 @@ func (s *several) settle() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	s.Errorf("the nodes have not come to terms within a minute: %s", said)
+	s.Errorf("the nodes have not come to terms within 4 minutes: %s", said)
 }
 
 func (s *several) disagreement() (said string) {

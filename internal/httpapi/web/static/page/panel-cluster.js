@@ -12,13 +12,14 @@ function createMember(member) {
   const here = h("span", { class: "tag" }, "This node");
   const voter = h("span", { class: "tag" }, "No vote");
   const address = h("span", { class: "below" });
+  const shards = h("span", { class: "below" });
   const state = h("span", { class: "state" });
   const rooms = h("span", {});
   const bar = h("meter", { min: "0" });
   const row = h("tr", {},
-    h("th", { scope: "row" }, h("span", { class: "member" }, safe(member.id), leader, here, voter), address),
+    h("th", { scope: "row" }, h("span", { class: "member" }, safe(member.id), leader, here, voter), address, shards),
     h("td", {}, state), h("td", { class: "number" }, rooms, bar));
-  row.parts = { leader, here, voter, address, state, rooms, bar };
+  row.parts = { leader, here, voter, address, shards, state, rooms, bar };
   return row;
 }
 
@@ -28,6 +29,9 @@ function updateMember(row, member, data, me, most) {
   show(p.here, member.id === me);
   show(p.voter, member.voter === false);
   setText(p.address, [member.httpAddr, member.version].filter(Boolean).map(plain).join(" · "));
+  const failing = member.cannotWrite ?? [];
+  show(p.shards, failing.length > 0);
+  setText(p.shards, failing.length > 0 ? `Redis takes no commits at ${failing.map(plain).join(", ")}` : "");
   setText(p.state, stateWords[member.state] ?? plain(member.state));
   p.state.dataset.level = member.state === "ready" ? "ok" : "bad";
   setText(p.rooms, count(member.rooms));

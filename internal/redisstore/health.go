@@ -1,0 +1,286 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// tryEvery is how often each shard is tried, tryAgain how often after a failure and for calmAfter of success; from start to start.
+	tryEvery  = 2 * time.Second
+	tryAgain  = 500 * time.Millisecond
+	calmAfter = 4 * time.Second
+	// tryWithin bounds a try. One that takes longer than slowAfter is Slow meanwhile.
+	tryWithin = 2 * time.Second
+	slowAfter = 500 * time.Millisecond
+	// oldAfter is when the last result says nothing any more, as after a pause of this process.
+	oldAfter = 5 * tryEvery
+	// keptSeconds is how long a key of a try stays.
+	keptSeconds = "60"
+)
+
+var (
+	errUntried = errors.New("redis: it has not been tried yet")
+	errSlow    = fmt.Errorf("redis: no answer for %v", slowAfter)
+	errOld     = fmt.Errorf("redis: the last try was more than %v ago: did this process stand still, or is it short of CPU?", oldAfter)
+)
+
+// Shard is one master of Redis, and how the last try to commit there went. Where Redis is no Cluster there is one.
+type Shard struct {
+	// Slot is the lowest slot that the master owns. It is the name that all nodes use for the shard; an address may differ.
+	Slot int
+	// Addr is the master's host:port, as the client dials it.
+	Addr string
+	// Err says why nothing can be committed there and what to do; nil while commits go through.
+	Err error
+	// Slow is set while a try has waited for an answer for longer than half a second.
+	Slow bool
+}
+
+// Failing is Err, or an error while the shard is Slow.
+func (s Shard) Failing() error {
+	if s.Err == nil && s.Slow {
+		return errSlow
+	}
+	return s.Err
+}
+
+// Health tries again and again what a webhook needs of each shard. It keeps the last results, so asking costs nothing.
+type Health struct {
+	store   *Store
+	changed func(Shard)
+
+	mu     sync.Mutex
+	shards map[int]*watched // by Slot
+	layout error            // why the shards of a Cluster are not known; nil once they are
+}
+
+// watched is a shard that is tried.
+type watched struct {
+	master
+	result error
+	ended  time.Time // when the last try ended; zero before
+	began  time.Time // when the try under way began; zero while there is none
+	failed time.Time // when a try last failed
+	stop   context.CancelFunc
+}
+
+// NewHealth returns a Health that tries nothing before Run. It calls changed when a shard's Err becomes another: each time with all
+// that is known of it, never at once by two goroutines for one shard. Nil is allowed.
+func (s *Store) NewHealth(changed func(Shard)) *Health {
+	if changed == nil {
+		changed = func(Shard) {}
+	}
+	return &Health{store: s, changed: changed, shards: map[int]*watched{}, layout: errUntried}
+}
+
+// Run tries all shards until ctx ends. One that hangs delays no other.
+func (h *Health) Run(ctx context.Context) {
+	var tries sync.WaitGroup
+	defer tries.Wait()
+	for {
+		begun := time.Now()
+		shards, err := h.store.masters(ctx, h.well())
+		if told := h.noteLayout(explain(err)); told != nil {
+			h.changed(*told)
+		}
+		if err == nil {
+			h.adopt(ctx, shards, &tries)
+		}
+		wait := tryEvery
+		if err != nil {
+			wait = tryAgain
+		}
+		if !sleepUntil(ctx, begun.Add(wait)) {
+			return
+		}
+	}
+}
+
+// noteLayout notes why the shards are not known, and returns what is to be told of it, or nil. Once they are known, the last ones stay.
+func (h *Health) noteLayout(err error) *Shard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := h.layout
+	if err == nil || len(h.shards) == 0 {
+		h.layout = err
+	}
+	if alike(before, h.layout) || h.layout == nil && errors.Is(before, errUntried) {
+		return nil
+	}
+	return &Shard{Addr: h.store.addr(), Err: h.layout}
+}
+
+// adopt begins to try new shards and ceases to try those that are gone.
+func (h *Health) adopt(ctx context.Context, shards []master, tries *sync.WaitGroup) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := map[int]bool{}
+	for _, one := range shards {
+		known[one.slot] = true
+		if w := h.shards[one.slot]; w != nil {
+			w.master = one
+			continue
+		}
+		life, stop := context.WithCancel(ctx)
+		w := &watched{master: one, result: errUntried, stop: stop}
+		h.shards[one.slot] = w
+		tries.Go(func() { h.watch(life, w) })
+	}
+	for slot, w := range h.shards {
+		if !known[slot] {
+			w.stop()
+			delete(h.shards, slot)
+		}
+	}
+}
+
+// watch tries one shard until ctx ends.
+func (h *Health) watch(ctx context.Context, w *watched) {
+	defer w.stop()
+	for {
+		begun, key := h.begin(w)
+		try, cancel := context.WithTimeout(ctx, tryWithin)
+		err := explain(h.store.try(try, key))
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		wait := h.end(w, err)
+		if !sleepUntil(ctx, begun.Add(wait)) {
+			return
+		}
+	}
+}
+
+func (h *Health) begin(w *watched) (now time.Time, key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w.began = time.Now()
+	return w.began, w.key
+}
+
+// end notes a try's result, and returns how long after its start the next one begins.
+func (h *Health) end(w *watched, err error) time.Duration {
+	h.mu.Lock()
+	now := time.Now()
+	before, first := w.result, w.ended.IsZero()
+	w.result, w.ended, w.began = err, now, time.Time{}
+	if err != nil {
+		w.failed = now
+	}
+	wait := tryEvery
+	if now.Sub(w.failed) < calmAfter {
+		wait = tryAgain
+	}
+	seen := w.seen(now)
+	h.mu.Unlock()
+	if first && err != nil || !first && !alike(err, before) {
+		h.changed(seen)
+	}
+	return wait
+}
+
+// seen is the shard as others see it, with Health.mu held.
+func (w *watched) seen(now time.Time) Shard {
+	s := Shard{Slot: w.slot, Addr: w.addr, Err: w.result}
+	s.Slow = !w.began.IsZero() && now.Sub(w.began) > slowAfter
+	if s.Err == nil && now.Sub(w.ended) > oldAfter {
+		s.Err = errOld
+	}
+	return s
+}
+
+// Shards returns all shards by slot. Until a Cluster tells which there are it is one, with the reason.
+func (h *Health) Shards() []Shard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.shards) == 0 {
+		return []Shard{{Addr: h.store.addr(), Err: h.layout}}
+	}
+	now := time.Now()
+	all := make([]Shard, 0, len(h.shards))
+	for _, w := range h.shards {
+		all = append(all, w.seen(now))
+	}
+	slices.SortFunc(all, func(a, b Shard) int { return cmp.Compare(a.Slot, b.Slot) })
+	return all
+}
+
+// well is a key of a shard that answered the last try, or "".
+func (h *Health) well() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.shards {
+		if w.result == nil {
+			return w.key
+		}
+	}
+	return ""
+}
+
+// Ready is nil while commits to at least one shard go through: nodes cannot mend the others. Redis that refuses everybody's writes
+// (ErrRefusesWrites) leaves the node ready, since it can do all that any node can.
+func (h *Health) Ready() error {
+	var first error
+	for _, s := range h.Shards() {
+		if s.Err == nil || errors.Is(s.Err, ErrRefusesWrites) {
+			return nil
+		}
+		first = cmp.Or(first, s.Err)
+	}
+	return first
+}
+
+// Ping tries once what a webhook needs, and is nil as soon as one shard takes commits. Errors: ErrDenied, ErrForbidden, ErrReplica,
+// ErrRefusesWrites, ErrClusterNode when Redis is of another kind than the client, and those of the network.
+func (s *Store) Ping(ctx context.Context) error {
+	known := s.layout.Load()
+	if known == nil {
+		shards, err := s.masters(ctx, "")
+		if err != nil {
+			return explain(err)
+		}
+		known = &shards
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan error, len(*known))
+	for _, one := range *known {
+		go func() { results <- s.try(ctx, one.key) }()
+	}
+	var first error
+	for range *known {
+		err := <-results
+		if err == nil {
+			return nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return explain(first)
+}
+
+// try does what a commit does, on a key of no room.
+func (s *Store) try(ctx context.Context, key string) error {
+	if err := s.checkMode(ctx); err != nil {
+		return err
+	}
+	return s.once(ctx, s.scripts.health, []string{key}, keptSeconds, flag(s.feedMax > 0), flag(s.stories)).Err()
+}
+
+// sleepUntil waits for a time, and reports whether ctx goes on.
+func sleepUntil(ctx context.Context, at time.Time) bool {
+	t := time.NewTimer(time.Until(at))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

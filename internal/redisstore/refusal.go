@@ -1,0 +1,92 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	// ErrForbidden means that Redis answers, and does not let this user commit, or is not able to: waiting does not help.
+	ErrForbidden = errors.New("redis: commits are refused")
+	// ErrReplica means that what answers is a replica.
+	ErrReplica = errors.New("redis: this is a replica, which takes no writes: give the primary's address, or a URL of Sentinel or Cluster that follows it")
+	// ErrRefusesWrites means that Redis answers, and takes nobody's writes.
+	ErrRefusesWrites = errors.New("redis: it takes no writes")
+	// ErrBusy means that Redis answers, and takes no commits before something there has ended.
+	ErrBusy = errors.New("redis: not now")
+)
+
+// refusal is a part of Redis' text, and what it means.
+type refusal struct {
+	part string
+	kind error
+	cure string
+}
+
+// refusals are those that name what to do. The first that fits counts.
+func refusals() []refusal {
+	const acl = "let its user run the commands and use the keys of docs/security.md"
+	const scripts = "rollcall commits by scripts: allow EVAL and EVALSHA there, or use another Redis"
+	return []refusal{
+		{"READONLY", ErrReplica, ""},
+		{"WRONGPASS", ErrDenied, ""},
+		{"NOAUTH", ErrDenied, ""},
+		{"ERR AUTH", ErrDenied, ""},
+		{"MOVED ", ErrClusterNode, ""},
+		{"NOPERM", ErrForbidden, acl},
+		{"ACL failure", ErrForbidden, acl},
+		{"user executing the script can't", ErrForbidden, acl},
+		{"unknown command 'eval", ErrForbidden, scripts},
+		{"unknown command `eval", ErrForbidden, scripts},
+		{"unknown command", ErrForbidden, "rollcall needs Redis 6.2 or later, with this command switched on"},
+		{"Unknown Redis command", ErrForbidden, "rollcall needs Redis 6.2 or later, with the commands of docs/security.md switched on"},
+		{"OOM ", ErrRefusesWrites, "its memory is full: raise maxmemory, or remove other data"},
+		{"MISCONF", ErrRefusesWrites, "it cannot save to its disk: make room there, and look at its log"},
+		{"NOREPLICAS", ErrRefusesWrites, "it has fewer replicas than min-replicas-to-write: bring them back"},
+		{"LOADING", ErrBusy, "it loads its data: wait"},
+		{"MASTERDOWN", ErrBusy, "this replica has lost its primary"},
+		{"CLUSTERDOWN", ErrBusy, "the Cluster does not serve this shard: look at CLUSTER INFO, and bring its master or a replica back"},
+	}
+}
+
+// explain says what a try's error means and what to do about it.
+func explain(err error) error {
+	if err == nil || errors.Is(err, ErrClusterNode) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("redis: no answer within %v: %w", tryWithin, err)
+	}
+	text := strings.ToLower(err.Error())
+	for _, r := range refusals() {
+		if !strings.Contains(text, strings.ToLower(r.part)) {
+			continue
+		}
+		if r.cure == "" {
+			return fmt.Errorf("%w: %w", r.kind, err)
+		}
+		return fmt.Errorf("%w: %s: %w", r.kind, r.cure, err)
+	}
+	return fmt.Errorf("redis: a try to commit: %w", err)
+}
+
+// alike reports whether two results say the same. Errors of the network differ from try to try, by a port number at least.
+func alike(a, b error) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return reply(a) == reply(b)
+}
+
+// reply is what Redis said, or "" where it said nothing.
+func reply(err error) string {
+	var answered redis.Error
+	if errors.As(err, &answered) || errors.Is(err, ErrClusterNode) || errors.Is(err, errUntried) {
+		return err.Error()
+	}
+	return ""
+}
