@@ -30,7 +30,7 @@ func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Dura
 	for cursor := uint64(0); ; {
 		found, next, err := node.Scan(ctx, cursor, everyKey, scanCount).Result()
 		if err != nil {
-			return fmt.Errorf("redis: scan for rooms: %w", err)
+			return fmt.Errorf("redis: scan for rooms: %w", denied(err))
 		}
 		seen := map[string]bool{}
 		var rooms []string
@@ -42,7 +42,7 @@ func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Dura
 		}
 		if len(rooms) > 0 {
 			if err := s.list(ctx, rooms); err != nil {
-				return fmt.Errorf("redis: scan for rooms: %w", err)
+				return fmt.Errorf("redis: scan for rooms: %w", denied(err))
 			}
 		}
 		if cursor = next; cursor == 0 {

@@ -16,7 +16,7 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("redis: generation: %w", err)
+		return 0, fmt.Errorf("redis: generation: %w", denied(err))
 	}
 	g, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 // RaiseGeneration stores g unless a higher one stands. It never lowers it.
 func (s *Store) RaiseGeneration(ctx context.Context, g uint64) error {
 	if err := s.once(ctx, s.scripts.raise, []string{generationKey}, unsigned(g)).Err(); err != nil {
-		return fmt.Errorf("redis: raise the generation to %d: %w", g, err)
+		return fmt.Errorf("redis: raise the generation to %d: %w", g, denied(err))
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func (s *Store) page(ctx context.Context, from string, size int) ([]string, erro
 		return nil, nil // the next write replaces it
 	}
 	if err != nil {
-		return nil, fmt.Errorf("redis: index: %w", err)
+		return nil, fmt.Errorf("redis: index: %w", denied(err))
 	}
 	return names, nil
 }
@@ -103,7 +103,7 @@ func (s *Store) Delist(ctx context.Context, room string, c reconcile.Claim, lead
 func (s *Store) Forget(ctx context.Context, limit int) (int, error) {
 	now, err := s.client.Time(ctx).Result()
 	if err != nil {
-		return 0, fmt.Errorf("redis: records: %w", err)
+		return 0, fmt.Errorf("redis: records: %w", denied(err))
 	}
 	rooms, err := s.client.ZRangeByScore(ctx, recordsKey,
 		&redis.ZRangeBy{Min: "-inf", Max: signed(now.Unix()), Count: int64(limit)}).Result()
@@ -111,7 +111,7 @@ func (s *Store) Forget(ctx context.Context, limit int) (int, error) {
 		if wrongType(err) || err == nil {
 			return 0, nil
 		}
-		return 0, fmt.Errorf("redis: records: %w", err)
+		return 0, fmt.Errorf("redis: records: %w", denied(err))
 	}
 	ttls := make([]*redis.DurationCmd, len(rooms))
 	pipe := s.client.Pipeline()
@@ -119,7 +119,7 @@ func (s *Store) Forget(ctx context.Context, limit int) (int, error) {
 		ttls[i] = pipe.TTL(ctx, s.keys.fence(room))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("redis: records: %w", err)
+		return 0, fmt.Errorf("redis: records: %w", denied(err))
 	}
 	gone := 0
 	pipe = s.client.Pipeline()
@@ -133,7 +133,7 @@ func (s *Store) Forget(ctx context.Context, limit int) (int, error) {
 		gone++
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("redis: records: %w", err)
+		return 0, fmt.Errorf("redis: records: %w", denied(err))
 	}
 	return gone, nil
 }
@@ -145,14 +145,14 @@ func (s *Store) Straighten(ctx context.Context) error {
 		for {
 			rooms, err := s.client.ZRangeByScore(ctx, indexKey, &side).Result()
 			if err != nil && !wrongType(err) {
-				return fmt.Errorf("redis: index: %w", err)
+				return fmt.Errorf("redis: index: %w", denied(err))
 			}
 			if len(rooms) == 0 {
 				break
 			}
 			s.log.Warn("redis: someone else wrote our index: putting it in order; nobody but rollcall may write rooms:*", "key", indexKey, "entries", len(rooms))
 			if err := s.list(ctx, rooms); err != nil {
-				return fmt.Errorf("redis: %w", err)
+				return fmt.Errorf("redis: %w", denied(err))
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func (s *Store) State(ctx context.Context, room string) (json.RawMessage, bool, 
 	case wrongType(err):
 		return nil, true, nil
 	case err != nil:
-		return nil, false, fmt.Errorf("redis: state of room %q: %w", room, err)
+		return nil, false, fmt.Errorf("redis: state of room %q: %w", room, denied(err))
 	}
 	return value, true, nil
 }
@@ -39,7 +39,7 @@ func (s *Store) States(ctx context.Context, rooms []string) (participants, state
 			pairs[i] = pipe.MGet(ctx, s.keys.public(room)...) // a key of another type reads as none
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, nil, fmt.Errorf("redis: states of rooms: %w", err)
+			return nil, nil, fmt.Errorf("redis: states of rooms: %w", denied(err))
 		}
 		for i, room := range page {
 			for j, to := range []map[string]json.RawMessage{participants, states} {
@@ -74,7 +74,7 @@ func (s *Store) count(ctx context.Context, key string) (n int64, err error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("redis: count %s: %w", key, err)
+		return 0, fmt.Errorf("redis: count %s: %w", key, denied(err))
 	}
 	return n, nil
 }

@@ -95,7 +95,7 @@ func (s *Store) Follow(ctx context.Context, after string, take func([]Change)) e
 		case errors.Is(err, redis.Nil):
 			continue
 		case err != nil:
-			return fmt.Errorf("redis: follow the changes: %w", err)
+			return fmt.Errorf("redis: follow the changes: %w", denied(err))
 		}
 		messages := read[0].Messages
 		after = messages[len(messages)-1].ID
@@ -122,7 +122,7 @@ func (s *Store) another() redis.UniversalClient {
 func (s *Store) LastChange(ctx context.Context) (string, error) {
 	found, err := s.client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
 	if err != nil && !wrongType(err) {
-		return "", fmt.Errorf("redis: last change: %w", err)
+		return "", fmt.Errorf("redis: last change: %w", denied(err))
 	}
 	if len(found) == 0 {
 		return "0-0", nil
@@ -138,7 +138,7 @@ func (s *Store) Since(ctx context.Context, id string, limit int) (changes []Chan
 	}
 	found, err := s.client.XRangeN(ctx, s.followed(), "("+id, "+", int64(limit)+1).Result()
 	if err != nil {
-		return nil, false, fmt.Errorf("redis: changes since %s: %w", id, err)
+		return nil, false, fmt.Errorf("redis: changes since %s: %w", id, denied(err))
 	}
 	if more = len(found) > limit; more {
 		found = found[:limit]

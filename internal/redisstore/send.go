@@ -95,7 +95,7 @@ func (s *Store) reload(ctx context.Context, batch []*request, cmds []*redis.Cmd)
 // outcome splits a room script's reply into what it decided and what it returns.
 func outcome(cmd *redis.Cmd) ([]any, error) {
 	if err := cmd.Err(); err != nil {
-		return nil, err
+		return nil, denied(err)
 	}
 	reply, err := cmd.Slice()
 	if err != nil {

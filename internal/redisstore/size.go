@@ -9,7 +9,7 @@ import (
 func (s *Store) Count(ctx context.Context) (int64, error) {
 	n, err := s.client.ZCard(ctx, indexKey).Result()
 	if err != nil && !wrongType(err) {
-		return 0, fmt.Errorf("redis: count the rooms: %w", err)
+		return 0, fmt.Errorf("redis: count the rooms: %w", denied(err))
 	}
 	return n, nil
 }

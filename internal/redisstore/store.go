@@ -106,6 +106,7 @@ func Open(o Options) (*Store, error) {
 	if s.scripts, err = loadScripts(); err != nil {
 		return nil, err
 	}
+	s.client.AddHook(unanswered{})
 	s.batches = newBatcher(s.send)
 	s.trail = newTrail(s.client, s.log)
 	return s, nil

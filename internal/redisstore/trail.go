@@ -160,7 +160,7 @@ func (s *Store) Drifted(room string, cause reconcile.Cause, at int64, drift []re
 func (s *Store) Drift(ctx context.Context) ([]reconcile.DriftEntry, error) {
 	values, err := s.client.LRange(ctx, driftKey, 0, reconcile.DriftMax-1).Result()
 	if err != nil && !wrongType(err) {
-		return nil, fmt.Errorf("redis: drift: %w", err)
+		return nil, fmt.Errorf("redis: drift: %w", denied(err))
 	}
 	entries := []reconcile.DriftEntry{}
 	for _, value := range values {
