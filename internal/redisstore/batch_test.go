@@ -24,7 +24,7 @@ type wire struct {
 	now    int
 }
 
-func (w *wire) send(batch []*request) {
+func (w *wire) send(batch []*request) error {
 	w.mu.Lock()
 	w.now++
 	w.most = max(w.most, w.now)
@@ -45,6 +45,7 @@ func (w *wire) send(batch []*request) {
 		w.flying[r.room] = false
 		r.done <- answer{reply: []any{r.args[0]}}
 	}
+	return nil
 }
 
 func newWire(t *testing.T) (*wire, *batcher) {

@@ -12,7 +12,7 @@ import (
 const scanCount = 100
 
 // Discover goes once through all keys, on Redis Cluster of every master, and adds the rooms that have public keys to the
-// index. It is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds what
+// index, each to that of its slot on a Redis Cluster. It is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds what
 // the index lost or never had; entries too many are for cleanup.
 func (s *Store) Discover(ctx context.Context, pace time.Duration) error {
 	c, ok := s.client.(*redis.ClusterClient)

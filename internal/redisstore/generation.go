@@ -11,7 +11,11 @@ import (
 
 // Generation is the cluster's generation as Redis keeps it; 0 when it keeps none, or nothing that is a number.
 func (s *Store) Generation(ctx context.Context) (uint64, error) {
-	value, err := s.client.Get(ctx, generationKey).Result()
+	value := ""
+	err := s.aside(ctx, generationKey, func(ctx context.Context) (err error) {
+		value, err = s.client.Get(ctx, generationKey).Result()
+		return err
+	})
 	if errors.Is(err, redis.Nil) || wrongType(err) {
 		return 0, nil
 	}
@@ -28,7 +32,10 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 
 // RaiseGeneration stores g unless a higher one stands. It never lowers it.
 func (s *Store) RaiseGeneration(ctx context.Context, g uint64) error {
-	if err := s.once(ctx, s.scripts.raise, []string{generationKey}, unsigned(g)).Err(); err != nil {
+	err := s.aside(ctx, generationKey, func(ctx context.Context) error {
+		return s.once(ctx, s.scripts.raise, []string{generationKey}, unsigned(g)).Err()
+	})
+	if err != nil {
 		return fmt.Errorf("redis: raise the generation to %d: %w", g, denied(err))
 	}
 	return nil

@@ -1,7 +1,6 @@
 package memstore
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -83,13 +82,6 @@ func (s *Store) RecordLife(name string) (time.Duration, bool) {
 		return 0, true
 	}
 	return time.Duration(f.expires-s.unix()) * time.Second, true
-}
-
-// Records are the rooms whose records are listed for cleanup, and when each expires (Unix s).
-func (s *Store) Records() map[string]int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.records)
 }
 
 // Feed is the change feed, oldest entry first.
