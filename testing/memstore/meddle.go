@@ -88,5 +88,22 @@ func (s *Store) RecordLife(name string) (time.Duration, bool) {
 func (s *Store) Feed() []map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	all := make([]map[string]string, len(s.feed))
+	for i, e := range s.feed {
+		all[i] = e.Fields
+	}
+	return all
+}
+
+// Entry is one of the change feed. Ids rise, and none comes twice, not even after data was lost.
+type Entry struct {
+	ID     uint64
+	Fields map[string]string
+}
+
+// Entries is Feed with the entries' ids.
+func (s *Store) Entries() []Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slices.Clone(s.feed)
 }

@@ -55,7 +55,8 @@ type Store struct {
 	rooms      map[string]*room
 	index      map[string]bool
 	generation uint64
-	feed       []map[string]string
+	feed       []Entry
+	entries    uint64                 // appended in all: their last id, which Flush and SetBack leave
 	drift      []reconcile.DriftEntry // newest first
 }
 
@@ -293,7 +294,8 @@ func (s *Store) append(c reconcile.Commit) {
 			entry["reason"] = cmp.Or(change.Disconnect, reconcile.UnknownReason)
 			entry["joinedAt"], entry["leftAt"] = strconv.FormatInt(joined, 10), strconv.FormatInt(change.LeftAt, 10)
 		}
-		s.feed = append(s.feed, entry)
+		s.entries++
+		s.feed = append(s.feed, Entry{s.entries, entry})
 	}
 }
 
