@@ -120,7 +120,11 @@ func (s *Store) another() redis.UniversalClient {
 
 // LastChange is the id of the last change, 0-0 where there is none.
 func (s *Store) LastChange(ctx context.Context) (string, error) {
-	found, err := s.client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
+	var found []redis.XMessage
+	err := s.aside(ctx, s.followed(), func(ctx context.Context) (err error) {
+		found, err = s.client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
+		return err
+	})
 	if err != nil && !wrongType(err) {
 		return "", fmt.Errorf("redis: last change: %w", denied(err))
 	}
@@ -136,7 +140,11 @@ func (s *Store) Since(ctx context.Context, id string, limit int) (changes []Chan
 	if !streamID(id) {
 		return nil, false, nil
 	}
-	found, err := s.client.XRangeN(ctx, s.followed(), "("+id, "+", int64(limit)+1).Result()
+	var found []redis.XMessage
+	err = s.aside(ctx, s.followed(), func(ctx context.Context) (err error) {
+		found, err = s.client.XRangeN(ctx, s.followed(), "("+id, "+", int64(limit)+1).Result()
+		return err
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("redis: changes since %s: %w", id, denied(err))
 	}
