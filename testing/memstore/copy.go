@@ -30,6 +30,12 @@ func (s *Store) SetBack(c *Copy) {
 	c = c.clone()
 	s.rooms, s.index, s.generation, s.feed, s.drift = c.rooms, c.index, c.generation, c.feed, c.drift
 	s.watch(Script{})
+	for name, r := range s.rooms {
+		if r.fence != nil {
+			rec := r.fence.rec
+			s.watch(Script{Room: name, Claim: rec.Claim, Back: &rec})
+		}
+	}
 }
 
 func (c *Copy) clone() *Copy {

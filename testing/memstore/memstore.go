@@ -35,11 +35,13 @@ type Options struct {
 	Watch func(Script)
 }
 
-// Script is a claim or a commit that was not refused. The zero Script is the loss of all data.
+// Script is a claim or a commit that was not refused. The zero Script is the loss of all data. After it, SetBack tells of each record
+// that the older copy has.
 type Script struct {
 	Room   string
 	Claim  reconcile.Claim
 	Commit *reconcile.Commit // nil for a claim
+	Back   *reconcile.Record // of SetBack: the record as it stands
 }
 
 // Store is the fake. Its methods may be called at once by many.
