@@ -137,6 +137,10 @@ func TestAShardThatHangsLeavesTheOthersAlone(t *testing.T) {
 			if sick.ok > 0 || sick.bad == 0 {
 				t.Errorf("rooms whose shard hangs: %d calls succeed, %d fail: does it hang?", sick.ok, sick.bad)
 			}
+			another := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
+			for _, room := range elsewhere { // a node that starts meanwhile
+				claimed(t, another, room)
+			}
 			listed(t, s, c.Nodes[hung].Addr, slices.Concat(elsewhere, fresh))
 			c.Nodes[hung].Resume()
 			recovered(t, s, there[0], slices.Concat(there, elsewhere, fresh))

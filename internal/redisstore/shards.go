@@ -18,6 +18,10 @@ const (
 	// probeEvery is the pause between two probes of a silent shard, probeTimeout how long each waits.
 	probeEvery   = 250 * time.Millisecond
 	probeTimeout = time.Second
+	// slotsTimeout bounds one question for the Cluster's slots, and slotsTries how many there are: each goes to a master at random, which
+	// may be the one that hangs.
+	slotsTimeout = 250 * time.Millisecond
+	slotsTries   = 8
 )
 
 // errSilent says that a master of a Redis Cluster did not answer in time. It is probed, and asked again once it answers.
@@ -50,11 +54,23 @@ func (s *shards) of(ctx context.Context, key string) string {
 	if s.client == nil {
 		return ""
 	}
+	for range slotsTries {
+		if addr, ok := s.master(ctx, key); ok || ctx.Err() != nil {
+			return addr
+		}
+	}
+	return ""
+}
+
+// master is the address of a key's master by the slots that the client knows. It asks for them only if it knows none yet.
+func (s *shards) master(ctx context.Context, key string) (string, bool) {
+	ctx, cancel := context.WithTimeout(ctx, slotsTimeout)
+	defer cancel()
 	node, err := s.client.MasterForKey(ctx, key)
 	if err != nil {
-		return ""
+		return "", false
 	}
-	return node.Options().Addr
+	return node.Options().Addr, true
 }
 
 // check returns an error if the shard is silent.
