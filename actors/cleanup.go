@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("cleanup", start)()
 	known := map[string]bool{}
-	err := s.indexed(ctx, known)
+	err := s.indexed(ctx, known, &r)
 	if err == nil {
 		err = s.tendAll(ctx, leader, known, o, &r)
 	}
@@ -102,7 +103,7 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[string]bool, o Options, r *Report) error {
 	sum := s.tendEach(ctx, Tending{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun}, slices.Sorted(maps.Keys(known)))
 	slices.Sort(sum.Orphans)
-	r.Cleaned, r.Errors, r.Error = len(sum.Orphans), sum.Errors, sum.Err
+	r.Cleaned, r.Errors, r.Error = len(sum.Orphans), r.Errors+sum.Errors, cmp.Or(r.Error, sum.Err)
 	for _, room := range sum.Orphans {
 		r.Differences = append(r.Differences, Difference{Room: room, Change: "index_entry_removed", Reason: "it has no keys"})
 	}

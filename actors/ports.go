@@ -32,7 +32,8 @@ type Store interface {
 
 // Index lists rooms with public keys.
 type Index interface {
-	// Rooms gives a page of names in a stable order; an empty next ends it.
+	// Rooms gives a page of names in a stable order; an empty next ends it. With a reconcile.ErrIncomplete it is the page all the same, of
+	// the shards that answer.
 	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -206,7 +207,7 @@ func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) 
 // known without LiveKit. A node that does not answer is an error of the report; the index knows nearly all of its rooms.
 func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.RoomNames, error) {
 	known := map[string]bool{}
-	if err := s.indexed(ctx, known); err != nil {
+	if err := s.indexed(ctx, known, r); err != nil {
 		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)
@@ -286,12 +287,21 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
 	owners.Wait()
 }
 
-// indexed adds the rooms of the index.
-func (s *Sweep) indexed(ctx context.Context, known map[string]bool) error {
+// indexed adds the rooms of the index. Rooms of a shard that does not answer are an error of the report: those of the others are
+// examined, and what is not listed is not removed.
+func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *Report) error {
+	incomplete := error(nil)
 	for cursor := ""; ; {
 		names, next, err := s.Index.Rooms(ctx, cursor, 1000, "")
 		if err != nil {
-			return fmt.Errorf("read the index of rooms: %w", err)
+			err = fmt.Errorf("read the index of rooms: %w", err)
+		}
+		if err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
+			return err
+		}
+		if err != nil && incomplete == nil {
+			incomplete = err
+			r.Errors, r.Error = r.Errors+1, err.Error()
 		}
 		for _, name := range names {
 			known[name] = true

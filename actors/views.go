@@ -57,15 +57,19 @@ func (h *Host) adoptAll(view context.Context, index Index) {
 	}
 }
 
-// adopt claims the rooms of the index that are this node's. Of the errors of several rooms a refusal is the one to return.
+// adopt claims the rooms of the index that are this node's. Of the errors of several rooms a refusal is the one to return. Of an index
+// that is incomplete it claims what is listed.
 func (h *Host) adopt(ctx context.Context, index Index) error {
 	var failed error
 	for cursor := ""; ; {
 		page, cancel := context.WithTimeout(ctx, lookTimeout)
 		names, next, err := index.Rooms(page, cursor, adoptPage, "")
 		cancel()
-		if err != nil {
+		if err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
 			return err
+		}
+		if err != nil && failed == nil {
+			failed = err
 		}
 		errs := make(chan error, len(names))
 		each(names, func(room string) {

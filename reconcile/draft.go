@@ -307,8 +307,12 @@ func (d *draft) publish(c *Commit) {
 		c.State = &s
 	}
 	c.Changes = d.changes
-	if d.room.Snapshot || d.room.Altered || d.rewrite {
-		c.Changes = []Change{{Type: RoomSnapshot, SID: d.instance.SID}}
+	whole := Change{Type: RoomSnapshot, SID: d.instance.SID}
+	switch {
+	case d.room.Snapshot || d.room.Altered || d.rewrite:
+		c.Changes = []Change{whole}
+	case d.room.Unproven:
+		c.Changes = append(slices.Clip(d.changes), whole) // the differences are for those who count, such as leaves
 	}
 	c.Story = d.changes
 	if d.room.Altered || d.rewrite {

@@ -9,6 +9,9 @@ var ErrNoAnswer = errors.New("LiveKit has no answer for the room")
 // its own limit. Nothing has failed.
 var ErrNoTurn = errors.New("no turn in LiveKit's request budget in time")
 
+// ErrIncomplete comes with a list of the store's that lacks the rooms of some shards of a Redis Cluster. Its text names the shard.
+var ErrIncomplete = errors.New("not all of Redis answers")
+
 // RoomNames is LiveKit's list of all rooms, by name only: it may be large, and what it says of a room is asked for by name.
 type RoomNames struct {
 	// Names are the rooms whose name can be read, also where the rest of their entry cannot.

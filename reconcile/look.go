@@ -367,7 +367,7 @@ func (l *looking) conclude() Plan {
 	if l.look.Permit != nil {
 		p.Commit.Leader = l.look.Permit.Leader
 	}
-	p.Commit.Verify, p.Commit.Live = l.look.Verify, l.look.Verify && l.open
+	p.Commit.Verify = l.look.Verify
 	l.count()
 	p.Drift, p.Tally, p.doubts, p.looked, p.at, p.touched = l.drift, l.tally, l.doubts, true, l.look.Began, nil
 	p.Unidentified, p.cycle = l.cycles, l.look.Cycle

@@ -101,8 +101,7 @@ type Commit struct {
 	Prev            uint64   // version of the last commit that appended
 	Cause           Cause
 	Time            int64 // Unix ms
-	Verify          bool  // also compare the public keys with what the record wrote, and see to the index
-	Live            bool  // with Verify: the room has public keys and belongs on the index
+	Verify          bool  // also compare the public keys with what the record wrote, and put a room that has them on the index
 }
 
 // Receipt is what a commit that was not refused reports.

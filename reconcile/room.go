@@ -81,6 +81,10 @@ type Room struct {
 	Stored uint64
 	// Snapshot says that the next commit of the public keys begins the change feed anew.
 	Snapshot bool
+	// Unproven says that nobody knows whether Redis was set back to an older copy before this claim: whoever held the room under the
+	// claim before is gone. The next commit of the public keys ends with a snapshot, because its version may be one that a
+	// consumer of the change feed has seen with other content.
+	Unproven bool
 	memory   memory
 }
 

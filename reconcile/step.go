@@ -40,6 +40,7 @@ func Load(held *Room, stored Record, at Stamp) (room *Room, lost bool) {
 	// Keys that are newer than the feed were written while it was off.
 	unfed := stored.State != nil && stored.State.Version > stored.Appended
 	room.Snapshot = stored.Appended == 0 || stored.Altered || unfed
+	room.Unproven = held == nil || held.Unproven || held.Claim != stored.Claim
 	if held == nil || held.Version <= stored.Version {
 		return room, stored.Altered
 	}
@@ -73,7 +74,7 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 		r.Leader = c.Leader
 	}
 	if c.Public != Keep {
-		r.State, r.Altered, r.Snapshot = c.State, false, false
+		r.State, r.Altered, r.Snapshot, r.Unproven = c.State, false, false, false
 	}
 	if len(c.Changes) > 0 {
 		r.Appended = c.Version

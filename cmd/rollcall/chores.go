@@ -15,7 +15,6 @@ const (
 	policyEvery  = time.Hour
 	policyAgain  = 10 * time.Second // while Redis does not answer
 	choreTimeout = 5 * time.Second
-	forgetBatch  = 1000
 )
 
 // startChores begins what every node does in the background, beside rooms and leadership.
@@ -81,17 +80,7 @@ func tellPolicy(log *slog.Logger, policy string) {
 }
 
 // housekeeping is what the store wants done with each cleanup.
-func (n *daemon) housekeeping(ctx context.Context) error {
-	if err := n.store.Straighten(ctx); err != nil {
-		return err
-	}
-	for {
-		dropped, err := n.store.Forget(ctx, forgetBatch)
-		if err != nil || dropped == 0 { // a batch may drop fewer: those that it gave more time
-			return err
-		}
-	}
-}
+func (n *daemon) housekeeping(ctx context.Context) error { return n.store.Straighten(ctx) }
 
 const (
 	readinessEvery = 500 * time.Millisecond

@@ -86,7 +86,7 @@ type reader struct{ *redisstore.Store }
 
 // Rooms implements httpapi.Reader.
 func (r reader) Rooms(ctx context.Context, cursor string, limit int, search string) ([]string, string, error) {
-	names, next, err := r.Store.Rooms(ctx, cursor, limit, search)
+	names, next, err := r.Store.RoomsLately(ctx, cursor, limit, search)
 	return names, next, readError(err)
 }
 
@@ -120,6 +120,8 @@ func readError(err error) error {
 		return nil
 	case errors.Is(err, redisstore.ErrCursor):
 		return fmt.Errorf("%w: %w", httpapi.ErrMalformed, err)
+	case errors.Is(err, reconcile.ErrIncomplete):
+		return fmt.Errorf("%w: %w", httpapi.ErrIncomplete, err)
 	}
 	return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
 }

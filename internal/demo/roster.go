@@ -41,7 +41,7 @@ func (r *Roster) Show(ctx context.Context) {
 func (r *Roster) read(ctx context.Context) (map[string][]string, error) {
 	names, _, err := r.Redis.Rooms(ctx, "", 1000, "")
 	if err != nil {
-		return nil, err
+		return nil, err // also of an incomplete list: its rooms would seem to be gone
 	}
 	present, _, err := r.Redis.States(ctx, names)
 	if err != nil {

@@ -146,7 +146,7 @@ func (n *node) Remove(ctx context.Context, id string) error {
 
 // Rooms has the name that comes last as its cursor.
 func (n *node) Rooms(_ context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
-	if n.readErr != nil {
+	if n.readErr != nil && !errors.Is(n.readErr, ErrIncomplete) {
 		return nil, "", n.readErr
 	}
 	if strings.HasPrefix(cursor, "!") {
@@ -160,9 +160,9 @@ func (n *node) Rooms(_ context.Context, cursor string, limit int, search string)
 	}
 	slices.Sort(all)
 	if len(all) > limit {
-		return all[:limit], all[limit-1], nil
+		return all[:limit], all[limit-1], n.readErr
 	}
-	return all, "", nil
+	return all, "", n.readErr
 }
 
 func (n *node) State(_ context.Context, room string) (json.RawMessage, bool, error) {

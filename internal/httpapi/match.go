@@ -20,6 +20,8 @@ type matchAnswer struct {
 	// Unreadable names the rooms of which others have overwritten a value; that value is left out above.
 	Unreadable []string `json:"unreadable,omitempty"`
 	Next       string   `json:"nextCursor,omitempty"`
+	// Incomplete says that part of Redis does not answer, and that its rooms are missing.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // checkMatch answers GET /api/check-match?limit&cursor. The counts are of all rooms, also where the page is a part: then
@@ -37,7 +39,8 @@ func (a *api) checkMatch(c *call) (any, error) {
 		return nil, err
 	}
 	m.Running = status.Running
-	if m.Active, m.Queue, err = a.ports.Reader.Matching(ctx); err != nil {
+	m.Active, m.Queue, err = a.ports.Reader.Matching(ctx)
+	if err = part(err, &m.Incomplete); err != nil {
 		return nil, unreadable(err)
 	}
 	if err := a.collect(ctx, w, m); err != nil {
@@ -48,7 +51,7 @@ func (a *api) checkMatch(c *call) (any, error) {
 		return m, nil
 	}
 	n, err := a.ports.Reader.Count(ctx)
-	if err != nil {
+	if err = part(err, &m.Incomplete); err != nil {
 		return nil, unreadable(err)
 	}
 	m.Present, m.States = n, n
@@ -60,11 +63,11 @@ func (a *api) collect(ctx context.Context, w window, m *matchAnswer) error {
 	cursor, size := w.cursor, 0
 	for left := w.limit; left > 0 && size < maxMatchBytes; {
 		names, next, err := a.ports.Reader.Rooms(ctx, cursor, min(left, readBatch), "")
-		if err != nil {
+		if err = part(err, &m.Incomplete); err != nil {
 			return err
 		}
 		present, states, err := a.ports.Reader.States(ctx, names)
-		if err != nil {
+		if err = part(err, &m.Incomplete); err != nil {
 			return err
 		}
 		for _, name := range names {

@@ -20,6 +20,8 @@ var (
 	ErrMalformed = errors.New("malformed")
 	// ErrUnavailable: it cannot be committed, read or done now; later it may.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrIncomplete: it comes with what could be read, and part of Redis does not answer.
+	ErrIncomplete = errors.New("incomplete")
 	// ErrNoLeader: the cluster has no leader now.
 	ErrNoLeader = errors.New("no leader")
 	// ErrBusy: too much is queued already.
@@ -113,7 +115,8 @@ type Admin interface {
 	SetService(ctx context.Context, running bool) (bool, error)
 }
 
-// Reader reads Redis as it stands. Others may have written there, so a value is some JSON and no more is promised of it.
+// Reader reads Redis as it stands. Others may have written there, so a value is some JSON and no more is promised of it. Rooms, States,
+// Count and Matching give what they could read also with an ErrIncomplete.
 type Reader interface {
 	// Rooms gives up to limit names of rooms with public keys whose name contains search (in any case of letters; "" for
 	// all), from cursor on ("" begins), and the cursor that goes on ("" after the last). A search looks at a bounded part

@@ -25,6 +25,8 @@ type roomRow struct {
 type roomsAnswer struct {
 	Rooms []roomRow `json:"rooms"`
 	Next  string    `json:"nextCursor,omitempty"`
+	// Incomplete says that part of Redis does not answer, and that its rooms are missing.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // listRooms answers GET /api/rooms?limit&cursor&search. A page may be short, or empty, and still have a nextCursor.
@@ -35,14 +37,15 @@ func (a *api) listRooms(c *call) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
+	answer := roomsAnswer{Rooms: []roomRow{}}
 	names, next, err := a.ports.Reader.Rooms(ctx, w.cursor, w.limit, w.search)
-	if err != nil {
+	if err = part(err, &answer.Incomplete); err != nil {
 		return nil, unreadable(err)
 	}
-	answer := roomsAnswer{Rooms: []roomRow{}, Next: opaque(next)}
+	answer.Next = opaque(next)
 	for batch := range slices.Chunk(names, readBatch) {
 		present, states, err := a.ports.Reader.States(ctx, batch)
-		if err != nil {
+		if err = part(err, &answer.Incomplete); err != nil {
 			return nil, unreadable(err)
 		}
 		for _, name := range batch {
@@ -52,6 +55,15 @@ func (a *api) listRooms(c *call) (any, error) {
 		}
 	}
 	return answer, nil
+}
+
+// part notes that an answer is incomplete; any other error it returns.
+func part(err error, incomplete *bool) error {
+	if errors.Is(err, ErrIncomplete) {
+		*incomplete = true
+		return nil
+	}
+	return err
 }
 
 // row never fails: a room that others wrote over is listed with what can be read of it.

@@ -44,6 +44,23 @@ func TestRoomByName(t *testing.T) {
 	}
 }
 
+// TestIncompleteLists: part of Redis does not answer, and the rooms of the rest are listed.
+func TestIncompleteLists(t *testing.T) {
+	n := &node{readErr: fmt.Errorf("%w: shard 10.0.0.3:6379", ErrIncomplete)}
+	n.put("a", `["u"]`, stateOf("a"))
+	r := newRig(t, n, nil)
+	for _, target := range []string{"/api/rooms", "/api/check-match"} {
+		resp := r.ask("GET", target, "")
+		if body := resp.Body.String(); resp.Code != 200 || !strings.Contains(body, `"incomplete":true`) || !strings.Contains(body, `"a"`) {
+			t.Errorf("%s: %d %s", target, resp.Code, body)
+		}
+	}
+	n.readErr = nil
+	if body := r.ask("GET", "/api/rooms", "").Body.String(); strings.Contains(body, "incomplete") {
+		t.Errorf("a whole list: %s", body)
+	}
+}
+
 func FuzzRoomNames(f *testing.F) {
 	for _, name := range oddNames {
 		f.Add(name)

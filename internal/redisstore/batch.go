@@ -15,8 +15,17 @@ const (
 	batchBytes    = 4 << 20
 )
 
+// The bounds of what waits for one shard. More than that is refused.
+const (
+	laneRequests = 16384
+	laneBytes    = 128 << 20
+)
+
 // errClosed answers what comes after Close.
 var errClosed = errors.New("the store is closed")
+
+// errQueue answers what is too much to wait for a Redis that is slow or hangs.
+var errQueue = errors.New("too much waits for this Redis already")
 
 // request is a script to run on one room's keys.
 type request struct {
@@ -24,11 +33,12 @@ type request struct {
 	script script
 	keys   []string
 	args   []any
-	list   bool // put the room on the index
-	unlist bool // once done, take the room off the index and list its record
+	// patient requests wait for a silent shard: LiveKit repeats a webhook only a few times, so it waits for the failover while it may.
+	patient bool
 
-	left <-chan struct{} // closed when its caller has left; a request that was not sent by then is skipped
-	done chan answer     // holds one, so that nobody waits for a caller that left
+	bytes int             // size, once it is queued
+	left  <-chan struct{} // closed when its caller has left; a request that was not sent by then is skipped
+	done  chan answer     // holds one, so that nobody waits for a caller that left
 }
 
 // answer is a script's reply, its first element (the outcome) cut off, or an error.
@@ -39,19 +49,35 @@ type answer struct {
 
 // batcher gathers requests while batches are in flight and sends what has gathered when one returns; it never lingers.
 // A room has at most one request in flight: a room's requests keep their order, even over several connections.
+// Each shard has a lane of its own, with its own batches in flight: one that hangs holds up nobody else's rooms.
 type batcher struct {
-	send func([]*request) // answers every request
+	send func([]*request) error // answers every request; its error is why it could answer none by Redis' words
+	lane func(context.Context, *request) string
+	// check returns why a lane takes no requests that are not patient, or nil; note is told how each batch ended.
+	check func(lane string) error
+	note  func(lane string, r *request, err error)
 
 	mu     sync.Mutex
-	queue  []*request
+	lanes  map[string]*lane
 	busy   map[string]struct{} // rooms in flight
-	flying int
 	closed bool
 	wait   sync.WaitGroup
 }
 
-func newBatcher(send func([]*request)) *batcher {
-	return &batcher{send: send, busy: map[string]struct{}{}}
+// lane is what waits for one shard.
+type lane struct {
+	name   string
+	queue  []*request
+	bytes  int // of the queue
+	flying int // batches
+}
+
+// newBatcher makes a batcher with one lane.
+func newBatcher(send func([]*request) error) *batcher {
+	return &batcher{send: send, lanes: map[string]*lane{}, busy: map[string]struct{}{},
+		lane:  func(context.Context, *request) string { return "" },
+		check: func(string) error { return nil },
+		note:  func(string, *request, error) {}}
 }
 
 // do sends r and waits for its answer, but not past ctx.
@@ -60,14 +86,15 @@ func (b *batcher) do(ctx context.Context, r *request) ([]any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("not sent: %w", err)
 	}
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return nil, errClosed
+	name := b.lane(ctx, r)
+	if !r.patient {
+		if err := b.check(name); err != nil {
+			return nil, fmt.Errorf("not sent: %w", err)
+		}
 	}
-	b.queue = append(b.queue, r)
-	b.dispatch()
-	b.mu.Unlock()
+	if err := b.enqueue(name, r); err != nil {
+		return nil, err
+	}
 	select {
 	case a := <-r.done:
 		return a.reply, a.err
@@ -76,26 +103,55 @@ func (b *batcher) do(ctx context.Context, r *request) ([]any, error) {
 	}
 }
 
+func (b *batcher) enqueue(name string, r *request) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errClosed
+	}
+	l := b.lanes[name]
+	if l == nil {
+		l = &lane{name: name}
+		b.lanes[name] = l
+	}
+	if len(l.queue) >= laneRequests || l.bytes >= laneBytes {
+		return fmt.Errorf("not sent: %w", errQueue)
+	}
+	r.bytes = r.size()
+	l.queue = append(l.queue, r)
+	l.bytes += r.bytes
+	b.dispatch()
+	return nil
+}
+
 // dispatch starts batches while it may. It holds mu.
 func (b *batcher) dispatch() {
-	for b.flying < batchesAtOnce {
-		batch := b.gather()
-		if len(batch) == 0 {
-			return
+	for name, l := range b.lanes {
+		for l.flying < batchesAtOnce {
+			batch := b.gather(l)
+			if len(batch) == 0 {
+				break
+			}
+			l.flying++
+			b.wait.Add(1)
+			go b.fly(l, batch)
 		}
-		b.flying++
-		b.wait.Add(1)
-		go b.fly(batch)
+		if l.flying == 0 && len(l.queue) == 0 {
+			delete(b.lanes, name)
+		}
 	}
 }
 
-// gather takes the next batch off the queue: no more than one request of a room, and no one whose caller has left.
-func (b *batcher) gather() []*request {
+// gather takes the next batch off a lane's queue: no more than one request of a room, and no one whose caller has left.
+func (b *batcher) gather(l *lane) []*request {
 	var batch []*request
-	size, kept := 0, b.queue[:0]
-	for i, r := range b.queue {
+	size, kept, waiting := 0, l.queue[:0], 0
+	for i, r := range l.queue {
 		if len(batch) == batchRequests || size >= batchBytes {
-			kept = append(kept, b.queue[i:]...)
+			for _, r := range l.queue[i:] {
+				waiting += r.bytes
+			}
+			kept = append(kept, l.queue[i:]...)
 			break
 		}
 		if r.abandoned() {
@@ -103,14 +159,15 @@ func (b *batcher) gather() []*request {
 		}
 		if _, busy := b.busy[r.room]; busy {
 			kept = append(kept, r)
+			waiting += r.bytes
 			continue
 		}
 		b.busy[r.room] = struct{}{}
 		batch = append(batch, r)
-		size += r.size()
+		size += r.bytes
 	}
-	clear(b.queue[len(kept):])
-	b.queue = kept
+	clear(l.queue[len(kept):])
+	l.queue, l.bytes = kept, waiting
 	return batch
 }
 
@@ -137,12 +194,12 @@ func (r *request) size() int {
 	return n
 }
 
-func (b *batcher) fly(batch []*request) {
+func (b *batcher) fly(l *lane, batch []*request) {
 	defer b.wait.Done()
-	b.send(batch)
+	b.note(l.name, batch[0], b.send(batch))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.flying--
+	l.flying--
 	for _, r := range batch {
 		delete(b.busy, r.room)
 	}
@@ -153,10 +210,12 @@ func (b *batcher) fly(batch []*request) {
 func (b *batcher) close() {
 	b.mu.Lock()
 	b.closed = true
-	for _, r := range b.queue {
-		r.done <- answer{err: errClosed}
+	for _, l := range b.lanes {
+		for _, r := range l.queue {
+			r.done <- answer{err: errClosed}
+		}
+		l.queue, l.bytes = nil, 0
 	}
-	b.queue = nil
 	b.mu.Unlock()
 	b.wait.Wait()
 }

@@ -24,7 +24,7 @@ type wire struct {
 	now    int
 }
 
-func (w *wire) send(batch []*request) {
+func (w *wire) send(batch []*request) error {
 	w.mu.Lock()
 	w.now++
 	w.most = max(w.most, w.now)
@@ -45,6 +45,7 @@ func (w *wire) send(batch []*request) {
 		w.flying[r.room] = false
 		r.done <- answer{reply: []any{r.args[0]}}
 	}
+	return nil
 }
 
 func newWire(t *testing.T) (*wire, *batcher) {
@@ -135,6 +136,73 @@ func TestCallersThatLeftAreNotSent(t *testing.T) {
 		wg.Wait()
 		if !slices.Equal(w.sent, []string{"sent", "waits"}) {
 			t.Errorf("sent: %v", w.sent)
+		}
+	})
+}
+
+// TestALaneThatHangsHoldsUpNoOther: rooms whose name begins with "h" are on a shard that takes a minute for each batch.
+func TestALaneThatHangsHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newWire(t)
+		b.lane = func(_ context.Context, r *request) string { return r.room[:1] }
+		b.send = func(batch []*request) error {
+			for _, r := range batch {
+				if r.room[0] != batch[0].room[0] {
+					t.Errorf("one batch has the rooms %q and %q of two shards", batch[0].room, r.room)
+				}
+			}
+			if batch[0].room[0] == 'h' {
+				time.Sleep(time.Minute) // virtual: the shard's time, not the test's
+			}
+			return w.send(batch)
+		}
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() { _ = ask(t.Context(), b, fmt.Sprint("h", i), "x") })
+			synctest.Wait()
+		}
+		began := time.Now()
+		for i := range 10 {
+			if err := ask(t.Context(), b, fmt.Sprint("w", i), "x"); err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(began); took != 10*w.took {
+			t.Errorf("ten batches of the other shard took %v", took)
+		}
+		wg.Wait()
+		b.close()
+		if len(b.lanes) != 0 {
+			t.Errorf("%d lanes are left", len(b.lanes))
+		}
+	})
+}
+
+// TestWhatWaitsForOneShardIsBounded, and a silent shard takes patient requests only.
+func TestWhatWaitsForOneShardIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newWire(t)
+		silent := errors.New("silent")
+		b.check = func(string) error { return silent }
+		if err := ask(t.Context(), b, "a", "x"); !errors.Is(err, silent) {
+			t.Errorf("a request that need not wait: %v", err)
+		}
+		if _, err := b.do(t.Context(), &request{room: "a", args: []any{"x"}, patient: true}); err != nil {
+			t.Errorf("one that waits: %v", err)
+		}
+		b.check = func(string) error { return nil }
+		large := string(make([]byte, laneBytes/4))
+		var wg sync.WaitGroup
+		for i := range batchesAtOnce + 4 {
+			wg.Go(func() { _ = ask(t.Context(), b, fmt.Sprint(i), large) })
+			synctest.Wait()
+		}
+		if err := ask(t.Context(), b, "one more", "x"); !errors.Is(err, errQueue) {
+			t.Errorf("one more than there is room for: %v", err)
+		}
+		wg.Wait()
+		if err := ask(t.Context(), b, "one more", "x"); err != nil || len(w.sent) != batchesAtOnce+6 {
+			t.Errorf("afterwards: %v, %d sent", err, len(w.sent))
 		}
 	})
 }

@@ -24,12 +24,15 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if err != nil {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: %w", c.Room, err)
 	}
-	if len(reply) < 2 {
+	if len(reply) < 3 {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
 	s.recall(&c)
 	receipt := reconcile.Receipt{Now: seconds(reply[0]), Altered: reply[1] == int64(1)}
-	for _, sid := range reply[2:] {
+	if reply[2] == int64(1) {
+		s.tellReplaced(r.keys[len(r.keys)-1])
+	}
+	for _, sid := range reply[3:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
 	}
 	slices.Sort(receipt.Pruned)
@@ -43,9 +46,8 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	}
 	writes := c.Version != c.Expect
 	sets := writes && c.Public == reconcile.Write
-	r := &request{room: c.Room, script: s.scripts.commit, list: sets || c.Verify && c.Live,
-		unlist: writes && c.Public == reconcile.Remove}
-	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room))...)
+	r := &request{room: c.Room, script: s.scripts.commit, patient: c.Cause == reconcile.ByWebhook}
+	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room), s.keys.index(c.Room))...)
 	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+8*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
 	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),

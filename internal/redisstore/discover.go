@@ -12,7 +12,7 @@ import (
 const scanCount = 100
 
 // Discover goes once through all keys, on Redis Cluster of every master, and adds the rooms that have public keys to the
-// index. It is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds what
+// index, each to that of its slot on a Redis Cluster. It is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds what
 // the index lost or never had; entries too many are for cleanup.
 func (s *Store) Discover(ctx context.Context, pace time.Duration) error {
 	c, ok := s.client.(*redis.ClusterClient)
@@ -30,7 +30,7 @@ func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Dura
 	for cursor := uint64(0); ; {
 		found, next, err := node.Scan(ctx, cursor, everyKey, scanCount).Result()
 		if err != nil {
-			return fmt.Errorf("redis: scan for rooms: %w", err)
+			return fmt.Errorf("redis: scan for rooms: %w", denied(err))
 		}
 		seen := map[string]bool{}
 		var rooms []string
@@ -42,7 +42,7 @@ func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Dura
 		}
 		if len(rooms) > 0 {
 			if err := s.list(ctx, rooms); err != nil {
-				return fmt.Errorf("redis: scan for rooms: %w", err)
+				return fmt.Errorf("redis: scan for rooms: %w", denied(err))
 			}
 		}
 		if cursor = next; cursor == 0 {

@@ -20,12 +20,16 @@ func (s *Store) Epoch(ctx context.Context, generation uint64) (uint64, error) {
 }
 
 func (s *Store) number(ctx context.Context, key string) (uint64, error) {
-	value, err := s.client.Get(ctx, key).Result()
+	value := ""
+	err := s.aside(ctx, key, func(ctx context.Context) (err error) {
+		value, err = s.client.Get(ctx, key).Result()
+		return err
+	})
 	if errors.Is(err, redis.Nil) || wrongType(err) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("redis: %s: %w", key, err)
+		return 0, fmt.Errorf("redis: %s: %w", key, denied(err))
 	}
 	g, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
@@ -37,8 +41,11 @@ func (s *Store) number(ctx context.Context, key string) (uint64, error) {
 
 // RaiseGeneration stores g unless a higher one stands. It never lowers it.
 func (s *Store) RaiseGeneration(ctx context.Context, g uint64) error {
-	if err := s.once(ctx, s.scripts.raise, []string{generationKey}, unsigned(g)).Err(); err != nil {
-		return fmt.Errorf("redis: raise the generation to %d: %w", g, err)
+	err := s.aside(ctx, generationKey, func(ctx context.Context) error {
+		return s.once(ctx, s.scripts.raise, []string{generationKey}, unsigned(g)).Err()
+	})
+	if err != nil {
+		return fmt.Errorf("redis: raise the generation to %d: %w", g, denied(err))
 	}
 	return nil
 }

@@ -2,12 +2,12 @@ package redisstore
 
 import "strings"
 
-// The keys that no room owns. rooms:index are the rooms with public keys (score 0, so by name), rooms:records the
-// records of rooms without them by expiry (Unix s). rooms:drift are the last repairs; rooms:recent are the last changes,
-// where the feed does not have them in one stream. rooms:health is written to try whether commits go through.
+// The keys that no room owns. rooms:index are the rooms with public keys (score 0, so by name); on a Redis Cluster there is one
+// such key for each hash slot, rooms:index:{tag}. rooms:drift are the last repairs; rooms:recent are the last changes, if the
+// feed does not have them in one stream.
+// rooms:health is written to try whether commits go through.
 const (
 	indexKey      = "rooms:index"
-	recordsKey    = "rooms:records"
 	generationKey = "rooms:generation"
 	// epochPrefix and a generation name the highest epoch that was used in it.
 	epochPrefix = "rooms:epoch:"
@@ -24,10 +24,14 @@ const (
 	fencePrefix        = "rooms:fence:"
 	feedPrefix         = "rooms:events:"
 	timelinePrefix     = "rooms:timeline:"
+	indexPrefix        = "rooms:index:"
 )
 
 // keys builds and reads key names. With tags a room's keys share a slot of Redis Cluster.
-type keys struct{ tags bool }
+type keys struct {
+	tags  bool
+	slots []string // slotTags on a Redis Cluster; nil on one Redis
+}
 
 func (k keys) participants(room string) string { return participantsPrefix + k.name(room) }
 func (k keys) states(room string) string       { return statesPrefix + k.name(room) }
@@ -41,6 +45,18 @@ func (k keys) feed(room string) string {
 	}
 	return feedPrefix + k.name(room)
 }
+
+// index is the key of the index that lists the room. A script may only use keys of one slot, so on a Redis Cluster each slot has its
+// own: the room's commit then writes the index in the same step, and a shard that hangs holds up no room of another.
+func (k keys) index(room string) string {
+	if k.slots == nil {
+		return indexKey
+	}
+	return k.indexOf(slotOf(k.fence(room)))
+}
+
+// indexOf is the index of a slot.
+func (k keys) indexOf(slot int) string { return indexPrefix + "{" + k.slots[slot] + "}" }
 
 // public gives the two keys that readers see, participants first.
 func (k keys) public(room string) []string { return []string{k.participants(room), k.states(room)} }

@@ -95,7 +95,7 @@ func (s *Store) Follow(ctx context.Context, after string, take func([]Change)) e
 		case errors.Is(err, redis.Nil):
 			continue
 		case err != nil:
-			return fmt.Errorf("redis: follow the changes: %w", err)
+			return fmt.Errorf("redis: follow the changes: %w", denied(err))
 		}
 		messages := read[0].Messages
 		after = messages[len(messages)-1].ID
@@ -120,9 +120,13 @@ func (s *Store) another() redis.UniversalClient {
 
 // LastChange is the id of the last change, 0-0 where there is none.
 func (s *Store) LastChange(ctx context.Context) (string, error) {
-	found, err := s.client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
+	var found []redis.XMessage
+	err := s.aside(ctx, s.followed(), func(ctx context.Context) (err error) {
+		found, err = s.client.XRevRangeN(ctx, s.followed(), "+", "-", 1).Result()
+		return err
+	})
 	if err != nil && !wrongType(err) {
-		return "", fmt.Errorf("redis: last change: %w", err)
+		return "", fmt.Errorf("redis: last change: %w", denied(err))
 	}
 	if len(found) == 0 {
 		return "0-0", nil
@@ -136,9 +140,13 @@ func (s *Store) Since(ctx context.Context, id string, limit int) (changes []Chan
 	if !streamID(id) {
 		return nil, false, nil
 	}
-	found, err := s.client.XRangeN(ctx, s.followed(), "("+id, "+", int64(limit)+1).Result()
+	var found []redis.XMessage
+	err = s.aside(ctx, s.followed(), func(ctx context.Context) (err error) {
+		found, err = s.client.XRangeN(ctx, s.followed(), "("+id, "+", int64(limit)+1).Result()
+		return err
+	})
 	if err != nil {
-		return nil, false, fmt.Errorf("redis: changes since %s: %w", id, err)
+		return nil, false, fmt.Errorf("redis: changes since %s: %w", id, denied(err))
 	}
 	if more = len(found) > limit; more {
 		found = found[:limit]

@@ -18,7 +18,7 @@ var sources embed.FS
 type script struct{ text, sha string }
 
 // scripts are the store's scripts; each file's head documents its KEYS, ARGV and returns.
-type scripts struct{ claim, commit, delist, raise, health script }
+type scripts struct{ claim, commit, delist, enlist, raise, health script }
 
 func loadScripts() (scripts, error) {
 	var s scripts
@@ -26,7 +26,7 @@ func loadScripts() (scripts, error) {
 	if err != nil {
 		return s, fmt.Errorf("redis: scripts: %w", err)
 	}
-	for name, to := range map[string]*script{"claim": &s.claim, "commit": &s.commit, "delist": &s.delist, "raise": &s.raise,
+	for name, to := range map[string]*script{"claim": &s.claim, "commit": &s.commit, "delist": &s.delist, "enlist": &s.enlist, "raise": &s.raise,
 		"health": &s.health} {
 		own, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {

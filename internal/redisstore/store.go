@@ -5,7 +5,9 @@
 // scripts: a commit neither waits for it nor fails with it, and it may be lost.
 //
 // Keys are built in keys.go, the scripts stand in lua/. Claims and commits of different rooms travel in batches; those of
-// one room go one after another. Nothing on the way of a webhook or a sync scans: rooms are found by an index.
+// one room go one after another. Nothing on the way of a webhook or a sync scans: rooms are found by an index, which the
+// rooms' scripts write. On a Redis Cluster each shard has its own batches and its own part of the index, so a shard that
+// hangs holds up no room of another.
 //
 // An error that is a reconcile.Refusal is Redis' answer. With any other error the result of a claim or commit is unknown:
 // it may have happened, or happen within the next Patience. Claim again, which reads what stands.
@@ -59,6 +61,8 @@ type Store struct {
 	log     *slog.Logger
 	scripts scripts
 	batches *batcher
+	shards  *shards
+	lists   *lister // on a Redis Cluster
 	trail   *trail
 
 	modeChecked atomic.Bool
@@ -90,7 +94,7 @@ func Open(o Options) (*Store, error) {
 		if !c.Options().ContextTimeoutEnabled {
 			return nil, errors.New("redis: the client's options did not go through redisstore.Harden")
 		}
-		s.cluster = true
+		s.cluster, s.keys.slots = true, slotTags()
 	default:
 		return nil, fmt.Errorf("redis: a %T cannot be used: want one Redis, Sentinel or Redis Cluster", o.Client)
 	}
@@ -107,7 +111,13 @@ func Open(o Options) (*Store, error) {
 	if s.scripts, err = loadScripts(); err != nil {
 		return nil, err
 	}
+	s.client.AddHook(unanswered{})
+	s.shards = newShards(s.client, s.log)
+	s.lists = &lister{read: s.slotsIndex}
 	s.batches = newBatcher(s.send)
+	s.batches.lane = func(ctx context.Context, r *request) string { return s.shards.of(ctx, r.keys[0]) }
+	s.batches.check = s.shards.check
+	s.batches.note = func(lane string, r *request, err error) { s.shards.note(lane, r.keys[0], err) }
 	s.trail = newTrail(s.client, s.log)
 	return s, nil
 }
@@ -117,6 +127,8 @@ func Open(o Options) (*Store, error) {
 func (s *Store) Close() error {
 	s.batches.close()
 	s.trail.close()
+	s.lists.close()
+	s.shards.close()
 	if err := s.client.Close(); err != nil {
 		return fmt.Errorf("redis: close: %w", err)
 	}

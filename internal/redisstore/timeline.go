@@ -62,7 +62,7 @@ func (s *Store) Timeline(ctx context.Context, room string, limit int) ([]reconci
 	limit = min(limit, reconcile.TimelineMax)
 	values, err := s.client.LRange(ctx, s.keys.timeline(room), 0, int64(limit)-1).Result()
 	if err != nil && !wrongType(err) {
-		return nil, fmt.Errorf("redis: timeline of room %q: %w", room, err)
+		return nil, fmt.Errorf("redis: timeline of room %q: %w", room, denied(err))
 	}
 	entries := []reconcile.TimelineEntry{}
 	for _, value := range values {

@@ -158,9 +158,13 @@ func (s *Store) Drifted(room string, cause reconcile.Cause, at int64, drift []re
 
 // Drift gives the cluster's last repairs, newest first.
 func (s *Store) Drift(ctx context.Context) ([]reconcile.DriftEntry, error) {
-	values, err := s.client.LRange(ctx, driftKey, 0, reconcile.DriftMax-1).Result()
+	var values []string
+	err := s.aside(ctx, driftKey, func(ctx context.Context) (err error) {
+		values, err = s.client.LRange(ctx, driftKey, 0, reconcile.DriftMax-1).Result()
+		return err
+	})
 	if err != nil && !wrongType(err) {
-		return nil, fmt.Errorf("redis: drift: %w", err)
+		return nil, fmt.Errorf("redis: drift: %w", denied(err))
 	}
 	entries := []reconcile.DriftEntry{}
 	for _, value := range values {

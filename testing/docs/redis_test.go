@@ -131,12 +131,13 @@ for _ in sys.stdin:
     except RuntimeError: print("null", flush=True)  # it changed meanwhile
 `
 
-// TestPythonConsumerHoldsTheKeys runs the example as it stands, before, while and after rooms change.
+// TestPythonConsumerHoldsTheKeys runs the example as it stands, before, while and after rooms change, and when Redis comes back older than
+// it was.
 func TestPythonConsumerHoldsTheKeys(t *testing.T) {
 	t.Parallel()
 	each(t, "python", func(p page, text string) {
-		server := redistest.Start(t)
-		_, fake := onRedis(t, program(), server.URL())
+		server := redistest.Start(t, "--appendonly", "no")
+		n, fake := onRedis(t, program(), server.URL())
 		fake.Join("before", fakelivekit.Who{Identity: "ada"})
 		eventually(t, "the first room is in Redis", func() bool { return len(keys(t, server.Client())) == 1 })
 		ask := consumer(t, text, server.URL())
@@ -153,12 +154,18 @@ func TestPythonConsumerHoldsTheKeys(t *testing.T) {
 			fake.Join("while", fakelivekit.Who{Identity: who})
 		}
 		agree(map[string][]string{"before": {"ada", "alan"}, "while": {"barbara", "edsger", "grace"}})
+		if err := server.Client().Save(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
 		fake.Leave("while", "edsger")
 		fake.Leave("while", "barbara")
 		fake.Join("while", fakelivekit.Who{Identity: "barbara"})
 		fake.DeleteRoom("before")
 		fake.Join("after", fakelivekit.Who{Identity: "ada"})
 		agree(map[string][]string{"while": {"barbara", "grace"}, "after": {"ada"}})
+		n.Terminate() // nobody remembers what Redis loses now
+		server.Restart(true)
+		agree(map[string][]string{"before": {"ada", "alan"}, "while": {"barbara", "edsger", "grace"}})
 	})
 }
 

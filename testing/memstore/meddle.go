@@ -1,7 +1,6 @@
 package memstore
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -85,15 +84,25 @@ func (s *Store) RecordLife(name string) (time.Duration, bool) {
 	return time.Duration(f.expires-s.unix()) * time.Second, true
 }
 
-// Records are the rooms whose records are listed for cleanup, and when each expires (Unix s).
-func (s *Store) Records() map[string]int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.records)
-}
-
 // Feed is the change feed, oldest entry first.
 func (s *Store) Feed() []map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]map[string]string, len(s.feed))
+	for i, e := range s.feed {
+		all[i] = e.Fields
+	}
+	return all
+}
+
+// Entry is one of the change feed. Ids rise, and none comes twice, not even after data was lost.
+type Entry struct {
+	ID     uint64
+	Fields map[string]string
+}
+
+// Entries is Feed with the entries' ids.
+func (s *Store) Entries() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.feed)

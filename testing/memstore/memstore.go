@@ -35,11 +35,13 @@ type Options struct {
 	Watch func(Script)
 }
 
-// Script is a claim or a commit that was not refused. The zero Script is the loss of all data.
+// Script is a claim or a commit that was not refused. The zero Script is the loss of all data. After it, SetBack tells of each record
+// that the older copy has.
 type Script struct {
 	Room   string
 	Claim  reconcile.Claim
 	Commit *reconcile.Commit // nil for a claim
+	Back   *reconcile.Record // of SetBack: the record as it stands
 }
 
 // Store is the fake. Its methods may be called at once by many.
@@ -54,9 +56,9 @@ type Store struct {
 	mu         sync.Mutex
 	rooms      map[string]*room
 	index      map[string]bool
-	records    map[string]int64 // room → expiry of its record, Unix s
 	generation uint64
-	feed       []map[string]string
+	feed       []Entry
+	entries    uint64                 // appended in all: their last id, which Flush and SetBack leave
 	drift      []reconcile.DriftEntry // newest first
 }
 
@@ -112,7 +114,7 @@ func (s *Store) Flush() {
 }
 
 func (s *Store) flush() {
-	s.rooms, s.index, s.records = map[string]*room{}, map[string]bool{}, map[string]int64{}
+	s.rooms, s.index = map[string]*room{}, map[string]bool{}
 	s.generation, s.feed, s.drift = 0, nil, nil
 	s.watch(Script{})
 }
@@ -195,16 +197,13 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	defer s.mu.Unlock()
 	r := s.room(c.Room)
 	if why := refuse(r.fence, c.Claim, c.Leader, &c.Expect); why != 0 {
-		if c.Public == reconcile.Write && c.Version != c.Expect || c.Verify && c.Live {
-			s.relist(c.Room, r)
-		}
 		return reconcile.Receipt{}, fmt.Errorf("memstore: commit of room %q: %w", c.Room, why)
 	}
 	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
 	receipt := reconcile.Receipt{Now: s.unix()}
 	if c.Verify {
 		receipt.Altered = altered(r)
-		if c.Live {
+		if r.fence.states != "" {
 			s.index[c.Room] = true
 		}
 	}
@@ -248,7 +247,7 @@ func (s *Store) public(r *room, c reconcile.Commit) {
 	case reconcile.Remove:
 		r.fence.participants, r.fence.states = "", ""
 		r.participants, r.states = nil, nil
-		s.leave(c.Room)
+		delete(s.index, c.Room)
 	}
 }
 
@@ -297,7 +296,8 @@ func (s *Store) append(c reconcile.Commit) {
 			entry["reason"] = cmp.Or(change.Disconnect, reconcile.UnknownReason)
 			entry["joinedAt"], entry["leftAt"] = strconv.FormatInt(joined, 10), strconv.FormatInt(change.LeftAt, 10)
 		}
-		s.feed = append(s.feed, entry)
+		s.entries++
+		s.feed = append(s.feed, Entry{s.entries, entry})
 	}
 }
 
@@ -320,15 +320,6 @@ func refuse(f *fence, c reconcile.Claim, leader reconcile.Token, expect *uint64)
 		return reconcile.StaleLeader
 	}
 	return 0
-}
-
-// relist puts the index right, as redisstore does after a refused write: a room is listed while it has public keys, whoever
-// wrote them.
-func (s *Store) relist(name string, r *room) {
-	delete(s.index, name)
-	if r.participants != nil || r.states != nil {
-		s.index[name] = true
-	}
 }
 
 // altered tells that the public keys are not what the record wrote.

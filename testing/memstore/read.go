@@ -105,34 +105,8 @@ func (s *Store) Delist(ctx context.Context, name string, c reconcile.Claim, lead
 	if why != 0 {
 		return fmt.Errorf("memstore: delist room %q: %w", name, why)
 	}
-	s.leave(name)
-	return nil
-}
-
-// leave takes a room off the index and lists its record.
-func (s *Store) leave(name string) {
 	delete(s.index, name)
-	s.records[name] = s.unix() + int64(recordLife.Seconds())
-}
-
-// Forget is redisstore's Forget.
-func (s *Store) Forget(ctx context.Context, limit int) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	gone, seen := 0, 0
-	for _, name := range slices.Sorted(maps.Keys(s.records)) {
-		if s.records[name] > s.unix() || seen == limit {
-			continue
-		}
-		seen++
-		if f := s.room(name).fence; f != nil && f.expires != 0 {
-			s.records[name] = f.expires + 1
-			continue
-		}
-		delete(s.records, name)
-		gone++
-	}
-	return gone, ctx.Err()
+	return nil
 }
 
 // Discover adds the rooms that have public keys to the index.

@@ -64,6 +64,7 @@ type several struct {
 	inMemory bool
 	hurting  atomic.Bool
 	altered  map[string]bool
+	copied   *memstore.Copy // an older state of Redis
 
 	mu        sync.Mutex
 	processes map[string]*Process
@@ -249,6 +250,7 @@ func (s *several) act() {
 		alter(s.dice, s.world.Store, room)
 	case p < 95:
 		s.log("Redis loses all")
+		s.copied = nil
 		s.world.Store.Flush()
 		s.altered = map[string]bool{}
 	case p < 96:
@@ -256,7 +258,18 @@ func (s *several) act() {
 		s.world.Fake.Crash()
 		time.Sleep(3 * time.Second)
 		s.world.Fake.Start(s.dice.Roll("keep") < 0.5)
+	case p < 97:
+		s.setBack()
 	}
+}
+
+// setBack sets Redis back to an older copy, and takes one for the next time.
+func (s *several) setBack() {
+	if s.copied != nil {
+		s.log("Redis is set back")
+		s.world.Store.SetBack(s.copied)
+	}
+	s.copied = s.world.Store.Copy()
 }
 
 // heal ends the faults, brings all machines but the joiner up, and waits until what was delayed has arrived.

@@ -79,6 +79,9 @@ func (h *History) Watch(s memstore.Script) {
 		for _, p := range h.rooms {
 			p.claim, p.version, p.leader = reconcile.Claim{}, 0, reconcile.Token{}
 		}
+	case s.Back != nil:
+		p := h.room(s.Room)
+		p.claim, p.version, p.leader = s.Back.Claim, s.Back.Version, s.Back.Leader
 	case s.Commit == nil:
 		h.claimed(h.room(s.Room), s)
 	default:

@@ -61,7 +61,7 @@ type Store interface {
 func NewNode(run uint64, store Store, rooms actors.Rooms) (*Node, error) {
 	n := &Node{Claimed: reconcile.Claim{Generation: 1, Epoch: 10 * run, Incarnation: 10*run - 1}, Led: reconcile.Token{Generation: 1, Index: 10*run + 1}}
 	clock, log := actors.NewSystemClock(), slog.New(slog.DiscardHandler)
-	host, err := actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: n, Clock: clock, Observer: silent{}, Log: log, Lag: Lag})
+	host, err := actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: n, Clock: clock, Observer: Silent{}, Log: log, Lag: Lag})
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +130,12 @@ func answer(w http.ResponseWriter, r *http.Request, verifier *livekit.Verifier, 
 	}
 }
 
-// silent observes nothing.
-type silent struct{}
+// Silent observes nothing.
+type Silent struct{}
 
-func (silent) Committed(reconcile.Cause, bool, time.Duration) {}
-func (silent) Changed(actors.Effect)                          {}
-func (silent) Refused(error)                                  {}
-func (silent) Polled(bool)                                    {}
-func (silent) Crashed()                                       {}
-func (silent) Rooms(int)                                      {}
+func (Silent) Committed(reconcile.Cause, bool, time.Duration) {}
+func (Silent) Changed(actors.Effect)                          {}
+func (Silent) Refused(error)                                  {}
+func (Silent) Polled(bool)                                    {}
+func (Silent) Crashed()                                       {}
+func (Silent) Rooms(int)                                      {}

@@ -65,7 +65,7 @@ func (w *World) Start(m *Machine) (*Process, error) {
 	p.log = slog.New(slog.DiscardHandler)
 	clock, log := &skewed{actors.NewSystemClock(), m.Skew}, p.log
 	var err error
-	p.Host, err = actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: p.Own, Clock: clock, Observer: silent{},
+	p.Host, err = actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: p.Own, Clock: clock, Observer: Silent{},
 		Index: store, Log: log, Lag: Lag})
 	if err != nil {
 		return nil, err

@@ -61,7 +61,9 @@ type life struct {
 	hurting atomic.Bool
 	runs    uint64
 	altered map[string]bool // by a foreign hand; a feed does not know of it
-	old     sync.WaitGroup  // runs that are ending
+	follow  *Follower
+	copied  *memstore.Copy // an older state of Redis
+	old     sync.WaitGroup // runs that are ending
 	done    chan struct{}
 	cycles  sync.WaitGroup
 }
@@ -77,6 +79,7 @@ func run(t *testing.T, seed uint64) {
 	l.fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(door),
 		ListLag: time.Duration(l.dice.N("lag", 9)) * time.Second})
 	settled.Fake = l.fake
+	l.follow = &Follower{Store: l.store}
 	l.faulty = &memstore.Faulty{Store: l.store, Order: l.storeFault}
 	l.rooms = &LiveKit{Fake: l.fake, Order: l.lookFault}
 	l.restart()
@@ -85,6 +88,9 @@ func run(t *testing.T, seed uint64) {
 	for range 150 {
 		time.Sleep(time.Duration(l.dice.N("pace", 3000)) * time.Millisecond)
 		l.act()
+		if l.dice.Roll("follow") < 0.5 {
+			l.follow.Follow()
+		}
 	}
 	l.heal()
 	l.check()
@@ -161,6 +167,9 @@ func (l *life) visible() []string {
 }
 
 func (l *life) feed() {
+	for _, d := range l.follow.Differences(names, l.altered) {
+		l.Error(d)
+	}
 	for _, broken := range Feed(l.store, l.altered) {
 		l.Error(broken)
 	}
@@ -196,12 +205,28 @@ func (l *life) act() {
 		synctest.Wait()
 		l.feed()
 		l.store.Flush()
-		l.altered = map[string]bool{}
+		l.altered, l.copied = map[string]bool{}, nil
 	case p < 98:
 		l.fake.Crash()
 		time.Sleep(5 * time.Second)
 		l.fake.Start(l.dice.Roll("keep") < 0.5)
+	default:
+		l.setBack()
 	}
+}
+
+// setBack sets Redis back to an older copy, and takes one for the next time. Half the time the node is restarted as well, so that nobody
+// knows what has been lost.
+func (l *life) setBack() {
+	synctest.Wait()
+	if l.copied != nil {
+		l.feed()
+		l.store.SetBack(l.copied)
+		if l.dice.Roll("set back and restart") < 0.5 {
+			l.restart()
+		}
+	}
+	l.copied = l.store.Copy()
 }
 
 // live lets one thing happen in LiveKit, by the number p below 92; what is above is the caller's, to whom it gives the room too.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,7 +74,13 @@ func (r Redis) Expire(k memstore.Key, room string) {
 // Unlist takes a room off the index.
 func (r Redis) Unlist(room string) {
 	r.T.Helper()
-	r.ok(r.Client.ZRem(r.T.Context(), "rooms:index", room).Err())
+	r.ok(r.nodes(func(ctx context.Context, node *redis.Client) error {
+		keys, err := node.Keys(ctx, "rooms:index*").Result() // on a Cluster there is one for each slot
+		for _, key := range keys {
+			err = errors.Join(err, node.ZRem(ctx, key, room).Err())
+		}
+		return err
+	}))
 }
 
 // RecordLife is the TTL of a room's record.
@@ -85,18 +92,6 @@ func (r Redis) RecordLife(room string) (time.Duration, bool) {
 	ttl, err := r.Client.PTTL(r.T.Context(), r.Key(memstore.Fence, room)).Result()
 	r.ok(err)
 	return max(ttl, 0), true
-}
-
-// Records is rooms:records.
-func (r Redis) Records() map[string]int64 {
-	r.T.Helper()
-	all, err := r.Client.ZRangeWithScores(r.T.Context(), "rooms:records", 0, -1).Result()
-	r.ok(err)
-	records := map[string]int64{}
-	for _, z := range all {
-		records[z.Member.(string)] = int64(z.Score)
-	}
-	return records
 }
 
 // Feed are a room's entries of the change feed.
@@ -163,9 +158,6 @@ func (r Redis) Advance(d time.Duration) {
 	}))
 	for _, key := range fences {
 		r.age(ctx, key, d)
-	}
-	for room := range r.Records() {
-		r.ok(r.Client.ZIncrBy(ctx, "rooms:records", -d.Seconds(), room).Err())
 	}
 }
 

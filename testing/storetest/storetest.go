@@ -26,7 +26,6 @@ type Store interface {
 	States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error)
 	Generation(ctx context.Context) (uint64, error)
 	RaiseGeneration(ctx context.Context, g uint64) error
-	Forget(ctx context.Context, limit int) (int, error)
 	Discover(ctx context.Context, pace time.Duration) error
 	Timeline(ctx context.Context, room string, limit int) ([]reconcile.TimelineEntry, error)
 	Drifted(room string, cause reconcile.Cause, at int64, drift []reconcile.Drift)
@@ -45,7 +44,6 @@ type Meddler interface {
 	Expire(k memstore.Key, room string) // within the hour
 	Unlist(room string)
 	RecordLife(room string) (left time.Duration, exists bool) // 0 for ever
-	Records() map[string]int64                                // room → expiry, Unix s
 	Feed(room string) []map[string]string                     // its entries, oldest first
 	Flush()
 	Advance(d time.Duration)

@@ -21,7 +21,7 @@ func Twin(t *testing.T, real Rig) {
 		w := &twins{real: real, fake: Memory(), held: map[string]reconcile.Record{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"claim": w.claim, "commit": w.commit, "commit again": w.commit, "delist": w.delist, "meddle": w.meddle, "advance": w.advance,
-			"generation": w.generation, "forget": w.forget, "": w.compare,
+			"generation": w.generation, "": w.compare,
 		})
 	})
 }
@@ -153,12 +153,6 @@ func (w *twins) generation(t *rapid.T) {
 	got, err := w.real.Generation(t.Context())
 	want, wantErr := w.fake.Generation(t.Context())
 	same(t, "generation", got, err, want, wantErr)
-}
-
-func (w *twins) forget(t *rapid.T) {
-	got, err := w.real.Forget(t.Context(), 10)
-	want, wantErr := w.fake.Forget(t.Context(), 10)
-	same(t, "forget", got, err, want, wantErr)
 }
 
 // compare looks at everything that readers see.

@@ -1,11 +1,12 @@
 -- Commits one room's write whole, or refuses it.
 --
--- KEYS    1 fence, 2 participants, 3 states, 4 feed, 5 timeline
+-- KEYS    1 fence, 2 participants, 3 states, 4 feed, 5 timeline, 6 index
 -- ARGV    1-3   the claim: generation, epoch, incarnation
 --         4-5   the leader's token: generation, index; 0 and 0 act for no leader
 --         6-7   the version it was computed from, and its own; when they are equal it only checks
 --         8     public keys: 0 leave, 1 set, 2 delete
---         9-10  1: compare the public keys with their digests, and that they do not expire; 1: drop tombstones past their time
+--         9-10  1: compare the public keys with their digests, and that they do not expire, and see to it that the index
+--               has a room with public keys; 1: drop tombstones past their time
 --         11-14 the instance's sid, createdMs, finishedAt; confirmedAt
 --         15-18 participants and states, and the digest of each (with 1)
 --         19-20 about how long the feed may grow, 0 for no feed; 1: the feed is this room's own
@@ -16,11 +17,12 @@
 --               participant_left reason, joinedAt, leftAt; reason is empty for all others
 --         then  about the timeline: how many entries it may have, and those to add, oldest first
 -- returns {1} stale owner, {2} split, {3} conflict, {4} stale leader, or
---         {0, Redis' time in seconds, 1 if the public keys were not what the record wrote, sids of dropped tombstones…}
+--         {0, Redis' time in seconds, 1 if the public keys were not what the record wrote, 1 if the index was of another type,
+--         sids of dropped tombstones…}
 --
 -- Nothing can fail after the first write: under memory pressure Redis refuses a script's first write or none.
 
-local fence, participants, states, feed, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local fence, participants, states, feed, timeline, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local expect, version, public = ARGV[6], ARGV[7], ARGV[8]
 
 local r = stored(fence)
@@ -32,20 +34,22 @@ local function wrote(key, digest)
   if not digest or digest == '' then return kind == 'none' end
   return kind == 'string' and redis.call('PTTL', key) == -1 and redis.sha1hex(redis.call('GET', key)) == digest
 end
-local altered = 0
+local live = r[7] and r[7] ~= ''
+local altered, replaced = 0, 0
 if ARGV[9] == '1' then
   local whole = wrote(participants, redis.call('HGET', fence, 'dp')) and wrote(states, r[7])
   altered = whole and 0 or 1
+  if live and public ~= '2' then replaced = enlist(index, ARGV[21]) end
 end
 local now = redis.call('TIME')[1]
-if version == expect then return {0, now, altered} end
+if version == expect then return {0, now, altered, replaced} end
 
 -- Deletions come first: they make room where memory is short.
-local live = r[7] and r[7] ~= ''
 local lived = live
 if public == '2' then
   live = false
   redis.call('DEL', participants, states)
+  delist(index, ARGV[21])
 end
 redis.call('HSET', fence, 'version', version, 'sid', ARGV[11], 'created', ARGV[12], 'finished', ARGV[13], 'confirmed', ARGV[14])
 if ARGV[23] == 'webhook' then
@@ -58,6 +62,7 @@ if public == '1' then
   live = true
   redis.call('SET', participants, ARGV[15])
   redis.call('SET', states, ARGV[16])
+  if ARGV[9] ~= '1' or not lived then replaced = enlist(index, ARGV[21]) end
 end
 if public ~= '0' then
   redis.call('HSET', fence, 'dp', ARGV[17], 'ds', ARGV[18])
@@ -73,11 +78,11 @@ for i = at + 1, at + 2 * bury, 2 do
   redis.call('HSET', fence, 't:' .. ARGV[i], now .. ':' .. ARGV[i + 1])
 end
 
-local reply = {0, now, altered}
+local reply = {0, now, altered, replaced}
 if ARGV[10] == '1' then
   local flat = redis.call('HGETALL', fence)
   for i = 1, #flat, 2 do
-    if #reply < MAX_PRUNED + 3 and past(flat[i], flat[i + 1], now) then
+    if #reply < MAX_PRUNED + 4 and past(flat[i], flat[i + 1], now) then
       redis.call('HDEL', fence, flat[i])
       reply[#reply + 1] = string.sub(flat[i], 3)
     end

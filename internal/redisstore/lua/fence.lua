@@ -52,6 +52,21 @@ local function refusal(r, gen, epoch, inc, expect, lgen, lidx)
   return 0
 end
 
+-- puts a room on the index. It returns 1 if others held the key as another type: the key is replaced, and a scan finds again what
+-- was lost with it. Another error, such as of a full memory, leaves the room unlisted until its next commit or sync.
+local function enlist(index, room)
+  local reply = redis.pcall('ZADD', index, '0', room)
+  if type(reply) == 'number' or string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then return 0 end
+  redis.call('DEL', index)
+  redis.call('ZADD', index, '0', room)
+  return 1
+end
+
+-- takes a room off the index; an index of another type has no rooms
+local function delist(index, room)
+  redis.pcall('ZREM', index, room)
+end
+
 -- how many tombstones one script drops at the most: more are left to the next
 local MAX_PRUNED = 500
 

@@ -1,0 +1,167 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+const (
+	// listLife is how old the list may be from which later pages come.
+	listLife = time.Second
+	// listBatch is how many slots' keys one pipeline reads.
+	listBatch = 2048
+)
+
+// listing is the index of a Redis Cluster, from the keys of all its slots.
+type listing struct {
+	began time.Time
+	names []string // by byte order
+	err   error    // a reconcile.ErrIncomplete if shards are missing
+}
+
+// page is up to limit names after from ("-", or a cursor) that contain search, in lower case.
+func (l *listing) page(from string, limit int, search string) (names []string, next string) {
+	at := 0
+	if name, ok := strings.CutPrefix(from, "("); ok {
+		found := false
+		if at, found = slices.BinarySearch(l.names, name); found {
+			at++
+		}
+	}
+	for i, name := range l.names[at:] {
+		if !strings.Contains(strings.ToLower(name), search) {
+			continue
+		}
+		if names = append(names, name); len(names) == limit && at+i+1 < len(l.names) {
+			return names, "(" + name
+		}
+	}
+	return names, ""
+}
+
+// lister lets those who want a list at the same time share one, and keeps the last.
+type lister struct {
+	read func(context.Context) listing
+
+	mu     sync.Mutex
+	last   listing
+	flight *flight
+	wait   sync.WaitGroup
+}
+
+// flight is a list that is being read.
+type flight struct{ landed chan struct{} }
+
+// get returns a list that was begun at since or later. Its error is that of ctx, or of a list of which nothing could be read.
+func (l *lister) get(ctx context.Context, since time.Time) (listing, error) {
+	for {
+		l.mu.Lock()
+		if last := l.last; !last.began.IsZero() && !last.began.Before(since) {
+			l.mu.Unlock()
+			if last.err != nil && !errors.Is(last.err, reconcile.ErrIncomplete) {
+				return listing{}, last.err
+			}
+			return last, nil
+		}
+		f := l.flight
+		if f == nil {
+			f = &flight{landed: make(chan struct{})}
+			l.flight = f
+			l.wait.Go(func() { l.fly(f) })
+		}
+		l.mu.Unlock()
+		select {
+		case <-f.landed:
+		case <-ctx.Done():
+			return listing{}, fmt.Errorf("redis: index: %w", ctx.Err())
+		}
+	}
+}
+
+func (l *lister) fly(f *flight) {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	list := l.read(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.flight = list, nil
+	close(f.landed)
+}
+
+func (l *lister) close() { l.wait.Wait() }
+
+// slotsIndex reads the index of every hash slot, of all shards at once. A shard that fails, or is silent, is left out.
+func (s *Store) slotsIndex(ctx context.Context) listing {
+	list := listing{began: time.Now()}
+	byShard := map[string][]string{}
+	for slot := range slotCount {
+		key := s.keys.indexOf(slot)
+		addr := s.shards.of(ctx, key)
+		byShard[addr] = append(byShard[addr], key)
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	answered := false
+	for addr, keys := range byShard {
+		all.Go(func() {
+			names, err := s.shardIndex(ctx, addr, keys)
+			mu.Lock()
+			defer mu.Unlock()
+			list.names = append(list.names, names...)
+			answered = answered || err == nil
+			if err != nil && list.err == nil {
+				list.err = fmt.Errorf("redis: index of shard %s: %w", addr, denied(err))
+			}
+		})
+	}
+	all.Wait()
+	if answered && list.err != nil {
+		list.err = fmt.Errorf("%w: %w", reconcile.ErrIncomplete, list.err)
+	}
+	slices.Sort(list.names)
+	list.names = slices.Compact(list.names)
+	return list
+}
+
+// shardIndex reads keys of the index that one shard holds.
+func (s *Store) shardIndex(ctx context.Context, addr string, keys []string) (names []string, err error) {
+	for batch := range slices.Chunk(keys, listBatch) {
+		err := s.aside(ctx, batch[0], func(ctx context.Context) error {
+			found, err := s.namesOf(ctx, batch)
+			names = append(names, found...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+func (s *Store) namesOf(ctx context.Context, keys []string) (names []string, err error) {
+	pipe := s.client.Pipeline()
+	cmds := make([]*redis.StringSliceCmd, len(keys))
+	for i, key := range keys {
+		cmds[i] = pipe.ZRange(ctx, key, 0, -1)
+	}
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	for _, cmd := range cmds {
+		switch {
+		case wrongType(cmd.Err()): // the next write replaces it
+		case cmd.Err() != nil:
+			return nil, cmd.Err()
+		default:
+			names = append(names, cmd.Val()...)
+		}
+	}
+	return names, nil
+}
