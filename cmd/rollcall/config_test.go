@@ -146,10 +146,10 @@ func TestAloneOrNot(t *testing.T) {
 		{"alone, own port", []string{"--node-addr=:7100"}, "127.0.0.1:7100", true},
 		{"alone, off loopback", []string{"--node-addr=10.0.0.1:7000"}, "", false},
 		{"alone, off loopback, insecure", []string{"--node-addr=10.0.0.1:7000", "--insecure"}, "10.0.0.1:7000", true},
-		{"cluster on loopback", []string{"--bootstrap-expect=3", "--node-addr=127.0.0.1:7000"}, "127.0.0.1:7000", true},
+		{"cluster on loopback", []string{"--bootstrap-expect=3", "--join=127.0.0.1:7001", "--node-addr=127.0.0.1:7000"}, "127.0.0.1:7000", true},
 		{"cluster, everywhere", []string{"--bootstrap-expect=3"}, "", false},
 		{"cluster, insecure, no advertise", []string{"--bootstrap-expect=3", "--insecure"}, "", false},
-		{"cluster, insecure", []string{"--bootstrap-expect=3", "--insecure", "--node-advertise=n1:7000"}, ":7000", true},
+		{"cluster, insecure", []string{"--bootstrap-expect=3", "--join=n2:7000", "--insecure", "--node-advertise=n1:7000"}, ":7000", true},
 		{"joining", []string{"--join=n1:7000"}, "", false},
 	}
 	for _, tt := range tests {

@@ -38,6 +38,7 @@ func untried() map[string]string {
 		"id: 1795433840001-0":          "a stream for the eye; internal/httpapi",
 		"$ rollcall cluster":           "output for the eye; cmd/rollcall's golden file",
 		"HELD by the sync: LiveKit no": "output for the eye; cmd/rollcall's golden file",
+		"rollcall: --data-dir":         "output for the eye; testing/e2e",
 	}
 }
 
