@@ -33,6 +33,8 @@ type hello struct {
 	Leaving bool `json:"leaving,omitempty"`
 	// Leader is the leader as far as the node knows; zero for none.
 	Leader server `json:"leader"`
+	// Servers are the ids in raft's configuration.
+	Servers []string `json:"servers,omitempty"`
 	// Leads says that the node leads, and has established its term.
 	Leads bool `json:"leads,omitempty"`
 }
@@ -52,6 +54,11 @@ func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
 		n.noteCaller(caller)
 	}
 	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
+	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
+		for _, s := range servers.Configuration().Servers {
+			h.Servers = append(h.Servers, string(s.ID))
+		}
+	}
 	h.Leads = n.raft.State() == raft.Leader && n.established()
 	if h.Fresh {
 		var err error

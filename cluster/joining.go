@@ -116,6 +116,9 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.sameCluster(ctx, leader); err != nil {
+		return err
+	}
 	var until joined
 	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Same: n.cfg.Same, Alike: n.cfg.Alike}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
@@ -146,6 +149,20 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sameCluster is an error if a leader is of another cluster than the data of this node: raft would mix the two logs. One that this node
+// knows, or that knows this node, is of the same; so is one of a build that does not tell.
+func (n *Node) sameCluster(ctx context.Context, leader server) error {
+	if n.isFresh() || n.known(leader.ID) == nil {
+		return nil
+	}
+	h, err := n.ask(ctx, leader.Addr)
+	if err != nil || len(h.Servers) == 0 || slices.Contains(h.Servers, n.cfg.NodeID) {
+		return err
+	}
+	return fmt.Errorf("%w: the one that %q leads does not know this node, and by the data in --data-dir this node is of another. "+
+		"If that one is to stay, stop this node, empty its --data-dir, and start it again", ErrSeveralClusters, leader.ID)
 }
 
 // votesAlone reports whether this node is the only voter of raft's configuration. Such a node needs nobody to lead. Another leader behind

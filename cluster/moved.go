@@ -11,7 +11,7 @@ import (
 )
 
 // lookForMoved is how often a node without a leader looks for servers that have moved.
-const lookForMoved = 300 * time.Millisecond
+const lookForMoved = time.Second
 
 // followMoves finds, while this node knows no leader, the servers that are not where raft's configuration has them: among --join, and
 // among the nodes that have asked this one. So nodes that come back together with other addresses elect a leader, which then corrects the

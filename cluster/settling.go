@@ -26,10 +26,10 @@ func (n *Node) settle(ctx context.Context) error {
 		return err
 	}
 	said, err := n.askVoters(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("waiting for the leader to tell who votes: %w", err)
-	case said.Wait != "":
+	}
+	if said.Wait != "" {
 		return fmt.Errorf("waiting for the voters: %s", said.Wait)
 	}
 	n.settled.Store(true)
