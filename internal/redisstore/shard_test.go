@@ -223,3 +223,46 @@ func TestStatesOfAShardThatHangs(t *testing.T) {
 		t.Errorf("states of rooms of which none can be read: %v", err)
 	}
 }
+
+// TestAnIndexKeyOfAWrongType: others hold the key of a slot's index as another type. The room's next commit replaces it, and so does
+// a look at the keys that writes nothing else.
+func TestAnIndexKeyOfAWrongType(t *testing.T) {
+	c := redistest.StartCluster(t, 3)
+	s := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
+	ctx, room := t.Context(), "room-123"
+	meddle := func() {
+		t.Helper()
+		if err := c.Client.Del(ctx, "rooms:index:{42762}").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Client.SAdd(ctx, "rooms:index:{42762}", "foreign").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listed := func(what, want string) {
+		t.Helper()
+		if names, err := s.Index(ctx); fmt.Sprint(names, err) != want {
+			t.Errorf("%s: the index gives %v, %v", what, names, err)
+		}
+	}
+	meddle()
+	listed("before", "[] <nil>")
+	committed(t, s, step(room, claimed(t, s, room).Version))
+	listed("after a commit", "[room-123] <nil>")
+	meddle()
+	look := step(room, 1)
+	look.Version, look.Verify = look.Expect, true
+	committed(t, s, look)
+	listed("after a look", "[room-123] <nil>")
+	meddle()
+	if err := s.Discover(ctx, 0); err != nil {
+		t.Error(err)
+	}
+	listed("after a scan", "[room-123] <nil>")
+	meddle()
+	committed(t, s, reconcile.Commit{Room: room, Claim: own, Expect: 1, Version: 2, Public: reconcile.Remove})
+	if err := s.Delist(ctx, room, own, reconcile.Token{}); err != nil {
+		t.Error(err)
+	}
+	listed("after the room has gone", "[] <nil>")
+}

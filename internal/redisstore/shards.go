@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,6 +34,7 @@ var errSilent = errors.New("this shard of the Redis Cluster does not answer")
 type shards struct {
 	client *redis.ClusterClient // nil on one Redis
 	log    *slog.Logger
+	learnt atomic.Bool // the client knows the slots
 
 	mu     sync.Mutex
 	silent map[string]bool // by address
@@ -54,23 +56,24 @@ func (s *shards) of(ctx context.Context, key string) string {
 	if s.client == nil {
 		return ""
 	}
-	for range slotsTries {
-		if addr, ok := s.master(ctx, key); ok || ctx.Err() != nil {
-			return addr
-		}
-	}
-	return ""
-}
-
-// master is the address of a key's master by the slots that the client knows. It asks for them only if it knows none yet.
-func (s *shards) master(ctx context.Context, key string) (string, bool) {
-	ctx, cancel := context.WithTimeout(ctx, slotsTimeout)
-	defer cancel()
+	s.learn(ctx, key)
 	node, err := s.client.MasterForKey(ctx, key)
 	if err != nil {
-		return "", false
+		return ""
 	}
-	return node.Options().Addr, true
+	return node.Options().Addr
+}
+
+// learn has the client ask for the slots if it knows none yet. Afterwards it renews them beside the requests.
+func (s *shards) learn(ctx context.Context, key string) {
+	for try := 0; !s.learnt.Load() && try < slotsTries && ctx.Err() == nil; try++ {
+		bounded, cancel := context.WithTimeout(ctx, slotsTimeout)
+		_, err := s.client.MasterForKey(bounded, key)
+		cancel()
+		if err == nil {
+			s.learnt.Store(true)
+		}
+	}
 }
 
 // check returns an error if the shard is silent.
