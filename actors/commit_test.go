@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -296,6 +297,39 @@ func TestMemoryKnowsWhatRedisLost(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		if len(r.lk.looked("r")) == looks {
 			t.Error("no poll was asked for")
+		}
+	})
+}
+
+// A failover: a commit reached the old primary and a reader of the feed, its answer was lost, and the replica never had it. The next commit has
+// the same version, and might have other content, so it ends with a snapshot.
+func TestAfterAnUnknownOutcomeTheFeedIsMadeSureOf(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.start("r"), r.lk.join("r", "a"))
+		replica, lost := r.store.Copy(), false
+		r.faults.set(func(op memstore.Op, _ string) memstore.Fault {
+			switch {
+			case op == memstore.Commit && !lost:
+				lost = true
+				return memstore.Fault{Late: true, Err: errors.New("the connection is lost")}
+			case op == memstore.Claim && replica != nil:
+				r.store.SetBack(replica)
+				replica = nil
+			}
+			return memstore.Fault{}
+		})
+		r.must(r.lk.join("r", "b"))
+		if replica != nil {
+			t.Fatal("Redis was not set back")
+		}
+		feed := r.store.Feed()
+		if last := feed[len(feed)-1]; last["type"] != string(reconcile.RoomSnapshot) || last["n"] != last["of"] {
+			t.Errorf("the feed ends with %v, want a snapshot", last)
+		}
+		r.must(r.lk.join("r", "c"))
+		feed = r.store.Feed()
+		if last := feed[len(feed)-1]; last["type"] != string(reconcile.ParticipantJoined) {
+			t.Errorf("then it ends with %v, want the join alone", last)
 		}
 	})
 }

@@ -102,7 +102,7 @@ func dry(msg message) bool {
 func (r *room) handle(ctx context.Context, msg message) answer {
 	switch m := msg.(type) {
 	case *deliver:
-		return r.deliver(ctx, m)
+		return r.deliver(reconcile.Urgent(ctx), m)
 	case *prepare:
 		return answer{err: r.load(ctx)}
 	case *observe:
@@ -278,6 +278,9 @@ func (r *room) refused(err error, under reconcile.Claim) error {
 			return nil // and the room has come back since
 		}
 		return fmt.Errorf("%w: %w", ErrFenced, err)
+	}
+	if r.held != nil && !errors.As(err, new(reconcile.Refusal)) {
+		r.held.Unproven = true // it may have been written, and read by others, before Redis was set back
 	}
 	return nil // a conflict, or an unknown outcome
 }

@@ -18,7 +18,7 @@ import (
 // counted than when they were written. State is nil when there are no public keys; when there are and the states do not
 // read as ours, it is a room without participants, so that a poll decides who is in it.
 func (s *Store) Claim(ctx context.Context, room string, c reconcile.Claim) (reconcile.Record, error) {
-	r := &request{room: room, script: s.scripts.claim, args: claimArgs(nil, c)}
+	r := &request{room: room, script: s.scripts.claim, args: claimArgs(nil, c), patient: reconcile.IsUrgent(ctx)}
 	r.keys = append([]string{s.keys.fence(room)}, append(s.keys.public(room), s.keys.timeline(room))...)
 	reply, err := s.batches.do(ctx, r)
 	if err != nil {

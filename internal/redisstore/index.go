@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,7 +25,7 @@ var ErrCursor = errors.New("an invalid cursor: use the one that the last page ga
 // reconcile.ErrIncomplete the names are those of the shards of a Redis Cluster that answer.
 func (s *Store) Index(ctx context.Context) ([]string, error) {
 	if s.cluster {
-		l, err := s.lists.get(ctx, time.Now())
+		l, err := s.lists.get(ctx, false)
 		return slices.Clone(l.names), cmp.Or(err, l.err)
 	}
 	var all []string
@@ -48,29 +47,29 @@ func (s *Store) Index(ctx context.Context) ([]string, error) {
 // index at a time: a page may hold fewer names, or none, and yet have a next. With a reconcile.ErrIncomplete the page is of
 // the shards of a Redis Cluster that answer, and next goes on with theirs.
 func (s *Store) Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
-	return s.rooms(ctx, cursor, limit, search, 0)
+	return s.rooms(ctx, cursor, limit, search, false)
 }
 
 // RoomsLately is Rooms, but that on a Redis Cluster the first page, too, may come from a list that is up to a second old: a list takes
 // a command for each of the 16,384 hash slots. It is for people who look every other second.
 func (s *Store) RoomsLately(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
-	return s.rooms(ctx, cursor, limit, search, listLife)
+	return s.rooms(ctx, cursor, limit, search, true)
 }
 
-// rooms takes a page whose list is at most age old; later pages of one walk may come from one list.
-func (s *Store) rooms(ctx context.Context, cursor string, limit int, search string, age time.Duration) (names []string, next string, err error) {
+// rooms takes a page of a new list, or with lately of the last one; later pages of one walk may come from one list.
+func (s *Store) rooms(ctx context.Context, cursor string, limit int, search string, lately bool) (names []string, next string, err error) {
 	from := "-"
 	if cursor != "" {
 		if cursor[0] != '(' {
 			return nil, "", ErrCursor
 		}
-		from, age = cursor, listLife
+		from, lately = cursor, true
 	}
 	limit = max(limit, 1)
 	if !s.cluster {
 		return s.search(ctx, from, limit, strings.ToLower(search))
 	}
-	l, err := s.lists.get(ctx, time.Now().Add(-age))
+	l, err := s.lists.get(ctx, lately)
 	if err != nil {
 		return nil, "", err
 	}

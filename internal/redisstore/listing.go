@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,9 @@ const (
 
 // listing is the index of a Redis Cluster, from the keys of all its slots.
 type listing struct {
-	began time.Time
-	names []string // by byte order
-	err   error    // a reconcile.ErrIncomplete if shards are missing
+	began, landed time.Time // when it was asked for, and when it was complete
+	names         []string  // by byte order
+	err           error     // a reconcile.ErrIncomplete if shards are missing
 }
 
 // page is up to limit names after from ("-", or a cursor) that contain search, in lower case.
@@ -61,11 +62,15 @@ type lister struct {
 // flight is a list that is being read.
 type flight struct{ landed chan struct{} }
 
-// get returns a list that was begun at since or later. Its error is that of ctx, or of a list of which nothing could be read.
-func (l *lister) get(ctx context.Context, since time.Time) (listing, error) {
+// get returns a list that was begun after this call, or with lately one that is complete since listLife at the most. Its error is that
+// of ctx, or of a list of which nothing could be read.
+func (l *lister) get(ctx context.Context, lately bool) (listing, error) {
+	asked := time.Now()
 	for {
 		l.mu.Lock()
-		if last := l.last; !last.began.IsZero() && !last.began.Before(since) {
+		last := l.last
+		// However long a list takes, the pages of one walk come from few.
+		if !last.began.IsZero() && (lately && time.Since(last.landed) <= listLife || !last.began.Before(asked)) {
 			l.mu.Unlock()
 			if last.err != nil && !errors.Is(last.err, reconcile.ErrIncomplete) {
 				return listing{}, last.err
@@ -91,6 +96,7 @@ func (l *lister) fly(f *flight) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	list := l.read(ctx)
+	list.landed = time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last, l.flight = list, nil
@@ -113,11 +119,11 @@ func (s *Store) slotsIndex(ctx context.Context) listing {
 	answered := false
 	for addr, keys := range byShard {
 		all.Go(func() {
-			names, err := s.shardIndex(ctx, addr, keys)
+			names, some, err := s.shardIndex(ctx, addr, keys)
 			mu.Lock()
 			defer mu.Unlock()
 			list.names = append(list.names, names...)
-			answered = answered || err == nil
+			answered = answered || some
 			if err != nil && list.err == nil {
 				list.err = fmt.Errorf("redis: index of shard %s: %w", addr, denied(err))
 			}
@@ -132,22 +138,28 @@ func (s *Store) slotsIndex(ctx context.Context) listing {
 	return list
 }
 
-// shardIndex reads keys of the index that one shard holds.
-func (s *Store) shardIndex(ctx context.Context, addr string, keys []string) (names []string, err error) {
+// shardIndex reads keys of the index that one shard holds, as far as it goes: some tells whether any was answered. Slots that nobody owns
+// are asked of any shard, and refused by it.
+func (s *Store) shardIndex(ctx context.Context, addr string, keys []string) (names []string, some bool, failed error) {
 	for batch := range slices.Chunk(keys, listBatch) {
 		err := s.aside(ctx, batch[0], func(ctx context.Context) error {
-			found, err := s.namesOf(ctx, batch)
-			names = append(names, found...)
+			found, answered, err := s.namesOf(ctx, batch)
+			names, some = append(names, found...), some || answered
+			if answered {
+				failed = cmp.Or(failed, err)
+				return nil
+			}
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return names, some, err
 		}
 	}
-	return names, nil
+	return names, some, failed
 }
 
-func (s *Store) namesOf(ctx context.Context, keys []string) (names []string, err error) {
+// namesOf reads keys of the index. Its error is the first one; it comes with the names of the others.
+func (s *Store) namesOf(ctx context.Context, keys []string) (names []string, answered bool, failed error) {
 	pipe := s.client.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(keys))
 	for i, key := range keys {
@@ -155,13 +167,13 @@ func (s *Store) namesOf(ctx context.Context, keys []string) (names []string, err
 	}
 	_, _ = pipe.Exec(ctx) // every command has its own error
 	for _, cmd := range cmds {
-		switch {
-		case wrongType(cmd.Err()): // the next write replaces it
-		case cmd.Err() != nil:
-			return nil, cmd.Err()
-		default:
+		switch err := cmd.Err(); {
+		case err == nil, wrongType(err): // of another type: the next write replaces it
+			answered = true
 			names = append(names, cmd.Val()...)
+		default:
+			failed = cmp.Or(failed, err)
 		}
 	}
-	return names, nil
+	return names, answered, failed
 }

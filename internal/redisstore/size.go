@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"time"
 )
 
 // Count is the number of rooms in the index. On a Redis Cluster it may be a second old, and with a reconcile.ErrIncomplete it counts those
 // of the shards that answer.
 func (s *Store) Count(ctx context.Context) (int64, error) {
 	if s.cluster {
-		l, err := s.lists.get(ctx, time.Now().Add(-listLife))
+		l, err := s.lists.get(ctx, true)
 		return int64(len(l.names)), cmp.Or(err, l.err)
 	}
 	n, err := s.client.ZCard(ctx, indexKey).Result()

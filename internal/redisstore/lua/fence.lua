@@ -53,10 +53,11 @@ local function refusal(r, gen, epoch, inc, expect, lgen, lidx)
 end
 
 -- puts a room on the index. It returns 1 if others held the key as another type: the key is replaced, and a scan finds again what
--- was lost with it. Another error, such as of a full memory, leaves the room unlisted until its next commit or sync.
+-- was lost with it. Another error, such as of a full memory, is the second value; it leaves the room unlisted until its next commit or sync.
 local function enlist(index, room)
   local reply = redis.pcall('ZADD', index, '0', room)
-  if type(reply) == 'number' or string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then return 0 end
+  if type(reply) == 'number' then return 0 end
+  if string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then return 0, reply.err end
   redis.call('DEL', index)
   redis.call('ZADD', index, '0', room)
   return 1
