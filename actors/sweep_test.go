@@ -165,7 +165,7 @@ func TestLeadersInARowAreNotThreeCyclesThatAgree(t *testing.T) {
 			// The leader has claimed before this, so the cluster's token is its own.
 			agreed.Generation, agreed.Leader.Index = leader.Generation, leader.Index
 			var result fsm.Result
-			agreed, result = agreed.Apply(agreed.Applied+1, fsm.CountCycle{Token: fsm.Token(leader), At: at.UnixMilli(), Spacing: interval.Milliseconds()})
+			agreed, result = agreed.Apply(agreed.Applied+1, fsm.CountCycle(fsm.Token(leader), fsm.Count{At: at.UnixMilli(), Spacing: interval.Milliseconds()}))
 			return result.Err() == nil
 		}
 		rooms := crowd(r, 20)

@@ -32,12 +32,25 @@ func (b *addressBook) note(id raft.ServerID, from, to raft.ServerAddress) {
 	b.moved[id] = move{from: from, to: to}
 }
 
-// address returns where a server is that raft's configuration has at stored, or nowhere.
+// forget drops what was noted of a server that has told its address itself since.
+func (b *addressBook) forget(id raft.ServerID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.moved, id)
+}
+
+// address returns where a server is that raft's configuration has at stored, or nowhere. A move that the configuration has taken over is
+// forgotten: the server may come back to its first address.
 func (b *addressBook) address(id raft.ServerID, stored raft.ServerAddress) raft.ServerAddress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if m, ok := b.moved[id]; ok && (m.from == stored || stored == nowhere(id)) {
+	m, ok := b.moved[id]
+	switch {
+	case !ok:
+	case m.from == stored || stored == nowhere(id):
 		return m.to
+	default:
+		delete(b.moved, id)
 	}
 	return stored
 }

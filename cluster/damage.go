@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -125,27 +126,49 @@ func removeUnfinished(dir string) error {
 	return nil
 }
 
-// checkSnapshots reads what each snapshot says of itself: raft passes over one that it cannot read, and would go on from an older one.
-func checkSnapshots(dir string) error {
+// checkSnapshots looks for a snapshot that says nothing readable of itself and would be the newest: raft passes over such ones, and
+// would go on from an older one. Older ones do no harm: raft removes them bit by bit, and a kill may come between.
+func checkSnapshots(dir string, readable []*raft.SnapshotMeta) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
+	known := snapshotName{}
+	for _, s := range readable {
+		if name := (snapshotName{s.Term, s.Index}); name.above(known) {
+			known = name
+		}
+	}
 	for _, e := range entries {
-		if !e.IsDir() {
+		name, ok := parseSnapshotName(e.Name())
+		if !ok || !name.above(known) {
 			continue
 		}
 		path := filepath.Join(dir, e.Name(), "meta.json")
 		data, err := os.ReadFile(path)
 		if err == nil {
-			var about raft.SnapshotMeta
-			err = json.Unmarshal(data, &about)
+			err = json.Unmarshal(data, new(raft.SnapshotMeta))
 		}
-		if err != nil {
-			return damage(filepath.Join("raft", "snapshots", e.Name(), "meta.json"), err)
+		if err == nil {
+			err = errors.New("it cannot be used")
 		}
+		return damage(filepath.Join("raft", "snapshots", e.Name(), "meta.json"), err)
 	}
 	return nil
+}
+
+// snapshotName is the part of a snapshot's folder name that says how new it is.
+type snapshotName struct{ term, index uint64 }
+
+func (n snapshotName) above(o snapshotName) bool {
+	return cmp.Or(cmp.Compare(n.term, o.term), cmp.Compare(n.index, o.index)) > 0
+}
+
+// parseSnapshotName returns false for a folder that is none of raft's.
+func parseSnapshotName(name string) (n snapshotName, ok bool) {
+	var ms uint64
+	read, err := fmt.Sscanf(name, "%d-%d-%d", &n.term, &n.index, &ms)
+	return n, err == nil && read == 3 && name == fmt.Sprintf("%d-%d-%d", n.term, n.index, ms)
 }
 
 // checkLog reads every entry as raft will, which panics over one that it cannot read or that is missing.

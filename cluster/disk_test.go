@@ -193,6 +193,22 @@ func TestDamagedData(t *testing.T) {
 	}
 }
 
+// Raft removes an old snapshot bit by bit, and a kill may come between; and other programs leave folders.
+func TestWhatIsLeftOfAnOldSnapshotIsNoDamage(t *testing.T) {
+	t.Parallel()
+	cfg, dir := stopped(t)
+	for _, name := range []string{"1-1-1000", "@eaDir", "1-2"} {
+		if err := os.Mkdir(filepath.Join(dir, "snapshots", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shut(t, openReady(t, cfg))
+	if err := os.Mkdir(filepath.Join(dir, "snapshots", "9-9000-1000"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	damaged(t, cfg, "9-9000-1000")
+}
+
 // What a full disk leaves of a first start must not be in the way of the next.
 func TestAHalfWrittenFirstStartIsNotInTheWay(t *testing.T) {
 	t.Parallel()

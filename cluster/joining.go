@@ -290,6 +290,7 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 		return err
 	}
 	id, addr, index := raft.ServerID(j.ID), raft.ServerAddress(j.Addr), servers.Index()
+	n.link.book.forget(id)
 	all := servers.Configuration().Servers
 	if i := slices.IndexFunc(all, func(s raft.Server) bool { return s.ID != id && s.Address == addr }); i >= 0 {
 		if err := n.makeWay(ctx, all[i], j, index); err != nil {

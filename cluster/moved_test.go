@@ -166,3 +166,20 @@ func TestNextAddress(t *testing.T) {
 		}
 	}
 }
+
+// A server goes to another address and, once that is stored, comes back to its first one: what was noted of the move is over.
+func TestAServerThatComesBackToItsFirstAddress(t *testing.T) {
+	t.Parallel()
+	b := newAddressBook()
+	b.note("n1", "a:1", "b:1")
+	for _, step := range []struct{ stored, want raft.ServerAddress }{{"a:1", "b:1"}, {nowhere("n1"), "b:1"}, {"b:1", "b:1"}, {"a:1", "a:1"}} {
+		if got := b.address("n1", step.stored); got != step.want {
+			t.Errorf("stored at %s it is at %s, want %s", step.stored, got, step.want)
+		}
+	}
+	b.note("n1", "a:1", "b:1")
+	b.forget("n1") // it has told its address itself
+	if got := b.address("n1", "a:1"); got != "a:1" {
+		t.Errorf("it is at %s", got)
+	}
+}

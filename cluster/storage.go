@@ -83,7 +83,11 @@ func (s *storage) open(dir, nodeID string, log hclog.Logger) error {
 	if err := s.identify(nodeID); err != nil {
 		return err
 	}
-	if err := checkSnapshots(filepath.Join(dir, "snapshots")); err != nil {
+	list, err := snaps.List()
+	if err != nil {
+		return err
+	}
+	if err := checkSnapshots(filepath.Join(dir, "snapshots"), list); err != nil {
 		return err
 	}
 	return s.checkSnapshot()

@@ -12,7 +12,7 @@ import (
 // fields raises the number: unknown fields are refused, never dropped.
 const (
 	commandVersion  = 1
-	snapshotVersion = 3
+	snapshotVersion = 2
 )
 
 var (
@@ -69,8 +69,6 @@ func Decode(data []byte) (Command, error) {
 		return decodeArgs[SetService](e)
 	case RecordReport{}.op():
 		return decodeArgs[RecordReport](e)
-	case CountCycle{}.op():
-		return decodeArgs[CountCycle](e)
 	}
 	return nil, fmt.Errorf("log entry %q: %w", e.Op, ErrNewer)
 }

@@ -62,15 +62,6 @@ type RecordReport struct {
 	JSON  json.RawMessage `json:"json"`
 }
 
-// CountCycle lets a sync cycle count for the breaker, unless one that began less than Spacing ms before or after counts. So leaders that
-// follow each other within seconds do not agree three times on the same empty answer.
-type CountCycle struct {
-	Token Token `json:"token"`
-	// At is when the cycle begins: Unix ms by the leader's clock. Of two leaders' clocks either may be ahead.
-	At      int64 `json:"at"`
-	Spacing int64 `json:"spacing"`
-}
-
 // Apply gives the state after cmd, committed at index. Refused or not, the index counts as applied.
 func (s State) Apply(index uint64, cmd Command) (State, Result) {
 	if index <= s.Applied {
@@ -168,7 +159,7 @@ func (c SetService) apply(s *State, _ uint64) Refusal {
 func (RecordReport) op() string { return "report" }
 
 func (c RecordReport) apply(s *State, index uint64) Refusal {
-	known := c.Kind == KindSync || c.Kind == KindCleanup
+	known := c.Kind == KindSync || c.Kind == KindCleanup || c.Kind == KindCount
 	switch {
 	case !known || len(c.JSON) == 0:
 		return Invalid
@@ -176,6 +167,11 @@ func (c RecordReport) apply(s *State, index uint64) Refusal {
 		return TooLarge
 	case c.Token != s.Token():
 		return StaleToken
+	}
+	if c.Kind == KindCount {
+		if refused := s.countRefusal(c.JSON); refused != "" {
+			return refused
+		}
 	}
 	reports := maps.Clone(s.Reports)
 	if reports == nil {
@@ -186,18 +182,25 @@ func (c RecordReport) apply(s *State, index uint64) Refusal {
 	return ""
 }
 
-func (CountCycle) op() string { return "count" }
+// CountCycle asks whether a sync cycle counts for the breaker: it is refused if one that began less than Spacing before or after does. So
+// leaders that follow each other within seconds do not agree three times on the same empty answer. It is a report of a kind that builds
+// from before refuse, as all reports of a kind that they do not know, and go on.
+func CountCycle(token Token, c Count) RecordReport {
+	data, _ := json.Marshal(c) // two numbers always marshal
+	return RecordReport{Kind: KindCount, Token: token, JSON: data}
+}
 
-func (c CountCycle) apply(s *State, _ uint64) Refusal {
-	since := c.At - s.Counted
-	switch {
-	case c.At <= 0 || c.Spacing < 0:
+// countRefusal is why a cycle does not count, or empty. Of two leaders' clocks either may be ahead.
+func (s *State) countRefusal(data json.RawMessage) Refusal {
+	var now, last Count
+	if json.Unmarshal(data, &now) != nil || now.At <= 0 || now.Spacing < 0 {
 		return Invalid
-	case c.Token != s.Token():
-		return StaleToken
-	case -c.Spacing < since && since < c.Spacing:
+	}
+	if r, ok := s.Reports[KindCount]; !ok || json.Unmarshal(r.JSON, &last) != nil {
+		return ""
+	}
+	if since := now.At - last.At; -now.Spacing < since && since < now.Spacing {
 		return TooSoon
 	}
-	s.Counted = c.At
 	return ""
 }

@@ -101,8 +101,8 @@ func TestReadSnapshotRefuses(t *testing.T) {
 		name, data string
 		want       error
 	}{
-		{"newer", `{"version":4,"state":{"whatever":1}}`, ErrNewer},
-		{"unknown field", `{"version":3,"state":{"whatever":1}}`, ErrCorrupt},
+		{"newer", `{"version":3,"state":{"whatever":1}}`, ErrNewer},
+		{"unknown field", `{"version":2,"state":{"whatever":1}}`, ErrCorrupt},
 		{"cut short", `{"version":1,"sta`, ErrCorrupt},
 		{"empty", ``, ErrCorrupt},
 	}

@@ -88,9 +88,19 @@ type Kind string
 const (
 	KindSync    Kind = "sync"
 	KindCleanup Kind = "cleanup"
+	// KindCount is of the last sync cycle that counted for the breaker. Its JSON is a Count.
+	KindCount Kind = "count"
 )
 
-// Report is the last one of its kind. Its JSON is opaque here.
+// Count lets a sync cycle count for the breaker.
+type Count struct {
+	// At is when the cycle begins: Unix ms by the leader's clock.
+	At int64 `json:"at"`
+	// Spacing is how many ms lie at least between two cycles that count.
+	Spacing int64 `json:"spacing"`
+}
+
+// Report is the last one of its kind. Its JSON is opaque here, but for KindCount.
 type Report struct {
 	// Token is that of the leader which wrote it, Index the log index of its entry.
 	Token Token           `json:"token"`
@@ -114,8 +124,6 @@ type State struct {
 	// Stopped is the service switch, so named that a new cluster runs.
 	Stopped bool            `json:"stopped"`
 	Reports map[Kind]Report `json:"reports,omitempty"`
-	// Counted is when the last sync cycle that counted for the breaker began: Unix ms by its leader's clock.
-	Counted int64 `json:"counted,omitempty"`
 }
 
 // Token is the newest leader's.

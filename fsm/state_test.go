@@ -29,7 +29,7 @@ func anyCommand(t *rapid.T, s State) Command {
 	case 6:
 		return Remove{ID: id}
 	case 7:
-		return CountCycle{Token: s.Token(), At: rapid.Int64Range(0, 100).Draw(t, "at"), Spacing: rapid.Int64Range(0, 30).Draw(t, "spacing")}
+		return CountCycle(s.Token(), Count{At: rapid.Int64Range(0, 100).Draw(t, "at"), Spacing: rapid.Int64Range(0, 30).Draw(t, "spacing")})
 	default:
 		token := s.Token()
 		token.Index -= rapid.Uint64Range(0, 1).Draw(t, "stale")
@@ -156,7 +156,7 @@ func run(t *testing.T, s State, steps ...Command) (State, Result) {
 func TestRefusals(t *testing.T) {
 	founded, _ := run(t, State{}, ClaimLeadership{ID: "n1"}, Found{Generation: 7}, Join{ID: "n1", HashVersion: 1})
 	now := founded.Token()
-	counted, _ := run(t, founded, CountCycle{Token: now, At: 100})
+	counted, _ := run(t, founded, CountCycle(now, Count{At: 100}))
 	old := Token{Generation: 7}
 	report := func(token Token, size int) RecordReport {
 		return RecordReport{Kind: KindSync, Token: token, JSON: json.RawMessage(strings.Repeat("1", size))}
@@ -180,13 +180,13 @@ func TestRefusals(t *testing.T) {
 		{"report of an older leader", founded, report(old, 1), StaleToken},
 		{"large report", founded, report(now, MaxReportBytes+1), TooLarge},
 		{"empty report", founded, report(now, 0), Invalid},
-		{"a cycle counts", founded, CountCycle{Token: now, At: 50, Spacing: 30}, nil},
-		{"a cycle of an older leader", founded, CountCycle{Token: old, At: 50, Spacing: 30}, StaleToken},
-		{"a cycle without a time", founded, CountCycle{Token: now}, Invalid},
-		{"a cycle too soon", counted, CountCycle{Token: now, At: 129, Spacing: 30}, TooSoon},
-		{"a cycle in time", counted, CountCycle{Token: now, At: 130, Spacing: 30}, nil},
-		{"a cycle by a clock that is behind", counted, CountCycle{Token: now, At: 71, Spacing: 30}, TooSoon},
-		{"a cycle by a clock that is far behind", counted, CountCycle{Token: now, At: 70, Spacing: 30}, nil},
+		{"a cycle counts", founded, CountCycle(now, Count{At: 50, Spacing: 30}), nil},
+		{"a cycle of an older leader", founded, CountCycle(old, Count{At: 50, Spacing: 30}), StaleToken},
+		{"a cycle without a time", founded, CountCycle(now, Count{}), Invalid},
+		{"a cycle too soon", counted, CountCycle(now, Count{At: 129, Spacing: 30}), TooSoon},
+		{"a cycle in time", counted, CountCycle(now, Count{At: 130, Spacing: 30}), nil},
+		{"a cycle by a clock that is behind", counted, CountCycle(now, Count{At: 71, Spacing: 30}), TooSoon},
+		{"a cycle by a clock that is far behind", counted, CountCycle(now, Count{At: 70, Spacing: 30}), nil},
 		{"unknown report", founded, RecordReport{Kind: "x", Token: now, JSON: json.RawMessage("1")}, Invalid},
 	}
 	for _, tt := range tests {

@@ -145,7 +145,7 @@ func keptReport(state fsm.State, kind fsm.Kind) (r actors.Report, ok bool) {
 // counted it. One that cannot be asked about does not count.
 func (n *daemon) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
 	spacing := time.Duration(countSpacing * float64(n.config.SyncInterval))
-	result, err := n.own.node.Apply(ctx, fsm.CountCycle{Token: fsm.Token(leader), At: at.UnixMilli(), Spacing: spacing.Milliseconds()})
+	result, err := n.own.node.Apply(ctx, fsm.CountCycle(fsm.Token(leader), fsm.Count{At: at.UnixMilli(), Spacing: spacing.Milliseconds()}))
 	if err = errors.Join(err, result.Err()); err != nil {
 		n.log.Debug("this sync does not count for the breaker", "error", err)
 	}

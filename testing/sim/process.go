@@ -108,7 +108,7 @@ const syncInterval = 30 * time.Second
 
 // counts lets at most one cycle per interval count for the breaker, as cmd/rollcall does.
 func (p *Process) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
-	result, err := p.Cluster.Apply(ctx, fsm.CountCycle{Token: fsm.Token(leader), At: at.UnixMilli(), Spacing: (syncInterval * 9 / 10).Milliseconds()})
+	result, err := p.Cluster.Apply(ctx, fsm.CountCycle(fsm.Token(leader), fsm.Count{At: at.UnixMilli(), Spacing: (syncInterval * 9 / 10).Milliseconds()}))
 	return err == nil && result.Err() == nil
 }
 
