@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
 )
 
 // requests is the first byte of a connection that carries requests between nodes, as cluster/network.go has it. Raft's have another.
