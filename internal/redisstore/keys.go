@@ -58,6 +58,14 @@ func (k keys) index(room string) string {
 // indexOf is the index of a slot.
 func (k keys) indexOf(slot int) string { return indexPrefix + "{" + k.slots[slot] + "}" }
 
+// healthOf is the key by which commits to the master of a slot are tried.
+func (k keys) healthOf(slot int) string {
+	if k.slots == nil {
+		return healthKey
+	}
+	return healthKey + ":{" + k.slots[slot] + "}"
+}
+
 // public gives the two keys that readers see, participants first.
 func (k keys) public(room string) []string { return []string{k.participants(room), k.states(room)} }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,7 +19,7 @@ type master struct {
 func (s *Store) masters(ctx context.Context, well string) ([]master, error) {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
-		return []master{{addr: s.addr(), key: healthKey}}, nil
+		return []master{{addr: s.addr(), key: s.keys.healthOf(0)}}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryWithin)
 	defer cancel()
@@ -35,12 +34,12 @@ func (s *Store) masters(ctx context.Context, well string) ([]master, error) {
 		}
 	}
 	var all []master
-	for _, one := range owned {
-		sh := keyIn(one)
-		if master, err := cluster.MasterForKey(ctx, sh.key); err == nil {
-			sh.addr = master.Options().Addr
+	for _, ranges := range owned {
+		one := s.masterIn(ranges)
+		if node, err := cluster.MasterForKey(ctx, one.key); err == nil {
+			one.addr = node.Options().Addr // as this client reaches it
 		}
-		all = append(all, sh)
+		all = append(all, one)
 	}
 	if len(all) == 0 {
 		return nil, errors.New("redis: no master of the Cluster holds slots yet")
@@ -67,22 +66,13 @@ func askSlots(ctx context.Context, c *redis.ClusterClient, well string) ([]redis
 // masterOf tells the masters of one answer apart. Before Redis 4 they have no id, and some have no address.
 func masterOf(r redis.ClusterSlot) string { return r.Nodes[0].ID + " " + r.Nodes[0].Addr }
 
-// keyIn is the master of these slots. Its key lies in one of them, whatever room there is.
-func keyIn(ranges []redis.ClusterSlot) master {
-	s := master{slot: hashSlots, addr: ranges[0].Nodes[0].Addr}
+// masterIn is the master of these slots.
+func (s *Store) masterIn(ranges []redis.ClusterSlot) master {
+	lowest := slotCount
 	for _, r := range ranges {
-		s.slot = min(s.slot, r.Start)
+		lowest = min(lowest, r.Start)
 	}
-	for i := 0; ; i++ {
-		tag := strconv.Itoa(i)
-		slot := tagSlot(tag)
-		for _, r := range ranges {
-			if r.Start <= slot && slot <= r.End {
-				s.key = healthKey + ":{" + tag + "}"
-				return s
-			}
-		}
-	}
+	return master{slot: lowest, addr: ranges[0].Nodes[0].Addr, key: s.keys.healthOf(lowest)}
 }
 
 // addr is where a client for one Redis dials; for Sentinel, that it asks there.
@@ -95,22 +85,4 @@ func (s *Store) addr() string {
 		return "sentinel"
 	}
 	return c.Options().Addr
-}
-
-const hashSlots = 16384
-
-// tagSlot is Redis Cluster's slot of a key that is hashed whole, or of a tag: CRC16 (XMODEM) modulo the slots, by the cluster specification.
-func tagSlot(key string) int {
-	var crc uint16
-	for i := range len(key) {
-		crc ^= uint16(key[i]) << 8
-		for range 8 {
-			if crc&0x8000 != 0 {
-				crc = crc<<1 ^ 0x1021
-			} else {
-				crc <<= 1
-			}
-		}
-	}
-	return int(crc) % hashSlots
 }

@@ -43,3 +43,10 @@ func TestTheIndexOfARoomIsInItsSlot(t *testing.T) {
 		t.Errorf("on one Redis the index is %q", one)
 	}
 }
+
+// The check value of CRC-16/XMODEM, which the cluster specification gives.
+func TestSlotsAreThoseOfTheSpecification(t *testing.T) {
+	if got := slotOf("123456789"); got != 0x31c3 {
+		t.Errorf("slot %#x, want 0x31c3", got)
+	}
+}
