@@ -95,6 +95,8 @@ type Config struct {
 	Same, Alike map[string]string
 	// Insecure allows a node address that other machines can reach, without TLS.
 	Insecure bool
+	// MaxConns is how many connections to the node address may be open at once; 0 is 1,024. Of those whose handshake is not done, 64 may be.
+	MaxConns int
 	// Generation gives the generation that a term is to have: ours, which is 0 for a new cluster, or one above every other
 	// that was ever used with this Redis. The leader asks as its term begins. While it fails, a new cluster waits, with a
 	// back-off; one that has a generation goes on with that.

@@ -58,10 +58,14 @@ type mux struct {
 	ended chan struct{}
 	open  sync.WaitGroup
 	stop  sync.Once
+
+	arrivals      *arrivals
+	full, refused sparingly // of their log lines
 }
 
-func newMux(l net.Listener, id string, secure *tls.Config, log *slog.Logger) *mux {
-	m := &mux{Listener: l, id: id, tls: secure, log: log, ended: make(chan struct{})}
+// newMux takes at most limit connections at once; 0 is defaultMaxConns.
+func newMux(l net.Listener, id string, secure *tls.Config, limit int, log *slog.Logger) *mux {
+	m := &mux{Listener: l, id: id, tls: secure, log: log, ended: make(chan struct{}), arrivals: newArrivals(limit)}
 	m.raft, m.peer, m.rpc = newBranch(m), newBranch(m), newBranch(m)
 	m.open.Go(m.accept)
 	return m
@@ -82,20 +86,27 @@ func (m *mux) accept() {
 				return
 			}
 		}
-		m.open.Go(func() { m.sort(conn) })
+		added, full := m.arrivals.add(conn)
+		if full && m.full.now() {
+			m.log.Warn("too many connections to --node-addr: the oldest that has not said who it is was closed, or the new one; find out who connects to that port",
+				"peer", conn.RemoteAddr(), "limit", m.arrivals.limit, "unknown_limit", maxStrangers)
+		}
+		if added != nil {
+			m.open.Go(func() { m.sort(added) })
+		}
 	}
 }
 
 // sort reads what a connection is for and hands it over.
-func (m *mux) sort(conn net.Conn) {
-	_ = conn.SetDeadline(time.Now().Add(helloTimeout))
+func (m *mux) sort(raw *arrival) {
+	_ = raw.SetDeadline(time.Now().Add(helloTimeout))
+	conn := net.Conn(raw)
 	if m.tls != nil {
-		conn = tls.Server(conn, m.tls)
+		conn = tls.Server(raw, m.tls)
 	}
 	proto := make([]byte, 1)
 	if _, err := conn.Read(proto); err != nil {
-		m.log.Debug("a connection to --node-addr said nothing that this node understands", "peer", conn.RemoteAddr(), "err", err)
-		_ = conn.Close()
+		m.refuse(raw, err)
 		return
 	}
 	if proto[0] == protoRaftTo {
@@ -107,11 +118,40 @@ func (m *mux) sort(conn net.Conn) {
 	}
 	_ = conn.SetDeadline(noDeadline())
 	to := map[byte]*branch{protoRaft: m.raft, protoRaftTo: m.raft, protoPeer: m.peer, protoRPC: m.rpc}[proto[0]]
-	if to == nil {
+	switch {
+	case to == nil && proto[0] == tlsHandshake && m.tls == nil:
+		m.sayRefused(raw, speaksTLS)
+	case to == nil:
 		m.log.Debug("a connection to --node-addr is of no known protocol", "peer", conn.RemoteAddr())
+	default:
+		raw.greeted()
 	}
 	if to == nil || !to.give(conn) {
 		_ = conn.Close()
+	}
+}
+
+// tlsHandshake is the first byte of a side that begins TLS.
+const tlsHandshake = 0x16
+
+// refuse closes a connection whose handshake failed, and says why where it may be a node's.
+func (m *mux) refuse(raw *arrival, err error) {
+	why := whyRefused(err)
+	if why == "" {
+		m.log.Debug("a connection to --node-addr said nothing that this node understands", "peer", raw.RemoteAddr(), "err", err)
+	} else {
+		m.sayRefused(raw, why)
+	}
+	var header tls.RecordHeaderError
+	if errors.As(err, &header) && header.RecordHeader[0] == protoPeer {
+		turnAway(raw)
+	}
+	_ = raw.Close()
+}
+
+func (m *mux) sayRefused(raw *arrival, why string) {
+	if m.refused.now() {
+		m.log.Warn("a connection of another node to --node-addr was refused", "peer", raw.RemoteAddr(), "why", why)
 	}
 }
 
@@ -212,7 +252,10 @@ func (d dialer) handshake(ctx context.Context, conn net.Conn, addr string) (net.
 	}
 	secure := tls.Client(conn, d.tls(host))
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("TLS with %s (check --tls-ca, --tls-cert and --tls-key of both nodes): %w", addr, err)
+		if why := whyFailed(err); why != "" {
+			return nil, fmt.Errorf("TLS with %s: %w: %s", addr, err, why)
+		}
+		return nil, fmt.Errorf("TLS with %s: %w", addr, err)
 	}
 	return secure, nil
 }

@@ -117,6 +117,9 @@ func (p *peers) call(ctx context.Context, addr, path string, in, out any) error 
 	if errors.As(err, &noisy) {
 		err = noisy.Err // what was asked, and where, is said here
 	}
+	if remoteAlert(err) { // with TLS 1.3 a refusal of this node's certificate comes after the handshake
+		return fmt.Errorf("ask %s: %w: %s", addr, err, refusesUs)
+	}
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", addr, err)
 	}

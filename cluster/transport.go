@@ -46,7 +46,7 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 	if err != nil {
 		return nil, fmt.Errorf("--node-addr %s: %w", cfg.NodeAddr, err)
 	}
-	l := &link{mux: newMux(listener, cfg.NodeID, cfg.ServerTLS, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
+	l := &link{mux: newMux(listener, cfg.NodeID, cfg.ServerTLS, cfg.MaxConns, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
 		addr: cfg.NodeAdvertise, closed: &atomic.Bool{}, book: newAddressBook(), idAt: &atomic.Pointer[func(context.Context, string) string]{}}
 	if l.addr == "" {
 		l.addr = listener.Addr().String()

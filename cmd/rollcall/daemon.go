@@ -56,7 +56,7 @@ type daemon struct {
 	lost     chan struct{}      // LiveKit has dropped webhooks
 
 	serverTLS *tls.Config // between nodes, as is clientTLS; nil without
-	clientTLS *peerClient
+	clientTLS peerDialer
 }
 
 // startDaemon starts everything and returns once the node listens; it need not be ready. On an error nothing is left.
@@ -64,7 +64,7 @@ func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, erro
 	n := &daemon{config: c, log: log, own: newOwnership(), failed: make(chan error, 1), lost: make(chan struct{}, 1),
 		refusals: make(chan refusal, 1)}
 	var err error
-	if n.serverTLS, n.clientTLS, err = peerTLS(c.PeerTLS, log); err != nil {
+	if n.serverTLS, n.clientTLS, err = peerSecurity(c, log); err != nil {
 		return nil, err
 	}
 	for _, start := range []func(context.Context) error{n.listen, n.openRedis, n.openLiveKit, n.openRooms,

@@ -10,13 +10,33 @@ import (
 	"github.com/rollcallhq/rollcall/internal/certfile"
 )
 
-// peerTLS makes both sides of the talk between nodes: TLS 1.3, each side shows a certificate of the same authority, and the
-// one who dials checks that the other's is for the host dialled. All three files are read again when they change; new
-// connections use what is new. Without files both are nil.
-func peerTLS(files PeerTLS, log *slog.Logger) (server *tls.Config, client *peerClient, err error) {
-	if !files.Enabled() {
+// peerDialer is the side of TLS that dials another node.
+type peerDialer interface {
+	// config is for one connection to host, a name or an IP address without port.
+	config(host string) *tls.Config
+}
+
+// peerSecurity makes both sides of the talk between nodes: by the --tls-* files, or else by the LiveKit secrets, which all nodes
+// have. Both are nil for a node without a node port, and with --insecure and no files.
+func peerSecurity(c Config, log *slog.Logger) (server *tls.Config, client peerDialer, err error) {
+	switch {
+	case c.NodeAddr == "":
+		return nil, nil, nil
+	case c.PeerTLS.Enabled():
+		return peerTLS(c.PeerTLS, log)
+	case c.Insecure:
 		return nil, nil, nil
 	}
+	shared, err := newSecretPeer(c.LiveKit)
+	if err != nil {
+		return nil, nil, err
+	}
+	return shared.server(), shared, nil
+}
+
+// peerTLS is the talk by files: TLS 1.3, each side shows a certificate of the same authority, and the one who dials checks
+// that the other's is for the host dialled. All three files are read again when they change; new connections use what is new.
+func peerTLS(files PeerTLS, log *slog.Logger) (server *tls.Config, client *peerClient, err error) {
 	pair, err := certfile.Pair(files.CertFile, files.KeyFile, log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
@@ -48,6 +68,9 @@ func verifyPeer(c tls.ConnectionState, authorities *x509.CertPool) error {
 	between := x509.NewCertPool()
 	for _, cert := range c.PeerCertificates[1:] {
 		between.AddCert(cert)
+	}
+	if c.PeerCertificates[0].Subject.CommonName == secretCertName {
+		return errors.New("the other node has no --tls-* files and shows the key of its LiveKit secret: give --tls-ca, --tls-cert and --tls-key to all nodes, or to none")
 	}
 	_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{
 		Roots:         authorities,

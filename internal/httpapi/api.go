@@ -74,6 +74,9 @@ func (a *api) answer(c *call) (any, error) {
 	if err := a.access.check(c, e.needs); err != nil {
 		return nil, err
 	}
+	if e.needs != open {
+		connOf(c.r).trust()
+	}
 	return e.serve(c)
 }
 

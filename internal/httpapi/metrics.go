@@ -65,3 +65,23 @@ func (m *metrics) serve(c *call) (any, error) {
 	m.handler.ServeHTTP(c.w, c.r)
 	return nil, nil
 }
+
+// connectionMetrics registers those of the listeners' connections. The result counts the connections that were closed to make room.
+func connectionMetrics(reg *prometheus.Registry, t *connections) (closed func(reason string), err error) {
+	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_http_connections_closed_total",
+		Help: "HTTP connections closed because as many were open as may be, by reason."}, []string{"reason"})
+	for _, reason := range []string{closedStranger, closedIdle, closedServed, closedNew} {
+		count.WithLabelValues(reason)
+	}
+	for _, c := range []prometheus.Collector{count,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections", Help: "Open HTTP connections."},
+			func() float64 { return float64(t.count()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections_limit", Help: "How many HTTP connections may be open."},
+			func() float64 { return float64(t.limit) }),
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the metrics of connections: %w", err)
+		}
+	}
+	return func(reason string) { count.WithLabelValues(reason).Inc() }, nil
+}

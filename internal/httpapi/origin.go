@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -31,14 +32,32 @@ func loopbackHost(hostport string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// forwarded tells whether a proxy has spoken. Header names are in canonical form by now.
+// forwarded tells whether a proxy has spoken. Header names are in canonical form by now. No header that programs send of their own is among
+// them, so a name too many costs a local caller nothing.
 func forwarded(h http.Header) bool {
 	for name := range h {
-		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+		if slices.Contains(proxyHeaders(), name) || slices.ContainsFunc(proxyPrefixes(), func(p string) bool { return strings.HasPrefix(name, p) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// proxyHeaders are what proxies, load balancers, CDNs and tunnels add to say for whom they ask.
+func proxyHeaders() []string {
+	return []string{"Via", "Forwarded", "Forwarded-For", "Forwarded-Proto", "Forwarded-Host", "True-Client-Ip", "Client-Ip", "Remote-Addr", "Real-Ip",
+		"X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Remote-Ip", "X-Remote-Addr", "X-Remote-User", "X-Proxyuser-Ip", "X-Host", "X-Scheme",
+		"X-Proxy-Id", "Proxy-Connection", "Max-Forwards", "Cdn-Loop", "Fastly-Ff", "X-Varnish", "X-Http-Via", "X-Appengine-User-Ip",
+		"X-Nginx-Proxy", "X-Request-Start", "X-Url-Scheme", "Front-End-Https", "Ssl-Client-Verify", "X-Ssl-Client-Verify", "X-Ssl-Client-Cert",
+		"X-Arr-Ssl", "X-Arr-Log-Id", "X-Waws-Unencoded-Url", "X-Rewrite-Url", "X-Sendfile-Type", "X-Github-Request-Id"}
+}
+
+// proxyPrefixes begin the families of such headers: by the standard's older names, Cloudflare, Fastly, Akamai, AWS, Azure, Google, Envoy, Fly,
+// ngrok, Tailscale, Vercel, Netlify and Heroku.
+func proxyPrefixes() []string {
+	return []string{"X-Forwarded", "X-Original", "Cf-", "Fastly-", "X-Akamai-", "Akamai-", "X-Amz-Cf-", "X-Amzn-", "Cloudfront-", "X-Azure-", "X-Fd-",
+		"X-Appgw-", "X-Gfe-", "X-Goog-Iap-", "X-Goog-Authenticated-", "X-Envoy-", "Fly-", "Ngrok-", "Tailscale-", "X-Vercel-",
+		"X-Nf-", "X-Netlify-", "Do-Connecting-", "X-Coming-From", "X-Haproxy-", "X-Traefik-", "X-Auth-Request-"}
 }
 
 // crossSite tells whether a browser sent this for a page of another origin. Programs send neither header. Schemes are not

@@ -37,6 +37,8 @@ type Config struct {
 
 // Limits bound what callers may take. A zero field takes its default.
 type Limits struct {
+	// Connections is how many may be open at once (512). One more takes the place of one that is not being answered.
+	Connections int
 	// Webhooks is how many may be in flight (4,096); one more gets 503 at once.
 	Webhooks int
 	// BodyBytes is how much of webhook bodies may be in memory at once (64 MiB); more gets 503.
@@ -89,9 +91,10 @@ const (
 
 // Server serves the API on listeners that the caller opens.
 type Server struct {
-	api  *api
-	http *http.Server
-	tls  bool
+	api   *api
+	http  *http.Server
+	conns *connections
+	tls   bool
 }
 
 // New makes a Server and registers its metrics. Errors: a port, the log or the registry is missing; the certificate cannot
@@ -104,8 +107,13 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{api: a, http: &http.Server{
-		Handler:           a,
+	conns := newConnections(cfg.Limits.Connections, cfg.Log)
+	if conns.closed, err = connectionMetrics(cfg.Registry, conns); err != nil {
+		return nil, err
+	}
+	s := &Server{api: a, conns: conns, http: &http.Server{
+		Handler:           counting(a),
+		ConnContext:       withConn,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -120,7 +128,7 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	}
 	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
 	s.tls, s.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}
-	return s, nil
+	return s, boundHTTP2(s.http)
 }
 
 func newAPI(cfg Config, ports Ports) (*api, error) {
@@ -155,6 +163,7 @@ func (s *Server) Handler() http.Handler { return s.api }
 // Serve answers on l until Shutdown, and then returns nil. It may be called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
 	var err error
+	l = limited{l, s.conns}
 	if s.tls {
 		err = s.http.ServeTLS(l, "", "")
 	} else {

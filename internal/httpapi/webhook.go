@@ -69,6 +69,7 @@ func (h *webhooks) serve(c *call) (any, error) {
 		v = refusedAs(err)
 		return nil, v.answer
 	}
+	connOf(c.r).trust()
 	if !h.places.take() {
 		v = later(overloaded, late, nil)
 		return nil, v.answer

@@ -1,0 +1,194 @@
+package cluster
+
+import (
+	"bytes"
+	"container/list"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxStrangers is how many connections may be in their handshake at once. One more closes the oldest of them, so that
+	// connections that say nothing never keep a node out.
+	maxStrangers = 64
+	// defaultMaxConns is Config.MaxConns where it is 0.
+	defaultMaxConns = 1024
+)
+
+// arrivals counts the open connections of a mux, and knows those that have not finished their handshake, the oldest first.
+type arrivals struct {
+	limit     int
+	mu        sync.Mutex
+	open      int
+	strangers *list.List // of *arrival
+}
+
+func newArrivals(limit int) *arrivals {
+	if limit <= 0 {
+		limit = defaultMaxConns
+	}
+	return &arrivals{limit: limit, strangers: list.New()}
+}
+
+// arrival is a connection that is counted until it is closed.
+type arrival struct {
+	net.Conn
+	all      *arrivals
+	stranger *list.Element // nil once the handshake is done; under all.mu
+	closed   bool          // under all.mu
+}
+
+// add counts a new connection. Where there is no room it closes the oldest stranger, or, without one, the new connection: then
+// the result is nil. full says that a limit was reached.
+func (a *arrivals) add(conn net.Conn) (added *arrival, full bool) {
+	var oldest *arrival
+	a.mu.Lock()
+	full = a.open >= a.limit || a.strangers.Len() >= maxStrangers
+	if front := a.strangers.Front(); full && front != nil {
+		oldest, _ = front.Value.(*arrival)
+		oldest.forget()
+	}
+	if a.open < a.limit {
+		added = &arrival{Conn: conn, all: a}
+		added.stranger = a.strangers.PushBack(added)
+		a.open++
+	}
+	a.mu.Unlock()
+	if oldest != nil {
+		_ = oldest.Conn.Close()
+	}
+	if added == nil {
+		_ = conn.Close()
+	}
+	return added, full
+}
+
+// forget takes a connection out of the count. The caller holds all.mu.
+func (c *arrival) forget() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.all.open--
+	c.known()
+}
+
+func (c *arrival) known() {
+	if c.stranger != nil {
+		c.all.strangers.Remove(c.stranger)
+		c.stranger = nil
+	}
+}
+
+// greeted says that the handshake is done.
+func (c *arrival) greeted() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.known()
+}
+
+// Close implements net.Conn.
+func (c *arrival) Close() error {
+	c.all.mu.Lock()
+	c.forget()
+	c.all.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// The causes of a refused handshake. Each says what to do.
+const (
+	plainText  = "it speaks without TLS and this node does not: give --insecure to all nodes, or to none"
+	speaksTLS  = "it speaks TLS and this node, with --insecure, does not: give --insecure to all nodes, or to none"
+	refusesUs  = "it refuses this node's certificate: compare LIVEKIT_API_SECRET and LIVEKIT_KEYS, or the --tls-* files, of both nodes; its log says more"
+	hungUp     = "it closed the connection during the handshake: it may run with --insecure, have another LiveKit secret, or other --tls-* files; its log says more"
+	notTrusted = "check --tls-ca, --tls-cert and --tls-key of both nodes"
+)
+
+// whyRefused is the cause of a failed handshake on the side that was dialled. It is empty where the other side may be no node: it said nothing,
+// or nothing that a node says.
+func whyRefused(err error) string {
+	var header tls.RecordHeaderError
+	var network net.Error
+	switch {
+	case errors.As(err, &header):
+		if knownProto(header.RecordHeader[0]) {
+			return plainText
+		}
+		return ""
+	case remoteAlert(err):
+		return refusesUs
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, &network):
+		return ""
+	}
+	return err.Error() // a certificate that was not accepted says what to do
+}
+
+// whyFailed is what to do about a failed handshake on the side that dialled; empty where err says it.
+func whyFailed(err error) string {
+	var cert *tls.CertificateVerificationError
+	var network net.Error
+	switch {
+	case errors.As(err, &cert):
+		if len(cert.UnverifiedCertificates) > 0 && len(cert.UnverifiedCertificates[0].DNSNames)+len(cert.UnverifiedCertificates[0].IPAddresses) == 0 {
+			return notTrusted + "; a node without them shows the key of its LiveKit secret"
+		}
+		return notTrusted
+	case remoteAlert(err):
+		return refusesUs
+	case errors.As(err, &network) && network.Timeout():
+		return ""
+	case errors.Is(err, io.EOF), errors.As(err, &network):
+		return hungUp
+	}
+	return ""
+}
+
+// remoteAlert tells whether the other side of TLS ended the handshake with an alert.
+func remoteAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+func knownProto(b byte) bool {
+	return b == protoRaft || b == protoRaftTo || b == protoPeer || b == protoRPC
+}
+
+// maxTurnedAway is how much of a request is read before its connection is closed, so that the answer is not lost with it.
+const maxTurnedAway = 64 << 10
+
+// turnAway answers a node that asks without TLS, so that its log names the cause too. The deadline of conn bounds it.
+func turnAway(conn net.Conn) {
+	body, err := json.Marshal(failure{Text: "this node speaks TLS, and the request came without: give --insecure to all nodes, or to none"})
+	if err != nil {
+		return
+	}
+	answer := http.Response{StatusCode: http.StatusServiceUnavailable, ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body))}
+	if err := answer.Write(conn); err == nil {
+		_, _ = io.CopyN(io.Discard, conn, maxTurnedAway)
+	}
+}
+
+// sparingly lets one in logEvery through.
+type sparingly struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+const logEvery = 10 * time.Second
+
+func (s *sparingly) now() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.IsZero() && time.Since(s.last) < logEvery {
+		return false
+	}
+	s.last = time.Now()
+	return true
+}

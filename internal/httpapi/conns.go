@@ -1,0 +1,220 @@
+package httpapi
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// defaultConnections is Limits.Connections where it is 0.
+const defaultConnections = 512
+
+// The reasons for which a connection is closed to make room, in the order in which they are tried.
+const (
+	closedStranger = "idle_unauthenticated"    // no request of it had an accepted token or signature, and none is being answered
+	closedIdle     = "idle"                    // none is being answered
+	closedServed   = "serving_unauthenticated" // it is being answered what everybody may ask for
+	closedNew      = "refused"                 // all others are being answered: the new one was closed
+)
+
+// connections bounds the open connections. Where there are as many as there may be, a new one takes the place of another, so that
+// nobody keeps others out by holding connections open. It is safe for use by many.
+type connections struct {
+	limit  int
+	log    *slog.Logger
+	closed func(reason string) // counts
+
+	mu   sync.Mutex
+	open int
+	// Each connection is in one of these at most, the one that has been there longest first. Those that are being answered after an
+	// accepted token or signature are in none.
+	strangers, idle, served *list.List // of *tracked
+
+	near seldom // of the log line
+}
+
+func newConnections(limit int, log *slog.Logger) *connections {
+	orElse(&limit, defaultConnections)
+	return &connections{limit: limit, log: log, closed: func(string) {}, strangers: list.New(), idle: list.New(), served: list.New()}
+}
+
+// tracked is a connection that counts until it is closed. The fields below Conn are guarded by all.mu.
+type tracked struct {
+	net.Conn
+	all     *connections
+	gone    bool
+	trusted bool // a request of it had an accepted token or signature
+	serving int  // requests whose handler runs
+	in      *list.List
+	place   *list.Element
+}
+
+// move puts c into the list where it belongs now. The caller holds all.mu.
+func (c *tracked) move() {
+	var to *list.List
+	switch {
+	case c.gone || c.serving > 0 && c.trusted:
+	case c.serving > 0:
+		to = c.all.served
+	case c.trusted:
+		to = c.all.idle
+	default:
+		to = c.all.strangers
+	}
+	if to == c.in {
+		return
+	}
+	if c.in != nil {
+		c.in.Remove(c.place)
+	}
+	c.in, c.place = to, nil
+	if to != nil {
+		c.place = to.PushBack(c)
+	}
+}
+
+// forget takes c out of the count. The caller holds all.mu.
+func (c *tracked) forget() {
+	if !c.gone {
+		c.gone = true
+		c.all.open--
+		c.move()
+	}
+}
+
+// change makes a change to c and puts it where it belongs then. A nil c is a request without a listener of ours.
+func (c *tracked) change(do func()) {
+	if c == nil {
+		return
+	}
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	do()
+	c.move()
+}
+
+func (c *tracked) enter() { c.change(func() { c.serving++ }) }
+func (c *tracked) leave() { c.change(func() { c.serving-- }) }
+func (c *tracked) trust() { c.change(func() { c.trusted = true }) }
+
+// Close implements net.Conn.
+func (c *tracked) Close() error {
+	c.all.mu.Lock()
+	c.forget()
+	c.all.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// add counts a connection and makes room for it. It is nil where there is none: then conn is closed.
+func (t *connections) add(conn net.Conn) *tracked {
+	t.mu.Lock()
+	victim, reason := t.makeRoom()
+	var added *tracked
+	if t.open < t.limit {
+		added = &tracked{Conn: conn, all: t}
+		t.open++
+		added.move()
+	}
+	open := t.open
+	t.mu.Unlock()
+	if victim != nil {
+		_ = victim.Conn.Close()
+	}
+	if added == nil {
+		_ = conn.Close()
+	}
+	if reason != "" {
+		t.closed(reason)
+	}
+	t.warn(open, reason)
+	return added
+}
+
+// makeRoom takes the connection that has to go out of the count; the caller closes it. The reason is empty while there is room. The caller holds mu.
+func (t *connections) makeRoom() (victim *tracked, reason string) {
+	if t.open < t.limit {
+		return nil, ""
+	}
+	for _, from := range []struct {
+		list   *list.List
+		reason string
+	}{{t.strangers, closedStranger}, {t.idle, closedIdle}, {t.served, closedServed}} {
+		if first := from.list.Front(); first != nil {
+			victim, _ = first.Value.(*tracked)
+			victim.forget()
+			return victim, from.reason
+		}
+	}
+	return nil, closedNew
+}
+
+// warn tells, seldom, that the limit is near or was reached.
+func (t *connections) warn(open int, reason string) {
+	if open*5 < t.limit*4 {
+		return
+	}
+	if skipped, ok := t.near.now(time.Now()); ok {
+		t.log.Warn("nearly as many HTTP connections are open as may be: those that ask for nothing are closed for new ones; "+
+			"find out who connects, or raise the limit of file descriptors (LimitNOFILE, ulimit -n)",
+			"open", open, "limit", t.limit, "closed", reason, "alike", skipped)
+	}
+}
+
+func (t *connections) count() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(t.open)
+}
+
+// limited is a listener whose connections count.
+type limited struct {
+	net.Listener
+	all *connections
+}
+
+// Accept implements net.Listener.
+func (l limited) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if added := l.all.add(conn); added != nil {
+			return added, nil
+		}
+	}
+}
+
+type connKey struct{}
+
+// withConn makes the connection known to the requests that come by it. It is for http.Server.ConnContext.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if c, ok := conn.(*tracked); ok {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	return ctx
+}
+
+// connOf is nil for a request that came by no listener of ours.
+func connOf(r *http.Request) *tracked {
+	c, _ := r.Context().Value(connKey{}).(*tracked)
+	return c
+}
+
+// counting notes for how long a request's handler runs.
+func counting(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r)
+		c.enter()
+		defer c.leave()
+		h.ServeHTTP(w, r)
+	})
+}
