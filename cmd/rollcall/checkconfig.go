@@ -73,7 +73,8 @@ func checked(loaded Loaded, err error) checkedConfig {
 func show(loaded Loaded) []shownSetting {
 	var list []shownSetting
 	for _, s := range settings() {
-		list = append(list, shownSetting{s.name, s.show(&loaded.Config), loaded.Sources[s.name]})
+		value := s.show(&loaded.Config)
+		list = append(list, shownSetting{s.name, hideURLUser(value, value), loaded.Sources[s.name]})
 	}
 	return list
 }

@@ -74,6 +74,10 @@ func startDaemon(ctx context.Context, c Config, log *slog.Logger) (*daemon, erro
 			return nil, err
 		}
 	}
+	if err := n.tellEmbedded(); err != nil {
+		n.abandon()
+		return nil, err
+	}
 	n.startChores()
 	go func() {
 		if err := n.http.Serve(n.listener); err != nil {
@@ -121,12 +125,7 @@ func (n *daemon) openRedis(ctx context.Context) error {
 			return err
 		}
 		n.embedded = e
-		target = RedisTarget{Mode: RedisSingle, Addrs: []string{e.server.Addr()}}
-		level := slog.LevelWarn
-		if n.config.DataDir == "" {
-			level = slog.LevelDebug // dev says so itself
-		}
-		n.log.Log(ctx, level, "no --redis-url: using an embedded Redis in memory; it is empty after a restart", "addr", e.server.Addr())
+		target = e.target()
 	}
 	store, err := openStore(n.config, target, name, n.log)
 	if err != nil {
@@ -139,6 +138,20 @@ func (n *daemon) openRedis(ctx context.Context) error {
 	if err := store.Ping(ctx); errors.Is(err, redisstore.ErrDenied) {
 		return fmt.Errorf("--redis-url, REDIS_URL: %w: check its user and password, and what Redis' ACL lets that user do (docs/security.md)", err)
 	}
+	return nil
+}
+
+// tellEmbedded says where the URL of the embedded Redis is. It comes after the cluster, which has locked the data directory. dev has no directory and
+// prints the URL itself.
+func (n *daemon) tellEmbedded() error {
+	if n.embedded == nil || n.config.DataDir == "" {
+		return nil
+	}
+	if err := n.embedded.writeURL(n.config.DataDir); err != nil {
+		return err
+	}
+	n.log.Warn("no --redis-url: using an embedded Redis in memory; it is empty after a restart, and its URL with the password is in url_file",
+		"addr", n.embedded.server.Addr(), "url_file", n.embedded.file)
 	return nil
 }
 
@@ -209,9 +222,11 @@ func (n *daemon) openHTTP(context.Context) error {
 		return fmt.Errorf("--livekit-api-key, LIVEKIT_API_KEY: %w", err)
 	}
 	v := buildVersion()
+	connections, _ := connectionLimits(descriptors())
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
 		CORSOrigins: n.config.CORSOrigins, Lost: n.tellLoss,
 		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
+		Limits: httpapi.Limits{Connections: connections},
 		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
 		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
 			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,

@@ -105,7 +105,7 @@ func (n *daemon) finishRooms(guests *demo.People) {
 func (n *daemon) introduce(out io.Writer, o DevOptions) {
 	redis := n.config.Redis.String()
 	if n.embedded != nil {
-		redis = fmt.Sprintf("embedded, in memory   look with: redis-cli -p %s", n.embedded.server.Port())
+		redis = fmt.Sprintf("%s   embedded, in memory\n                look with: redis-cli -u %s", n.embedded.url(), n.embedded.url())
 	}
 	fmt.Fprintf(out, "Redis           %s\n", redis)
 	fmt.Fprintf(out, "rollcall        http://%s\n", n.listener.Addr())

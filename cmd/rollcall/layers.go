@@ -138,7 +138,7 @@ func envLayer(vars map[string]string) layer {
 // fileLayer reads the file; what is wrong with it goes to p.
 func fileLayer(path string, p *problems) layer {
 	wrong := func(format string, args ...any) {
-		p.lines = append(p.lines, "--config, "+envName(configFlag)+": "+fmt.Sprintf(format, args...))
+		p.lines = append(p.lines, "--config, "+envName(configFlag)+": "+hideURLUser(fmt.Sprintf(format, args...), path))
 	}
 	none := layer{find: func(setting) (string, string, bool) { return "", "", false }}
 	if _, err := os.ReadFile(path); err != nil {

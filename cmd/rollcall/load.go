@@ -52,7 +52,7 @@ func load(flags *pflag.FlagSet, environ []string, why purpose) (Loaded, error) {
 		loaded.Sources[s.name], texts[s.name] = source, text
 		p.origin(s, source)
 		if err := s.set(&loaded.Config, text); err != nil {
-			p.report(s.name, err.Error())
+			p.report(s.name, refusedText(s, text, err))
 		}
 	}
 	if loaded.Sources["node-addr"] == "default" && loaded.Config.needsNoPort() {
@@ -61,7 +61,12 @@ func load(flags *pflag.FlagSet, environ []string, why purpose) (Loaded, error) {
 	if l := &loaded.Config.LiveKit; why == forDev && loaded.Sources["livekit-host"] == "env LIVEKIT_URL" && l.APIKey == "" && l.APISecret == "" {
 		l.Host = "" // a variable for other tools, without the key, asks for no LiveKit here
 	}
-	validate(&loaded.Config, texts, why, p.reportFirst)
+	validate(&loaded.Config, texts, why, func(name, problem string) {
+		for _, text := range texts {
+			problem = hideURLUser(problem, text)
+		}
+		p.reportFirst(name, problem)
+	})
 	loaded.Warnings = append(loaded.Warnings, warnings(&loaded.Config, texts)...)
 	if len(p.lines) > 0 {
 		return loaded, &usageError{lines: p.lines}

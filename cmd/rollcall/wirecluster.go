@@ -116,9 +116,10 @@ func (n *daemon) openCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	_, connections := connectionLimits(descriptors())
 	cfg := cluster.Config{NodeID: id, DataDir: c.DataDir, NodeAddr: c.NodeAddr, NodeAdvertise: c.NodeAdvertise, HTTPAddr: n.httpAddr(),
 		Version: buildVersion().Version, BootstrapExpect: c.BootstrapExpect, Join: c.Join, DeadAfter: c.DeadAfter,
-		Insecure: c.Insecure, ServerTLS: n.serverTLS, Same: mustAgree(c), Alike: shouldAgree(c),
+		Insecure: c.Insecure, ServerTLS: n.serverTLS, MaxConns: connections, Same: mustAgree(c), Alike: shouldAgree(c),
 		Generation: n.generation, Epoch: n.store.Epoch, Fit: n.fit, Tasks: n.tasks(), Logger: n.log,
 		Handlers: map[string]cluster.Handler{orderHandler: n.admin.answerOrder, agendaHandler: n.admin.answerAgenda,
 			selfHandler: n.members.answerSelf}}

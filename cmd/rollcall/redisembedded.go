@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// embedded is the Redis in memory that a single node has when it is told of no other. Its keys are gone when it stops.
+type embedded struct {
+	server   *miniredis.Miniredis
+	password Secret // made at the start, so that no other program of this machine writes
+	file     string // holds the URL; empty where there is none
+	end      context.CancelFunc
+	clock    sync.WaitGroup
+}
+
+// startEmbedded listens on a free loopback port. miniredis has a clock of its own that stands still: it is driven here,
+// so that times to live run.
+func startEmbedded(addr string) (*embedded, error) {
+	server := miniredis.NewMiniRedis()
+	password := rand.Text()
+	server.RequireAuth(password)
+	if err := server.StartAddr(addr); err != nil {
+		return nil, fmt.Errorf("start the embedded Redis: %w", err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	e := &embedded{server: server, password: Secret(password), end: end}
+	e.clock.Go(func() { e.drive(ctx) })
+	return e, nil
+}
+
+func (e *embedded) target() RedisTarget {
+	return RedisTarget{Mode: RedisSingle, Addrs: []string{e.server.Addr()}, Password: e.password}
+}
+
+// url has the password.
+func (e *embedded) url() string {
+	return "redis://:" + e.password.Reveal() + "@" + e.server.Addr()
+}
+
+// embeddedURLFile is the file in --data-dir that holds the URL while the node runs.
+const embeddedURLFile = "embedded-redis-url"
+
+// writeURL writes the URL where only this process' user reads it. The data directory must be this process' own by now.
+func (e *embedded) writeURL(dir string) error {
+	file := filepath.Join(dir, embeddedURLFile)
+	// A file of an earlier process may be there, with whatever mode.
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--data-dir: replace the URL of the embedded Redis: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.WriteString(e.url() + "\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("--data-dir: write the URL of the embedded Redis: %w", err)
+	}
+	e.file = file
+	return nil
+}
+
+func (e *embedded) drive(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			e.server.FastForward(time.Since(last))
+			last = time.Now()
+		}
+	}
+}
+
+func (e *embedded) stop() {
+	if e.file != "" {
+		_ = os.Remove(e.file) // the password in it opens nothing any more
+	}
+	e.end()
+	e.clock.Wait()
+	e.server.Close()
+}
