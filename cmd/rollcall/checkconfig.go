@@ -74,7 +74,10 @@ func show(loaded Loaded) []shownSetting {
 	var list []shownSetting
 	for _, s := range settings() {
 		value := s.show(&loaded.Config)
-		list = append(list, shownSetting{s.name, hideURLUser(value, value), loaded.Sources[s.name]})
+		if !s.secret { // which show themselves without their secret part
+			value = hideURLUser(value, value)
+		}
+		list = append(list, shownSetting{s.name, value, loaded.Sources[s.name]})
 	}
 	return list
 }

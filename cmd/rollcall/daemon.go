@@ -227,7 +227,7 @@ func (n *daemon) openHTTP(context.Context) error {
 		CORSOrigins: n.config.CORSOrigins, Lost: n.tellLoss,
 		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.meters.registry,
 		Limits: httpapi.Limits{Connections: connections},
-		Build: httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
+		Build:  httpapi.Build{Version: v.Version, Commit: v.Commit, Go: v.Go}},
 		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: counted{deliverer{n.router}, n.stats}, Admin: n.admin,
 			Cluster: n.members, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: n.members.health,
 			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.own}})
