@@ -80,6 +80,9 @@ func (n *Node) URL() string { return "http://" + n.Addr }
 // Runs tells whether the process was started and not ended since, by this type's methods.
 func (n *Node) Runs() bool { return n.proc != nil }
 
+// Pid is the id of the process, which must run.
+func (n *Node) Pid() int { return n.proc.Pid() }
+
 // Start starts the process; it need not be ready.
 func (n *Node) Start() {
 	n.t.Helper()
