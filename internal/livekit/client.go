@@ -111,13 +111,13 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 	for {
 		r := Request{Method: name}
 		start := time.Now()
-		err := c.budget.acquire(ctx)
+		release, err := c.budget.acquire(ctx)
 		r.Waited = time.Since(start)
 		if err != nil {
 			err = noTurn(err)
 		} else {
 			err = crash.Contain(c.opts.Log, "reading LiveKit's answer to "+name, func() error { return c.exchange(ctx, grant, ask, begin()) })
-			c.budget.release()
+			release()
 			r.Took, r.PassedOver = time.Since(start)-r.Waited, passed.Count
 		}
 		r.Outcome = outcome(err)
