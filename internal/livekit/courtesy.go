@@ -18,7 +18,9 @@ type courtesyKey struct{}
 
 // Courtesy marks what is asked with the context as asked by people: it takes a turn only while no other request waits for one, and a small
 // part of the budget at most. Without a turn before the deadline of ctx it fails as every request does.
-func Courtesy(ctx context.Context) context.Context { return context.WithValue(ctx, courtesyKey{}, true) }
+func Courtesy(ctx context.Context) context.Context {
+	return context.WithValue(ctx, courtesyKey{}, true)
+}
 
 func asCourtesy(ctx context.Context) bool { return ctx.Value(courtesyKey{}) != nil }
 

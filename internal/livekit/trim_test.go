@@ -61,7 +61,7 @@ func TestDecodingIsBounded(t *testing.T) {
 // TestTrim leaves what an event is made of, in whatever form JSON allows, and refuses in it what the parser refuses.
 func TestTrim(t *testing.T) {
 	for body, want := range map[string]string{
-		` { "event" : "x" , "tracks" : [ ] , "id" : "1" } ` + "\n":               `{"event":"x","id":"1"}`,
+		` { "event" : "x" , "tracks" : [ ] , "id" : "1" } ` + "\n":              `{"event":"x","id":"1"}`,
 		`{"x":{"a":"}\\\""},"\u0065vent":"x"}`:                                  `{"\u0065vent":"x"}`,
 		`{"participant":{"tracks":[{}],"is_publisher":true,"attributes":{}}}`:   `{"participant":{"is_publisher":true,"attributes":{}}}`,
 		`{"participant":{"permission":{"hidden":true,"canPublishSources":[]}}}`: `{"participant":{"permission":{"hidden":true}}}`,
