@@ -20,6 +20,7 @@ func dev(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) 
 		c.LogLevel = slog.LevelWarn // the roster is what dev is about
 	}
 	log := newLogger(c, stderr)
+	limitMemory(log)
 	c.DrainDelay = 0
 	c.NodeID, c.DataDir = "dev", "" // raft in memory: dev leaves nothing behind
 	addr, err := devAddr(c)

@@ -12,6 +12,7 @@ func wired() deps { return deps{Serve: serve, Dev: dev} }
 // serve runs a node until ctx ends, and drains it.
 func serve(ctx context.Context, c Config, _, stderr io.Writer) error {
 	log := newLogger(c, stderr)
+	limitMemory(log)
 	n, err := startDaemon(ctx, c, log)
 	if err != nil {
 		return err

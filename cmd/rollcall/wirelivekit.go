@@ -10,8 +10,9 @@ import (
 // livekitRooms is the LiveKit client as the API sees it.
 type livekitRooms struct{ *livekit.Client }
 
-// Look implements httpapi.LiveKit.
+// Look implements httpapi.LiveKit. People ask for it, so it comes after syncs and the looks that events ask for.
 func (l livekitRooms) Look(ctx context.Context, room string) (look reconcile.Look, err error) {
+	ctx = livekit.Courtesy(ctx)
 	listed, err := l.Listed(ctx, []string{room})
 	if err != nil {
 		return look, err

@@ -143,7 +143,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 		actions: newActions(limits.Actions, limits.Action), drain: &drain{}, hub: newHub(ports.Live, cfg.Log),
 		looks: places{limit: int64(limits.Looks)}, watching: places{limit: int64(limits.Watchers)}}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
-		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes},
+		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
 		seen: newRepeats(rememberedEvents), log: cfg.Log, lost: cfg.Lost}
 	m, err := newMetrics(cfg.Registry, &a.hooks.places, a.hooks.bytes)
 	if err != nil {

@@ -50,6 +50,7 @@ type webhooks struct {
 	within    time.Duration // from receipt to answer
 	places    places
 	bytes     *budget
+	heavy     *heavy
 	seen      *repeats
 	metrics   *metrics
 	log       *slog.Logger
@@ -75,7 +76,9 @@ func (h *webhooks) serve(c *call) (any, error) {
 		return nil, v.answer
 	}
 	defer h.places.leave()
-	ev, known, got := h.receive(c)
+	part := &share{heavy: h.heavy}
+	defer part.free()
+	ev, known, got := h.receive(c, part)
 	if got.answer != nil {
 		v = got
 		return nil, v.answer
@@ -95,19 +98,28 @@ type webhookAnswer struct {
 	Success bool `json:"success"`
 }
 
-// receive reads and verifies. The body is let go before the event waits for its commit.
-func (h *webhooks) receive(c *call) (reconcile.Event, bool, verdict) {
-	body, free, err := h.bytes.read(c.r.Body, c.r.ContentLength, MaxWebhookBytes)
+// receive reads and verifies. The body is let go before the event waits for its commit; a large event keeps its part until then.
+func (h *webhooks) receive(c *call, part *share) (reconcile.Event, bool, verdict) {
+	counted, done := h.heavy.body(c.r.Body)
+	defer done()
+	body, free, err := h.bytes.read(counted, c.r.ContentLength, MaxWebhookBytes)
 	defer free()
 	if err != nil {
 		return reconcile.Event{}, false, unread(c, err)
 	}
 	h.metrics.received.Add(float64(len(body)))
+	turnBy := c.at.Add(h.within / 2)
+	if size := int64(len(body)); size > lightBytes && part.take(c.r.Context(), size, turnBy) != nil {
+		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
+	}
 	ev, known, err := h.verifier.Verify(body, c.r.Header.Get("Authorization"), c.at)
 	if err != nil {
 		return reconcile.Event{}, false, refusedAs(err)
 	}
 	h.noteDropped(c, h.verifier.Dropped(body))
+	if size := weight(ev); size > lightEvent && part.take(c.r.Context(), size, turnBy) != nil {
+		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
+	}
 	return ev, known, verdict{}
 }
 
@@ -236,7 +248,12 @@ func lookAt(v verdict) string {
 		return "what sends it: the signature is right, and the body is none that a supported LiveKit sends"
 	case expired:
 		return "the clocks here and of LiveKit"
-	case unavailable, overloaded:
+	case overloaded:
+		if errors.Is(v.cause, errHeavy) {
+			return "how large metadata and attributes in LiveKit are; then Redis, and /readyz"
+		}
+		return "Redis, and /readyz"
+	case unavailable:
 		return "Redis, and /readyz"
 	}
 	return "who sends it"

@@ -21,6 +21,10 @@ type budget struct {
 	slots   chan struct{}
 	limiter *rate.Limiter
 	whole   rate.Limit // as configured
+	// courtesy bounds the requests that people asked for: few at once, and a small part of the rate.
+	courtesy chan struct{}
+	spare    *rate.Limiter
+	order    order
 
 	mu      sync.Mutex
 	full    rate.Limit // the share of it
@@ -34,7 +38,12 @@ func newBudget(concurrency int, perSecond float64) *budget {
 	if perSecond > 0 {
 		full, burst = rate.Limit(perSecond), max(1, int(perSecond))
 	}
-	return &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(full, burst), whole: full, full: full}
+	b := &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(full, burst), whole: full, full: full,
+		courtesy: make(chan struct{}, max(1, concurrency/courtesyShare)), spare: rate.NewLimiter(full, courtesyBurst)}
+	if full != rate.Inf {
+		b.spare.SetLimit(full / spareShare)
+	}
+	return b
 }
 
 // share makes the rate that part of what newBudget was given, for a budget that several processes share. A rate that was
@@ -49,23 +58,34 @@ func (b *budget) share(part float64) {
 	b.full = b.whole * rate.Limit(part)
 	b.limiter.SetLimit(b.full * lowered)
 	b.limiter.SetBurst(max(1, int(b.full)))
+	b.spare.SetLimit(b.full / spareShare)
 }
 
 // acquire waits for a slot and then for a turn, at most as long as ctx lasts. Without an error release must follow.
-func (b *budget) acquire(ctx context.Context) error {
+func (b *budget) acquire(ctx context.Context) (release func(), err error) {
+	if asCourtesy(ctx) {
+		return b.acquireSpare(ctx)
+	}
+	b.order.enter()
+	defer b.order.leave()
+	if err := b.slot(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.turn(ctx); err != nil {
+		<-b.slots
+		return nil, err
+	}
+	return func() { <-b.slots }, nil
+}
+
+func (b *budget) slot(ctx context.Context) error {
 	select {
 	case b.slots <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := b.turn(ctx); err != nil {
-		b.release()
-		return err
-	}
-	return nil
 }
-
-func (b *budget) release() { <-b.slots }
 
 func (b *budget) turn(ctx context.Context) error {
 	r := b.limiter.Reserve()

@@ -55,6 +55,7 @@ type Client struct {
 	opts   Options
 	rooms  livekit.RoomService
 	budget *budget
+	kept   *kept
 }
 
 // New checks the options; it asks nothing.
@@ -88,6 +89,7 @@ func New(opts Options) (*Client, error) {
 		opts:   opts,
 		rooms:  livekit.NewRoomServiceProtobufClient(host, client),
 		budget: newBudget(opts.Concurrency, opts.Rate),
+		kept:   newKept(),
 	}, nil
 }
 
@@ -106,27 +108,35 @@ type send func(ctx context.Context) error
 
 // list sends a request for a list under the budget, with a token that grants no more than it needs, and reads the answer's entries.
 // It is sent again for as long as LiveKit says that there are too many requests, and ctx lasts: begin is called for each attempt.
-// passed is read after each.
-func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, ask send, passed *reconcile.PassedOver, begin func() entries) error {
+// passed is read after each. It is also sent again, by itself, where answers that are read side by side hold too much together.
+func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, ask send, passed *reconcile.PassedOver, begin func(*part) entries) error {
+	p := c.kept.shared()
+	defer func() { p.free() }()
 	for {
 		r := Request{Method: name}
 		start := time.Now()
-		err := c.budget.acquire(ctx)
+		release, err := c.budget.acquire(ctx)
 		r.Waited = time.Since(start)
 		if err != nil {
 			err = noTurn(err)
 		} else {
-			err = crash.Contain(c.opts.Log, "reading LiveKit's answer to "+name, func() error { return c.exchange(ctx, grant, ask, begin()) })
-			c.budget.release()
+			err = crash.Contain(c.opts.Log, "reading LiveKit's answer to "+name, func() error { return c.exchange(ctx, grant, ask, begin(p)) })
+			release()
 			r.Took, r.PassedOver = time.Since(start)-r.Waited, passed.Count
 		}
 		r.Outcome = outcome(err)
 		if c.opts.Observe != nil {
 			c.opts.Observe(r)
 		}
+		p.free()
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, errCrowded):
+			if p, err = c.kept.alone(ctx); err == nil {
+				continue
+			}
+			err = noTurn(err)
 		case errors.Is(err, ErrLimited) && c.budget.again(ctx):
 			continue
 		case errors.Is(err, ErrLimited):

@@ -36,6 +36,7 @@ const entryField = 1
 func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	var entry bytes.Buffer
+	rest := &io.LimitedReader{R: in} // one for all: a list may have millions of entries
 	for {
 		tag, err := binary.ReadUvarint(in)
 		if errors.Is(err, io.EOF) {
@@ -54,7 +55,7 @@ func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
 			}
 			continue
 		}
-		whole, err := readEntry(in, &entry)
+		whole, err := readEntry(in, rest, &entry)
 		if err != nil {
 			return err
 		}
@@ -64,8 +65,8 @@ func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
 	}
 }
 
-// readEntry reads an entry into the buffer, which grows with what arrives and not with the length that is promised.
-func readEntry(in *bufio.Reader, entry *bytes.Buffer) (whole bool, err error) {
+// readEntry reads an entry into the buffer, which grows with what arrives and not with the length that is promised. rest reads from in.
+func readEntry(in *bufio.Reader, rest *io.LimitedReader, entry *bytes.Buffer) (whole bool, err error) {
 	size, err := binary.ReadUvarint(in)
 	if err != nil {
 		return false, broken(err)
@@ -75,10 +76,14 @@ func readEntry(in *bufio.Reader, entry *bytes.Buffer) (whole bool, err error) {
 	}
 	entry.Reset()
 	kept := min(int64(size), maxEntry)
-	if _, err := io.CopyN(entry, in, kept); err != nil {
+	rest.N = kept
+	if _, err := entry.ReadFrom(rest); err != nil {
 		return false, broken(err)
 	}
-	if _, err := io.CopyN(io.Discard, in, int64(size)-kept); err != nil {
+	if rest.N > 0 {
+		return false, io.ErrUnexpectedEOF
+	}
+	if _, err := in.Discard(int(int64(size) - kept)); err != nil {
 		return false, broken(err)
 	}
 	return int64(size) == kept, nil
@@ -105,7 +110,7 @@ func skipField(in *bufio.Reader, kind protowire.Type) error {
 	if size > maxAnswer {
 		return errTooLarge
 	}
-	_, err := io.CopyN(io.Discard, in, int64(size))
+	_, err := in.Discard(int(size))
 	return broken(err)
 }
 

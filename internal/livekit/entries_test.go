@@ -202,7 +202,7 @@ func TestMemoryOfAList(t *testing.T) {
 		peak := uint64(0)
 		kept := &namedRooms{}
 		var out reconcile.RoomList
-		*kept = *newNamedRooms([]string{"r"}, &out)
+		*kept = *newNamedRooms([]string{"r"}, &out, nil)
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		n := 0

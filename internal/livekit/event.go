@@ -1,9 +1,7 @@
 package livekit
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 
 	"github.com/livekit/protocol/livekit"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -19,8 +17,15 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 	if len(body) > MaxBody {
 		return e, false, malformed("the body is too large")
 	}
+	t := trim(body)
+	if t == nil {
+		return e, false, malformed("the body is not JSON")
+	}
+	if t.attributes > maxAttributes {
+		return e, false, malformed("the participant has too many attributes")
+	}
 	var w livekit.WebhookEvent
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, &w); err != nil {
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(t.out, &w); err != nil {
 		return e, false, malformed("the body is not the JSON of an event")
 	}
 	if w.Event == "" {
@@ -46,12 +51,12 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 		if e.Participant.JoinedAt == 0 && kind == reconcile.Joined {
 			e.Participant.JoinedAt = w.CreatedAt * 1000
 		}
-		if name := strangeKind(body, w.Participant); name != "" {
+		if name := strangeKind(t, w.Participant); name != "" {
 			e.Participant.Kind = name
 		}
 	}
 	if kind == reconcile.Left || kind == reconcile.Aborted {
-		e.Reason = disconnectReason(body, w.Participant)
+		e.Reason = disconnectReason(t, w.Participant)
 	}
 	return e, true, nil
 }
@@ -109,41 +114,22 @@ func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 }
 
 // strangeKind gives the name of a participant's kind that this version of livekit/protocol does not know, or "". The parser
-// drops such a name, which would make a STANDARD participant of it. LiveKit writes no kind for STANDARD, so the second reading
-// is rare.
-func strangeKind(body []byte, p *livekit.ParticipantInfo) string {
+// drops such a name, which would make a STANDARD participant of it.
+func strangeKind(t *trimmer, p *livekit.ParticipantInfo) string {
 	if p.Kind != livekit.ParticipantInfo_STANDARD {
 		return ""
 	}
-	return participantText(body, "kind")
+	return t.enum("kind")
 }
 
 // disconnectReason gives the name of a participant's DisconnectReason, also of one that this version of livekit/protocol does not
 // know; reconcile.UnknownReason where LiveKit gave none.
-func disconnectReason(body []byte, p *livekit.ParticipantInfo) string {
+func disconnectReason(t *trimmer, p *livekit.ParticipantInfo) string {
 	if p.GetDisconnectReason() == livekit.DisconnectReason_UNKNOWN_REASON {
-		return cmp.Or(participantText(body, "disconnectReason"), reconcile.UnknownReason)
+		return cmp.Or(t.enum("disconnect_reason"), reconcile.UnknownReason)
 	}
 	if name, known := livekit.DisconnectReason_name[int32(p.GetDisconnectReason())]; known {
 		return name
 	}
 	return reconcile.UnknownReason // a number without a name
-}
-
-// participantText reads a text field of the body's participant, or "": the parser drops names of enumerations that it does not know.
-func participantText(body []byte, field string) string {
-	if !bytes.Contains(body, []byte(`"`+field+`"`)) {
-		return ""
-	}
-	var w struct {
-		Participant map[string]any `json:"participant"`
-	}
-	if json.Unmarshal(body, &w) != nil {
-		return ""
-	}
-	name, _ := w.Participant[field].(string)
-	if len(name) > maxText {
-		return ""
-	}
-	return name
 }

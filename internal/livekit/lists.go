@@ -21,9 +21,9 @@ const namesPerRequest = 100
 // ListRooms gives the names of all rooms.
 func (c *Client) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
 	var list reconcile.RoomNames
-	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(nil), &list.PassedOver, func() entries {
+	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(nil), &list.PassedOver, func(p *part) entries {
 		list = reconcile.RoomNames{}
-		return &roomNames{list: &list, limit: limit{most: maxKept}}
+		return &roomNames{list: &list, limit: limit{most: maxKept, part: p}}
 	})
 	if errors.Is(err, errTooLarge) {
 		list.Cut = true
@@ -71,9 +71,9 @@ func merged(answers []reconcile.RoomList) reconcile.RoomList {
 
 func (c *Client) listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
 	var list reconcile.RoomList
-	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(names), &list.PassedOver, func() entries {
+	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(names), &list.PassedOver, func(p *part) entries {
 		list = reconcile.RoomList{}
-		return newNamedRooms(names, &list)
+		return newNamedRooms(names, &list, p)
 	})
 	if err == nil {
 		return list, nil
@@ -114,9 +114,9 @@ func (c *Client) Participants(ctx context.Context, room string) (reconcile.Parti
 		_, err := c.rooms.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room})
 		return err
 	}
-	err := c.list(ctx, "ListParticipants", auth.VideoGrant{RoomAdmin: true, Room: room}, send, &list.PassedOver, func() entries {
+	err := c.list(ctx, "ListParticipants", auth.VideoGrant{RoomAdmin: true, Room: room}, send, &list.PassedOver, func(p *part) entries {
 		list = reconcile.ParticipantList{}
-		return &people{list: &list, limit: limit{most: maxKept}}
+		return &people{list: &list, limit: limit{most: maxKept, part: p}}
 	})
 	switch {
 	case err == nil:
@@ -137,14 +137,17 @@ type entries interface {
 	end()
 }
 
-// limit bounds what is kept of an answer, in bytes.
-type limit struct{ kept, most int }
+// limit bounds what is kept of an answer, in bytes. What all answers keep together is bounded by its part; nil does not count.
+type limit struct {
+	kept, most int
+	part       *part
+}
 
 func (l *limit) keep(size int) error {
 	if l.kept += size; l.kept > l.most {
 		return errTooLarge
 	}
-	return nil
+	return l.part.take(size)
 }
 
 // roomNames keeps the names of a list of rooms.
@@ -155,7 +158,7 @@ type roomNames struct {
 
 func (n *roomNames) take(entry []byte, whole bool) error {
 	r := readRoom(entry, whole, false)
-	pass(&n.list.PassedOver, &r)
+	pass(&n.list.PassedOver, r.fault(), r.String)
 	switch {
 	case !r.named():
 		n.list.Unnamed++
@@ -181,25 +184,26 @@ type namedRooms struct {
 	limit
 }
 
-func newNamedRooms(names []string, list *reconcile.RoomList) *namedRooms {
+func newNamedRooms(names []string, list *reconcile.RoomList, p *part) *namedRooms {
 	*list = reconcile.RoomList{Rooms: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
 	asked := make(map[string]bool, len(names))
 	for _, name := range names {
 		asked[name] = true
 	}
-	return &namedRooms{names: names, asked: asked, list: list, limit: limit{most: maxKept}}
+	return &namedRooms{names: names, asked: asked, list: list, limit: limit{most: maxKept, part: p}}
 }
 
 func (n *namedRooms) take(entry []byte, whole bool) error {
 	r := readRoom(entry, whole, true)
-	pass(&n.list.PassedOver, &r)
+	fault := r.fault()
+	pass(&n.list.PassedOver, fault, r.String)
 	switch {
 	case !r.named():
 		n.unnamed = true
 		return nil
 	case !n.asked[r.info.Name]:
 		return nil
-	case r.fault() != "":
+	case fault != "":
 		n.list.Unreadable[r.info.Name] = true
 		return nil
 	}
@@ -247,7 +251,7 @@ func (l *people) take(entry []byte, whole bool) error {
 		l.list.Waiting++
 		return nil
 	case fault != "":
-		pass(&l.list.PassedOver, &p)
+		pass(&l.list.PassedOver, fault, p.String)
 		l.list.Waiting++
 		if !p.identified() {
 			l.list.Unidentified++
@@ -265,18 +269,13 @@ func (l *people) take(entry []byte, whole bool) error {
 
 func (*people) end() {}
 
-// faulty is an entry that may have to be passed over.
-type faulty interface {
-	fault() string
-	fmt.Stringer
-}
-
-// pass counts the entry if it cannot be used.
-func pass(count *reconcile.PassedOver, e faulty) {
-	if e.fault() == "" {
+// pass counts an entry with a fault. describe is called for the first; a closure costs nothing where an interface would put every entry on
+// the heap.
+func pass(count *reconcile.PassedOver, fault string, describe func() string) {
+	if fault == "" {
 		return
 	}
 	if count.Count++; count.First == "" {
-		count.First = e.String()
+		count.First = describe()
 	}
 }

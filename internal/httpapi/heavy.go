@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+const (
+	// lightBytes is the size up to which a webhook, or what it was decoded to, passes freely. LiveKit's default limits allow 128 KiB of
+	// metadata and attributes, so nearly every webhook is light.
+	lightBytes = 256 << 10
+	// lightEvent is what a decoded event may hold and still pass freely: as many as there are places wait for their commit.
+	lightEvent = 16 << 10
+	// heavyBytes bounds the larger webhooks that are decoded and committed at once, by their sizes. Each takes up to ten times its size
+	// until it is in Redis.
+	heavyBytes = 16 << 20
+	// heavyShare is the part of the bodies in memory that the larger ones may take: the rest is left to the light ones.
+	heavyShare = 0.75
+	// attributeCost is what an attribute takes apart from its text.
+	attributeCost = 96
+)
+
+// errHeavy is a large webhook whose turn did not come in time.
+var errHeavy = errors.New("too many large webhooks at once")
+
+// heavy bounds what large webhooks take. Light ones never wait for them.
+type heavy struct {
+	reading atomic.Int64 // bytes of larger bodies that are being read
+	most    int64        // of reading
+	work    *semaphore.Weighted
+}
+
+func newHeavy(bodies int64) *heavy {
+	return &heavy{most: int64(float64(bodies) * heavyShare), work: semaphore.NewWeighted(heavyBytes)}
+}
+
+// body counts what is read of a body once it is no longer light. done must be called when the body is let go.
+func (h *heavy) body(r io.Reader) (counted io.Reader, done func()) {
+	c := &counting{Reader: r, heavy: h}
+	return c, func() { h.reading.Add(-c.spent) }
+}
+
+// counting spends twice what arrives: a body that grows is copied into a buffer of twice its size.
+type counting struct {
+	io.Reader
+	heavy       *heavy
+	read, spent int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if c.read += int64(n); c.read <= lightBytes {
+		return n, err
+	}
+	more := 2*c.read - c.spent
+	c.spent += more
+	if c.heavy.reading.Add(more) > c.heavy.most {
+		return n, errNoRoom
+	}
+	return n, err
+}
+
+// share is one webhook's part of the work on heavy ones.
+type share struct {
+	heavy *heavy
+	size  int64
+}
+
+// take takes what the webhook needs, waiting until the deadline at the longest. A webhook that has a share already does not wait for more:
+// two could wait for each other.
+func (s *share) take(ctx context.Context, size int64, deadline time.Time) error {
+	more := min(size, heavyBytes) - s.size
+	switch {
+	case more <= 0:
+		return nil
+	case s.heavy.work.TryAcquire(more):
+	case s.size > 0:
+		return errHeavy
+	default:
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		if err := s.heavy.work.Acquire(ctx, more); err != nil {
+			return errHeavy
+		}
+	}
+	s.size += more
+	return nil
+}
+
+func (s *share) free() {
+	if s.size > 0 {
+		s.heavy.work.Release(s.size)
+	}
+}
+
+// weight is about what an event holds in memory.
+func weight(ev reconcile.Event) int64 {
+	p := &ev.Participant
+	n := len(ev.ID) + len(ev.Reason) + len(ev.Room.Name) + len(ev.Room.SID) + len(ev.Room.Metadata) +
+		len(p.Identity) + len(p.SID) + len(p.Name) + len(p.Metadata) + len(p.Kind)
+	for key, value := range p.Attributes {
+		n += attributeCost + len(key) + len(value)
+	}
+	return int64(n)
+}

@@ -1,0 +1,149 @@
+package livekit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// TestReadingIsCheap reads lists of 16 MB with as many entries as possible: what it allocates in all, kept or not, may be a small
+// multiple of the list.
+func TestReadingIsCheap(t *testing.T) {
+	const size = 16 << 20
+	texts := func(num ...protowire.Number) func(i int) []byte {
+		return func(i int) (entry []byte) {
+			for _, n := range num {
+				entry = protowire.AppendString(protowire.AppendTag(entry, n, protowire.BytesType), fmt.Sprintf("%x", i))
+			}
+			return entry
+		}
+	}
+	named := func(list *reconcile.RoomList) entries { return newNamedRooms([]string{"1", "2"}, list, nil) }
+	for name, c := range map[string]struct {
+		entry func(i int) []byte
+		take  entries
+		most  uint64 // of the list's size
+	}{
+		"rooms of nothing":    {texts(), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 1},
+		"rooms of a name":     {texts(roomName), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 3},
+		"rooms":               {texts(roomSID, roomName), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 3},
+		"other rooms":         {texts(roomSID, roomName), named(new(reconcile.RoomList)), 3},
+		"participants":        {texts(), &people{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 1},
+		"faulty participants": {texts(personMetadata), &people{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var list []byte
+			for i := 0; len(list) < size; i++ {
+				list = protowire.AppendBytes(protowire.AppendTag(list, entryField, protowire.BytesType), c.entry(i))
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := readEntries(bytes.NewReader(list), c.take.take)
+			runtime.ReadMemStats(&after)
+			if err != nil && !errors.Is(err, errTooLarge) {
+				t.Fatal(err)
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > c.most*size {
+				t.Errorf("reading took %d MiB, more than %d times the list", took>>20, c.most)
+			}
+		})
+	}
+}
+
+// halves answers every request with the same list, the second half of it a second after the first.
+type halves struct {
+	list  []byte
+	calls atomic.Int32
+}
+
+func (h *halves) RoundTrip(*http.Request) (*http.Response, error) {
+	h.calls.Add(1)
+	half := len(h.list) / 2
+	body := io.MultiReader(bytes.NewReader(h.list[:half]), pause(time.Second), bytes.NewReader(h.list[half:]))
+	return &http.Response{StatusCode: http.StatusOK, ProtoMajor: 2, Header: http.Header{"Content-Type": {"application/protobuf"}},
+		ContentLength: int64(len(h.list)), Body: io.NopCloser(body)}, nil
+}
+
+// pause is a reader that ends after that time.
+type pause time.Duration
+
+func (p pause) Read([]byte) (int, error) {
+	<-time.After(time.Duration(p))
+	return 0, io.EOF
+}
+
+// TestAnswersTogether: answers that are read side by side and hold too much together are read one after another; none fails.
+func TestAnswersTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rooms = 8
+		server := &halves{list: answerOf(t, 700<<10)}
+		client := clientOf(t, "livekit.test", func(o *Options) { o.Transport = server })
+		client.kept.most = 1 << 20
+		var group sync.WaitGroup
+		for range rooms {
+			group.Go(func() {
+				if list, err := client.Participants(t.Context(), "r"); err != nil || len(list.Active) != 7 {
+					t.Errorf("%d participants, %v", len(list.Active), err)
+				}
+			})
+		}
+		group.Wait()
+		if server.calls.Load() <= rooms {
+			t.Error("no answer was read again by itself: eight of 700 KiB were kept together where 1 MiB may be")
+		}
+		if got := client.kept.bytes.Load(); got != 0 || len(client.kept.own) != 0 {
+			t.Errorf("%d bytes were not given back", got)
+		}
+	})
+}
+
+// TestNoRoomForAnAnswer: an answer that gets no room before its deadline had no turn.
+func TestNoRoomForAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := clientOf(t, "livekit.test", func(o *Options) { o.Transport = &halves{list: answerOf(t, 700<<10)} })
+		client.kept.most = 100 << 10
+		first, err := client.kept.alone(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := client.Participants(ctx, "r"); !errors.Is(err, reconcile.ErrNoTurn) {
+			t.Errorf("without room: %v", err)
+		}
+		first.free()
+		if list, err := client.Participants(t.Context(), "r"); err != nil || len(list.Active) != 7 {
+			t.Errorf("with room: %d participants, %v", len(list.Active), err)
+		}
+	})
+}
+
+// answerOf is a list of seven participants who have that many bytes of metadata.
+func answerOf(t *testing.T, size int) []byte {
+	t.Helper()
+	list := &livekit.ListParticipantsResponse{}
+	for i := range 7 {
+		list.Participants = append(list.Participants, &livekit.ParticipantInfo{Sid: fmt.Sprint("PA_", i), Identity: fmt.Sprint(i),
+			State: livekit.ParticipantInfo_ACTIVE, Metadata: string(bytes.Repeat([]byte("x"), size/7))})
+	}
+	b, err := proto.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,122 @@
+package livekit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// courtesyShare and spareShare say which part of the requests at once, and of the rate, people's requests may take.
+	courtesyShare = 8
+	spareShare    = 10
+	// courtesyBurst lets a single look, which is two requests, go at once.
+	courtesyBurst = 2
+)
+
+type courtesyKey struct{}
+
+// Courtesy marks what is asked with the context as asked by people: it takes a turn only while no other request waits for one, and a small
+// part of the budget at most. Without a turn before the deadline of ctx it fails as every request does.
+func Courtesy(ctx context.Context) context.Context {
+	return context.WithValue(ctx, courtesyKey{}, true)
+}
+
+func asCourtesy(ctx context.Context) bool { return ctx.Value(courtesyKey{}) != nil }
+
+// order counts the requests that wait for their turn and are not asked by people. The zero value is ready.
+type order struct {
+	mu      sync.Mutex
+	waiting int
+	idle    chan struct{} // closed when none waits any more; nil while nobody wants to know
+}
+
+func (o *order) enter() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting++
+}
+
+func (o *order) leave() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.waiting--; o.waiting == 0 && o.idle != nil {
+		close(o.idle)
+		o.idle = nil
+	}
+}
+
+// ifIdle calls take while no request waits, and returns what it does; otherwise it returns a channel that is closed once none waits.
+func (o *order) ifIdle(take func() bool) (taken bool, idle <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.waiting == 0 {
+		return take(), nil
+	}
+	if o.idle == nil {
+		o.idle = make(chan struct{})
+	}
+	return false, o.idle
+}
+
+// retryTurn is how often a request by people looks whether there is a turn to spare.
+const retryTurn = 20 * time.Millisecond
+
+// acquireSpare waits for one of the few slots for people's requests and for their part of the rate, and then for a moment in which
+// no other request waits and a slot and a turn are free.
+func (b *budget) acquireSpare(ctx context.Context) (release func(), err error) {
+	select {
+	case b.courtesy <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	part := b.spare.Reserve()
+	if err := sleep(ctx, part.Delay()); err != nil {
+		part.Cancel()
+		<-b.courtesy
+		return nil, err
+	}
+	for {
+		taken, idle := b.order.ifIdle(b.takeFree)
+		if taken {
+			return func() { <-b.slots; <-b.courtesy }, nil
+		}
+		if err := wait(ctx, idle); err != nil {
+			<-b.courtesy
+			return nil, err
+		}
+	}
+}
+
+// takeFree takes a slot and a turn if both are free now and there is no pause.
+func (b *budget) takeFree() bool {
+	b.mu.Lock()
+	paused := time.Now().Before(b.until)
+	b.mu.Unlock()
+	if paused {
+		return false
+	}
+	select {
+	case b.slots <- struct{}{}:
+	default:
+		return false
+	}
+	if !b.limiter.Allow() {
+		<-b.slots
+		return false
+	}
+	return true
+}
+
+// wait waits until idle is closed or, where that is nil, a moment.
+func wait(ctx context.Context, idle <-chan struct{}) error {
+	if idle == nil {
+		return sleep(ctx, retryTurn)
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

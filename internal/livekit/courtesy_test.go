@@ -1,0 +1,132 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// granted asks for a turn and tells of it on a channel.
+func granted(ctx context.Context, b *budget, name string, grants chan<- string, held time.Duration) {
+	release, err := b.acquire(ctx)
+	if err != nil {
+		grants <- name + ": " + err.Error()
+		return
+	}
+	grants <- name
+	<-time.After(held)
+	release()
+}
+
+// TestPeopleComeAfterSyncs: of requests that wait for the only slot, all syncs' get it before the one that people asked for earlier.
+func TestPeopleComeAfterSyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, grants := newBudget(1, 0), make(chan string, 10)
+		go granted(t.Context(), b, "sync", grants, time.Second)
+		synctest.Wait()
+		go granted(Courtesy(t.Context()), b, "people", grants, time.Second)
+		synctest.Wait()
+		for range 3 {
+			go granted(t.Context(), b, "sync", grants, time.Second)
+			synctest.Wait()
+		}
+		for i, want := range []string{"sync", "sync", "sync", "sync", "people"} {
+			if got := <-grants; got != want {
+				t.Fatalf("grant %d went to %s, want %s", i, got, want)
+			}
+		}
+		<-time.After(time.Minute)
+	})
+}
+
+// TestPeopleLeaveTheRate: while a sync takes each turn of the rate as it comes, people's requests get none and fail by their deadline;
+// the sync takes as long as it would without them.
+func TestPeopleLeaveTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, start := newBudget(16, 10), time.Now()
+		done, looks := make(chan time.Duration), make(chan error, 100)
+		go func() {
+			for range 4 {
+				granted(t.Context(), b, "sync", make(chan string, 1), 0)
+			}
+			for range 100 { // from here on one waits at all times
+				granted(t.Context(), b, "sync", make(chan string, 1), 0)
+			}
+			done <- time.Since(start)
+		}()
+		for range 20 {
+			go func() {
+				ctx, cancel := context.WithTimeout(Courtesy(t.Context()), 5*time.Second)
+				defer cancel()
+				release, err := b.acquire(ctx)
+				if err == nil {
+					release()
+				}
+				looks <- err
+			}()
+		}
+		took := (<-done).Round(time.Millisecond)
+		if least, most := 9400*time.Millisecond, 9900*time.Millisecond; took < least || took > most {
+			t.Errorf("104 requests of a sync at 10/s, with a burst of 10, took %v while people looked; want %v at most", took, most)
+		}
+		served := 0
+		for range 20 {
+			switch err := <-looks; {
+			case err == nil:
+				served++
+			case !errors.Is(noTurn(err), reconcile.ErrNoTurn):
+				t.Errorf("a look without a turn: %v", err)
+			}
+		}
+		if served > 5 {
+			t.Errorf("%d looks of people were served in the meantime", served)
+		}
+	})
+}
+
+// TestPeopleTakeFewSlots: however many look, two of sixteen slots are the most that they hold; and alone they are served at once.
+func TestPeopleTakeFewSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, grants := newBudget(16, 0), make(chan string, 100)
+		for range 20 {
+			go granted(Courtesy(t.Context()), b, "people", grants, time.Minute)
+		}
+		synctest.Wait()
+		if len(grants) != 2 || len(b.slots) != 2 {
+			t.Errorf("%d requests of people run in %d slots, want 2", len(grants), len(b.slots))
+		}
+		for range 14 {
+			go granted(t.Context(), b, "sync", grants, time.Minute)
+		}
+		synctest.Wait()
+		if len(grants) != 16 {
+			t.Errorf("with 14 of a sync %d run, want 16", len(grants))
+		}
+		<-time.After(time.Hour)
+		if len(b.slots) != 0 || len(b.courtesy) != 0 || b.order.waiting != 0 {
+			t.Errorf("left: %d slots, %d of people, %d waiting", len(b.slots), len(b.courtesy), b.order.waiting)
+		}
+	})
+}
+
+// TestPeopleWaitOutAPause: a pause that LiveKit asked for holds for people too, and a deadline within it ends their wait.
+func TestPeopleWaitOutAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, start := newBudget(16, 100), time.Now()
+		b.limited(3 * time.Second)
+		ctx, cancel := context.WithTimeout(Courtesy(t.Context()), 2*time.Second)
+		defer cancel()
+		if _, err := b.acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a deadline within the pause: %v", err)
+		}
+		release, err := b.acquire(Courtesy(t.Context()))
+		if err != nil || time.Since(start) < 3*time.Second || time.Since(start) > 3500*time.Millisecond {
+			t.Fatalf("after %v: %v", time.Since(start), err)
+		}
+		release()
+	})
+}
