@@ -74,7 +74,8 @@ func (w *world) siege(t *testing.T, attack func(ctx context.Context)) {
 	t.Helper()
 	if !w.alive() {
 		w.Kill()
-		w.start(true)
+		w.Start()
+		w.ready()
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var witness sync.WaitGroup

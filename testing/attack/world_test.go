@@ -31,13 +31,13 @@ const (
 
 // options choose a world. The zero value is a node with a real Redis, a LiveKit that has no rooms, and an admin token.
 type options struct {
-	flags, env  []string
-	files       int          // limit of open files; 0 leaves the system's
-	noAdmin     bool         // no admin token: local programs need none
-	embedded    bool         // no Redis but the node's own
-	livekit     http.Handler // in the place of the fake
-	https       bool         // the API has a certificate
-	withoutSync bool         // do not wait for the first sync
+	flags, env   []string
+	files        int          // limit of open files; 0 leaves the system's
+	noAdmin      bool         // no admin token: local programs need none
+	embedded     bool         // no Redis but the node's own
+	livekit      http.Handler // in the place of the fake
+	https        bool         // the API has a certificate
+	withoutReady bool         // it waits for others
 }
 
 // world is a node under a memory limit, and what it needs.
@@ -74,7 +74,10 @@ func newWorld(t *testing.T, o options) *world {
 		flags, w.scheme = append(flags, "--http-tls-cert="+cert, "--http-tls-key="+key), "https"
 	}
 	w.Node = nodetest.New(t, nodetest.Options{Binary: limited(t, o.files), ID: "n1", Flags: flags, Env: env})
-	w.start(!o.withoutSync)
+	w.Start()
+	if !o.withoutReady {
+		w.ready()
+	}
 	t.Cleanup(func() {
 		if w.Runs() {
 			w.CheckLog()
@@ -97,19 +100,16 @@ func limited(t *testing.T, files int) string {
 	return path
 }
 
-// start starts the node, and waits for the sync that every start begins with, so that nothing but the test's doing changes Redis.
-func (w *world) start(synced bool) {
+// ready waits until the node is, and for the sync that every start begins with, so that nothing but the test's doing changes Redis.
+func (w *world) ready() {
 	w.t.Helper()
-	w.Start()
 	await(w.t, "the node is ready", func() error { return w.get("/readyz", "").is(200) })
-	if synced {
-		await(w.t, "the first sync", func() error {
-			if a := w.get("/api/sync-rooms", adminToken); !strings.Contains(a.body, `"lastSync"`) {
-				return fmt.Errorf("%d %s", a.status, a.body)
-			}
-			return nil
-		})
-	}
+	await(w.t, "the first sync", func() error {
+		if a := w.get("/api/sync-rooms", w.authKey); !strings.Contains(a.body, `"lastSync"`) {
+			return fmt.Errorf("%d %s", a.status, a.body)
+		}
+		return nil
+	})
 }
 
 // await tries until it works.
