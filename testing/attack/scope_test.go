@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,6 @@ import (
 	"github.com/livekit/protocol/auth"
 
 	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/openapitest"
 )
 
 // reach is who may GET a path, and POST to it, by docs/api.md.
@@ -39,7 +39,10 @@ func TestScopes(t *testing.T) {
 	w := newWorld(t, options{})
 	w.people("mine", "ada")
 	w.people("other", "bob")
-	spec := openapitest.Read(t, []byte(w.get("/openapi.yaml", "").body))
+	described := regexp.MustCompile(`(?m)^  (/.*):$`).FindAllStringSubmatch(w.get("/openapi.yaml", "").body, -1)
+	if len(described) < 10 {
+		t.Fatalf("the description has the paths %q", described)
+	}
 	bearers := []struct {
 		who, token string
 		may        []string
@@ -55,7 +58,8 @@ func TestScopes(t *testing.T) {
 	}
 	known := reaches()
 	w.unchanged(t, func() {
-		for path := range spec.Methods {
+		for _, m := range described {
+			path := m[1]
 			r, ok := known[path]
 			if !ok {
 				t.Errorf("%s is not in this test's table: say who may reach it", path)
