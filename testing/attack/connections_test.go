@@ -20,6 +20,8 @@ const (
 	// files is the node's limit of open files, and crowd how many connections an attacker opens.
 	files = 256
 	crowd = 400
+	// hold is longer than a webhook may wait: it must be answered while the attack goes on.
+	hold = answerWithin + time.Second
 )
 
 // occupy opens a crowd of connections and has each do something to be kept; one that the node closes is opened again.
@@ -69,7 +71,6 @@ func TestConnections(t *testing.T) {
 	}{
 		{"idle from the start", once("")},
 		{"idle after a request", once("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")},
-		{"idle after a refusal", once(rawGet("/api/rooms", "nonsense"))},
 		{"idle with a token for one room", once(rawGet("/api/rooms/mine", mod))},
 		{"slow headers", func(ctx context.Context, conn net.Conn) { slowly(ctx, conn, "GET / HTTP/1.1\r\nHost: x\r\nA: ", "a") }},
 		{"slow bodies", func(ctx context.Context, conn net.Conn) {
@@ -82,7 +83,7 @@ func TestConnections(t *testing.T) {
 		{"streams of one room", once(rawGet("/api/events?room=mine", mod))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.siege(t, func(ctx context.Context) { occupy(ctx, w.Addr, 3*time.Second, c.use) })
+			w.siege(t, func(ctx context.Context) { occupy(ctx, w.Addr, hold, c.use) })
 		})
 	}
 }
@@ -103,7 +104,7 @@ func TestConnectionsWithTLS(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.siege(t, func(ctx context.Context) { occupy(ctx, w.Addr, 3*time.Second, c.use) })
+			w.siege(t, func(ctx context.Context) { occupy(ctx, w.Addr, hold, c.use) })
 		})
 	}
 	t.Run("an unfinished header block ends", func(t *testing.T) {
@@ -163,9 +164,9 @@ func TestConnectionsToTheNodePort(t *testing.T) {
 			t.Parallel()
 			addr := nodetest.QuietAddrs(t, 1)[0]
 			w := newWorld(t, options{files: files, flags: append([]string{"--node-addr=" + addr}, c.flags...)})
-			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, 3*time.Second, once("")) })
+			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, hold, once("")) })
 			lasts(t, addr, func(conn net.Conn) net.Conn { return conn })
-			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, 3*time.Second, once("R")) })
+			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, hold, once("R")) })
 		})
 	}
 }

@@ -166,7 +166,8 @@ func TestFairnessOfLooks(t *testing.T) {
 		t.Errorf("a sync: %d %s %v", a.status, a.body, a.err)
 	}
 	counting.Store(false)
-	if syncs.Load() < rooms || looks.Load() > rooms/2 {
+	t.Logf("%d looks of a sync, %d of a moderator meanwhile", syncs.Load(), looks.Load())
+	if syncs.Load() < rooms || looks.Load() > rooms/6 {
 		t.Errorf("while a sync had %d looks at LiveKit, a moderator had %d", syncs.Load(), looks.Load())
 	}
 	await(t, "a look for the admin", func() error { return w.get("/api/rooms/room-1/livekit", adminToken).is(200) })
