@@ -85,12 +85,12 @@ func (w *world) everyRoute(t *testing.T) {
 func pokeNodePort(t *testing.T, addr string) {
 	t.Helper()
 	for path, body := range map[string]string{
-		"/v1/app/order":  `{"action":"stop-service"}`,
-		"/v1/app/self":   `{}`,
-		"/v1/app/agenda": `{}`,
-		"/v1/join":       `{"id":"mallory","nodeAddr":"127.0.0.1:1","fresh":true,"same":{"--redis-hash-tags":"false"}}`,
-		"/v1/apply":      `{}`,
-		"/v1/status":     `{}`,
+		"/app/order":  `{"action":"stop-service"}`,
+		"/app/self":   `{}`,
+		"/app/agenda": `{}`,
+		"/v1/join":    `{"id":"mallory","nodeAddr":"127.0.0.1:1","fresh":true,"same":{"--redis-hash-tags":"false"}}`,
+		"/v1/apply":   `{}`,
+		"/v1/status":  `{}`,
 	} {
 		for _, proto := range []string{"P", "", "R", "G"} {
 			text := fmt.Sprintf("%sPOST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", proto, path, len(body), body)
