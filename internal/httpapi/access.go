@@ -101,6 +101,14 @@ func bearer(given []string) (string, bool) {
 	return token, strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
+// oneToken is the value of the one Authorization header, empty where there are several: a proxy may have judged another of them.
+func oneToken(h http.Header) string {
+	if given := h.Values("Authorization"); len(given) == 1 {
+		return given[0]
+	}
+	return ""
+}
+
 func challenge(reason string) http.Header {
 	value := `Bearer realm="rollcall"`
 	if reason != "" {

@@ -38,6 +38,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.begin(c.at.Add(a.limits.Deliver))
 	defer a.finish(c)
 	protect(c.w.Header())
+	if len(c.r.TransferEncoding) > 0 {
+		// net/http hides a Content-Length beside it. A proxy that goes by that one would take what follows for another caller's request
+		// (RFC 9112, 6.3), so nothing follows.
+		c.w.Header().Set("Connection", "close")
+	}
 	a.origins.greet(c)
 	value, err := a.answer(c)
 	var body []byte

@@ -66,7 +66,7 @@ func (h *webhooks) serve(c *call) (any, error) {
 	event, v := kindUnverified, verdict{}
 	defer func() { h.account(c, event, v) }()
 	// Before it takes a place and any memory: strangers who send slowly must not keep LiveKit out.
-	if err := h.verifier.Admit(c.r.Header.Get("Authorization"), c.at); err != nil {
+	if err := h.verifier.Admit(oneToken(c.r.Header), c.at); err != nil {
 		v = refusedAs(err)
 		return nil, v.answer
 	}

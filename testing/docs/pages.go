@@ -18,14 +18,14 @@ type page struct {
 	text string
 }
 
-// pages are the README, CONTRIBUTING and docs/.
+// pages are the README, CONTRIBUTING, SECURITY and docs/.
 func pages() ([]page, error) {
 	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
 		return nil, err
 	}
 	var all []page
-	for _, path := range append(names, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")) {
+	for _, path := range append(names, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md"), filepath.Join(root, "SECURITY.md")) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("read a page: %w", err)

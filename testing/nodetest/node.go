@@ -80,8 +80,13 @@ func (n *Node) URL() string { return "http://" + n.Addr }
 // Runs tells whether the process was started and not ended since, by this type's methods.
 func (n *Node) Runs() bool { return n.proc != nil }
 
-// Pid is the id of the process, which must run.
-func (n *Node) Pid() int { return n.proc.Pid() }
+// Pid is the process' id; 0 while it does not run.
+func (n *Node) Pid() int {
+	if n.proc == nil {
+		return 0
+	}
+	return n.proc.Pid()
+}
 
 // Start starts the process; it need not be ready.
 func (n *Node) Start() {

@@ -1,0 +1,172 @@
+package attack
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/rollcallhq/rollcall/internal/authority"
+	"github.com/rollcallhq/rollcall/testing/nodetest"
+)
+
+const (
+	// files is the node's limit of open files, and crowd how many connections an attacker opens.
+	files = 256
+	crowd = 400
+	// hold is longer than a webhook may wait: it must be answered while the attack goes on.
+	hold = answerWithin + time.Second
+)
+
+// occupy opens a crowd of connections and has each do something to be kept; one that the node closes is opened again.
+func occupy(ctx context.Context, addr string, hold time.Duration, use func(ctx context.Context, conn net.Conn)) {
+	ctx, stop := context.WithTimeout(ctx, hold)
+	defer stop()
+	var all sync.WaitGroup
+	for range crowd {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
+				if err == nil {
+					end := context.AfterFunc(ctx, func() { _ = conn.Close() })
+					use(ctx, conn)
+					_, _ = io.Copy(io.Discard, conn) // until the node closes it
+					end()
+					_ = conn.Close()
+				}
+				pass(ctx, 250*time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// slowly sends a byte at a time for ever.
+func slowly(ctx context.Context, conn net.Conn, head, rest string) {
+	_, err := io.WriteString(conn, head)
+	for err == nil && ctx.Err() == nil {
+		pass(ctx, 300*time.Millisecond)
+		_, err = io.WriteString(conn, rest)
+	}
+}
+
+func once(text string) func(context.Context, net.Conn) {
+	return func(_ context.Context, conn net.Conn) { _, _ = io.WriteString(conn, text) }
+}
+
+// TestConnections: whatever a stranger does with more connections than the node has file descriptors, webhooks on new ones are answered.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{files: files})
+	mod := moderator(t, "mine")
+	for _, c := range []struct {
+		name string
+		use  func(ctx context.Context, conn net.Conn)
+	}{
+		{"idle from the start", once("")},
+		{"idle after a request", once("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{"idle with a token for one room", once(rawGet("/api/rooms/mine", mod))},
+		{"slow headers", func(ctx context.Context, conn net.Conn) { slowly(ctx, conn, "GET / HTTP/1.1\r\nHost: x\r\nA: ", "a") }},
+		{"slow bodies", func(ctx context.Context, conn net.Conn) {
+			slowly(ctx, conn, "POST /api/sync-rooms HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n", "{")
+		}},
+		{"slow webhooks", func(ctx context.Context, conn net.Conn) {
+			slowly(ctx, conn, "POST "+webhookURL+" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n{\r\n")
+		}},
+		{"answers unread", once(strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 20))},
+		{"streams of one room", once(rawGet("/api/events?room=mine", mod))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.siege(t, func(ctx context.Context) { occupy(ctx, w.Addr, hold, c.use) })
+		})
+	}
+}
+
+// TestConnectionsWithTLS: the same before and after the handshake.
+func TestConnectionsWithTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{files: files, https: true})
+	for _, c := range []struct {
+		name string
+		use  func(ctx context.Context, conn net.Conn)
+	}{
+		{"silent", once("")},
+		{"half a handshake", once("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")},
+		{"an unfinished header block", func(_ context.Context, conn net.Conn) { unfinished(conn) }},
+		{"idle after the handshake", func(_ context.Context, conn net.Conn) {
+			_ = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).Handshake()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.siege(t, func(ctx context.Context) { occupy(ctx, w.Addr, hold, c.use) })
+		})
+	}
+	t.Run("an unfinished header block ends", func(t *testing.T) {
+		lasts(t, w.Addr, func(conn net.Conn) net.Conn { return unfinished(conn) })
+	})
+}
+
+// unfinished begins a request of HTTP/2 whose headers never end.
+func unfinished(conn net.Conn) net.Conn {
+	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
+		return secure
+	}
+	_, _ = io.WriteString(secure, http2.ClientPreface)
+	f := http2.NewFramer(secure, nil)
+	_ = f.WriteSettings()
+	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82, 0x84, 0x87}, EndHeaders: false})
+	return secure
+}
+
+// lasts holds that the node closes a connection that does not get on. 5 s are promised for headers and less for the node port; 9 s are
+// allowed, since this machine is busy.
+func lasts(t *testing.T, addr string, use func(net.Conn) net.Conn) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn = use(conn)
+	begun := time.Now()
+	_ = conn.SetReadDeadline(begun.Add(patience))
+	_, err = io.Copy(io.Discard, conn)
+	if took := time.Since(begun); took > 9*time.Second {
+		t.Errorf("the connection lasted %v (%v)", took, err)
+	}
+}
+
+// TestConnectionsToTheNodePort: silent ones end, with TLS and without, and whatever their number the node goes on.
+func TestConnectionsToTheNodePort(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ca, err := authority.New("attack", now, now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	caFile, cert, key := certificateOf(t, ca)
+	for _, c := range []struct {
+		name  string
+		flags []string
+	}{
+		{"TLS", []string{"--tls-ca=" + caFile, "--tls-cert=" + cert, "--tls-key=" + key}},
+		{"the shared secret", nil},
+		{"insecure", []string{"--insecure"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			addr := nodetest.QuietAddrs(t, 1)[0]
+			w := newWorld(t, options{files: files, flags: append([]string{"--node-addr=" + addr}, c.flags...)})
+			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, hold, once("")) })
+			lasts(t, addr, func(conn net.Conn) net.Conn { return conn })
+			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, hold, once("R")) })
+		})
+	}
+}
