@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
@@ -61,7 +63,26 @@ type tokenVerifier struct{ *livekit.Tokens }
 // VerifyToken implements httpapi.Tokens.
 func (v tokenVerifier) VerifyToken(token string, now time.Time) (httpapi.Grant, error) {
 	g, err := v.Verify(token, now)
-	return httpapi.Grant(g), err
+	if err != nil {
+		return httpapi.Grant{}, err
+	}
+	return httpapi.Grant{RoomList: g.RoomList, RoomAdmin: g.RoomAdmin, Room: g.Room, Identity: identityOf(token)}, nil
+}
+
+// identityOf reads whom a token names, once its signature is known to be right. Empty: nobody.
+func identityOf(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return ""
+	}
+	return claims.Subject
 }
 
 // deliverer brings webhooks to their rooms.
@@ -90,9 +111,19 @@ func (r reader) Rooms(ctx context.Context, cursor string, limit int, search stri
 	return names, next, readError(err)
 }
 
+// Sizes implements httpapi.Reader.
+func (r reader) Sizes(ctx context.Context, rooms []string) ([]httpapi.Size, error) {
+	found, err := r.Store.Sizes(ctx, rooms)
+	sizes := make([]httpapi.Size, len(found))
+	for i, size := range found {
+		sizes[i] = httpapi.Size(size)
+	}
+	return sizes, readError(err)
+}
+
 // State implements httpapi.Reader.
-func (r reader) State(ctx context.Context, room string) (json.RawMessage, bool, error) {
-	value, ok, err := r.Store.State(ctx, room)
+func (r reader) State(ctx context.Context, room string, most int64) (json.RawMessage, bool, error) {
+	value, ok, err := r.Store.StateUpTo(ctx, room, most)
 	return value, ok, readError(err)
 }
 

@@ -99,9 +99,9 @@ func (l live) Standing() (httpapi.Standing, error) {
 }
 
 // Last implements httpapi.Live.
-func (l live) Last(ctx context.Context) (string, error) {
-	id, err := l.store.LastChange(ctx)
-	return id, readError(err)
+func (l live) Last(ctx context.Context) (id string, now int64, err error) {
+	id, now, err = l.store.LastChange(ctx)
+	return id, now, readError(err)
 }
 
 // Follow implements httpapi.Live.
@@ -110,9 +110,9 @@ func (l live) Follow(ctx context.Context, after string, take func([]httpapi.Chan
 }
 
 // Since implements httpapi.Live.
-func (l live) Since(ctx context.Context, id string, limit int) ([]httpapi.Change, bool, error) {
-	changes, more, err := l.store.Since(ctx, id, limit)
-	return changesOf(changes), more, readError(err)
+func (l live) Since(ctx context.Context, q httpapi.Query) (httpapi.Part, error) {
+	p, err := l.store.Since(ctx, redisstore.Query(q))
+	return httpapi.Part{Changes: changesOf(p.Changes), Last: p.Last, More: p.More, Looked: p.Looked, Bytes: p.Bytes, Needs: p.Needs}, readError(err)
 }
 
 func changesOf(changes []redisstore.Change) []httpapi.Change {

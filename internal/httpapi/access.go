@@ -33,7 +33,7 @@ func newAccess(adminToken string, tokens Tokens, origins origins) access {
 	return a
 }
 
-// check returns nil when the caller has that right. Credentials that are presented are judged, also those of a caller who
+// check returns nil when the caller has that right, and notes who it is. Credentials that are presented are judged, also those of a caller who
 // would have needed none: a proxy on this machine that passes a moderator's token on must not make an operator of him.
 func (a *access) check(c *call, needs right) error {
 	if needs == open {
@@ -45,6 +45,7 @@ func (a *access) check(c *call, needs right) error {
 	given := c.r.Header.Values("Authorization")
 	if len(given) == 0 {
 		if a.admin == nil && private(c.r) {
+			c.who = caller{rank: actsAsWell}
 			return nil
 		}
 		return unauthorized("")
@@ -54,6 +55,7 @@ func (a *access) check(c *call, needs right) error {
 		return unauthorized("invalid_request")
 	}
 	if a.isAdmin(token) {
+		c.who = caller{rank: actsAsWell}
 		return nil
 	}
 	grant, err := a.tokens.VerifyToken(token, c.at)
@@ -65,6 +67,7 @@ func (a *access) check(c *call, needs right) error {
 		p.header = challenge("insufficient_scope")
 		return p
 	}
+	c.who = callerOf(grant, token)
 	return nil
 }
 

@@ -52,11 +52,40 @@ type errorAnswer struct {
 	Error string `json:"error"`
 }
 
-// encode gives a JSON answer. A RawMessage goes out as it is.
-func encode(value any) ([]byte, error) {
-	if raw, ok := value.(json.RawMessage); ok {
-		return raw, nil
+// pieces are a body, one after another. Large values of Redis are pieces of their own, so that nothing copies them.
+type pieces [][]byte
+
+func (p pieces) size() (n int64) {
+	for _, piece := range p {
+		n += int64(len(piece))
 	}
+	return n
+}
+
+// smallAnswer is up to how many bytes an answer is not counted: it costs no more than the connection does.
+const smallAnswer = 4 << 10
+
+// keep makes the call's share of the bytes of answers what its answer has, once that is put together. Error: ErrBusy.
+func (c *call) keep(n int64) error {
+	if n <= smallAnswer {
+		n = 0
+	}
+	return c.need(n)
+}
+
+// encode gives a JSON answer. A RawMessage and pieces go out as they are.
+func encode(value any) (pieces, error) {
+	switch v := value.(type) {
+	case json.RawMessage:
+		return pieces{v}, nil
+	case pieces:
+		return v, nil
+	}
+	b, err := encodeJSON(value)
+	return pieces{b}, err
+}
+
+func encodeJSON(value any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -65,15 +94,20 @@ func encode(value any) ([]byte, error) {
 }
 
 // send writes a whole JSON answer, in at most the time that one may take to fetch it.
-func (c *call) send(status int, body []byte, within time.Duration) {
+func (c *call) send(status int, body pieces, within time.Duration) {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.FormatInt(body.size(), 10))
 	c.writeWithin(within)
 	c.w.WriteHeader(status)
-	if c.r.Method != http.MethodHead {
-		// Whoever asked is gone if this fails: there is nobody to tell.
-		_, _ = c.w.Write(body)
+	if c.r.Method == http.MethodHead {
+		return
+	}
+	for i, piece := range body {
+		if _, err := c.w.Write(piece); err != nil {
+			return // whoever asked is gone: there is nobody to tell
+		}
+		body[i] = nil
 	}
 }
 

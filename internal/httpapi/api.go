@@ -25,8 +25,10 @@ type api struct {
 	hooks    *webhooks
 	actions  *actions
 	hub      *hub
-	looks    places // at LiveKit
-	watching places // of /api/events
+	answers  *quota // bytes of answers, until they are written
+	looks    *quota // places at LiveKit
+	watching *quota // places of /api/events
+	replays  *quota // places of streams that read what they missed
 	metrics  *metrics
 	drain    *drain
 	trouble  seldom
@@ -34,7 +36,7 @@ type api struct {
 
 // ServeHTTP answers one request, whatever the handler does.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: &recorder{ResponseWriter: w}, r: r, at: time.Now()}
+	c := &call{w: &recorder{ResponseWriter: w, stall: a.limits.Stall}, r: r, at: time.Now()}
 	c.begin(c.at.Add(a.limits.Deliver))
 	defer a.finish(c)
 	protect(c.w.Header())
@@ -44,16 +46,27 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.w.Header().Set("Connection", "close")
 	}
 	a.origins.greet(c)
+	defer a.release(c)
 	value, err := a.answer(c)
-	var body []byte
+	var body pieces
 	if err == nil && value != nil {
 		body, err = encode(value)
+	}
+	if err == nil && value != nil {
+		err = c.keep(body.size())
 	}
 	switch {
 	case err != nil:
 		a.fail(c, err)
 	case value != nil:
 		c.send(http.StatusOK, body, a.limits.Write)
+	}
+}
+
+// release gives back what the call holds of the bytes of answers: its answer is written, or nobody fetches it.
+func (a *api) release(c *call) {
+	if c.held.of != nil {
+		_ = c.held.need(0) // to give back does not fail
 	}
 }
 
@@ -81,6 +94,7 @@ func (a *api) answer(c *call) (any, error) {
 	}
 	if e.needs != open {
 		connOf(c.r).trust()
+		c.held = share{of: a.answers, who: c.who}
 	}
 	return e.serve(c)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type call struct {
 	query url.Values
 	room  string // for the routes of one room
 	route *route // nil while unknown
+	who   caller // once its right is known
+	held  share  // of the bytes of answers
 }
 
 // recorder notes what was answered. Unwrap lets http.ResponseController reach the connection's deadlines.
@@ -24,7 +27,13 @@ type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the header is written
 	bytes  int64
+	by     time.Time     // when all is to be written; zero: no bound
+	stall  time.Duration // within which a caller must take writeChunk bytes; 0: no bound
+	ended  atomic.Bool   // by interrupt
 }
+
+// writeChunk is how many bytes a caller must take within Limits.Stall.
+const writeChunk = 32 << 10
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -39,14 +48,51 @@ func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
-	return n, err
+	written := 0
+	for {
+		w.setDeadline()
+		chunk := b[written:min(len(b), written+writeChunk)]
+		n, err := w.ResponseWriter.Write(chunk)
+		w.bytes += int64(n)
+		if written += n; err != nil || written == len(b) {
+			return written, err
+		}
+	}
 }
 
-// writeWithin sets when the connection's writes fail. A writer without a connection (in a test) needs no deadline.
+// setDeadline says until when the next chunk must be written. A writer without a connection (in a test) needs no deadline.
+func (w *recorder) setDeadline() {
+	if w.by.IsZero() {
+		return
+	}
+	by := w.by
+	if next := time.Now().Add(w.stall); w.stall > 0 && next.Before(by) {
+		by = next
+	}
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(by)
+	if w.ended.Load() {
+		w.interrupt()
+	}
+}
+
+// interrupt fails the write that is under way and all later ones. It may be called beside them, until the handler returns.
+func (w *recorder) interrupt() {
+	w.ended.Store(true)
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+}
+
+// writeWithin sets when the connection's writes fail.
 func (c *call) writeWithin(d time.Duration) {
-	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(d))
+	c.w.by = time.Now().Add(d)
+	c.w.setDeadline()
+}
+
+// need reserves n bytes of memory for this call's answer, what it is made of included, in the place of what it had. Error: ErrBusy.
+func (c *call) need(n int64) error {
+	if c.held.of == nil {
+		return nil // an endpoint that is open to all has small answers
+	}
+	return c.held.need(n)
 }
 
 // begin gives a body until bodyBy, also one that no handler reads and the server itself discards. net/http lifts the

@@ -2,15 +2,23 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
 const (
-	// replayPage is how many changes one read for a watcher who comes back brings, replayPages how many reads there are.
+	// replayPage is how many changes one read looks at for a watcher who comes back, replayBytes how many bytes it brings, unless one
+	// change alone has more.
 	replayPage  = 1000
-	replayPages = 10
+	replayBytes = 1 << 20
+	// replayEntries and replayLooked bound what such a watcher may be behind, in changes of all rooms and in their bytes.
+	replayEntries = 10_000
+	replayLooked  = 64 << 20
+	// replayCopies is how often a change is in memory until it is a frame: as Redis sent it, as a Change, and as the frame.
+	replayCopies = 3
 )
 
 // events answers GET /api/events with a stream that ends when the watcher goes, is too slow, has had Limits.Watch (his token
@@ -26,10 +34,10 @@ func (a *api) events(c *call) (any, error) {
 		c.w.WriteHeader(http.StatusOK)
 		return nil, nil
 	}
-	if !a.watching.take() {
+	if !a.watching.take(c.who, 1) {
 		return nil, ErrBusy
 	}
-	defer a.watching.leave()
+	defer a.watching.give(c.who, 1)
 	s, err := a.beginStream(c)
 	if err != nil {
 		return nil, unwatchable(err)
@@ -44,6 +52,9 @@ func (a *api) events(c *call) (any, error) {
 
 // unwatchable answers a stream that cannot begin.
 func unwatchable(err error) error {
+	if errors.Is(err, ErrBusy) {
+		return ErrBusy
+	}
 	return &problem{status: http.StatusServiceUnavailable, retry: soon, text: "The changes cannot be followed now; try again shortly", cause: err}
 }
 
@@ -52,35 +63,49 @@ type stream struct {
 	*call
 	api     *api
 	watcher *watcher
-	resumes bool     // the watcher says after which change it goes on
-	after   string   // the last change that went out, or that there was before
-	missed  []Change // since then
+	secret  bool   // the watcher may not learn of other rooms' changes, so it is shown ids of its own
+	resumes bool   // the watcher says after which change it goes on
+	start   string // the id with which it begins if it does not
+	after   string // the change as far as which it has been served
+	skip    place  // how many of the room's changes of one moment it has already
+	nth     ordinals
+	missed  []*frame // that it is to be sent first
 	more    bool     // and others after those
-	first   []frame  // how the cluster stands
+	behind  int      // how many changes were looked at for it
+	looked  int64    // and how many bytes
+	first   []*frame // how the cluster stands
 }
 
 // beginStream does all that can fail before the answer begins.
 func (a *api) beginStream(c *call) (*stream, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
-	s := &stream{call: c, api: a, after: c.r.Header.Get("Last-Event-ID"), resumes: c.r.Header.Get("Last-Event-ID") != ""}
-	var err error
+	given := c.r.Header.Get("Last-Event-ID")
+	s := &stream{call: c, api: a, after: given, resumes: given != "", secret: c.who.rank == readsRoom}
+	s.w.stall = 0 // a write has Limits.Heartbeat
 	if !s.resumes {
-		s.after, err = a.ports.Live.Last(ctx)
+		last, now, err := a.ports.Live.Last(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.start, s.after = last, last
+		if s.secret {
+			s.start = place{ms: uint64(max(now, 0))}.id()
+		}
+	} else if p, ok := placeOf(given); ok && s.room != "" {
+		s.skip, s.after = p, p.before()
 	}
-	if err != nil {
-		return nil, err
-	}
-	if s.watcher, err = a.hub.join(ctx, c.room); err != nil {
+	var err error
+	if s.watcher, err = a.hub.join(ctx, c.room, c.w.interrupt); err != nil {
 		return nil, err
 	}
 	if s.resumes {
-		s.missed, s.more, err = a.ports.Live.Since(ctx, s.after, replayPage)
+		err = s.read(ctx)
 	}
 	if c.room == "" && err == nil {
 		var now Standing
 		now, err = a.ports.Live.Standing()
-		s.first = []frame{now.leader(), now.members(), now.service()}
+		s.first = []*frame{now.leader(), now.members(), now.service()}
 	}
 	if err != nil {
 		a.hub.leave(s.watcher)
@@ -92,46 +117,88 @@ func (a *api) beginStream(c *call) (*stream, error) {
 func (s *stream) run() {
 	begin := ": rollcall\n\n"
 	if !s.resumes {
-		begin = "id: " + s.after + "\n\n" // no event: it is where to go on if the stream breaks before the first change
+		begin = "id: " + s.start + "\n\n" // no event: it is where to go on if the stream breaks before the first change
 	}
 	if s.write([]byte(begin)) != nil {
 		return
 	}
 	for _, f := range s.first {
-		if s.write(f.text) != nil {
+		if s.send(f) != nil {
 			return
 		}
 	}
 	if s.replay() != nil {
 		return
 	}
-	s.missed = nil
-	s.follow()
+	if s.need(0) == nil {
+		s.follow()
+	}
+}
+
+// read reads a page of what the watcher missed. Few read at once, and the memory is reserved before. Errors: ErrBusy, or the port's.
+func (s *stream) read(ctx context.Context) error {
+	if err := s.api.replays.wait(ctx, s.who, 1); err != nil {
+		return err
+	}
+	defer s.api.replays.give(s.who, 1)
+	var part Part
+	for space := int64(replayBytes); ; space = part.Needs {
+		if err := s.need(replayCopies * space); err != nil {
+			return err
+		}
+		var err error
+		part, err = s.api.ports.Live.Since(ctx, Query{After: s.after, OneRoom: s.room != "", Room: s.room, Entries: replayPage, Bytes: space})
+		if err != nil {
+			return err
+		}
+		if part.Needs <= space {
+			break
+		}
+	}
+	s.after, s.more = part.Last, part.More
+	s.behind, s.looked = s.behind+part.Looked, s.looked+part.Bytes
+	s.missed = s.missed[:0]
+	size := int64(0)
+	for i, c := range part.Changes {
+		nth := s.nth.of(c)
+		if s.room != "" && c.Room != s.room || s.has(c.ID, nth) {
+			continue
+		}
+		f := frameOf(c)
+		f.nth = nth
+		s.missed, size = append(s.missed, f), size+int64(len(f.text))
+		part.Changes[i] = Change{}
+	}
+	return s.need(size)
+}
+
+// has tells whether the watcher has the room's nth change of that moment by what it said.
+func (s *stream) has(id string, nth uint64) bool {
+	ms, _, ok := numbersOf(id)
+	return ok && s.skip.nth > 0 && ms == s.skip.ms && nth <= s.skip.nth
 }
 
 // replay sends what the watcher missed, page by page.
 func (s *stream) replay() error {
-	for page := 1; ; page++ {
-		for _, change := range s.missed {
-			if s.after = change.ID; s.room != "" && change.Room != s.room {
-				continue
-			}
-			if err := s.write(frameOf(change).text); err != nil {
+	for {
+		for i, f := range s.missed {
+			if err := s.send(f); err != nil {
 				return err
 			}
+			s.missed[i] = nil
 		}
+		s.missed = s.missed[:0]
 		if !s.more {
 			return nil
 		}
-		if page == replayPages {
+		if s.behind >= replayEntries || s.looked >= replayLooked {
 			return s.write([]byte(": too far behind: changes are left out, read the rooms anew\n\n"))
 		}
 		ctx, cancel := context.WithTimeout(s.r.Context(), s.api.limits.Read)
-		var err error
-		s.missed, s.more, err = s.api.ports.Live.Since(ctx, s.after, replayPage)
+		err := s.read(ctx)
 		cancel()
 		if err != nil {
-			return err // it connects again, and goes on from the last that it got
+			return errors.Join(err, s.write([]byte(": connect again\n\n"))) // and go on from the last that it got
 		}
 	}
 }
@@ -143,14 +210,20 @@ func (s *stream) follow() {
 	end := time.NewTimer(s.api.limits.Watch)
 	defer end.Stop()
 	for {
-		text := []byte(":\n\n")
 		select {
 		case f := <-s.watcher.frames:
-			if f.id != "" && !follows(f.id, s.after) {
-				continue
+			var err error
+			if f.id == "" || follows(f.id, s.after) {
+				err = s.send(f)
 			}
-			text = f.text
+			s.api.hub.done(s.watcher)
+			if err != nil {
+				return
+			}
 		case <-beat.C:
+			if s.write([]byte(":\n\n")) != nil {
+				return
+			}
 		case <-s.watcher.cut:
 			_ = s.write([]byte(": " + s.watcher.why + "\n\n")) // it is cut off, whether it hears of it or not
 			return
@@ -160,10 +233,25 @@ func (s *stream) follow() {
 		case <-s.r.Context().Done():
 			return
 		}
-		if s.write(text) != nil {
-			return
+	}
+}
+
+// send writes an event, under the id that this watcher may see.
+func (s *stream) send(f *frame) error {
+	id := f.id
+	if ms, _, ok := numbersOf(id); ok && s.secret {
+		id = place{ms, f.nth}.id()
+	}
+	s.writeWithin(s.api.limits.Heartbeat)
+	if id != "" {
+		if _, err := s.w.Write([]byte("id: " + id + "\n")); err != nil {
+			return err
 		}
 	}
+	if _, err := s.w.Write(f.text); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
 }
 
 // write sends at once, or fails in the time that one may take to fetch it.
@@ -177,12 +265,18 @@ func (s *stream) write(text []byte) error {
 
 // follows tells whether a change's id is after another's. Any id is after one that is none.
 func follows(id, than string) bool {
-	var ms, n, thanMs, thanN uint64
-	if _, err := fmt.Sscanf(than, "%d-%d", &thanMs, &thanN); err != nil {
-		return true
+	ms, n, ok := numbersOf(id)
+	thanMs, thanN, known := numbersOf(than)
+	return !ok || !known || ms > thanMs || ms == thanMs && n > thanN
+}
+
+// numbersOf are the two numbers of an id.
+func numbersOf(id string) (ms, n uint64, ok bool) {
+	first, second, _ := strings.Cut(id, "-")
+	ms, err := strconv.ParseUint(first, 10, 64)
+	if err != nil {
+		return 0, 0, false
 	}
-	if _, err := fmt.Sscanf(id, "%d-%d", &ms, &n); err != nil {
-		return true
-	}
-	return ms > thanMs || ms == thanMs && n > thanN
+	n, err = strconv.ParseUint(second, 10, 64)
+	return ms, n, err == nil
 }

@@ -46,6 +46,7 @@ type node struct {
 
 	present, states map[string]string
 	readErr         error
+	read            int // how many states
 	active, queue   int64
 
 	grants   map[string]Grant
@@ -165,8 +166,22 @@ func (n *node) Rooms(_ context.Context, cursor string, limit int, search string)
 	return all, "", n.readErr
 }
 
-func (n *node) State(_ context.Context, room string) (json.RawMessage, bool, error) {
+func (n *node) Sizes(_ context.Context, rooms []string) ([]Size, error) {
+	sizes := make([]Size, len(rooms))
+	for i, room := range rooms {
+		sizes[i] = Size{int64(len(n.present[room])), int64(len(n.states[room]))}
+	}
+	return sizes, n.readErr
+}
+
+func (n *node) State(_ context.Context, room string, most int64) (json.RawMessage, bool, error) {
+	n.mu.Lock()
+	n.read++
+	n.mu.Unlock()
 	value, ok := n.states[room]
+	if int64(len(value)) > most {
+		return nil, true, ErrUnavailable
+	}
 	return json.RawMessage(value), ok, n.readErr
 }
 

@@ -67,15 +67,15 @@ func (c *counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// share is one webhook's part of the work on heavy ones.
-type share struct {
+// heavyPart is one webhook's part of the work on heavy ones.
+type heavyPart struct {
 	heavy *heavy
 	size  int64
 }
 
 // take takes what the webhook needs, waiting until the deadline at the longest. A webhook that has a share already does not wait for more:
 // two could wait for each other.
-func (s *share) take(ctx context.Context, size int64, deadline time.Time) error {
+func (s *heavyPart) take(ctx context.Context, size int64, deadline time.Time) error {
 	more := min(size, heavyBytes) - s.size
 	switch {
 	case more <= 0:
@@ -94,7 +94,7 @@ func (s *share) take(ctx context.Context, size int64, deadline time.Time) error 
 	return nil
 }
 
-func (s *share) free() {
+func (s *heavyPart) free() {
 	if s.size > 0 {
 		s.heavy.work.Release(s.size)
 	}

@@ -17,16 +17,16 @@ type deafWire struct {
 	asked int
 }
 
-func (d *deafWire) Last(ctx context.Context) (string, error) {
+func (d *deafWire) Last(ctx context.Context) (string, int64, error) {
 	d.wire.mu.Lock()
 	d.asked++
 	hangs := d.hangs
 	d.wire.mu.Unlock()
 	if hangs {
 		<-ctx.Done()
-		return "", ctx.Err()
+		return "", 0, ctx.Err()
 	}
-	return "", nil
+	return "", 0, nil
 }
 
 func (d *deafWire) Standing() (Standing, error) { return Standing{}, nil }
@@ -38,13 +38,13 @@ func (d *deafWire) Follow(ctx context.Context, _ string, _ func([]Change)) error
 
 func TestARedisThatHangsDoesNotHoldUpTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHub(&deafWire{hangs: true}, slog.New(slog.DiscardHandler))
+		h := newHub(&deafWire{hangs: true}, 1<<20, slog.New(slog.DiscardHandler))
 		joined := make(chan error, 3)
 		for range cap(joined) {
 			go func() {
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 				defer cancel()
-				_, err := h.join(ctx, "")
+				_, err := h.join(ctx, "", func() {})
 				joined <- err
 			}()
 		}
@@ -66,16 +66,16 @@ func TestARedisThatHangsDoesNotHoldUpTheStop(t *testing.T) {
 func TestWatchersShareOneStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live := &deafWire{hangs: true}
-		h := newHub(live, slog.New(slog.DiscardHandler))
+		h := newHub(live, 1<<20, slog.New(slog.DiscardHandler))
 		ctx, giveUp := context.WithTimeout(context.Background(), time.Second)
 		defer giveUp()
 		first := make(chan error, 1)
-		go func() { _, err := h.join(ctx, ""); first <- err }()
+		go func() { _, err := h.join(ctx, "", func() {}); first <- err }()
 		synctest.Wait()
 		others := make(chan *watcher, 3)
 		for range cap(others) {
 			go func() {
-				w, err := h.join(context.Background(), "")
+				w, err := h.join(context.Background(), "", func() {})
 				if err != nil {
 					t.Error(err)
 				}

@@ -18,6 +18,8 @@ type wire struct {
 	fail      error // of Last and Since
 	broken    error // of Follow, once
 	followers int
+	now       int64   // Unix ms
+	queries   []Query // of Since
 }
 
 // emit makes a change of a room.
@@ -96,13 +98,18 @@ func (n *node) Standing() (Standing, error) {
 	return n.wire.standing, nil
 }
 
-func (n *node) Last(context.Context) (string, error) {
+func (n *node) Last(context.Context) (string, int64, error) {
 	n.wire.mu.Lock()
 	defer n.wire.mu.Unlock()
-	if len(n.wire.changes) == 0 {
-		return "0-0", n.wire.fail
+	return n.wire.newest(), n.wire.now, n.wire.fail
+}
+
+// newest needs the lock.
+func (w *wire) newest() string {
+	if len(w.changes) == 0 {
+		return "0-0"
 	}
-	return n.wire.changes[len(n.wire.changes)-1].ID, n.wire.fail
+	return w.changes[len(w.changes)-1].ID
 }
 
 func (n *node) Follow(ctx context.Context, after string, take func([]Change)) error {
@@ -132,13 +139,31 @@ func (n *node) Follow(ctx context.Context, after string, take func([]Change)) er
 	}
 }
 
-func (n *node) Since(_ context.Context, id string, limit int) ([]Change, bool, error) {
+func (n *node) Since(_ context.Context, q Query) (Part, error) {
 	n.wire.mu.Lock()
 	defer n.wire.mu.Unlock()
-	at := slices.IndexFunc(n.wire.changes, func(c Change) bool { return c.ID == id })
-	if at < 0 {
-		return nil, false, n.wire.fail
+	n.wire.queries = append(n.wire.queries, q)
+	p := Part{Last: q.After}
+	if _, _, ok := numbersOf(q.After); !ok || !follows(n.wire.newest(), q.After) {
+		p.Last = n.wire.newest()
+		return p, n.wire.fail
 	}
-	rest := n.wire.changes[at+1:]
-	return rest[:min(limit, len(rest))], len(rest) > limit, n.wire.fail
+	given := int64(0)
+	for _, c := range n.wire.changes {
+		size, wanted := int64(len(c.Data)), !q.OneRoom || c.Room == q.Room
+		switch {
+		case !follows(c.ID, q.After):
+			continue
+		case p.Looked == q.Entries, wanted && given+size > q.Bytes:
+			p.More = true
+			if given == 0 && size > q.Bytes {
+				p.Needs = size
+			}
+			return p, n.wire.fail
+		case wanted:
+			p.Changes, given = append(p.Changes, c), given+size
+		}
+		p.Last, p.Looked, p.Bytes = c.ID, p.Looked+1, p.Bytes+size
+	}
+	return p, n.wire.fail
 }

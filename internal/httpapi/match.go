@@ -1,12 +1,18 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 )
 
-// maxMatchBytes ends a page of check-match early, so that large rooms do not fill the memory.
-const maxMatchBytes = 32 << 20
+// maxMatchBytes ends a page of check-match before the room with which its values would have more: large rooms must not fill the
+// memory. A room that is larger has a page of its own.
+const maxMatchBytes = 8 << 20
+
+// matchingBytes is what it takes to count the application's keys.
+const matchingBytes = 6 << 20
 
 type matchAnswer struct {
 	Active  int64 `json:"activeMatchesCount"`
@@ -15,13 +21,54 @@ type matchAnswer struct {
 	Running bool  `json:"syncServiceRunning"`
 	Queue   int64 `json:"matchingQueueSize"`
 
-	Participants map[string][]string        `json:"roomParticipants"`
-	Rooms        map[string]json.RawMessage `json:"roomStates"`
+	// Participants and Rooms are what goes out, by room: they follow the fields above, and those below follow them.
+	Participants, Rooms fields `json:"-"`
+}
+
+// matchTail is the end of the answer.
+type matchTail struct {
 	// Unreadable names the rooms of which others have overwritten a value; that value is left out above.
 	Unreadable []string `json:"unreadable,omitempty"`
 	Next       string   `json:"nextCursor,omitempty"`
 	// Incomplete says that part of Redis does not answer, and that its rooms are missing.
 	Incomplete bool `json:"incomplete,omitempty"`
+}
+
+// fields are those of a JSON object, a name and its value in turn.
+type fields struct {
+	pieces
+	count int64
+}
+
+func (f *fields) add(name string, value []byte) error {
+	key, err := encodeJSON(name)
+	if err != nil {
+		return err
+	}
+	if f.count++; f.count > 1 {
+		f.pieces = append(f.pieces, []byte(","))
+	}
+	f.pieces = append(f.pieces, bytes.TrimSpace(key), []byte(":"), value)
+	return nil
+}
+
+// pieces puts the answer together without a copy of the rooms' states.
+func (m *matchAnswer) pieces(t *matchTail) (pieces, error) {
+	head, err := encodeJSON(m)
+	if err != nil {
+		return nil, err
+	}
+	tail, err := encodeJSON(t)
+	if err != nil {
+		return nil, err
+	}
+	all := pieces{bytes.TrimSuffix(bytes.TrimSpace(head), []byte("}")), []byte(`,"roomParticipants":{`)}
+	all = append(append(all, m.Participants.pieces...), []byte(`},"roomStates":{`))
+	all = append(append(all, m.Rooms.pieces...), []byte("}"))
+	if tail = bytes.TrimPrefix(bytes.TrimSpace(tail), []byte("{")); len(tail) > 1 {
+		all = append(all, []byte(","))
+	}
+	return append(all, tail, []byte("\n")), nil
 }
 
 // checkMatch answers GET /api/check-match?limit&cursor. The counts are of all rooms, also where the page is a part: then
@@ -33,70 +80,116 @@ func (a *api) checkMatch(c *call) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
-	m := &matchAnswer{Participants: map[string][]string{}, Rooms: map[string]json.RawMessage{}}
+	if err := c.need(readBytes + matchingBytes); err != nil {
+		return nil, err
+	}
+	m, t := &matchAnswer{}, &matchTail{}
 	status, err := a.ports.Admin.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	m.Running = status.Running
 	m.Active, m.Queue, err = a.ports.Reader.Matching(ctx)
-	if err = part(err, &m.Incomplete); err != nil {
+	if err = part(err, &t.Incomplete); err != nil {
 		return nil, unreadable(err)
 	}
-	if err := a.collect(ctx, w, m); err != nil {
+	if err := a.collect(ctx, c, w, m, t); err != nil {
 		return nil, unreadable(err)
 	}
-	m.Present, m.States = int64(len(m.Participants)), int64(len(m.Rooms))
-	if m.Next == "" && w.cursor == "" {
-		return m, nil
+	m.Present, m.States = m.Participants.count, m.Rooms.count
+	if t.Next == "" && w.cursor == "" {
+		return m.pieces(t)
 	}
 	n, err := a.ports.Reader.Count(ctx)
-	if err = part(err, &m.Incomplete); err != nil {
+	if err = part(err, &t.Incomplete); err != nil {
 		return nil, unreadable(err)
 	}
 	m.Present, m.States = n, n
-	return m, nil
+	return m.pieces(t)
 }
 
 // collect fills in a page of rooms, batch by batch so that it can end between two, and where the next begins.
-func (a *api) collect(ctx context.Context, w window, m *matchAnswer) error {
-	cursor, size := w.cursor, 0
-	for left := w.limit; left > 0 && size < maxMatchBytes; {
+func (a *api) collect(ctx context.Context, c *call, w window, m *matchAnswer, t *matchTail) error {
+	cursor, kept := w.cursor, int64(0)
+	for left := w.limit; left > 0; {
 		names, next, err := a.ports.Reader.Rooms(ctx, cursor, min(left, readBatch), "")
-		if err = part(err, &m.Incomplete); err != nil {
+		if err = part(err, &t.Incomplete); err != nil {
 			return err
 		}
-		present, states, err := a.ports.Reader.States(ctx, names)
-		if err = part(err, &m.Incomplete); err != nil {
+		if len(names) == 0 {
+			cursor = next
+			break
+		}
+		fit, large, err := a.fit(ctx, c, names, kept, &t.Incomplete)
+		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			m.add(name, present[name], states[name])
-			size += len(present[name]) + len(states[name])
+		if len(fit) < len(names) { // only the reader can tell the cursor after those that fit
+			if fit, next, err = a.ports.Reader.Rooms(ctx, cursor, len(fit), ""); part(err, &t.Incomplete) != nil {
+				return err
+			}
 		}
-		left -= len(names)
-		if cursor = next; next == "" || len(names) == 0 {
+		if large {
+			t.Unreadable = append(t.Unreadable, fit...)
+			left, cursor = left-len(fit), next
+			if next == "" {
+				break
+			}
+			continue
+		}
+		size, err := a.take(ctx, fit, maxMatchBytes-kept, kept == 0, m, t)
+		if err != nil {
+			return err
+		}
+		if size < 0 {
+			break // the next page begins with these
+		}
+		left, kept, cursor = left-len(fit), kept+size, next
+		if next == "" || kept >= maxMatchBytes {
 			break
 		}
 	}
-	m.Next = opaque(cursor)
+	t.Next = opaque(cursor)
 	return nil
 }
 
-func (m *matchAnswer) add(name string, present, state json.RawMessage) {
-	if present == nil && state == nil {
-		return // it has just gone
+// take adds rooms to the page if they fit, or if they are the first, and gives the bytes of their values; -1 if they do not fit.
+func (a *api) take(ctx context.Context, names []string, space int64, first bool, m *matchAnswer, t *matchTail) (size int64, err error) {
+	present, states, err := a.ports.Reader.States(ctx, names)
+	if err = part(err, &t.Incomplete); err != nil {
+		return 0, err
 	}
+	for _, name := range names {
+		size += int64(len(present[name]) + len(states[name]))
+	}
+	if size > space && !first {
+		return -1, nil
+	}
+	for _, name := range names {
+		if err := m.add(t, name, present[name], states[name]); err != nil {
+			return 0, err
+		}
+	}
+	return size, nil
+}
+
+func (m *matchAnswer) add(t *matchTail, name string, present, state json.RawMessage) error {
+	if present == nil && state == nil {
+		return nil // it has just gone
+	}
+	var failed error
 	people, readable := identities(present)
 	if readable {
-		m.Participants[name] = people
+		value, err := encodeJSON(people)
+		failed = errors.Join(err, m.Participants.add(name, bytes.TrimSpace(value)))
 	}
 	if isObject(state) {
-		m.Rooms[name] = state
+		failed = errors.Join(failed, m.Rooms.add(name, state))
 	} else {
 		readable = false
 	}
 	if !readable {
-		m.Unreadable = append(m.Unreadable, name)
+		t.Unreadable = append(t.Unreadable, name)
 	}
+	return failed
 }

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -59,10 +61,40 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 	return m, nil
 }
 
+// gathered is an answer in memory: who fetches it slowly must not keep a place of those who gather.
+type gathered struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (g *gathered) Header() http.Header { return g.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (g *gathered) WriteHeader(status int) { g.status = status }
+
+// Write implements http.ResponseWriter.
+func (g *gathered) Write(b []byte) (int, error) { return g.body.Write(b) }
+
+// gatherBytes is what it takes to gather the metrics.
+const gatherBytes = 1 << 20
+
 // serve writes in Prometheus' own format.
 func (m *metrics) serve(c *call) (any, error) {
+	if err := c.need(gatherBytes); err != nil {
+		return nil, err
+	}
+	g := &gathered{header: http.Header{}, status: http.StatusOK}
+	m.handler.ServeHTTP(g, c.r)
+	if err := c.keep(int64(g.body.Cap())); err != nil {
+		return nil, err
+	}
+	maps.Copy(c.w.Header(), g.header)
 	c.writeWithin(time.Minute)
-	m.handler.ServeHTTP(c.w, c.r)
+	c.w.WriteHeader(g.status)
+	// Whoever asked is gone if this fails: there is nobody to tell.
+	_, _ = c.w.Write(g.body.Bytes())
 	return nil, nil
 }
 

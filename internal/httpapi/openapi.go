@@ -9,7 +9,7 @@ import (
 // description is the API in OpenAPI 3.1. A test holds it against the routes and their answers.
 //
 //go:embed openapi.yaml
-var description string
+var description []byte
 
 // openAPI answers GET /openapi.yaml.
 func (a *api) openAPI(c *call) (any, error) {
@@ -20,7 +20,7 @@ func (a *api) openAPI(c *call) (any, error) {
 	c.w.WriteHeader(http.StatusOK)
 	if c.r.Method != http.MethodHead {
 		// Whoever asked is gone if this fails: there is nobody to tell.
-		_, _ = c.w.Write([]byte(description))
+		_, _ = c.w.Write(description)
 	}
 	return nil, nil
 }

@@ -115,15 +115,21 @@ type Admin interface {
 	SetService(ctx context.Context, running bool) (bool, error)
 }
 
-// Reader reads Redis as it stands. Others may have written there, so a value is some JSON and no more is promised of it. Rooms, States,
+// Size is how many bytes a room's two public values have; 0 for what is absent, or no string.
+type Size struct{ Participants, State int64 }
+
+// Reader reads Redis as it stands. Others may have written there, so a value is some JSON and no more is promised of it. Rooms, Sizes, States,
 // Count and Matching give what they could read also with an ErrIncomplete.
 type Reader interface {
 	// Rooms gives up to limit names of rooms with public keys whose name contains search (in any case of letters; "" for
 	// all), from cursor on ("" begins), and the cursor that goes on ("" after the last). A search looks at a bounded part
 	// of the names, so a page may be short, or empty, and yet have a next. A cursor that it never gave: ErrMalformed.
 	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
-	// State is the value of rooms:states:{room}, nil when it is no string; false when there is none.
-	State(ctx context.Context, room string) (json.RawMessage, bool, error)
+	// Sizes gives the sizes of the rooms' values, in the order of rooms. It is asked before the values are.
+	Sizes(ctx context.Context, rooms []string) ([]Size, error)
+	// State is the value of rooms:states:{room}, nil when it is no string; false when there is none. A value of more than
+	// most bytes is an ErrUnavailable.
+	State(ctx context.Context, room string, most int64) (json.RawMessage, bool, error)
 	// States gives the two public values of the rooms, by room. What is absent, or no JSON, is missing from the maps.
 	States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error)
 	// Count is the number of rooms that Rooms lists in all.
@@ -142,6 +148,7 @@ type Tokens interface {
 type Grant struct {
 	RoomList, RoomAdmin bool
 	Room                string
+	Identity            string // the token's own; may be empty
 }
 
 // Health tells whether this node can serve.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 )
 
 const (
@@ -43,18 +42,62 @@ func (a *api) listRooms(c *call) (any, error) {
 		return nil, unreadable(err)
 	}
 	answer.Next = opaque(next)
-	for batch := range slices.Chunk(names, readBatch) {
-		present, states, err := a.ports.Reader.States(ctx, batch)
+	for len(names) > 0 {
+		n, large, err := a.fit(ctx, c, names, 0, &answer.Incomplete)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		names = names[len(n):]
+		if large {
+			answer.Rooms = append(answer.Rooms, row(n[0], nil, nil))
+			continue
+		}
+		present, states, err := a.ports.Reader.States(ctx, n)
 		if err = part(err, &answer.Incomplete); err != nil {
 			return nil, unreadable(err)
 		}
-		for _, name := range batch {
+		for _, name := range n {
 			if present[name] != nil || states[name] != nil {
 				answer.Rooms = append(answer.Rooms, row(name, present[name], states[name]))
 			}
 		}
 	}
 	return answer, nil
+}
+
+// A read of rooms' values has a fixed part of memory, and in it some time each value twice: as Redis sent it, and as it is kept.
+const (
+	readBytes = 1 << 20
+	copies    = 2
+)
+
+const (
+	// listBytes is how many bytes of values a list reads at a time; a larger room is read alone.
+	listBytes = 1 << 20
+	// largeRoom is from how many bytes on a room's values are read by nothing but GET /api/rooms/{room}.
+	largeRoom = 10 << 20
+)
+
+// fit gives those rooms of names, from the first on, whose values are read at once, and reserves the memory beside the kept bytes.
+// large is true for a single room that is too large for a list. Errors: ErrBusy, or the reader's.
+func (a *api) fit(ctx context.Context, c *call, names []string, kept int64, incomplete *bool) (some []string, large bool, err error) {
+	names = names[:min(len(names), readBatch)]
+	sizes, err := a.ports.Reader.Sizes(ctx, names)
+	if err = part(err, incomplete); err != nil {
+		return nil, false, err
+	}
+	if sizes[0].Participants+sizes[0].State > largeRoom {
+		return names[:1], true, nil
+	}
+	n, size := 0, int64(0)
+	for n < len(names) {
+		next := sizes[n].Participants + sizes[n].State
+		if n > 0 && size+next > listBytes {
+			break
+		}
+		n, size = n+1, size+next
+	}
+	return names[:n], false, c.need(readBytes + kept + copies*size)
 }
 
 // part notes that an answer is incomplete; any other error it returns.
@@ -81,7 +124,14 @@ func row(name string, present, state json.RawMessage) roomRow {
 func (a *api) showRoom(c *call) (any, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
-	state, ok, err := a.ports.Reader.State(ctx, c.room)
+	sizes, err := a.ports.Reader.Sizes(ctx, []string{c.room})
+	if err == nil {
+		err = c.need(sizes[0].State)
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	state, ok, err := a.ports.Reader.State(ctx, c.room, sizes[0].State)
 	switch {
 	case err != nil:
 		return nil, unreadable(err)
@@ -109,6 +159,9 @@ func isObject(value json.RawMessage) bool {
 func unreadable(err error) error {
 	if errors.Is(err, ErrMalformed) {
 		return badCursor()
+	}
+	if errors.Is(err, ErrBusy) {
+		return ErrBusy
 	}
 	return &problem{status: http.StatusServiceUnavailable, retry: soon,
 		text: "The rooms cannot be read now; try again shortly", cause: err}

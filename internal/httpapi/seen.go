@@ -49,6 +49,9 @@ type Point struct {
 	Converge int64 `json:"convergeMs"`
 }
 
+// historyBytes is what a list of the last changes or repairs takes until it is encoded.
+const historyBytes = 1 << 20
+
 type timelineAnswer struct {
 	Room    string                    `json:"room"`
 	Entries []reconcile.TimelineEntry `json:"entries"`
@@ -62,6 +65,9 @@ func (a *api) showTimeline(c *call) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
+	if err := c.need(historyBytes); err != nil {
+		return nil, err
+	}
 	entries, err := a.ports.History.Timeline(ctx, c.room, limit)
 	if err != nil {
 		return nil, unreadable(err)
@@ -82,6 +88,9 @@ func (a *api) showDrift(c *call) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
+	if err := c.need(historyBytes); err != nil {
+		return nil, err
+	}
 	all, err := a.ports.History.Drift(ctx)
 	if err != nil {
 		return nil, unreadable(err)
@@ -111,10 +120,10 @@ type liveKitAnswer struct {
 
 // showLiveKit answers GET /api/rooms/{room}/livekit. Few may look at a time: the budget is the syncs'.
 func (a *api) showLiveKit(c *call) (any, error) {
-	if !a.looks.take() {
+	if !a.looks.take(c.who, 1) {
 		return nil, ErrBusy
 	}
-	defer a.looks.leave()
+	defer a.looks.give(c.who, 1)
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
 	look, err := a.ports.LiveKit.Look(ctx, c.room)
@@ -128,8 +137,14 @@ func (a *api) showLiveKit(c *call) (any, error) {
 	slices.SortFunc(look.Participants, func(a, b reconcile.Participant) int {
 		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), strings.Compare(a.Identity, b.Identity), strings.Compare(a.SID, b.SID))
 	})
+	size := int64(0)
 	for _, p := range look.Participants {
-		answer.Participants = append(answer.Participants, reconcile.NewMember(p).JSON())
+		member := reconcile.NewMember(p).JSON()
+		size += copies * int64(len(member))
+		if err := c.need(historyBytes + size); err != nil {
+			return nil, err
+		}
+		answer.Participants = append(answer.Participants, member)
 	}
 	return answer, nil
 }

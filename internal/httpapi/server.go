@@ -55,8 +55,19 @@ type Limits struct {
 	// (1 h), and Heartbeat how often it says something (15 s), which is also how long a write to it may take.
 	Watchers         int
 	Watch, Heartbeat time.Duration
-	// Looks is how many may look at LiveKit at once (4).
+	// CallerWatchers is how many of those streams one caller may have (8). The admin and local programs are not bounded.
+	CallerWatchers int
+	// Looks is how many may look at LiveKit at once (4), one of each caller.
 	Looks int
+	// Replays is how many streams may read at once what they missed (4), one of each caller; more wait, for as long as Read.
+	Replays int
+	// AnswerBytes is how much memory answers may take, from before they are read from Redis until they are written (64 MiB),
+	// and CallerBytes how much of it those to one caller (32 MiB); more gets 503. The admin and local programs are not bounded alone.
+	AnswerBytes, CallerBytes int64
+	// WaitingBytes is how many bytes of events may wait for watchers in all (32 MiB); who has most waiting is cut off.
+	WaitingBytes int64
+	// Stall is how long a caller may take for 32 KiB of an answer (10 s).
+	Stall time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -70,7 +81,13 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.Watchers, 64)
 	orElse(&l.Watch, time.Hour)
 	orElse(&l.Heartbeat, 15*time.Second)
+	orElse(&l.CallerWatchers, 8)
 	orElse(&l.Looks, 4)
+	orElse(&l.Replays, 4)
+	orElse(&l.AnswerBytes, 64<<20)
+	orElse(&l.CallerBytes, 32<<20)
+	orElse(&l.WaitingBytes, 32<<20)
+	orElse(&l.Stall, 10*time.Second)
 	return l
 }
 
@@ -140,8 +157,9 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 	allowed := newOrigins(cfg.CORSOrigins)
 	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, files: files, origins: allowed,
 		access:  newAccess(cfg.AdminToken, ports.Tokens, allowed),
-		actions: newActions(limits.Actions, limits.Action), drain: &drain{}, hub: newHub(ports.Live, cfg.Log),
-		looks: places{limit: int64(limits.Looks)}, watching: places{limit: int64(limits.Watchers)}}
+		actions: newActions(limits.Actions, limits.Action), drain: &drain{}, hub: newHub(ports.Live, limits.WaitingBytes, cfg.Log),
+		answers: newQuota(limits.AnswerBytes, limits.CallerBytes), looks: newQuota(int64(limits.Looks), 1),
+		watching: newQuota(int64(limits.Watchers), int64(limits.CallerWatchers)), replays: newQuota(int64(limits.Replays), 1)}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
 		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
 		seen: newRepeats(rememberedEvents), log: cfg.Log, lost: cfg.Lost}

@@ -76,7 +76,7 @@ func (h *webhooks) serve(c *call) (any, error) {
 		return nil, v.answer
 	}
 	defer h.places.leave()
-	part := &share{heavy: h.heavy}
+	part := &heavyPart{heavy: h.heavy}
 	defer part.free()
 	ev, known, got := h.receive(c, part)
 	if got.answer != nil {
@@ -99,7 +99,7 @@ type webhookAnswer struct {
 }
 
 // receive reads and verifies. The body is let go before the event waits for its commit; a large event keeps its part until then.
-func (h *webhooks) receive(c *call, part *share) (reconcile.Event, bool, verdict) {
+func (h *webhooks) receive(c *call, part *heavyPart) (reconcile.Event, bool, verdict) {
 	counted, done := h.heavy.body(c.r.Body)
 	defer done()
 	body, free, err := h.bytes.read(counted, c.r.ContentLength, MaxWebhookBytes)

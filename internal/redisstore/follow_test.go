@@ -61,7 +61,7 @@ func follow(t *testing.T, s *redisstore.Store) (*follower, func() error) {
 	var last string
 	await(t, "the stream is there", func() (there bool) {
 		var err error
-		last, err = s.LastChange(ctx)
+		last, _, err = s.LastChange(ctx)
 		return err == nil && last != "0-0"
 	})
 	ended := make(chan error, 1)
@@ -120,17 +120,29 @@ func resumes(t *testing.T, s *redisstore.Store, all []redisstore.Change) {
 		t.Errorf("the last change is %+v", last)
 	}
 	from := all[len(all)-6]
-	got, more, err := s.Since(t.Context(), from.ID, 5)
-	if err != nil || more || len(got) != 5 || got[4].ID != last.ID || got[0].Room != all[len(all)-5].Room {
-		t.Errorf("since %s: %d changes, more %v, %v", from.ID, len(got), more, err)
-	}
-	if got, more, err = s.Since(t.Context(), from.ID, 2); err != nil || !more || len(got) != 2 {
-		t.Errorf("a page of 2: %d changes, more %v, %v", len(got), more, err)
-	}
-	for _, id := range []string{"", "x", "5", "5-", "-5-1", "5-1 ", "+"} {
-		if got, _, err := s.Since(t.Context(), id, 5); err != nil || len(got) != 0 {
-			t.Errorf("since %q: %v, %v", id, got, err)
+	ask := func(after string, entries int) redisstore.Part {
+		t.Helper()
+		part, err := s.Since(t.Context(), redisstore.Query{After: after, Entries: entries, Bytes: 1 << 20})
+		if err != nil {
+			t.Errorf("since %q: %v", after, err)
 		}
+		return part
+	}
+	got := ask(from.ID, 5)
+	if got.More || len(got.Changes) != 5 || got.Looked != 5 || got.Last != last.ID || got.Changes[4].ID != last.ID || got.Changes[0].Room != all[len(all)-5].Room {
+		t.Errorf("since %s: %+v", from.ID, got)
+	}
+	if got := ask(from.ID, 2); !got.More || len(got.Changes) != 2 || got.Last != got.Changes[1].ID {
+		t.Errorf("a page of 2: %+v", got)
+	}
+	for _, id := range []string{"", "x", "5", "5-", "-5-1", "5-1 ", "+", "5-01", "+5-1", "18446744073709551615-18446744073709551615", "18446744073709551616-0",
+		"0-18446744073709551616", "-1--1", "9999999999999999-0", last.ID} {
+		if got := ask(id, 5); len(got.Changes) != 0 || got.More || got.Last != last.ID {
+			t.Errorf("since %q: %+v", id, got)
+		}
+	}
+	if id, at, err := s.LastChange(t.Context()); id != last.ID || time.Since(time.UnixMilli(at)).Abs() > time.Hour || err != nil {
+		t.Errorf("the last change is %s at %d, %v", id, at, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,19 +18,87 @@ import (
 // readPage is how many rooms one pipeline reads.
 const readPage = 200
 
+// ErrGrown says that a value has more bytes than it had when it was measured: measure it again.
+var ErrGrown = errors.New("redis: the value has grown meanwhile")
+
+// maxString is the longest string that Redis keeps, in bytes.
+const maxString = 512 << 20
+
 // State is the value of a room's states key, as it stands: whatever others wrote there, and nil for a value that is no
 // string. False when there is no such key.
 func (s *Store) State(ctx context.Context, room string) (json.RawMessage, bool, error) {
-	value, err := s.client.Get(ctx, s.keys.states(room)).Bytes()
+	return s.StateUpTo(ctx, room, maxString)
+}
+
+// StateUpTo is State for a value of at most so many bytes. A larger one is an ErrGrown.
+func (s *Store) StateUpTo(ctx context.Context, room string, most int64) (json.RawMessage, bool, error) {
+	key := s.keys.states(room)
+	value, err := s.client.GetRange(ctx, key, 0, most).Bytes()
 	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, false, nil
 	case wrongType(err):
 		return nil, true, nil
 	case err != nil:
 		return nil, false, fmt.Errorf("redis: state of room %q: %w", room, denied(err))
+	case int64(len(value)) > most:
+		return nil, true, ErrGrown
+	case len(value) > 0:
+		return value, true, nil
 	}
-	return value, true, nil
+	n, err := s.client.Exists(ctx, key).Result() // an absent key reads as an empty value
+	if err != nil {
+		return nil, false, fmt.Errorf("redis: state of room %q: %w", room, denied(err))
+	}
+	return nil, n > 0, nil
+}
+
+// Size is how many bytes the public values of a room have. What is absent, or no string, has none.
+type Size struct{ Participants, State int64 }
+
+// Sizes gives the sizes of rooms' values, in their order. With a reconcile.ErrIncomplete, those on shards of a Redis Cluster that do
+// not answer count as 0.
+func (s *Store) Sizes(ctx context.Context, rooms []string) ([]Size, error) {
+	sizes := make([]Size, len(rooms))
+	byShard := map[string][]int{}
+	for i, room := range rooms {
+		addr := s.shards.of(ctx, s.keys.states(room))
+		byShard[addr] = append(byShard[addr], i)
+	}
+	got := values{}
+	var all sync.WaitGroup
+	for addr, places := range byShard {
+		all.Go(func() {
+			got.answered(addr, s.aside(ctx, s.keys.states(rooms[places[0]]), func(ctx context.Context) error {
+				return s.measure(ctx, rooms, places, sizes)
+			}))
+		})
+	}
+	all.Wait()
+	if got.err != nil && (!s.cluster || got.shards == 0) {
+		return nil, got.err
+	}
+	if got.err != nil {
+		return sizes, fmt.Errorf("%w: %w", reconcile.ErrIncomplete, got.err)
+	}
+	return sizes, nil
+}
+
+// measure fills in the sizes at those places.
+func (s *Store) measure(ctx context.Context, rooms []string, places []int, sizes []Size) error {
+	pipe := s.client.Pipeline()
+	cmds := make([][2]*redis.IntCmd, len(places))
+	for i, at := range places {
+		cmds[i] = [2]*redis.IntCmd{pipe.StrLen(ctx, s.keys.participants(rooms[at])), pipe.StrLen(ctx, s.keys.states(rooms[at]))}
+	}
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	for i, at := range places {
+		for _, cmd := range cmds[i] {
+			if err := cmd.Err(); err != nil && !wrongType(err) {
+				return err
+			}
+		}
+		sizes[at] = Size{cmds[i][0].Val(), cmds[i][1].Val()}
+	}
+	return nil
 }
 
 // States reads both public keys of rooms, each room's at one moment. A room that has none, or none that is JSON, is missing
@@ -82,8 +151,11 @@ func (v *values) add(room string, pair []any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i, to := range []map[string]json.RawMessage{v.participants, v.states} {
-		if value, ok := pair[i].(string); ok && json.Valid([]byte(value)) {
-			to[room] = json.RawMessage(value)
+		if value, ok := pair[i].(string); ok {
+			if raw := json.RawMessage(value); json.Valid(raw) {
+				to[room] = raw
+			}
+			pair[i] = nil // the copy is enough
 		}
 	}
 }
@@ -113,7 +185,7 @@ func (s *Store) readShard(ctx context.Context, rooms []string, got *values) erro
 }
 
 // Matching counts the application's matching:active and matching:queue: the cardinality of a set, list, sorted set, hash or
-// stream, the length of a string's JSON array, 0 for anything else. It only reads. What is on a shard of a Redis Cluster that does not
+// stream, the length of a string's JSON array if that has at most MaxMatching bytes, 0 for anything else. It only reads. What is on a shard of a Redis Cluster that does not
 // answer counts 0, with a reconcile.ErrIncomplete.
 func (s *Store) Matching(ctx context.Context) (active, queue int64, err error) {
 	active, err = s.count(ctx, "matching:active")
@@ -155,12 +227,33 @@ func (s *Store) cardinality(ctx context.Context, key, kind string) (int64, error
 	case "stream":
 		return s.client.XLen(ctx, key).Result()
 	case "string":
-		value, err := s.client.Get(ctx, key).Bytes()
-		var elements []json.RawMessage
-		if err != nil || json.Unmarshal(value, &elements) != nil {
+		value, err := s.client.GetRange(ctx, key, 0, MaxMatching).Bytes()
+		if err != nil || len(value) > MaxMatching {
 			return 0, err
 		}
-		return int64(len(elements)), nil
+		return elements(value), nil
 	}
 	return 0, nil
+}
+
+// MaxMatching is the longest string, in bytes, that Matching reads for its JSON array.
+const MaxMatching = 4 << 20
+
+// elements is the length of a JSON array, 0 for anything else. It keeps one element at a time: a list of short ones would take
+// many times the array's size.
+func elements(value []byte) (n int64) {
+	if !json.Valid(value) {
+		return 0
+	}
+	d := json.NewDecoder(bytes.NewReader(value))
+	if first, err := d.Token(); err != nil || first != json.Delim('[') {
+		return 0
+	}
+	var element json.RawMessage
+	for ; d.More(); n++ {
+		if d.Decode(&element) != nil {
+			return 0
+		}
+	}
+	return n
 }

@@ -18,7 +18,7 @@ var sources embed.FS
 type script struct{ text, sha string }
 
 // scripts are the store's scripts; each file's head documents its KEYS, ARGV and returns.
-type scripts struct{ claim, commit, delist, enlist, raise, health script }
+type scripts struct{ claim, commit, delist, enlist, raise, health, changes script }
 
 func loadScripts() (scripts, error) {
 	var s scripts
@@ -27,7 +27,7 @@ func loadScripts() (scripts, error) {
 		return s, fmt.Errorf("redis: scripts: %w", err)
 	}
 	for name, to := range map[string]*script{"claim": &s.claim, "commit": &s.commit, "delist": &s.delist, "enlist": &s.enlist, "raise": &s.raise,
-		"health": &s.health} {
+		"health": &s.health, "changes": &s.changes} {
 		own, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			return s, fmt.Errorf("redis: scripts: %w", err)
@@ -40,9 +40,14 @@ func loadScripts() (scripts, error) {
 
 // once runs a script outside the batches.
 func (s *Store) once(ctx context.Context, sc script, keys []string, args ...any) *redis.Cmd {
-	cmd := s.client.EvalSha(ctx, sc.sha, keys, args...)
+	return runOn(ctx, s.client, sc, keys, args...)
+}
+
+// runOn is once by another client.
+func runOn(ctx context.Context, client redis.UniversalClient, sc script, keys []string, args ...any) *redis.Cmd {
+	cmd := client.EvalSha(ctx, sc.sha, keys, args...)
 	if unloaded(cmd.Err()) {
-		cmd = s.client.Eval(ctx, sc.text, keys, args...)
+		cmd = client.Eval(ctx, sc.text, keys, args...)
 	}
 	return cmd
 }

@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+)
+
+// rank orders callers by what they may do. Places and bytes are kept free for those of a higher rank.
+type rank int
+
+const (
+	readsRoom  rank = iota // one room
+	readsAll               // every room
+	actsAsWell             // on the cluster
+	ranks
+)
+
+// caller is whose places and bytes are counted together. The holder of the admin token, and a local program that needs no token,
+// have no id: no share of theirs is bounded.
+type caller struct {
+	id   string
+	rank rank
+}
+
+// callerOf names the holder of a LiveKit token: its identity or, without one, the token itself. The room is left out: one person
+// with tokens for many rooms is one caller.
+func callerOf(g Grant, token string) caller {
+	c := caller{id: "identity " + g.Identity, rank: readsRoom}
+	if g.Identity == "" {
+		sum := sha256.Sum256([]byte(token))
+		c.id = "token " + hex.EncodeToString(sum[:])
+	}
+	switch {
+	case g.allows(act, ""):
+		c.rank, c.id = actsAsWell, "acts, "+c.id
+	case g.RoomList:
+		c.rank, c.id = readsAll, "reads, "+c.id
+	}
+	return c
+}
+
+// quota bounds how much of a thing callers hold: places, or bytes. It is safe for use by many.
+type quota struct {
+	upTo [ranks]int64 // what callers of that rank and of the lower ones may hold together
+	each int64        // what one caller with an id may hold
+
+	mu    sync.Mutex
+	spent [ranks]int64
+	by    map[string]int64
+	freed chan struct{} // closed when something is given back; nil while nobody waits
+}
+
+// newQuota keeps a quarter free for those who read everything, half of that for those who act, and not less than one for each rank
+// where there are four.
+func newQuota(limit, each int64) *quota {
+	q := &quota{upTo: [ranks]int64{limit, limit, limit}, each: each, by: map[string]int64{}}
+	if limit >= 4 {
+		q.upTo = [ranks]int64{limit - max(limit/4, 2), limit - max(limit/8, 1), limit}
+	}
+	return q
+}
+
+// take takes n for a caller, or nothing.
+func (q *quota) take(who caller, n int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if who.id != "" && q.by[who.id]+n > q.each {
+		return false
+	}
+	held := int64(0)
+	for r := range ranks {
+		if held += q.spent[r]; r >= who.rank && held+n > q.upTo[r] {
+			return false
+		}
+	}
+	q.spent[who.rank] += n
+	if who.id != "" {
+		q.by[who.id] += n
+	}
+	return true
+}
+
+// give gives n back.
+func (q *quota) give(who caller, n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spent[who.rank] -= n
+	if who.id != "" {
+		if q.by[who.id] -= n; q.by[who.id] <= 0 {
+			delete(q.by, who.id)
+		}
+	}
+	if q.freed != nil {
+		close(q.freed)
+		q.freed = nil
+	}
+}
+
+// wait takes n for a caller as soon as it can. Error: ErrBusy when ctx ends first.
+func (q *quota) wait(ctx context.Context, who caller, n int64) error {
+	for {
+		freed := q.next()
+		if q.take(who, n) {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ErrBusy
+		}
+	}
+}
+
+// next is closed when something is given back.
+func (q *quota) next() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.freed == nil {
+		q.freed = make(chan struct{})
+	}
+	return q.freed
+}
+
+// held is how much all callers hold.
+func (q *quota) held() (sum int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, n := range q.spent {
+		sum += n
+	}
+	return sum
+}
+
+// share is what one request holds of the bytes of answers.
+type share struct {
+	of  *quota
+	who caller
+	n   int64
+}
+
+// need makes the share n bytes. It must grow before the memory does. Error: ErrBusy, and the share is as it was.
+func (s *share) need(n int64) error {
+	switch {
+	case n > s.n && !s.of.take(s.who, n-s.n):
+		return ErrBusy
+	case n < s.n:
+		s.of.give(s.who, s.n-n)
+	}
+	s.n = n
+	return nil
+}
