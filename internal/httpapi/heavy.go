@@ -43,18 +43,18 @@ func newHeavy(bodies int64) *heavy {
 
 // body counts what is read of a body once it is no longer light. done must be called when the body is let go.
 func (h *heavy) body(r io.Reader) (counted io.Reader, done func()) {
-	c := &counting{Reader: r, heavy: h}
+	c := &countedBody{Reader: r, heavy: h}
 	return c, func() { h.reading.Add(-c.spent) }
 }
 
-// counting spends twice what arrives: a body that grows is copied into a buffer of twice its size.
-type counting struct {
+// countedBody spends twice what arrives: a body that grows is copied into a buffer of twice its size.
+type countedBody struct {
 	io.Reader
 	heavy       *heavy
 	read, spent int64
 }
 
-func (c *counting) Read(p []byte) (int, error) {
+func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if c.read += int64(n); c.read <= lightBytes {
 		return n, err
