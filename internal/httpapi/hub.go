@@ -224,12 +224,11 @@ func (h *hub) follow(ctx context.Context, last string) {
 	var nth ordinals
 	for ctx.Err() == nil {
 		err := h.live.Follow(ctx, last, func(changes []Change) {
-			for i, c := range changes {
+			for _, c := range changes {
 				last = c.ID
 				f := frameOf(c)
 				f.nth = nth.of(c)
 				h.pass(ctx, f)
-				changes[i] = Change{} // it is in the frame
 			}
 		})
 		if ctx.Err() != nil {

@@ -122,9 +122,9 @@ func TestOpenAPIDescribesTheAnswers(t *testing.T) {
 // TestOpenAPIDescribesTheEvents: the schemas of events are those of what is sent.
 func TestOpenAPIDescribesTheEvents(t *testing.T) {
 	text := string(description)
-	for schema, event := range map[string]frame{
+	for schema, event := range map[string]*frame{
 		"ChangeEvent": frameOf(Change{ID: "1-1", Room: "r"}), "LeaderEvent": Standing{}.leader(), "MembersEvent": Standing{}.members(),
-		"ServiceEvent": Standing{}.service(), "Report": {text: eventText("", "sync", tellReport(full().status.LastSync))},
+		"ServiceEvent": Standing{}.service(), "Report": {text: eventText("sync", tellReport(full().status.LastSync))},
 	} {
 		_, data, _ := strings.Cut(string(event.text), "data: ")
 		var fields map[string]any
