@@ -24,8 +24,8 @@ func refusedText(s setting, text string, err error) string {
 		return err.Error()
 	}
 	var scratch Config
-	if again := s.set(&scratch, hidden); again != nil {
-		return again.Error()
+	if again := s.set(&scratch, strings.Replace(hidden, redacted, "redacted", 1)); again != nil { // brackets mean something in a URL
+		return strings.ReplaceAll(again.Error(), "redacted@", redacted+"@")
 	}
 	return "the value (not shown) has an @ in it: give it without user and password"
 }

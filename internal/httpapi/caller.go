@@ -24,10 +24,10 @@ type caller struct {
 	rank rank
 }
 
-// callerOf names the holder of a LiveKit token: its identity or, without one, the token itself. The room is left out: one person
-// with tokens for many rooms is one caller.
+// callerOf names the holder of a LiveKit token: its identity and room or, without an identity, the token itself. Tokens for one room that
+// say the same identity are one caller, however many there are.
 func callerOf(g Grant, token string) caller {
-	c := caller{id: "identity " + g.Identity, rank: readsRoom}
+	c := caller{id: "identity " + g.Identity + "\x00room " + g.Room, rank: readsRoom}
 	if g.Identity == "" {
 		sum := sha256.Sum256([]byte(token))
 		c.id = "token " + hex.EncodeToString(sum[:])

@@ -14,6 +14,12 @@ import (
 // defaultConnections is Limits.Connections where it is 0.
 const defaultConnections = 512
 
+// How long a connection that has not asked for anything is kept however many others come. A handshake takes longer than a request.
+const (
+	connGrace = 250 * time.Millisecond
+	tlsGrace  = time.Second
+)
+
 // The reasons for which a connection is closed to make room, in the order in which they are tried.
 const (
 	closedStranger = "idle_unauthenticated"    // no request of it had an accepted token or signature, and none is being answered
@@ -47,6 +53,7 @@ func newConnections(limit int, log *slog.Logger) *connections {
 type tracked struct {
 	net.Conn
 	all     *connections
+	since   time.Time // when it was accepted
 	gone    bool
 	trusted bool // a request of it had an accepted token or signature
 	serving int  // requests whose handler runs
@@ -110,13 +117,31 @@ func (c *tracked) Close() error {
 	return c.Conn.Close()
 }
 
+// wait returns when the connection that would have to go for a new one has had grace: so long it may take until its first request is
+// read. Meanwhile new connections wait in the system's queue, so that a flood of them does not push out one that has just come.
+func (t *connections) wait(grace time.Duration) {
+	for {
+		t.mu.Lock()
+		left := time.Duration(0)
+		if first := t.strangers.Front(); t.open >= t.limit && first != nil {
+			oldest, _ := first.Value.(*tracked)
+			left = grace - time.Since(oldest.since)
+		}
+		t.mu.Unlock()
+		if left <= 0 {
+			return
+		}
+		time.Sleep(min(left, 10*time.Millisecond)) // another may have closed before
+	}
+}
+
 // add counts a connection and makes room for it. It is nil where there is none: then conn is closed.
 func (t *connections) add(conn net.Conn) *tracked {
 	t.mu.Lock()
 	victim, reason := t.makeRoom()
 	var added *tracked
 	if t.open < t.limit {
-		added = &tracked{Conn: conn, all: t}
+		added = &tracked{Conn: conn, all: t, since: time.Now()}
 		t.open++
 		added.move()
 	}
@@ -174,12 +199,14 @@ func (t *connections) count() int64 {
 // limited is a listener whose connections count.
 type limited struct {
 	net.Listener
-	all *connections
+	all   *connections
+	grace time.Duration
 }
 
 // Accept implements net.Listener.
 func (l limited) Accept() (net.Conn, error) {
 	for {
+		l.all.wait(l.grace)
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err

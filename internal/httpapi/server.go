@@ -181,7 +181,11 @@ func (s *Server) Handler() http.Handler { return s.api }
 // Serve answers on l until Shutdown, and then returns nil. It may be called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
 	var err error
-	l = limited{l, s.conns}
+	grace := connGrace
+	if s.tls {
+		grace = tlsGrace
+	}
+	l = limited{l, s.conns, grace}
 	if s.tls {
 		err = s.http.ServeTLS(l, "", "")
 	} else {
