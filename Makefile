@@ -68,6 +68,16 @@ chaos: deps livekit ## Break a cluster of containers on purpose (NEMESIS=… SEE
 smoke: deps livekit ## A few minutes of make chaos, as CI runs it; says what is missing where there is no engine
 	@CHAOS_SMOKE=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^TestSmoke$$"
 
+# Seeds that no run has had before, unless SEED, FIRST or SEEDS says which.
+.PHONY: sim
+sim: ## Simulate fresh seeds on all cores (TIME=3m for each simulation, or SEEDS=…; SEED=… runs one again)
+	@$(if $(SEED),,ROLLCALL_SIM_FIRST=$(or $(FIRST),$(shell date +%s)) ROLLCALL_SIM_SEEDS="$(SEEDS)" ROLLCALL_SIM_TIME="$(or $(TIME),$(if $(SEEDS),,3m))") \
+		$(GO) test ./testing/sim -count=1 -v -timeout 0 -run "^(TestSimulation|TestClusterSimulation)$$" $(if $(SEED),-sim.seed $(SEED)) | grep -v "^ *=== "
+
+.PHONY: mutants
+mutants: deps livekit ## Try the tests: every small wrong change of testing/mutants must make one fail (MUTANT=regular expression)
+	@MUTANTS=1 MUTANT="$(MUTANT)" LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestMutants$$"
+
 .PHONY: lint
 lint: ## Check formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \

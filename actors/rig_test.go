@@ -209,6 +209,7 @@ func (f *faults) count(op memstore.Op) int {
 type ownership struct {
 	mu     sync.Mutex
 	owner  string
+	lost   bool // Claim refuses
 	claim  reconcile.Claim
 	leader reconcile.Token
 	view   context.Context
@@ -230,6 +231,13 @@ func (o *ownership) change(f func(*ownership)) {
 	o.view, o.end = context.WithCancel(context.Background())
 }
 
+// lose lets Claim refuse, or not, in the view that there is.
+func (o *ownership) lose(lost bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost = lost
+}
+
 func (o *ownership) Owner(string) (actors.Place, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -240,7 +248,7 @@ func (o *ownership) Owner(string) (actors.Place, error) {
 func (o *ownership) Claim(_ string, held reconcile.Claim) (reconcile.Claim, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.owner != "n1" {
+	if o.owner != "n1" || o.lost {
 		return reconcile.Claim{}, actors.NotOwner{Epoch: o.claim.Epoch}
 	}
 	if held.Generation == o.claim.Generation && held.Incarnation == o.claim.Incarnation {

@@ -3,9 +3,7 @@ package sim_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,23 +21,17 @@ import (
 	. "github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// TestClusterSimulation runs seeds of several nodes; ROLLCALL_SIM_SEEDS says how many, -sim.seed runs one again.
+// TestClusterSimulation runs seeds of several nodes; see planOf.
 func TestClusterSimulation(t *testing.T) {
-	seeds := uint64(5)
-	if n, err := strconv.ParseUint(os.Getenv("ROLLCALL_SIM_SEEDS"), 10, 64); err == nil {
-		seeds = n
-	}
-	first, last := uint64(1), seeds
-	if *seed != 0 {
-		first, last = *seed, *seed
-	}
-	for s := first; s <= last; s++ {
-		t.Run(fmt.Sprint(s), func(t *testing.T) {
-			t.Logf("again with: go test ./testing/sim -run 'TestClusterSimulation$' -sim.seed %d", s)
-			dirs := diskDirs(t, s)
-			synctest.Test(t, func(t *testing.T) { runCluster(t, s, dirs) })
+	planOf(t, 5).each(t, func(t *testing.T, s uint64) (simulated time.Duration) {
+		dirs := diskDirs(t, s)
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			runCluster(t, s, dirs)
+			simulated = time.Since(began)
 		})
-	}
+		return simulated
+	})
 }
 
 // diskDirs are data directories by machine; every fifth seed has none, so that a restart there has lost its data.

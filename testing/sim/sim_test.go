@@ -5,9 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,22 +29,16 @@ var (
 	whos   = []string{"anna", "bert", "c\"d", "d*"}
 )
 
-// TestSimulation runs seeds; ROLLCALL_SIM_SEEDS says how many, -sim.seed runs one again.
+// TestSimulation runs seeds of a single node; see planOf.
 func TestSimulation(t *testing.T) {
-	seeds := uint64(25)
-	if n, err := strconv.ParseUint(os.Getenv("ROLLCALL_SIM_SEEDS"), 10, 64); err == nil {
-		seeds = n
-	}
-	first, last := uint64(1), seeds
-	if *seed != 0 {
-		first, last = *seed, *seed
-	}
-	for s := first; s <= last; s++ {
-		t.Run(fmt.Sprint(s), func(t *testing.T) {
-			t.Logf("again with: go test ./testing/sim -run 'TestSimulation$' -sim.seed %d", s)
-			synctest.Test(t, func(t *testing.T) { run(t, s) })
+	planOf(t, 25).each(t, func(t *testing.T, s uint64) (simulated time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			run(t, s)
+			simulated = time.Since(began)
 		})
-	}
+		return simulated
+	})
 }
 
 // life is one simulation.

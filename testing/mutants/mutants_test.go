@@ -1,0 +1,175 @@
+// Package mutants tries the tests: each entry of its list is a small wrong change to production code, and the suite that must notice it.
+package mutants
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mutant is one wrong change. It must not survive the suite.
+type mutant struct {
+	name  string // unique, as a test's name
+	file  string // from the repository's top
+	edits []edit
+	suite suite
+}
+
+// edit puts new in the place of old, which the file must have exactly once.
+type edit struct{ old, new string }
+
+// suite is a go test call: tests of one package. An empty run means all of them.
+type suite struct{ pkg, run string }
+
+// change is a mutant with one edit.
+func change(name, file, old, replacement string, s suite) mutant {
+	return mutant{name: name, file: file, edits: []edit{{old, replacement}}, suite: s}
+}
+
+// minimum is how many mutants the list has at the least, so that it does not shrink unnoticed.
+const minimum = 60
+
+func TestListMatchesTheCode(t *testing.T) {
+	if len(mutants) < minimum {
+		t.Errorf("the list has %d mutants, want at least %d", len(mutants), minimum)
+	}
+	names := map[string]bool{}
+	for _, m := range mutants {
+		if names[m.name] || !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(m.name) {
+			t.Errorf("%q is no name, or stands twice", m.name)
+		}
+		names[m.name] = true
+		if _, err := m.apply(); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+		if m.suite.run != "" {
+			if _, err := regexp.Compile(m.suite.run); err != nil {
+				t.Errorf("%s: %v", m.name, err)
+			}
+		}
+	}
+}
+
+// TestMutants runs with MUTANTS=1, as make mutants does. MUTANT names those to run, by a regular expression.
+func TestMutants(t *testing.T) {
+	if os.Getenv("MUTANTS") == "" {
+		t.Log("make mutants runs them; here only the list is checked")
+		return
+	}
+	wanted := regexp.MustCompile(os.Getenv("MUTANT"))
+	passed := map[suite]bool{}
+	for _, m := range mutants {
+		if !wanted.MatchString(m.name) {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			if !passed[m.suite] {
+				out, err := m.suite.test("")
+				if err != nil {
+					t.Fatalf("%v fails without any change: %v\n%s", m.suite, err, tail(out))
+				}
+				if bytes.Contains(out, []byte("no tests to run")) {
+					t.Fatalf("%v runs no test", m.suite)
+				}
+				passed[m.suite] = true
+			}
+			overlay := m.overlay(t)
+			began := time.Now()
+			out, err := m.suite.test(overlay)
+			switch {
+			case err == nil:
+				t.Errorf("it survives %v: a change that is wrong, and no test fails", m.suite)
+			case bytes.Contains(out, []byte("[build failed]")), bytes.Contains(out, []byte("[setup failed]")):
+				t.Errorf("it does not compile: correct the list\n%s", tail(out))
+			default:
+				t.Logf("noticed in %v by %s", time.Since(began).Round(time.Second), failedTests(out))
+			}
+		})
+	}
+}
+
+// apply gives the mutated file.
+func (m mutant) apply() ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(top, m.file))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range m.edits {
+		if n := strings.Count(string(text), e.old); n != 1 {
+			return nil, fmt.Errorf("%s has %d times, and must have once:\n%s", m.file, n, e.old)
+		}
+		text = []byte(strings.Replace(string(text), e.old, e.new, 1))
+	}
+	return text, nil
+}
+
+// overlay writes the mutated file and what go's -overlay wants to know of it.
+func (m mutant) overlay(t *testing.T) string {
+	text, err := m.apply()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	mutated := filepath.Join(dir, filepath.Base(m.file))
+	if err := os.WriteFile(mutated, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	original, err := filepath.Abs(filepath.Join(top, m.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, plan, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// top is the repository's top, from here.
+const top = "../.."
+
+// test runs the suite; overlay is a file for go's -overlay, or empty.
+func (s suite) test(overlay string) ([]byte, error) {
+	args := []string{"test", "-failfast", "-timeout", "5m"}
+	if overlay != "" {
+		args = append(args, "-count=1", "-overlay", overlay)
+	}
+	if s.run != "" {
+		args = append(args, "-run", s.run)
+	}
+	cmd := exec.Command("go", append(args, s.pkg)...)
+	cmd.Dir = top
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MUTANT") }), "GOFLAGS=-trimpath")
+	return cmd.CombinedOutput()
+}
+
+func tail(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return strings.Join(lines[max(0, len(lines)-30):], "\n")
+}
+
+var failLine = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+
+// failedTests names the tests that failed, or says how the suite ended.
+func failedTests(out []byte) string {
+	var names []string
+	for _, found := range failLine.FindAllSubmatch(out, 4) {
+		names = append(names, string(found[1]))
+	}
+	if len(names) == 0 {
+		return "a suite that did not end well:\n" + tail(out)
+	}
+	return strings.Join(names, ", ")
+}
