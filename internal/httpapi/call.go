@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -87,12 +88,25 @@ func (c *call) writeWithin(d time.Duration) {
 	c.w.setDeadline()
 }
 
-// need reserves n bytes of memory for this call's answer, what it is made of included, in the place of what it had. Error: ErrBusy.
+// answerWait is how long a call that has no memory yet waits for that of others.
+const answerWait = 2 * time.Second
+
+// need reserves n bytes of memory for this call's answer, what it is made of included, in the place of what it had. The first of them may
+// take a while to come free; a call that has some already does not wait for more, since two could wait for each other. Error: ErrBusy.
 func (c *call) need(n int64) error {
-	if c.held.of == nil {
+	switch {
+	case c.held.of == nil:
 		return nil // an endpoint that is open to all has small answers
+	case c.held.n > 0 || n == 0:
+		return c.held.need(n)
 	}
-	return c.held.need(n)
+	ctx, cancel := context.WithTimeout(c.r.Context(), answerWait)
+	defer cancel()
+	err := c.held.of.wait(ctx, c.who, n)
+	if err == nil {
+		c.held.n = n
+	}
+	return err
 }
 
 // begin gives a body until bodyBy, also one that no handler reads and the server itself discards. net/http lifts the

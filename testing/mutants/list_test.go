@@ -7,11 +7,7 @@ var (
 	ofFSM       = suite{pkg: "./fsm"}
 	ofStore     = suite{pkg: "./internal/redisstore"}
 	ofLiveKit   = suite{pkg: "./internal/livekit"}
-	ofCluster   = suite{pkg: "./cluster"}
-	ofHTTP      = suite{pkg: "./internal/httpapi"}
-	ofRPC       = suite{pkg: "./internal/rpc"}
 	ofMain      = suite{pkg: "./cmd/rollcall"}
-	ofSim       = suite{pkg: "./testing/sim", run: "^TestSimulation$"}
 )
 
 var mutants = []mutant{
