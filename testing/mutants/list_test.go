@@ -200,7 +200,7 @@ var mutants = []mutant{
 	change("a-page-without-bound", "internal/redisstore/lua/changes.lua",
 		`if wanted and given + size > space then`, `if false then`, suite{"./internal/redisstore", "Bounded|DoesNotFit"}),
 	change("a-moderator-gets-changes-twice", "internal/httpapi/events.go",
-		`return ok && s.skip.nth > 0 && ms == s.skip.ms && nth <= s.skip.nth`, `return ok && false`, suite{"./internal/httpapi", "ComesBack"}),
+		`return ok && s.skip.nth > 0 && ms == s.skip.ms && nth <= s.skip.nth`, `return ok && false && ms == s.skip.ms && nth > 0`, suite{"./internal/httpapi", "ComesBack"}),
 	change("waiting-events-without-bound", "internal/httpapi/hub.go",
 		`for h.waiting > h.limit && len(h.watchers) > 0 {`, `for false {`, suite{"./internal/httpapi", "WaitingEvents"}),
 	change("an-answer-does-not-wait", "internal/httpapi/call.go",
