@@ -216,7 +216,7 @@ var mutants = []mutant{
 	change("a-large-webhook-takes-no-turn", "internal/httpapi/webhook.go",
 		`size > lightBytes && part.take(c.r.Context(), size, turnBy) != nil`, `size > 1<<40 && part.take(c.r.Context(), size, turnBy) != nil`, suite{"./internal/httpapi", "LargeWebhooks"}),
 	change("people-come-before-syncs", "internal/livekit/courtesy.go",
-		`if o.waiting == 0 {`, `if true {`, suite{"./internal/livekit", "^TestPeopleComeAfterSyncs$"}),
+		`return ctx.Value(courtesyKey{}) != nil`, `return ctx.Value(courtesyKey{}) == true && false`, suite{"./internal/livekit", "^TestPeopleComeAfterSyncs$"}),
 	change("tracks-are-decoded", "internal/livekit/trim.go",
 		`if fd == nil || fd.IsList() || fd.Message() != nil && !usedMessages[fd.FullName()] {`, `if fd == nil {`, suite{"./internal/livekit", "^TestDecodingIsBounded$"}),
 	change("a-node-without-the-secret", "cmd/rollcall/peersecret.go",
@@ -224,5 +224,5 @@ var mutants = []mutant{
 	change("silent-nodes-are-not-bounded", "cluster/arrivals.go",
 		`full = a.open >= a.limit || a.strangers.Len() >= maxStrangers`, `full = false`, suite{"./cluster", "OldestStranger"}),
 	change("userinfo-is-shown", "cmd/rollcall/userinfo.go",
-		`return scheme + redacted + text[at:]`, `return text`, suite{"./cmd/rollcall", "Userinfo|WithoutUser"}),
+		`return scheme + redacted + text[at:]`, `return scheme + text[len(scheme):]`, suite{"./cmd/rollcall", "Userinfo|WithoutUser"}),
 }
