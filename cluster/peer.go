@@ -68,7 +68,7 @@ func newPeers(l *link, handlers map[string]Handler, log *slog.Logger) *peers {
 	}
 	var open context.Context
 	open, p.end = context.WithCancel(context.Background())
-	p.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: peerIdle,
+	p.client = &http.Client{Transport: &http.Transport{MaxConnsPerHost: 16, MaxIdleConnsPerHost: 8, IdleConnTimeout: peerIdle,
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			ctx, stop := context.WithCancel(ctx)
 			defer stop()

@@ -25,7 +25,7 @@ type memoryBound struct {
 
 // limitMemory tells Go's garbage collector how much memory there is, unless GOMEMLIMIT does.
 func limitMemory(log *slog.Logger) {
-	if value, set := os.LookupEnv("GOMEMLIMIT"); set {
+	if value := os.Getenv("GOMEMLIMIT"); value != "" {
 		log.Info("the memory limit of Go is that of GOMEMLIMIT", "limit", value)
 		return
 	}

@@ -17,7 +17,7 @@ const defaultConnections = 512
 // How long a connection that has not asked for anything is kept however many others come. A handshake takes longer than a request.
 const (
 	connGrace = 250 * time.Millisecond
-	tlsGrace  = time.Second
+	tlsGrace  = 500 * time.Millisecond
 )
 
 // The reasons for which a connection is closed to make room, in the order in which they are tried.
@@ -32,6 +32,7 @@ const (
 // nobody keeps others out by holding connections open. It is safe for use by many.
 type connections struct {
 	limit  int
+	grace  time.Duration // for which a connection stays, if others can go
 	log    *slog.Logger
 	closed func(reason string) // counts
 
@@ -109,6 +110,15 @@ func (c *tracked) enter() { c.change(func() { c.serving++ }) }
 func (c *tracked) leave() { c.change(func() { c.serving-- }) }
 func (c *tracked) trust() { c.change(func() { c.trusted = true }) }
 
+// CloseWrite lets net/http end an answer before it closes: otherwise the rest of a body that was not read would reset the connection, and the
+// answer with it.
+func (c *tracked) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // Close implements net.Conn.
 func (c *tracked) Close() error {
 	c.all.mu.Lock()
@@ -117,22 +127,34 @@ func (c *tracked) Close() error {
 	return c.Conn.Close()
 }
 
-// wait returns when the connection that would have to go for a new one has had grace: so long it may take until its first request is
-// read. Meanwhile new connections wait in the system's queue, so that a flood of them does not push out one that has just come.
+// wait returns when there is room, or a connection that may go and has had grace: so long it may take until its first request is read.
+// Meanwhile new connections wait in the system's queue, so that a flood of them does not push out one that has just come.
 func (t *connections) wait(grace time.Duration) {
-	for {
+	for end := time.Now().Add(grace); time.Now().Before(end); time.Sleep(grace / 50) {
 		t.mu.Lock()
-		left := time.Duration(0)
-		if first := t.strangers.Front(); t.open >= t.limit && first != nil {
-			oldest, _ := first.Value.(*tracked)
-			left = grace - time.Since(oldest.since)
-		}
+		victim, _ := t.choose(grace)
+		full := t.open >= t.limit
 		t.mu.Unlock()
-		if left <= 0 {
+		if !full || victim != nil {
 			return
 		}
-		time.Sleep(min(left, 10*time.Millisecond)) // another may have closed before
 	}
+}
+
+// choose gives the connection that has to go for a new one, among those that were accepted at least that long ago, and why it goes. The
+// caller holds mu.
+func (t *connections) choose(grace time.Duration) (victim *tracked, reason string) {
+	for _, from := range []struct {
+		list   *list.List
+		reason string
+	}{{t.strangers, closedStranger}, {t.idle, closedIdle}, {t.served, closedServed}} {
+		if first := from.list.Front(); first != nil {
+			if oldest, _ := first.Value.(*tracked); time.Since(oldest.since) >= grace {
+				return oldest, from.reason
+			}
+		}
+	}
+	return nil, ""
 }
 
 // add counts a connection and makes room for it. It is nil where there is none: then conn is closed.
@@ -165,17 +187,14 @@ func (t *connections) makeRoom() (victim *tracked, reason string) {
 	if t.open < t.limit {
 		return nil, ""
 	}
-	for _, from := range []struct {
-		list   *list.List
-		reason string
-	}{{t.strangers, closedStranger}, {t.idle, closedIdle}, {t.served, closedServed}} {
-		if first := from.list.Front(); first != nil {
-			victim, _ = first.Value.(*tracked)
-			victim.forget()
-			return victim, from.reason
-		}
+	if victim, reason = t.choose(t.grace); victim == nil {
+		victim, reason = t.choose(0)
 	}
-	return nil, closedNew
+	if victim == nil {
+		return nil, closedNew
+	}
+	victim.forget()
+	return victim, reason
 }
 
 // warn tells, seldom, that the limit is near or was reached.
@@ -199,14 +218,13 @@ func (t *connections) count() int64 {
 // limited is a listener whose connections count.
 type limited struct {
 	net.Listener
-	all   *connections
-	grace time.Duration
+	all *connections
 }
 
 // Accept implements net.Listener.
 func (l limited) Accept() (net.Conn, error) {
 	for {
-		l.all.wait(l.grace)
+		l.all.wait(l.all.grace)
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err

@@ -92,8 +92,10 @@ func (a *api) beginStream(c *call) (*stream, error) {
 		if s.secret {
 			s.start = place{ms: uint64(max(now, 0))}.id()
 		}
-	} else if p, ok := placeOf(given); ok && s.room != "" {
-		s.skip, s.after = p, p.before()
+	} else if p, ok := placeOf(given); ok {
+		if s.after = p.before(); s.room != "" {
+			s.skip = p
+		}
 	}
 	var err error
 	if s.watcher, err = a.hub.join(ctx, c.room, c.w.interrupt); err != nil {

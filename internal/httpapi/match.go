@@ -121,6 +121,9 @@ func (a *api) collect(ctx context.Context, c *call, w window, m *matchAnswer, t 
 			break
 		}
 		fit, large, err := a.fit(ctx, c, names, kept, &t.Incomplete)
+		if kept > 0 && errors.Is(err, ErrBusy) {
+			break // there is no memory for these now: the next page begins with them
+		}
 		if err != nil {
 			return err
 		}

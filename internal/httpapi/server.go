@@ -125,6 +125,7 @@ func New(cfg Config, ports Ports) (*Server, error) {
 		return nil, err
 	}
 	conns := newConnections(cfg.Limits.Connections, cfg.Log)
+	conns.grace = connGrace
 	if conns.closed, err = connectionMetrics(cfg.Registry, conns); err != nil {
 		return nil, err
 	}
@@ -144,6 +145,7 @@ func New(cfg Config, ports Ports) (*Server, error) {
 		return nil, err
 	}
 	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
+	conns.grace = tlsGrace
 	s.tls, s.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}
 	return s, boundHTTP2(s.http)
 }
@@ -181,11 +183,7 @@ func (s *Server) Handler() http.Handler { return s.api }
 // Serve answers on l until Shutdown, and then returns nil. It may be called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
 	var err error
-	grace := connGrace
-	if s.tls {
-		grace = tlsGrace
-	}
-	l = limited{l, s.conns, grace}
+	l = limited{l, s.conns}
 	if s.tls {
 		err = s.http.ServeTLS(l, "", "")
 	} else {

@@ -116,10 +116,10 @@ func (h *webhooks) receive(c *call, part *heavyPart) (reconcile.Event, bool, ver
 	if err != nil {
 		return reconcile.Event{}, false, refusedAs(err)
 	}
-	h.noteDropped(c, h.verifier.Dropped(body))
 	if size := weight(ev); size > lightEvent && part.take(c.r.Context(), size, turnBy) != nil {
 		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
 	}
+	h.noteDropped(c, h.verifier.Dropped(body)) // last: what is refused comes again
 	return ev, known, verdict{}
 }
 

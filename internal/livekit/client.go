@@ -132,12 +132,15 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, errCrowded) && asCourtesy(ctx):
+			err = noTurn(err) // people ask again: a sync must not wait for them
 		case errors.Is(err, errCrowded):
 			if p, err = c.kept.alone(ctx); err == nil {
 				continue
 			}
 			err = noTurn(err)
 		case errors.Is(err, ErrLimited) && c.budget.again(ctx):
+			p = c.kept.shared() // the place for an answer by itself has been given back
 			continue
 		case errors.Is(err, ErrLimited):
 			err = noTurn(err)

@@ -19,9 +19,9 @@ import (
 const (
 	// files is the node's limit of open files, and crowd how many connections an attacker opens.
 	files = 256
-	crowd = 400
-	// hold is longer than a webhook may wait: it must be answered while the attack goes on.
-	hold = answerWithin + time.Second
+	crowd = 270
+	// hold is how long the attack lasts.
+	hold = 6 * time.Second
 )
 
 // occupy opens a crowd of connections and has each do something to be kept; one that the node closes is opened again.
@@ -40,7 +40,7 @@ func occupy(ctx context.Context, addr string, hold time.Duration, use func(ctx c
 					end()
 					_ = conn.Close()
 				}
-				pass(ctx, 250*time.Millisecond)
+				pass(ctx, 500*time.Millisecond)
 			}
 		})
 	}

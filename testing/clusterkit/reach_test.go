@@ -114,7 +114,8 @@ func TestNobodyReachesOne(t *testing.T) {
 	gates := map[string]*gate{}
 	c := prepare(t, clusterkit.Options{FlagsOf: func(id string) []string {
 		gates[id] = newGate(t)
-		return []string{"--node-advertise=" + gates[id].listener.Addr().String()}
+		// Without TLS, so that the gate knows one kind of connection from the other.
+		return []string{"--insecure", "--node-advertise=" + gates[id].listener.Addr().String()}
 	}})
 	for _, n := range c.Nodes {
 		for _, one := range n.Env {

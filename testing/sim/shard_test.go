@@ -61,7 +61,7 @@ func TestASyncWhileAShardHangs(t *testing.T) {
 	if len(names) != well {
 		t.Errorf("%d rooms of %d were written; the index says %v", len(names), well, err)
 	}
-	if most := 6 * redisstore.Patience; took > most {
+	if most := 10 * redisstore.Patience; took > most { // once for each of the rooms that hang it would be many times as long
 		t.Errorf("a sync of %d rooms took %v, more than %v: it waits for the shard again and again", rooms, took, most)
 	}
 	c.Nodes[2].Resume()
