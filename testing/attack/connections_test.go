@@ -21,7 +21,7 @@ const (
 	files = 256
 	crowd = 270
 	// hold is how long the attack lasts.
-	hold = 6 * time.Second
+	hold = 5 * time.Second
 )
 
 // occupy opens a crowd of connections and has each do something to be kept; one that the node closes is opened again.
