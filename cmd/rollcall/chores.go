@@ -22,7 +22,9 @@ func (n *daemon) startChores() {
 	ctx, end := context.WithCancel(context.Background())
 	n.end = end
 	n.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
-	n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
+	if n.embedded == nil { // which evicts nothing
+		n.chores.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
+	}
 	n.chores.Go(func() { n.shareBudget(ctx) })
 	n.chores.Go(func() { n.recordEpochs(ctx) })
 	n.chores.Go(func() { n.lookIntoRefusals(ctx) })
