@@ -21,10 +21,10 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestReadingIsCheap reads lists of 4 MiB with as many entries as possible: what it allocates in all, kept or not, may be a small
+// TestReadingIsCheap reads lists of 16 MiB with as many entries as possible: what it allocates in all, kept or not, may be a small
 // multiple of the list.
 func TestReadingIsCheap(t *testing.T) {
-	const size = 4 << 20
+	const size = 16 << 20
 	texts := func(num ...protowire.Number) func(i int) []byte {
 		return func(i int) (entry []byte) {
 			for _, n := range num {
