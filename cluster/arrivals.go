@@ -175,20 +175,5 @@ func turnAway(conn net.Conn) {
 	}
 }
 
-// sparingly lets one in logEvery through.
-type sparingly struct {
-	mu   sync.Mutex
-	last time.Time
-}
-
+// logEvery is how far apart two log lines of one kind about connections are at the least.
 const logEvery = 10 * time.Second
-
-func (s *sparingly) now() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.last.IsZero() && time.Since(s.last) < logEvery {
-		return false
-	}
-	s.last = time.Now()
-	return true
-}

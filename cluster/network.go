@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Network is how a node listens and dials; nil in a Config is TCP.
@@ -60,12 +62,13 @@ type mux struct {
 	stop  sync.Once
 
 	arrivals      *arrivals
-	full, refused sparingly // of their log lines
+	full, refused rate.Sometimes // of their log lines
 }
 
 // newMux takes at most limit connections at once; 0 is defaultMaxConns.
 func newMux(l net.Listener, id string, secure *tls.Config, limit int, log *slog.Logger) *mux {
-	m := &mux{Listener: l, id: id, tls: secure, log: log, ended: make(chan struct{}), arrivals: newArrivals(limit)}
+	m := &mux{Listener: l, id: id, tls: secure, log: log, ended: make(chan struct{}), arrivals: newArrivals(limit),
+		full: rate.Sometimes{Interval: logEvery}, refused: rate.Sometimes{Interval: logEvery}}
 	m.raft, m.peer, m.rpc = newBranch(m), newBranch(m), newBranch(m)
 	m.open.Go(m.accept)
 	return m
@@ -87,9 +90,11 @@ func (m *mux) accept() {
 			}
 		}
 		added, full := m.arrivals.add(conn)
-		if full && m.full.now() {
-			m.log.Warn("too many connections to --node-addr: the oldest that has not said who it is was closed, or the new one; find out who connects to that port",
-				"peer", conn.RemoteAddr(), "limit", m.arrivals.limit, "unknown_limit", maxStrangers)
+		if full {
+			m.full.Do(func() {
+				m.log.Warn("too many connections to --node-addr: the oldest that has not said who it is was closed, or the new one; find out who connects to that port",
+					"peer", conn.RemoteAddr(), "limit", m.arrivals.limit, "unknown_limit", maxStrangers)
+			})
 		}
 		if added != nil {
 			m.open.Go(func() { m.sort(added) })
@@ -150,9 +155,9 @@ func (m *mux) refuse(raw *arrival, err error) {
 }
 
 func (m *mux) sayRefused(raw *arrival, why string) {
-	if m.refused.now() {
+	m.refused.Do(func() {
 		m.log.Warn("a connection of another node to --node-addr was refused", "peer", raw.RemoteAddr(), "why", why)
-	}
+	})
 }
 
 func noDeadline() time.Time { return time.Time{} }

@@ -61,7 +61,7 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 	return m, nil
 }
 
-// gathered is an answer in memory: who fetches it slowly must not keep a place of those who gather.
+// gathered is an answer in memory, so that a slow client does not hold one of the places for gathering.
 type gathered struct {
 	header http.Header
 	status int

@@ -43,20 +43,20 @@ func (a *api) listRooms(c *call) (any, error) {
 	}
 	answer.Next = opaque(next)
 	for len(names) > 0 {
-		n, large, err := a.fit(ctx, c, names, 0, &answer.Incomplete)
+		batch, large, err := a.fit(ctx, c, names, 0, &answer.Incomplete)
 		if err != nil {
 			return nil, unreadable(err)
 		}
-		names = names[len(n):]
+		names = names[len(batch):]
 		if large {
-			answer.Rooms = append(answer.Rooms, row(n[0], nil, nil))
+			answer.Rooms = append(answer.Rooms, row(batch[0], nil, nil))
 			continue
 		}
-		present, states, err := a.ports.Reader.States(ctx, n)
+		present, states, err := a.ports.Reader.States(ctx, batch)
 		if err = part(err, &answer.Incomplete); err != nil {
 			return nil, unreadable(err)
 		}
-		for _, name := range n {
+		for _, name := range batch {
 			if present[name] != nil || states[name] != nil {
 				answer.Rooms = append(answer.Rooms, row(name, present[name], states[name]))
 			}

@@ -2,12 +2,14 @@ package livekit
 
 import "time"
 
-// Grant is what a LiveKit access token allows on our API, as CONTRACT.md reads it.
+// Grant is what a LiveKit access token allows on our API, as docs/api.md says.
 type Grant struct {
 	// RoomList and RoomAdmin are LiveKit's grants of those names.
 	RoomList, RoomAdmin bool
 	// Room limits RoomAdmin to the room of that name; "" stands for the whole cluster.
 	Room string
+	// Identity is whose token it is; "" where it does not say.
+	Identity string
 }
 
 // Tokens verifies LiveKit access tokens.
@@ -29,5 +31,5 @@ func (t *Tokens) Verify(authorization string, now time.Time) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{RoomList: c.Video.RoomList, RoomAdmin: c.Video.RoomAdmin, Room: c.Video.Room}, nil
+	return Grant{RoomList: c.Video.RoomList, RoomAdmin: c.Video.RoomAdmin, Room: c.Video.Room, Identity: c.Subject}, nil
 }
