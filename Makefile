@@ -1,4 +1,4 @@
-# make help lists the targets. CI runs the same ones as people do.
+# make help lists the targets. CI runs the same targets as people do.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ BIN        := bin
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PACKAGES   ?= ./...
-# Everything is built static, as the image is, and so each package once for all of it; only the race detector needs cgo.
+# Everything is built static, like the image, so each package is compiled only once. Only the race detector needs cgo.
 export CGO_ENABLED := 0
 export GOFLAGS     := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS 2>/dev/null)) -trimpath)
 
@@ -21,14 +21,15 @@ build: ## Build bin/rollcall
 	@testing/with-progress.sh "building $(BIN)/rollcall (the first time 1 to 3 minutes)" \
 		$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
 
-# A make target of its own, so that the 2 minutes are spent once.
+# A separate make target, so that the build of 2 minutes happens only once.
+# A module that both go.mod files require has the same version in both where it can, so that it is compiled once for both.
 $(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
 	@mkdir -p $(BIN)
 	@testing/with-progress.sh "building a real livekit-server from its Go module (once; 2 to 4 minutes with empty caches)" \
 		$(GO) build -C testing/livekitserver -ldflags "-s -w" -o $(CURDIR)/$@ github.com/livekit/livekit-server/cmd/server
 
 .PHONY: livekit
-livekit: $(BIN)/livekit-server ## Build bin/livekit-server, the real one, for dev and tests
+livekit: $(BIN)/livekit-server ## Build a real bin/livekit-server, for dev and tests
 
 .PHONY: dev
 dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who come and go
@@ -38,45 +39,51 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 
 .PHONY: cluster
 cluster: livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
-	@testing/install-deps.sh redis-server
+	@testing/install-deps.sh ./testing/localcluster
 	@$(GO) build -o $(BIN)/localcluster ./testing/localcluster
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
 
 .PHONY: deps
-deps: ## Install what the tests need (redis-server, chromium, shells, python3-redis)
+deps: ## Install what all tests need (redis-server, chromium, shells, python3-redis)
 	@testing/install-deps.sh
 
 .PHONY: test
-test: deps livekit ## Run unit, property and end-to-end tests with the race detector
-	@# Containers come with networks, and a browser drops what is under way when the machine's networks change: one after the other.
-	@all=$$($(GO) list $(PACKAGES)); containers=$$(grep '/testing/compose$$' <<<"$$all" || true); others=$$(grep -v '/testing/compose$$' <<<"$$all" || true); \
-	export LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server CGO_ENABLED=1; \
-	if [ -n "$$others" ]; then $(GO) test -race -timeout 20m $$others; fi; \
-	if [ -n "$$containers" ]; then $(GO) test -race -timeout 20m $$containers; fi
+test: ## Run unit, property and end-to-end tests (PACKAGES=./reconcile/... selects packages, and installs only what they need)
+	@testing/install-deps.sh $(PACKAGES)
+	@if $(GO) list -test -deps $(PACKAGES) | grep /testing/harness/livekittest$$ >/dev/null; then $(MAKE) --no-print-directory livekit; fi
+	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server testing/run-tests.sh $(PACKAGES)
 
-# What make chaos hands on to testing/chaos, whose README tells of it.
+# The variables that make chaos passes to testing/chaos, whose README describes them.
 CHAOS_ENV = CHAOS_NEMESIS="$(NEMESIS)" CHAOS_SEED="$(SEED)" CHAOS_DURATION="$(DURATION)" CHAOS_HOLD="$(HOLD)" CHAOS_NODES="$(NODES)" \
 	CHAOS_ROOMS="$(ROOMS)" CHAOS_RATE="$(RATE)" CHAOS_REPORTS="$(or $(REPORTS),$(CURDIR)/$(BIN)/chaos)" \
 	LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server
 
 .PHONY: chaos
-chaos: deps livekit ## Break a cluster of containers on purpose (NEMESIS=… SEED=… DURATION=…; see testing/chaos)
-	@CHAOS=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^(TestChaos|TestSentinel|TestRealLiveKit|TestWithoutTheFence)$$"
+chaos: deps livekit ## Break a cluster of containers on purpose (NEMESIS=… SEED=… DURATION=…; see testing/chaos/README.md)
+	@CHAOS=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^(TestChaos|TestSentinel|TestRedisCluster|TestOverload|TestRealLiveKit|TestWithoutTheFence)$$"
 	@echo "reports: $(or $(REPORTS),$(BIN)/chaos)"
 
 .PHONY: smoke
-smoke: deps livekit ## A few minutes of make chaos, as CI runs it; says what is missing where there is no engine
+smoke: deps livekit ## Run a few minutes of make chaos, as CI does; without a container engine, name what is missing
 	@CHAOS_SMOKE=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^TestSmoke$$"
 
-# Seeds that no run has had before, unless SEED, FIRST or SEEDS says which.
+# The seeds begin at the current time, so that they are new, unless SEED or FIRST is given.
 .PHONY: sim
-sim: ## Simulate fresh seeds on all cores (TIME=3m for each simulation, or SEEDS=…; SEED=… runs one again)
+sim: ## Simulate new seeds on all cores (TIME=3m for both simulations, or SEEDS=…, a tenth of them for clusters; SEED=… repeats one)
 	@$(if $(SEED),,ROLLCALL_SIM_FIRST=$(or $(FIRST),$(shell date +%s)) ROLLCALL_SIM_SEEDS="$(SEEDS)" ROLLCALL_SIM_TIME="$(or $(TIME),$(if $(SEEDS),,3m))") \
-		$(GO) test ./testing/sim -count=1 -v -timeout 0 -run "^(TestSimulation|TestClusterSimulation)$$" $(if $(SEED),-sim.seed $(SEED)) | grep -v "^ *=== "
+		$(GO) test ./testing/sim -count=1 -v -timeout 0 -run "^(TestSimulation|TestClusterSimulation)$$" $(if $(SEED),-sim.seed $(SEED)) | grep -v "^ *=== \|--- PASS: .*/worker"
 
 .PHONY: mutants
-mutants: deps livekit ## Try the tests: every small wrong change of testing/mutants must make one fail (MUTANT=regular expression)
+mutants: deps livekit ## Test the tests: each small wrong change in testing/mutants must make a test fail (MUTANT=regular expression)
 	@MUTANTS=1 MUTANT="$(MUTANT)" LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestMutants$$"
+
+.PHONY: sample
+sample: ## Change a package's code at random places (SAMPLE=./fsm N=50 SEED=1 RUN=tests) and print what its tests do not notice
+	@SAMPLE="$(SAMPLE)" N="$(N)" SEED="$(SEED)" RUN="$(RUN)" $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestSample$$"
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of foreign input (TIME=1m for all together); prints how to repeat a failing input
+	@FUZZ="$(or $(TIME),1m)" $(GO) test ./testing/fuzzall -count=1 -v -timeout 0 -run "^TestFuzz$$" | grep -v "^ *=== "
 
 .PHONY: lint
 lint: ## Check formatting, go vet and staticcheck
@@ -98,7 +105,7 @@ docs: ## Write docs/configuration.md from the flags
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
 
 .PHONY: pictures
-pictures: deps ## Write docs/page.png and docs/page-dark.png, of the page as it is
+pictures: deps ## Write docs/page.png and docs/page-dark.png, pictures of the present page
 	@SCREENSHOTS=$(CURDIR)/docs $(GO) test ./testing/browser -count=1 -run '^TestPicturesOfTheReadme$$'
 
 .PHONY: proto
@@ -107,5 +114,18 @@ proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: 
 	@GOBIN=$(CURDIR)/$(BIN) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$$($(GO) list -m -f '{{.Version}}' google.golang.org/protobuf)
 	@protoc --plugin=$(BIN)/protoc-gen-go --go_out=. --go_opt=module=github.com/rollcallhq/rollcall internal/wire/rollcall.proto
 
+# The containers of the last step mostly wait, so new seeds and fuzzing use the processors meanwhile, at the lowest priority.
 .PHONY: check
-check: lint test smoke ## What CI runs
+check: ## Run what CI runs: lint, all tests, three minutes of new seeds, a minute of fuzzing, a few minutes of chaos
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test PACKAGES="$$($(GO) list ./... | grep -v /testing/compose$$ | tr '\n' ' ')"
+	@testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory sim fuzz" \
+		"$(MAKE) --no-print-directory test PACKAGES=./testing/compose" "$(MAKE) --no-print-directory smoke"
+
+.PHONY: check-long
+check-long: ## Run for hours: all tests with the race detector, all of chaos, all mutants, fuzzing, and many seeds (SEEDS=10000)
+	@RACE=1 $(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory chaos
+	@$(MAKE) --no-print-directory mutants
+	@$(MAKE) --no-print-directory fuzz TIME=10m
+	@$(MAKE) --no-print-directory sim SEEDS=$(or $(SEEDS),10000)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 	"github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// counting counts what comes to a store, and fails claims while a test wants it to.
+// counting counts the calls of a store, and fails claims while a test wants it to.
 type counting struct {
 	*memstore.Store
 	claims, pages atomic.Int64
@@ -35,7 +35,7 @@ func (c *counting) Rooms(ctx context.Context, cursor string, limit int, search s
 	return c.Store.Rooms(ctx, cursor, limit, search)
 }
 
-// inIndex runs a host over rooms that another claim stands on.
+// inIndex runs a host over rooms that theirs has claimed.
 func inIndex(t *testing.T, rooms int, theirs reconcile.Claim, fail bool, test func(store *counting)) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &counting{Store: memstore.New(memstore.Options{})}
@@ -64,8 +64,8 @@ func inIndex(t *testing.T, rooms int, theirs reconcile.Claim, fail bool, test fu
 	})
 }
 
-// TestRefusedClaimsBackOff: a later owner's claims stand on the rooms (a second rollcall on this Redis, or an older data directory), and
-// will for as long as that lasts.
+// TestRefusedClaimsBackOff has rooms that a later owner has claimed, because a second rollcall uses this Redis or because this node's data
+// directory is an older copy. They stay claimed for as long as that lasts.
 func TestRefusedClaimsBackOff(t *testing.T) {
 	const rooms, minutes = 2000, 30
 	inIndex(t, rooms, reconcile.Claim{Generation: 3, Epoch: 1, Incarnation: 1}, false, func(store *counting) {
@@ -77,7 +77,7 @@ func TestRefusedClaimsBackOff(t *testing.T) {
 	})
 }
 
-// TestFailedClaimsAreRepeatedSoon: Redis was away, and the owner before must be refused as soon as it is back.
+// TestFailedClaimsAreRepeatedSoon checks that rooms are claimed soon after Redis is back, because only then is the previous owner refused.
 func TestFailedClaimsAreRepeatedSoon(t *testing.T) {
 	const rooms = 50
 	inIndex(t, rooms, reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}, true, func(store *counting) {

@@ -12,11 +12,11 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 	"github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// page is a log that several may write to.
+// page is a log for several concurrent writers.
 type page struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -34,7 +34,8 @@ func (p *page) count(words string) int {
 	return strings.Count(p.text.String(), words)
 }
 
-// TestWhatCannotBeReadIsTold once, and again when it changes; what protects nobody any more, or many, is an error.
+// TestWhatCannotBeReadIsTold checks that unusable entries are logged once, and again when their number changes. An entry that no longer
+// protects anybody is logged as an error, and so is one that protects many rooms.
 func TestWhatCannotBeReadIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, lk, store := &page{}, newLivekit(), memstore.New(memstore.Options{})
@@ -46,10 +47,10 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 		}
 		sweep := actors.NewSweep(actors.SweepConfig{Rooms: lk, Index: store, Clock: actors.NewSystemClock(), Log: slog.New(slog.NewTextHandler(log, nil)),
 			Router: actors.NewRouter(own, func(actors.Place) (actors.Owner, bool) { return host, true })})
-		cycles := func(n int) (last actors.Report) {
+		cycles := func(n int) (last reconcile.Report) {
 			for range n {
 				var err error
-				if last, err = sweep.Sync(t.Context(), own.Led, actors.Options{Scheduled: true}); err != nil {
+				if last, err = sweep.Sync(t.Context(), own.Led, reconcile.Options{Scheduled: true}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
 func TestForeignChanges(t *testing.T) {
@@ -20,7 +20,7 @@ func TestForeignChanges(t *testing.T) {
 		"not our JSON":    func(r *rig) { r.store.Set(memstore.States, "r", `{"participants":"?"}`) },
 		"a changed state": func(r *rig) { r.store.Set(memstore.States, "r", `{"roomName":"r","participants":[]}`) },
 	} {
-		for _, changed := range []bool{false, true} { // the room changes at once, too
+		for _, changed := range []bool{false, true} { // the room itself changes as well
 			for _, known := range []bool{false, true} { // to an actor
 				t.Run(fmt.Sprintf("%s, changed %v, known %v", name, changed, known), func(t *testing.T) {
 					bubble(t, func(r *rig) {
@@ -41,7 +41,7 @@ func TestForeignChanges(t *testing.T) {
 							r.lk.join("r", "c")
 						}
 						commits := len(r.store.Feed())
-						report := r.sync(actors.Options{Scheduled: true})
+						report := r.sync(reconcile.Options{Scheduled: true})
 						if report.Drift[reconcile.ForeignChange] != 1 || report.Drift[reconcile.LostWrite] != 0 || report.Changed != 1 || report.Errors != 0 {
 							t.Errorf("%+v", report)
 						}
@@ -56,7 +56,7 @@ func TestForeignChanges(t *testing.T) {
 						if n := len(r.store.Feed()) - commits; n != 1 {
 							t.Errorf("%d feed entries for the repair, want one snapshot", n)
 						}
-						if again := r.sync(actors.Options{}); len(again.Drift) != 0 || again.Changed != 0 {
+						if again := r.sync(reconcile.Options{}); len(again.Drift) != 0 || again.Changed != 0 {
 							t.Errorf("a second sync finds %v", again.Drift)
 						}
 					})
@@ -72,10 +72,10 @@ func TestKeysWithoutARecord(t *testing.T) {
 		r.store.WrongType(memstore.Participants, "junk")
 		r.store.Set(memstore.States, "r", `{"participants":[{"identity":"old","sid":"PA_x"}]}`)
 		r.lk.join("r", "a")
-		if err := r.store.Discover(context.Background(), 0); err != nil {
+		if err := r.store.Reindex(context.Background(), 0); err != nil {
 			t.Fatal(err)
 		}
-		report := r.sync(actors.Options{Scheduled: true})
+		report := r.sync(reconcile.Options{Scheduled: true})
 		if report.Drift[reconcile.ForeignChange] == 0 || report.Errors != 0 {
 			t.Errorf("%+v", report)
 		}
@@ -90,7 +90,7 @@ func TestLostDataIsWrittenAgainByOneSync(t *testing.T) {
 		rooms := crowd(r, 150)
 		before := len(r.store.Feed())
 		r.store.Flush()
-		report := r.sync(actors.Options{Scheduled: true})
+		report := r.sync(reconcile.Options{Scheduled: true})
 		if report.Errors != 0 || report.Synced != 150 || report.Drift[reconcile.LostWrite] < 149 { // one may be a poll's
 			t.Errorf("%+v", report)
 		}

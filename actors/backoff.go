@@ -12,7 +12,7 @@ type backoff struct {
 	first, limit, window time.Duration
 }
 
-// next is the delay after one more crash.
+// next records one more crash and returns the delay after it.
 func (b backoff) next(rs *actor.RestartStatistics) time.Duration {
 	if rs.NumberOfFailures(b.window) == 0 {
 		rs.Reset()

@@ -9,17 +9,18 @@ import (
 // breakerFloor is the number of removals that the breaker always lets through.
 const breakerFloor = 10
 
-// verdict is what the breaker says of a cycle's absences.
+// verdict is the breaker's decision on a cycle's absences.
 type verdict struct {
-	held   *Held
+	held   *reconcile.Held
 	permit bool
-	streak int      // for the permit: least number of agreeing scheduled cycles
+	streak int      // for the permit: minimum number of agreeing scheduled cycles
 	rooms  []string // for the permit
 }
 
-// judge decides which absences of round 1 may be removed. More than half and more than ten, of rooms or of participants,
-// are held until three scheduled cycles agree, or force. cycles have held in a row before this one.
-func judge(f Findings, o Options, cycles int) verdict {
+// judge decides which absences of round 1 may be removed. If more than half and more than ten of the rooms or of the
+// participants are missing, they are held until three scheduled cycles agree or the sync is forced. cycles is how many
+// scheduled cycles in a row have held before this one.
+func judge(f Findings, o reconcile.Options, cycles int) verdict {
 	t := f.Tally
 	trips := exceeds(t.MissingRooms, t.Rooms) || exceeds(t.MissingParticipants, t.Participants)
 	if !trips || o.Force {
@@ -29,14 +30,14 @@ func judge(f Findings, o Options, cycles int) verdict {
 	if o.Scheduled {
 		cycles++
 	}
-	waiting := Held{Rooms: t.MissingRooms - t.AgreedRooms, Participants: t.MissingParticipants - t.AgreedParticipants, Cycles: cycles}
+	waiting := reconcile.Held{Rooms: t.MissingRooms - t.AgreedRooms, Participants: t.MissingParticipants - t.AgreedParticipants, Cycles: cycles}
 	if waiting.Rooms+waiting.Participants > 0 {
 		v.held = &waiting
 	}
 	return v
 }
 
-// spare takes rooms out of the permit.
+// spare removes the sheltered rooms from the permit.
 func (v verdict) spare(sheltered func(room string) bool) verdict {
 	if sheltered != nil {
 		v.rooms = slices.DeleteFunc(slices.Clone(v.rooms), sheltered)

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestARoomWithoutAReadableNameShelters: it may be any room that the list lacks, so none of those loses anyone, whatever its own list says.
+// TestARoomWithoutAReadableNameShelters checks the rooms that the list lacks: the unreadable name may be that of any of them, so none of
+// them loses anyone, whatever its list of participants says.
 func TestARoomWithoutAReadableNameShelters(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("lacking", "a"), r.lk.join("listed", "a"), r.lk.join("listed", "gone"))
@@ -18,15 +18,15 @@ func TestARoomWithoutAReadableNameShelters(t *testing.T) {
 		r.lk.leave("listed", "gone")
 		r.lk.faultyNames = func(list *reconcile.RoomNames) { list.Unnamed = 1 }
 		for range 5 {
-			r.sync(actors.Options{Scheduled: true})
+			r.sync(reconcile.Options{Scheduled: true})
 		}
 		r.present("lacking", "a")
 		r.present("listed", "a")
 	})
 }
 
-// TestSilenceInAnOutageIsNoAbsence: a room that LiveKit has not answered for in ten cycles loses its people only in a cycle in which LiveKit
-// answers for others.
+// TestSilenceInAnOutageIsNoAbsence checks that a room for which LiveKit has had no answer in ten cycles loses its participants only in a
+// cycle in which LiveKit answers for other rooms.
 func TestSilenceInAnOutageIsNoAbsence(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("silent", "a"), r.lk.join("other", "a"))
@@ -39,23 +39,24 @@ func TestSilenceInAnOutageIsNoAbsence(t *testing.T) {
 			return false, nil
 		})
 		for range 10 {
-			r.syncNow(actors.Options{Scheduled: true})
+			r.syncNow(reconcile.Options{Scheduled: true})
 			time.Sleep(31 * time.Second)
 		}
 		outage = true
-		r.syncNow(actors.Options{Scheduled: true})
+		r.syncNow(reconcile.Options{Scheduled: true})
 		r.present("silent", "a")
 		outage = false
 		for range 11 {
 			time.Sleep(31 * time.Second)
-			r.syncNow(actors.Options{Scheduled: true})
+			r.syncNow(reconcile.Options{Scheduled: true})
 		}
 		r.present("silent")
 		r.present("other", "a")
 	})
 }
 
-// TestALookThatIsTooOldIsNone: what events told while it waited may be forgotten by its end.
+// TestALookThatIsTooOldIsNone checks that a look does not count if it waited for so long that the room may have forgotten the events
+// that came meanwhile.
 func TestALookThatIsTooOldIsNone(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
@@ -68,14 +69,15 @@ func TestALookThatIsTooOldIsNone(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
-		report, err := r.sweep.Sync(ctx, r.own.Leader(), actors.Options{})
+		report, err := r.sweep.Sync(ctx, r.own.Leader(), reconcile.Options{})
 		if err != nil || report.Errors+len(r.lk.looked("r")) < 2 {
 			t.Errorf("a look of %v counted: %+v %v", reconcile.MaxLookAge+time.Second, report, err)
 		}
 	})
 }
 
-// TestALossIsLookedInto: Redis lost the room, and with it perhaps more than this node knows of. LiveKit is asked without waiting for a sync.
+// TestALossIsLookedInto checks that LiveKit is asked without waiting for a sync after Redis has lost a room, and with it perhaps more than
+// this node knows of.
 func TestALossIsLookedInto(t *testing.T) {
 	bubble(t, func(r *rig) {
 		a := r.lk.join("r", "a")

@@ -15,24 +15,24 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Tending is one owner's part of a cleanup: rooms of the index.
-type Tending struct {
+// CleanupRequest is one owner's part of a cleanup: rooms of the index.
+type CleanupRequest struct {
 	Leader reconcile.Token
 	Stale  time.Duration
 	Dry    bool
 	Rooms  []string
 }
 
-// Tended is what it came to.
-type Tended struct {
+// CleanupResult is the outcome of a CleanupRequest.
+type CleanupResult struct {
 	Orphans []string // delisted: in the index without public keys
 	Stale   []string // not confirmed for too long
-	Moved   []string // rooms that this owner does not own any more
+	Moved   []string // rooms that this owner no longer owns
 	Errors  int
 	Err     string
 }
 
-func (t *Tended) add(other Tended) {
+func (t *CleanupResult) add(other CleanupResult) {
 	t.Orphans = append(t.Orphans, other.Orphans...)
 	t.Stale = append(t.Stale, other.Stale...)
 	t.Moved = append(t.Moved, other.Moved...)
@@ -42,14 +42,14 @@ func (t *Tended) add(other Tended) {
 	}
 }
 
-// Tend delists orphans and finds the rooms that no look has confirmed.
-func (h *Host) Tend(ctx context.Context, t Tending) (Tended, error) {
-	sum, mu := Tended{}, sync.Mutex{}
+// Cleanup delists orphans and finds the rooms that no look has confirmed for too long.
+func (h *Host) Cleanup(ctx context.Context, t CleanupRequest) (CleanupResult, error) {
+	sum, mu := CleanupResult{}, sync.Mutex{}
 	each(t.Rooms, func(room string) {
-		var one Tended
-		err := crash.Contain(h.env.log, "tending room "+strconv.Quote(room), func() error { one = h.tend(ctx, t, room); return nil })
+		var one CleanupResult
+		err := crash.Contain(h.env.log, "cleaning up room "+strconv.Quote(room), func() error { one = h.cleanupRoom(ctx, t, room); return nil })
 		if err != nil {
-			one = Tended{Errors: 1, Err: err.Error()}
+			one = CleanupResult{Errors: 1, Err: err.Error()}
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -58,37 +58,39 @@ func (h *Host) Tend(ctx context.Context, t Tending) (Tended, error) {
 	return sum, ctx.Err()
 }
 
-func (h *Host) tend(ctx context.Context, t Tending, room string) Tended {
+func (h *Host) cleanupRoom(ctx context.Context, t CleanupRequest, room string) CleanupResult {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	a, err := h.ask(ctx, room, func(c call) message { return &tend{c, t.Leader, t.Stale, t.Dry} })
+	a, err := h.ask(ctx, room, func(c call) message { return &cleanup{c, t.Leader, t.Stale, t.Dry} })
 	switch {
 	case errors.Is(err, ErrNotOwner):
-		return Tended{Moved: []string{room}}
+		return CleanupResult{Moved: []string{room}}
 	case err != nil:
-		return Tended{Errors: 1, Err: fmt.Sprintf("room %q: %v", room, err)}
+		return CleanupResult{Errors: 1, Err: fmt.Sprintf("room %q: %v", room, err)}
 	case a.look.tally.Cleaned > 0:
-		return Tended{Orphans: []string{room}}
+		return CleanupResult{Orphans: []string{room}}
 	case !a.idle:
-		return Tended{Stale: []string{room}}
+		return CleanupResult{Stale: []string{room}}
 	}
-	return Tended{}
+	return CleanupResult{}
 }
 
-// Cleanup removes what the sync leaves: orphans of the index, and rooms that no look has confirmed for StaleAfter, after
-// two successful looks and under the breaker.
-func (s *Sweep) Cleanup(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
-	return s.exclusive(ctx, func() (Report, error) { return s.cleanup(ctx, leader, o) })
+// Cleanup removes what the sync leaves behind: orphans of the index, and rooms that no look has confirmed for StaleAfter.
+// Such a room is removed after two successful looks and under the breaker.
+func (s *Sweep) Cleanup(ctx context.Context, leader reconcile.Token, o reconcile.Options) (reconcile.Report, error) {
+	return s.exclusive(ctx, func() (reconcile.Report, error) { return s.cleanup(ctx, leader, o) })
 }
 
-func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
+func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o reconcile.Options) (reconcile.Report, error) {
 	start := time.Now()
-	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
+	r := reconcile.Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("cleanup", start)()
 	known := map[string]bool{}
 	err := s.indexed(ctx, known, &r)
-	if err == nil {
-		err = s.tendAll(ctx, leader, known, o, &r)
+	if err != nil {
+		r.Fault = reconcile.RedisSilent
+	} else {
+		err = s.cleanupAll(ctx, leader, known, o, &r)
 	}
 	if err == nil && !o.DryRun && s.Housekeeping != nil {
 		err = s.Housekeeping(ctx)
@@ -96,16 +98,16 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o Options) 
 	if err != nil {
 		r.Errors, r.Error = r.Errors+1, err.Error()
 	}
-	r.took(time.Since(start))
+	took(&r, time.Since(start))
 	return r, ctx.Err()
 }
 
-func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[string]bool, o Options, r *Report) error {
-	sum := s.tendEach(ctx, Tending{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun}, slices.Sorted(maps.Keys(known)))
+func (s *Sweep) cleanupAll(ctx context.Context, leader reconcile.Token, known map[string]bool, o reconcile.Options, r *reconcile.Report) error {
+	sum := s.cleanupEach(ctx, CleanupRequest{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun}, slices.Sorted(maps.Keys(known)))
 	slices.Sort(sum.Orphans)
 	r.Cleaned, r.Errors, r.Error = len(sum.Orphans), r.Errors+sum.Errors, cmp.Or(r.Error, sum.Err)
 	for _, room := range sum.Orphans {
-		r.Differences = append(r.Differences, Difference{Room: room, Change: "index_entry_removed", Reason: "it has no keys"})
+		r.Differences = append(r.Differences, reconcile.Difference{Room: room, Change: "index_entry_removed", Reason: "it has no keys"})
 	}
 	if len(sum.Stale) == 0 {
 		return nil
@@ -117,19 +119,19 @@ func (s *Sweep) tendAll(ctx context.Context, leader reconcile.Token, known map[s
 	return nil
 }
 
-// tendEach sends each owner its part and sums what it came to.
-func (s *Sweep) tendEach(ctx context.Context, t Tending, rooms []string) Tended {
-	sum, mu := Tended{}, sync.Mutex{}
-	left := s.Router.spread(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {
+// cleanupEach sends each owner its part and sums the results.
+func (s *Sweep) cleanupEach(ctx context.Context, t CleanupRequest, rooms []string) CleanupResult {
+	sum, mu := CleanupResult{}, sync.Mutex{}
+	left := s.Router.fanout(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {
 		mine := t
 		mine.Rooms = rooms
-		var one Tended
-		err = crash.Contain(s.Log, "a cleanup's part", func() (err error) { one, err = owner.Tend(ctx, mine); return err })
-		if err != nil && elsewhere(ctx, err) {
+		var one CleanupResult
+		err = crash.Contain(s.Log, "a cleanup's part", func() (err error) { one, err = owner.Cleanup(ctx, mine); return err })
+		if err != nil && ownerChanged(ctx, err) {
 			return nil, nil, err
 		}
 		if err != nil {
-			one.add(Tended{Errors: 1, Err: err.Error()})
+			one.add(CleanupResult{Errors: 1, Err: err.Error()})
 		}
 		moved = one.Moved
 		one.Moved = nil
@@ -139,7 +141,7 @@ func (s *Sweep) tendEach(ctx context.Context, t Tending, rooms []string) Tended 
 		return moved, nil, nil
 	})
 	if len(left) > 0 {
-		sum.add(Tended{Errors: len(left), Err: fmt.Sprintf("%d rooms have no owner that can be reached", len(left))})
+		sum.add(CleanupResult{Errors: len(left), Err: fmt.Sprintf("%d rooms have no owner that can be reached", len(left))})
 	}
 	return sum
 }

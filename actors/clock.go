@@ -7,7 +7,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// SystemClock is a node's one clock. Stamps count from its making and never repeat.
+// SystemClock is the only clock of a node. Its stamps count from its creation and never repeat.
 type SystemClock struct {
 	start time.Time
 	last  atomic.Int64
@@ -16,7 +16,7 @@ type SystemClock struct {
 // NewSystemClock starts a clock.
 func NewSystemClock() *SystemClock { return &SystemClock{start: time.Now()} }
 
-// Now is the present moment.
+// Now returns the present moment.
 func (c *SystemClock) Now() reconcile.Moment {
 	now := time.Now()
 	return reconcile.Moment{Wall: now.UnixMilli(), Stamp: reconcile.Stamp(c.next(int64(now.Sub(c.start))))}

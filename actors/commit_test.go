@@ -10,7 +10,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
 func TestDeliveredIsCommitted(t *testing.T) {
@@ -79,10 +79,10 @@ func TestRedisAwayIsUnavailable(t *testing.T) {
 	})
 }
 
-func TestAConflictIsEvaluatedAnew(t *testing.T) {
+func TestAConflictIsDecidedAgain(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
-		// A script of ours that was thought lost lands between the claim and the commit.
+		// A script of ours that seemed lost is applied between the claim and the commit.
 		r.faults.next(memstore.Commit, memstore.Fault{}, func() { bump(r, "r") })
 		r.must(r.lk.join("r", "b"))
 		r.present("r", "a", "b")
@@ -101,7 +101,7 @@ func bump(r *rig, room string) {
 	}
 }
 
-// overtaken has a newer owner claim a room; it gives the claim.
+// overtaken makes a newer owner claim a room. It returns the claim.
 func (r *rig) overtaken(room string) reconcile.Claim {
 	r.Helper()
 	newer := r.own.claim
@@ -128,7 +128,7 @@ func TestANewerOwnerFencesUs(t *testing.T) {
 	})
 }
 
-// The store may hear of a newer owner sooner than we do: a webhook then waits for the view that made it.
+// The store may learn of a newer owner sooner than this node. A webhook then waits for the view that made the newer owner.
 func TestAFencedDeliveryWaitsForTheView(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
@@ -301,8 +301,8 @@ func TestMemoryKnowsWhatRedisLost(t *testing.T) {
 	})
 }
 
-// A failover: a commit reached the old primary and a reader of the feed, its answer was lost, and the replica never had it. The next commit has
-// the same version, and might have other content, so it ends with a snapshot.
+// In a failover, a commit reached the old primary and a reader of the feed, but its answer was lost and the replica never had it. The next
+// commit has the same version and might have other content, so it ends with a snapshot.
 func TestAfterAnUnknownOutcomeTheFeedIsMadeSureOf(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"), r.lk.join("r", "a"))

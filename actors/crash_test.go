@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/crash"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// A panic in a goroutine that nobody recovers ends the process, so that these tests could not even fail one by one.
+// An unrecovered panic in a goroutine ends the process, so these tests could not even fail one by one.
 
 func TestARoomWhoseLookCrashesIsItsOwnError(t *testing.T) {
 	bubble(t, func(r *rig) {
@@ -19,14 +19,14 @@ func TestARoomWhoseLookCrashesIsItsOwnError(t *testing.T) {
 		r.lk.join("good", "b") // and the webhooks are lost
 		r.lk.join("bad", "b")
 		r.lk.order(crashAt("bad"))
-		report := r.sync(actors.Options{Scheduled: true})
+		report := r.sync(reconcile.Options{Scheduled: true})
 		if report.Synced != 1 || report.Errors != 1 || !strings.Contains(report.Error, `"bad"`) || !strings.Contains(report.Error, "it crashed") {
 			t.Errorf("%+v; want one room examined and one that crashed", report)
 		}
 		r.present("good", "a", "b")
 		r.present("bad", "a")
 		r.lk.order(nil)
-		r.sync(actors.Options{Scheduled: true})
+		r.sync(reconcile.Options{Scheduled: true})
 		r.present("bad", "a", "b")
 	})
 }
@@ -47,7 +47,7 @@ func TestAPollThatCrashesIsTriedAgain(t *testing.T) {
 	})
 }
 
-// Whoever waits for a sync that crashes hears of it, and the next one runs.
+// All callers that wait for a sync get its crash as an error, and the next sync runs.
 func TestASyncThatCrashesEnds(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
@@ -55,15 +55,15 @@ func TestASyncThatCrashesEnds(t *testing.T) {
 		joined := make(chan error, 1)
 		go func() {
 			time.Sleep(100 * time.Millisecond)
-			_, err := r.sweep.Sync(context.Background(), r.own.Leader(), actors.Options{})
+			_, err := r.sweep.Sync(context.Background(), r.own.Leader(), reconcile.Options{})
 			joined <- err
 		}()
-		_, err := r.sweep.Sync(context.Background(), r.own.Leader(), actors.Options{Scheduled: true})
+		_, err := r.sweep.Sync(context.Background(), r.own.Leader(), reconcile.Options{Scheduled: true})
 		if also := <-joined; !errors.Is(err, crash.Err) || !errors.Is(also, crash.Err) {
 			t.Errorf("the syncs end with %v and %v, want the crash of both", err, also)
 		}
 		r.lk.order(nil)
-		if report := r.sync(actors.Options{Scheduled: true}); report.Synced != 1 || report.Errors != 0 {
+		if report := r.sync(reconcile.Options{Scheduled: true}); report.Synced != 1 || report.Errors != 0 {
 			t.Errorf("%+v", report)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// told are the effects that the observer was told of since the last call.
+// told returns the effects that the observer has received since the last call.
 func (r *rig) told() []actors.Effect {
 	r.seen.mu.Lock()
 	defer r.seen.mu.Unlock()
@@ -19,7 +19,7 @@ func (r *rig) told() []actors.Effect {
 	return all
 }
 
-// repairs counts what effects say was repaired, by reason.
+// repairs counts the repairs in effects, by reason.
 func repairs(effects []actors.Effect) map[reconcile.Reason]int {
 	count := map[reconcile.Reason]int{}
 	for _, e := range effects {
@@ -30,7 +30,7 @@ func repairs(effects []actors.Effect) map[reconcile.Reason]int {
 	return count
 }
 
-// TestEffects: what is observed of commits is what the reports count, with names and since when it was so.
+// TestEffects checks that the observer receives the same repairs that the reports count, with names and times.
 func TestEffects(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
@@ -42,7 +42,7 @@ func TestEffects(t *testing.T) {
 		lost := r.lk.join("r", "b")
 		r.lk.leave("r", "a")
 		time.Sleep(3 * time.Second)
-		report := r.sync(actors.Options{})
+		report := r.sync(reconcile.Options{})
 		got = r.told()
 		if !maps.Equal(repairs(got), report.Drift) || report.Drift[reconcile.MissedJoin] != 1 || report.Drift[reconcile.MissedLeave] != 1 {
 			t.Errorf("a sync shows as %+v and reports %v", got, report.Drift)
@@ -51,14 +51,14 @@ func TestEffects(t *testing.T) {
 		if i < 0 || got[i].Drift[0].Identity != "b" || got[i].Drift[0].SID != lost.Participant.SID || got[i].Drift[0].Since != lost.Participant.JoinedAt {
 			t.Errorf("the lost join %+v shows as %+v", lost.Participant, got)
 		}
-		r.sync(actors.Options{})
+		r.sync(reconcile.Options{})
 		if got = r.told(); len(got) != 0 {
 			t.Errorf("a sync that finds all right shows as %+v", got)
 		}
 	})
 }
 
-// TestEffectsOfALoss: a loss is told once, by the sync that finds it or that comes after a webhook has mended it.
+// TestEffectsOfALoss checks that a loss is reported once, by the sync that finds it or by the one that follows a webhook that repaired it.
 func TestEffectsOfALoss(t *testing.T) {
 	for _, mended := range []bool{false, true} {
 		bubble(t, func(r *rig) {
@@ -69,15 +69,16 @@ func TestEffectsOfALoss(t *testing.T) {
 				time.Sleep(time.Minute) // the poll that it asks for is over
 			}
 			r.told()
-			report := r.sync(actors.Options{})
+			report := r.sync(reconcile.Options{})
 			if got := repairs(r.told()); !maps.Equal(got, report.Drift) || got[reconcile.LostWrite] != 1 {
-				t.Errorf("mended before: %v; shows %v and reports %v", mended, got, report.Drift)
+				t.Errorf("repaired before: %v; shows %v and reports %v", mended, got, report.Drift)
 			}
 		})
 	}
 }
 
-// TestADryRunGivesReasons: what would be done is listed with the reasons of what is then done, and shows no effect.
+// TestADryRunGivesReasons checks that a dry run lists what it would do, with the reasons that a real sync then reports, and that it has no
+// effect.
 func TestADryRunGivesReasons(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
@@ -86,12 +87,12 @@ func TestADryRunGivesReasons(t *testing.T) {
 		r.store.Set("participants", "r", "[]")
 		time.Sleep(3 * time.Second)
 		r.told()
-		report := r.sync(actors.Options{DryRun: true})
-		reasons := map[string]int{}
+		report := r.sync(reconcile.Options{DryRun: true})
+		reasons := map[reconcile.Reason]int{}
 		for _, d := range report.Differences {
 			reasons[d.Reason]++
 		}
-		if want := map[string]int{"missed join": 1, "missed leave": 1, "foreign change": 1}; !maps.Equal(reasons, want) {
+		if want := map[reconcile.Reason]int{"missed join": 1, "missed leave": 1, "foreign change": 1}; !maps.Equal(reasons, want) {
 			t.Errorf("it lists %+v, want the reasons %v", report.Differences, want)
 		}
 		if got := r.told(); len(got) != 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -20,14 +21,14 @@ type HostConfig struct {
 	Clock     Clock
 	Observer  Observer
 	Log       *slog.Logger
-	// Index, when given, lists the rooms that are claimed as soon as a view makes them this node's.
+	// Index, if not nil, lists the rooms to claim as soon as a view makes this node their owner.
 	Index Index
-	// Rest is how long a finished room's actor stays without messages; default 2 min.
+	// Rest is how long the actor of an idle room stays after the last webhook. The default is 2 min.
 	Rest time.Duration
-	// Lag is how far LiveKit's lists may lag behind its webhooks, at most reconcile.MaxLag: syncs do not contradict what a webhook told
+	// Lag is how far LiveKit's lists may lag behind its webhooks, at most reconcile.MaxLag. Syncs do not contradict what a webhook reported
 	// within that time. 0 switches the protection off.
 	Lag time.Duration
-	// Polls bounds the polls that events asked for and that are under way; default 1000.
+	// Polls limits the concurrent polls that events asked for. The default is 1000.
 	Polls int
 }
 
@@ -60,12 +61,12 @@ func NewHost(c HostConfig) (*Host, error) {
 	h := &Host{livekit: c.Rooms, lag: min(c.Lag, reconcile.MaxLag)}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(quiet{c.Log.Handler()})
+		return slog.New(warningsOnly{c.Log.Handler()})
 	}))
 	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, log: c.Log, life: h.life}, slots: make(chan struct{}, c.Polls),
 		looks: make(chan struct{}, pollLooks)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
-		poll: h.poller.start, tell: h.tell}
+		poll: h.poller.start, tell: h.send}
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{},
 			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{}}
@@ -81,23 +82,23 @@ func NewHost(c HostConfig) (*Host, error) {
 	return h, nil
 }
 
-// quiet lets only warnings and errors of the actor library through.
-type quiet struct{ slog.Handler }
+// warningsOnly lets only warnings and errors of the actor library through.
+type warningsOnly struct{ slog.Handler }
 
-func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+func (q warningsOnly) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
 }
 
-// tell sends to the supervisor. After the end there is none, and what nobody takes is not worth a dead letter.
-func (h *Host) tell(msg any) {
+// send sends msg to the supervisor. After the host has ended there is none, and the message is not worth a dead letter.
+func (h *Host) send(msg any) {
 	if h.life.Err() == nil {
 		h.system.Root.Send(h.rooms, msg)
 	}
 }
 
 func (h *Host) tick(every time.Duration) {
-	for sleep(h.life, every) == nil {
-		h.tell(passivate{})
+	for wait.For(h.life, every) == nil {
+		h.send(passivate{})
 	}
 }
 
@@ -106,11 +107,12 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(lookTimeout)
+		within, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		ctx = within
 	}
 	reply := make(chan answer, 1)
-	h.tell(&toRoom{name: room, msg: build(call{deadline: deadline, reply: reply})})
-	timeout := time.NewTimer(time.Until(deadline))
-	defer timeout.Stop()
+	h.send(&toRoom{name: room, msg: build(call{deadline: deadline, reply: reply})})
 	select {
 	case a := <-reply:
 		return a, a.err
@@ -118,12 +120,10 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	case <-h.life.Done():
 		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ErrClosing)
-	case <-timeout.C:
-		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, context.DeadlineExceeded)
 	}
 }
 
-// Deliver gives a room of this node a webhook.
+// Deliver passes a webhook to a room of this node.
 func (h *Host) Deliver(ctx context.Context, e reconcile.Event) error {
 	_, err := h.ask(ctx, e.Room.Name, func(c call) message { return &deliver{c, e} })
 	return err
@@ -141,10 +141,10 @@ func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dr
 	return a.look, err
 }
 
-// Names are the rooms that have an actor.
+// Names returns the rooms that have an actor.
 func (h *Host) Names(ctx context.Context) ([]string, error) {
 	reply := make(chan []string, 1)
-	h.tell(&census{reply})
+	h.send(&activeRooms{reply})
 	select {
 	case names := <-reply:
 		return names, nil
@@ -155,11 +155,11 @@ func (h *Host) Names(ctx context.Context) ([]string, error) {
 	}
 }
 
-// Stop lets every room finish its mail, refuses what comes after, and ends the polls. It returns early, with an error,
-// when ctx ends first.
+// Stop lets every room finish the messages that it has, refuses later ones, and ends the polls. It returns early, with an
+// error, if ctx ends first.
 func (h *Host) Stop(ctx context.Context) error {
 	done := make(chan struct{})
-	h.tell(&drain{done})
+	h.send(&drain{done})
 	err := error(nil)
 	select {
 	case <-done:

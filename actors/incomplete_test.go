@@ -23,22 +23,22 @@ func (p partial) Rooms(ctx context.Context, cursor string, limit int, search str
 	return names, next, err
 }
 
-// TestAnIncompleteIndexIsExaminedAsFarAsItGoes: a sync repairs the rooms of the shards that answer, says which does not, and removes
-// nothing because it was not listed.
+// TestAnIncompleteIndexIsExaminedAsFarAsItGoes checks that a sync repairs the rooms of the shards that answer, names the shard that
+// does not, and removes no room because it was not listed.
 func TestAnIncompleteIndexIsExaminedAsFarAsItGoes(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("here", "a"))
 		r.must(r.lk.join("away", "b"))
 		r.lk.join("here", "late") // its webhook is lost
 		r.sweep.Index = partial{r.store}
-		report := r.sync(actors.Options{})
+		report := r.sync(reconcile.Options{})
 		if report.Errors != 1 || !strings.Contains(report.Error, "10.0.0.3:6379") {
 			t.Errorf("the report has %d errors: %s", report.Errors, report.Error)
 		}
 		r.present("here", "a", "late")
 		r.present("away", "b")
 		orphan(r, "orphan")
-		cleaned, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), actors.Options{})
+		cleaned, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), reconcile.Options{})
 		if err != nil || cleaned.Cleaned != 1 || cleaned.Errors != 1 || !strings.Contains(cleaned.Error, "10.0.0.3:6379") {
 			t.Errorf("a cleanup: %+v, %v", cleaned, err)
 		}

@@ -5,21 +5,22 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestAScheduledSyncIsNotTakenForAManualOne: the breaker counts scheduled cycles, and whoever syncs by hand again and again
-// must not keep it from counting. One who joins is told so, lest a cycle is counted twice.
+// TestAScheduledSyncIsNotTakenForAManualOne checks that a scheduled sync does not join a manual one: the breaker counts
+// scheduled cycles, and repeated manual syncs must not keep it from counting. The report of a sync that has joined another
+// says so, because otherwise a cycle would be counted twice.
 func TestAScheduledSyncIsNotTakenForAManualOne(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a") // so that a cycle takes its two rounds
 		time.Sleep(settle)
-		reports := map[string]chan actors.Report{}
+		reports := map[string]chan reconcile.Report{}
 		for _, name := range []string{"manual", "scheduled", "joins"} {
-			c := make(chan actors.Report, 1)
+			c := make(chan reconcile.Report, 1)
 			reports[name] = c
-			go func() { c <- r.syncNow(actors.Options{Scheduled: name == "scheduled"}) }()
+			go func() { c <- r.syncNow(reconcile.Options{Scheduled: name == "scheduled"}) }()
 			synctest.Wait()
 		}
 		for name, want := range map[string]struct{ scheduled, joined bool }{

@@ -8,10 +8,10 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// What a fenced owner held counts for nothing, also where it is of a higher version than what the newer owner wrote.
+// A fenced owner discards what it held, even if that has a higher version than what the newer owner wrote.
 func TestAFencedOwnersMemoryIsNoLostData(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"), r.lk.join("r", "a"), r.lk.join("r", "b"), r.lk.join("r", "late"))
@@ -37,7 +37,7 @@ func TestAFencedOwnersMemoryIsNoLostData(t *testing.T) {
 	})
 }
 
-// A look that began under an older claim is taken anew.
+// A look that began under an older claim is taken again.
 func TestALookDiesWithItsClaim(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		bubble(t, func(r *rig) {
@@ -53,7 +53,7 @@ func TestALookDiesWithItsClaim(t *testing.T) {
 				}
 				return false, nil
 			})
-			report := r.sync(actors.Options{DryRun: dry})
+			report := r.sync(reconcile.Options{DryRun: dry})
 			if n := len(r.lk.looked("r")); n != 2 || report.Synced != 1 || report.Errors != 0 {
 				t.Errorf("dry %v: %d looks, want a second one; %+v", dry, n, report)
 			}
@@ -61,7 +61,7 @@ func TestALookDiesWithItsClaim(t *testing.T) {
 	}
 }
 
-// An event between two looks speaks for its participant: the absence before it counts no more.
+// An event between two looks shows that its participant is present: an absence before it no longer counts.
 func TestAnEventBetweenTheRoundsIsHeard(t *testing.T) {
 	bubble(t, func(r *rig) {
 		here := r.lk.join("r", "here")
@@ -71,25 +71,25 @@ func TestAnEventBetweenTheRoundsIsHeard(t *testing.T) {
 		track.ID, track.Kind, track.Room = "EV_track", reconcile.Track, reconcile.RoomInfo{Name: "r", SID: here.Room.SID}
 		time.Sleep(settle)
 		time.AfterFunc(500*time.Millisecond, func() { r.must(track) })
-		r.syncNow(actors.Options{Scheduled: true})
+		r.syncNow(reconcile.Options{Scheduled: true})
 		r.present("r", "here")
 	})
 }
 
-// during does something while LiveKit is asked, without its lock.
+// during calls do while LiveKit is asked, without holding its lock.
 func (l *livekit) during(do func()) {
 	l.mu.Unlock()
 	defer l.mu.Lock()
 	do()
 }
 
-// The end of a poll must reach a room that takes it late, or the room would never be polled again and never rest.
+// The end of a poll must reach a room that handles it late. Otherwise the room would never be polled again and never be idle.
 func TestAPollEndsInAStuckRoom(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"))
 		e, calls := haunt(r, "r"), 0
 		r.lk.order(func(string) (bool, error) {
-			if calls++; calls == 3 { // the last try of the poll: it ends while the store heeds no deadline
+			if calls++; calls == 3 { // the last try of the poll: it ends while the store ignores deadlines
 				r.faults.next(memstore.Commit, memstore.Fault{}, func() { time.Sleep(time.Minute) })
 				r.lk.during(func() { _ = r.deliver(e) })
 			}

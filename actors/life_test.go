@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
 func TestARoomKeepsItsOrder(t *testing.T) {
 	bubble(t, func(r *rig) {
-		// Commits take their time, by chance; each room's events are sent without waiting for an answer.
+		// Commits take a random time. Each room's events are sent without waiting for an answer.
 		dice := rand.New(rand.NewPCG(1, 2))
 		var mu sync.Mutex
 		r.faults.set(func(memstore.Op, string) memstore.Fault {
@@ -98,7 +99,7 @@ func TestACrashedRoomComesBack(t *testing.T) {
 		}
 		r.present("r", "a", "b")
 
-		// It goes on crashing: the delay doubles to its limit, and the room is never given up.
+		// The room keeps crashing. The delay doubles up to its limit, and the room is never given up.
 		r.faults.set(func(op memstore.Op, _ string) memstore.Fault {
 			if op == memstore.Claim || op == memstore.Commit {
 				panic("a bug")
@@ -110,7 +111,7 @@ func TestACrashedRoomComesBack(t *testing.T) {
 		for range 12 {
 			for range 10 {
 				before := r.seen.get(&r.seen.crashed)
-				ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second) // no restart falls on its end
+				ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second) // no restart is at the end of it
 				is(t, r.router.Deliver(ctx, lost), actors.ErrUnavailable)
 				cancel()
 				if r.seen.get(&r.seen.crashed) > before {
@@ -200,7 +201,7 @@ func TestTheSyncKeepsNoFinishedRoomAwake(t *testing.T) {
 		r.must(r.lk.join("done", "a"))
 		r.must(r.lk.finish("done")...)
 		for range 10 {
-			r.sync(actors.Options{Scheduled: true})
+			r.sync(reconcile.Options{Scheduled: true})
 			time.Sleep(31 * time.Second)
 		}
 		if got := r.names(); len(got) != 0 {
@@ -209,7 +210,7 @@ func TestTheSyncKeepsNoFinishedRoomAwake(t *testing.T) {
 	})
 }
 
-// While a room stops, its mail waits: nothing falls behind the stop.
+// While a room stops, its messages wait: none is queued behind the stop.
 func TestMailDuringTheStop(t *testing.T) {
 	const rest = 200 * time.Millisecond
 	bubble(t, func(r *rig) {

@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestACutListOfAllRoomsEndsNoSync: what is known otherwise is asked for by name.
+// TestACutListOfAllRoomsEndsNoSync checks that a sync whose list of all rooms is cut off still asks by name for the other rooms that it knows.
 func TestACutListOfAllRoomsEndsNoSync(t *testing.T) {
 	inTown(t, func(w *town) {
 		w.lk.faultyNames = func(list *reconcile.RoomNames) { list.Names, list.Cut = list.Names[:1], true }
@@ -20,14 +19,14 @@ func TestACutListOfAllRoomsEndsNoSync(t *testing.T) {
 			}
 		}
 		w.lk.join("r3", "a")
-		report, err := w.sweep("n1").Sync(w.Context(), seat{w, "n1"}.Leader(), actors.Options{})
+		report, err := w.sweep("n1").Sync(w.Context(), seat{w, "n1"}.Leader(), reconcile.Options{})
 		if err != nil || report.Synced != 3 || report.Errors != 1 || report.Error == "" || report.Changed != 1 {
 			w.Errorf("%+v, %v", report, err)
 		}
 	}, "n1")
 }
 
-// TestSilenceIsCountedOverAllOwners: the owner of the silent room has no other room that LiveKit could answer for.
+// TestSilenceIsCountedOverAllOwners has a silent room whose owner has no other room for which LiveKit could answer.
 func TestSilenceIsCountedOverAllOwners(t *testing.T) {
 	inTown(t, func(w *town) {
 		rooms := []string{}
@@ -52,7 +51,7 @@ func TestSilenceIsCountedOverAllOwners(t *testing.T) {
 		})
 		sweep := w.sweep("n1")
 		for cycle := 1; cycle <= 11; cycle++ {
-			report, err := sweep.Sync(w.Context(), seat{w, "n1"}.Leader(), actors.Options{Scheduled: true})
+			report, err := sweep.Sync(w.Context(), seat{w, "n1"}.Leader(), reconcile.Options{Scheduled: true})
 			if err != nil {
 				w.Fatal(err)
 			}

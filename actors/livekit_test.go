@@ -21,7 +21,7 @@ type livekit struct {
 	listed int                             // calls of Listed
 	looks  map[string][]int64              // when each room's participants were asked for, Unix ms
 	fault  func(room string) (empty bool, err error)
-	// What lists hold beside the truth, where a test sets it before anything runs.
+	// These change what lists hold, if a test sets them before anything runs.
 	faultyNames  func(*reconcile.RoomNames)
 	faultyPeople func(room string, list *reconcile.ParticipantList)
 }
@@ -42,7 +42,7 @@ func (l *livekit) sid(prefix string) string {
 	return fmt.Sprint(prefix, l.sids)
 }
 
-// event needs the lock.
+// event makes an event. The caller must hold l.mu.
 func (l *livekit) event(kind reconcile.EventKind, s *stage, p reconcile.Participant) reconcile.Event {
 	return reconcile.Event{ID: l.sid("EV_"), Kind: kind, CreatedAt: time.Now().Unix(), Room: s.info, Participant: p}
 }
@@ -56,7 +56,7 @@ func (l *livekit) start(room string) reconcile.Event {
 	return l.event(reconcile.Started, s, reconcile.Participant{})
 }
 
-// join brings someone into a room, which is made if needed.
+// join puts a participant into a room, which it makes if needed.
 func (l *livekit) join(room, identity string) reconcile.Event {
 	l.mu.Lock()
 	s := l.rooms[room]
@@ -82,7 +82,7 @@ func (l *livekit) leave(room, identity string) reconcile.Event {
 	return l.event(reconcile.Left, s, p)
 }
 
-// finish ends a room at once: all that LiveKit would send.
+// finish ends a room at once. It returns all events that LiveKit would send.
 func (l *livekit) finish(room string) (events []reconcile.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,14 +94,14 @@ func (l *livekit) finish(room string) (events []reconcile.Event) {
 	return append(events, l.event(reconcile.Finished, s, reconcile.Participant{}))
 }
 
-// order gives the faults of the API from now on; room is "" for lists of rooms.
+// order makes fault decide the faults of the API from now on. room is "" for lists of rooms.
 func (l *livekit) order(fault func(room string) (empty bool, err error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fault = fault
 }
 
-// answer needs the lock.
+// answer returns the fault of a call. The caller must hold l.mu.
 func (l *livekit) answer(ctx context.Context, room string) (empty bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -160,7 +160,7 @@ func (l *livekit) Participants(ctx context.Context, room string) (list reconcile
 	return list, nil
 }
 
-// looked is when a room's participants were asked for.
+// looked returns when a room's participants were asked for, in Unix ms.
 func (l *livekit) looked(room string) []int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

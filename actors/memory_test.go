@@ -25,7 +25,7 @@ func (nullStore) Commit(context.Context, reconcile.Commit) (reconcile.Receipt, e
 
 func (nullStore) Delist(context.Context, string, reconcile.Claim, reconcile.Token) error { return nil }
 
-// TestAnIdleRoomIsSmall holds the budget: 4 KB for a room of two, heap and stacks together, and no goroutine.
+// TestAnIdleRoomIsSmall checks the budget of an idle room with two participants: 4 KB of heap and stacks together, and no goroutine.
 func TestAnIdleRoomIsSmall(t *testing.T) {
 	const rooms, budget = 20000, 4096
 	r := newRig(t, func(c *actors.HostConfig) { c.Store = nullStore{} })
@@ -60,13 +60,13 @@ func TestAnIdleRoomIsSmall(t *testing.T) {
 	}
 	each := int64(used()-before) / rooms
 	t.Logf("%d B for an idle room of two", each)
-	if each > budget || each < 500 { // less cannot be: two participants' JSON are as much
+	if each > budget || each < 500 { // it cannot be less: the JSON of two participants takes as much
 		t.Errorf("an idle room of two takes %d B, the budget is %d", each, budget)
 	}
 	runtime.KeepAlive(r)
 }
 
-// TestRestedRoomsLeaveNothing: the memory of rooms that have finished comes back without others in their place.
+// TestRestedRoomsLeaveNothing checks that the memory of finished rooms is released, although no other rooms take their place.
 func TestRestedRoomsLeaveNothing(t *testing.T) {
 	const rooms, budget = 20000, 1500
 	r := newRig(t, func(c *actors.HostConfig) { c.Store, c.Rest = nullStore{}, 200*time.Millisecond })
@@ -98,12 +98,12 @@ func TestRestedRoomsLeaveNothing(t *testing.T) {
 	each := int64(used()-before) / rooms
 	t.Logf("%d B are left of a room", each)
 	if each > budget { // maps and lists keep their size
-		t.Errorf("%d B are left of a room that rests, at most %d should be", each, budget)
+		t.Errorf("%d B are left of an idle room, at most %d should be", each, budget)
 	}
 	runtime.KeepAlive(r)
 }
 
-// used is what is in use after a collection, with the garbage that finalizers keep gone as well.
+// used returns the memory in use after two collections: the second frees the garbage that finalizers kept.
 func used() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -112,7 +112,7 @@ func used() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// two gives the events of a room of two as LiveKit sends them, with metadata and attributes.
+// two yields the events of a room with two participants as LiveKit sends them, with metadata and attributes.
 func two(room string) func(func(event) bool) {
 	info := reconcile.RoomInfo{Name: room, SID: "RM_" + room, CreatedMs: 1795399866205, MaxParticipants: 2, Metadata: `{"topic":"maths"}`}
 	return func(yield func(event) bool) {

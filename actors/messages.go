@@ -15,7 +15,7 @@ type call struct {
 
 type answer struct {
 	look looked
-	idle bool // of a tend: there is nothing to do for the room
+	idle bool // of a cleanup: there is nothing to do for the room
 	err  error
 }
 
@@ -33,7 +33,7 @@ func (c *call) context(parent context.Context) (context.Context, context.CancelF
 func (c *call) answer(a answer) {
 	select {
 	case c.reply <- a:
-	default: // answered before, by the recovery of a crash, or nobody waits
+	default: // already answered, by the recovery from a crash, or nobody waits
 	}
 }
 
@@ -43,7 +43,7 @@ type deliver struct {
 	event reconcile.Event
 }
 
-// prepare claims the room before LiveKit is looked at: a look belongs to the claim under which it began.
+// prepare claims the room before LiveKit is asked: a look belongs to the claim under which it began.
 type prepare struct {
 	call
 	dry bool // ask for no poll, whatever the claim finds
@@ -53,10 +53,10 @@ type prepare struct {
 type observe struct {
 	call
 	look reconcile.Look
-	dry  bool // evaluate and remember, commit nothing
+	dry  bool // decide and remember, commit nothing
 }
 
-// looked is what a look came to.
+// looked is the outcome of a look.
 type looked struct {
 	tally   reconcile.Tally
 	changes []reconcile.Change
@@ -65,15 +65,15 @@ type looked struct {
 	silent  bool                 // LiveKit's silence counted as an empty answer
 }
 
-// tend asks, for the cleanup, what a room of the index needs.
-type tend struct {
+// cleanup carries a CleanupRequest to one room of the index.
+type cleanup struct {
 	call
 	leader reconcile.Token
 	stale  time.Duration // not confirmed for this long: look at LiveKit
 	dry    bool
 }
 
-// polled ends a poll that events asked for.
+// polled reports the end of a poll that events asked for.
 type polled struct {
 	call
 	poll *poll
@@ -85,13 +85,13 @@ type toRoom struct {
 	msg  message
 }
 
-// What rooms and the host tell the supervisor.
+// Messages from the rooms and the host to the supervisor.
 type (
-	resting struct { // whether the room may be passivated when idle
+	idle struct { // whether the room is idle, so that it may be passivated
 		name string
 		rest bool
 	}
-	passivate struct{}                        // a tick: stop what has rested long enough
-	census    struct{ reply chan<- []string } // the rooms that have an actor
-	drain     struct{ done chan<- struct{} }  // stop all rooms; no more messages
+	passivate   struct{}                        // a tick: stop the rooms that have been idle for long enough
+	activeRooms struct{ reply chan<- []string } // the rooms that have an actor
+	drain       struct{ done chan<- struct{} }  // stop all rooms; no more messages
 )

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
 // TestEveryPageOfTheIndexIsClaimed gives a new owner more rooms than one page of the index holds.
@@ -24,7 +24,7 @@ func TestEveryPageOfTheIndexIsClaimed(t *testing.T) {
 	})
 }
 
-// TestEveryPageOfTheIndexIsExamined has more rooms than one page of the index, and than one request to an owner, in Redis alone.
+// TestEveryPageOfTheIndexIsExamined has rooms in Redis alone: more than one page of the index and one request to an owner hold.
 func TestEveryPageOfTheIndexIsExamined(t *testing.T) {
 	const rooms = 2500
 	bubble(t, func(r *rig) {
@@ -35,26 +35,26 @@ func TestEveryPageOfTheIndexIsExamined(t *testing.T) {
 		}
 		index := func() {
 			all(func(room string) { r.store.Set(memstore.States, room, "x") })
-			if err := r.store.Discover(context.Background(), 0); err != nil {
+			if err := r.store.Reindex(context.Background(), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
 		index()
 		all(func(room string) { r.store.Delete(memstore.States, room) })
-		report, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), actors.Options{})
+		report, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), reconcile.Options{})
 		if err != nil || report.Cleaned != rooms {
 			t.Errorf("a cleanup took %d of %d orphans off the index: %v", report.Cleaned, rooms, err)
 		}
 		time.Sleep(time.Hour) // the actors of the orphans end
 		index()
-		if report := r.sync(actors.Options{DryRun: true}); report.Synced != rooms || report.Errors != 0 {
+		if report := r.sync(reconcile.Options{DryRun: true}); report.Synced != rooms || report.Errors != 0 {
 			t.Errorf("a sync examined %d of %d rooms; %d errors, first: %s", report.Synced, rooms, report.Errors, report.Error)
 		}
 	})
 }
 
-// TestThreeLeadersAgree has each of three cycles run by another leader, whose ids of cycles must not be those of the one before: an absence
-// would then count once for all three.
+// TestThreeLeadersAgree runs each of three cycles under another leader. The cycle ids of a leader must differ from those of the leader
+// before: otherwise an absence would count once for all three.
 func TestThreeLeadersAgree(t *testing.T) {
 	bubble(t, func(r *rig) {
 		rooms := crowd(r, 20)
@@ -67,7 +67,7 @@ func TestThreeLeadersAgree(t *testing.T) {
 			r.own.change(func(o *ownership) { o.leader.Index++ })
 			next := actors.NewSweep(actors.SweepConfig{Rooms: r.lk, Index: r.store, Router: r.router, Clock: actors.NewSystemClock(),
 				Log: slog.New(slog.DiscardHandler), StaleAfter: 30 * time.Minute, Held: func() int { return held }})
-			if _, err := next.Sync(context.Background(), r.own.Leader(), actors.Options{Scheduled: true}); err != nil {
+			if _, err := next.Sync(context.Background(), r.own.Leader(), reconcile.Options{Scheduled: true}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(30 * time.Second)
@@ -76,8 +76,8 @@ func TestThreeLeadersAgree(t *testing.T) {
 	})
 }
 
-// TestNothingIsHeldOfARoomThatWasLost: a room that another node owned meanwhile is what Redis has. What this node held was of a higher
-// version than the other's, since Redis had been emptied.
+// TestNothingIsHeldOfARoomThatWasLost checks that a node takes a room that another node owned meanwhile as Redis has it. What this node
+// held has a higher version than what the other node wrote, because Redis had been emptied.
 func TestNothingIsHeldOfARoomThatWasLost(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"), r.lk.join("r", "a"), r.lk.join("r", "b"), r.lk.join("r", "late"))
@@ -85,7 +85,7 @@ func TestNothingIsHeldOfARoomThatWasLost(t *testing.T) {
 		theirs.Epoch, theirs.Incarnation = theirs.Epoch+1, theirs.Incarnation+1
 		e := r.lk.join("r", "c")
 
-		// The room's actor hears that it is lost, and is still there when it comes back.
+		// The room's actor learns that the room is no longer this node's. The actor still exists when the room comes back.
 		r.own.lose(true)
 		is(t, r.host.Deliver(ctx, e), actors.ErrNotOwner)
 		r.store.Flush()
@@ -107,8 +107,8 @@ func TestNothingIsHeldOfARoomThatWasLost(t *testing.T) {
 	})
 }
 
-// TestAPermitEndsWithItsLeader has the view learn of a newer leader while the second round asks LiveKit. No newer leader has written
-// anything by then, so Redis would take the removal.
+// TestAPermitEndsWithItsLeader makes the view learn of a newer leader while round 2 asks LiveKit. The newer leader has not written
+// anything by then, so Redis would accept the removal.
 func TestAPermitEndsWithItsLeader(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"), r.lk.join("r", "gone"))
@@ -128,7 +128,7 @@ func TestAPermitEndsWithItsLeader(t *testing.T) {
 			return false, nil
 		})
 		batch.Permit = &reconcile.Permit{Leader: leader, Cycle: 7}
-		_, _ = r.host.Survey(ctx, batch) // whether it fails whole or counts an error is told elsewhere
+		_, _ = r.host.Survey(ctx, batch) // other tests check whether it fails as a whole or counts an error
 		r.present("r", "a", "gone")
 	})
 }

@@ -7,10 +7,10 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// haunt makes a room that refuses a join: LiveKit shows someone whose leave came before.
+// haunt makes a room refuse a join: LiveKit lists a participant whose leave came before. It returns the join.
 func haunt(r *rig, room string) event {
 	e := r.lk.join(room, "back")
 	left := e
@@ -60,14 +60,37 @@ func TestAPollRemovesOnlyTheNamed(t *testing.T) {
 		r.lk.leave("r", "silent") // and the webhook is lost
 		r.must(haunt(r, "r"))
 		time.Sleep(time.Minute)
-		r.present("r", "back", "silent", "stays") // it named another one
+		r.present("r", "back", "silent", "stays") // the poll named another participant
 
-		spares := stays // a finish in the second in which all joined: they are named
+		spares := stays // a finish in the second in which all joined, so the poll names them
 		spares.ID, spares.Kind, spares.CreatedAt = "EV_finish", reconcile.Finished, stays.Participant.JoinedAt/1000
 		r.must(spares)
 		r.present("r", "back", "silent", "stays")
 		time.Sleep(time.Minute)
 		r.present("r", "back", "stays")
+	})
+}
+
+// TestAPollTakesNoSilenceForAnAnswer polls a room that LiveKit does not list and for which it has no answer: nobody leaves, named or not.
+func TestAPollTakesNoSilenceForAnAnswer(t *testing.T) {
+	bubble(t, func(r *rig) {
+		stays := r.lk.join("r", "stays")
+		r.must(stays)
+		spares := stays // a finish in the second in which all joined, so the poll names them
+		spares.ID, spares.Kind, spares.CreatedAt = "EV_finish", reconcile.Finished, stays.Participant.JoinedAt/1000
+		delete(r.lk.rooms, "r")
+		r.lk.order(func(room string) (bool, error) {
+			if room == "r" {
+				return false, reconcile.ErrNoAnswer
+			}
+			return false, nil
+		})
+		r.must(spares)
+		time.Sleep(time.Minute)
+		r.present("r", "stays")
+		if n := r.seen.get(&r.seen.failed); n == 0 {
+			t.Error("no poll was observed as failed")
+		}
 	})
 }
 
@@ -130,14 +153,14 @@ func TestPollsAreBounded(t *testing.T) {
 		if polled != 5 {
 			t.Errorf("%d rooms polled, want 5", polled)
 		}
-		r.sync(actors.Options{})
+		r.sync(reconcile.Options{})
 		for i := range 20 {
 			r.present(fmt.Sprint("r", i), "back") // the sync comes in any case
 		}
 	}, func(c *actors.HostConfig) { c.Polls = 5 })
 }
 
-// TestADuplicateCostsNothing delivers a join that is refused, again and again under one id: one poll, and each 200 follows a script.
+// TestADuplicateCostsNothing delivers a refused join again and again under one id. That makes one poll, and each 200 follows a script.
 func TestADuplicateCostsNothing(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"))
@@ -159,14 +182,14 @@ func TestADuplicateCostsNothing(t *testing.T) {
 		if n := len(r.store.Feed()); n != feed {
 			t.Errorf("%d entries in the feed, %d before", n, feed)
 		}
-		// What is remembered goes with the claim; then the join is of one who is there.
+		// What the room remembers goes with its claim. The join is then that of a participant who is present.
 		r.own.change(func(o *ownership) { o.claim.Epoch, o.claim.Incarnation = 7, 6 })
 		r.must(e)
 		r.present("r", "back")
 	})
 }
 
-// TestAFailedEventIsNoDuplicate: what LiveKit repeats because it was answered with 503 has its effect.
+// TestAFailedEventIsNoDuplicate checks that an event which LiveKit repeats after a 503 has its effect.
 func TestAFailedEventIsNoDuplicate(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"))
@@ -181,7 +204,7 @@ func TestAFailedEventIsNoDuplicate(t *testing.T) {
 	})
 }
 
-// TestOrderInAListMeansNothing: of two living rooms of one name the newest counts, wherever it stands.
+// TestOrderInAListMeansNothing checks that the newest of two living rooms of one name counts, wherever it is in the list.
 func TestOrderInAListMeansNothing(t *testing.T) {
 	bubble(t, func(r *rig) {
 		older := r.lk.start("r").Room
@@ -195,7 +218,7 @@ func TestOrderInAListMeansNothing(t *testing.T) {
 		r.must(e)
 		feed := len(r.store.Feed())
 		for range 3 {
-			r.sync(actors.Options{})
+			r.sync(reconcile.Options{})
 			time.Sleep(30 * time.Second)
 		}
 		r.present("r", "ada")
@@ -205,7 +228,7 @@ func TestOrderInAListMeansNothing(t *testing.T) {
 	})
 }
 
-// TestATrackOfAnUnknownParticipantIsPolled: the join was lost; the track event makes it good without a sync.
+// TestATrackOfAnUnknownParticipantIsPolled checks that a track event makes up for a lost join without a sync.
 func TestATrackOfAnUnknownParticipantIsPolled(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "bo"))
@@ -220,7 +243,7 @@ func TestATrackOfAnUnknownParticipantIsPolled(t *testing.T) {
 	})
 }
 
-// TestAShortLagShortensThePoll: the second look waits for the lag, and for a second at the least.
+// TestAShortLagShortensThePoll checks that the second look waits for the lag, and for at least a second.
 func TestAShortLagShortensThePoll(t *testing.T) {
 	for lag, want := range map[time.Duration]int64{0: 1050, time.Second / 2: 1050, 2 * time.Second: 2000, time.Minute: 3000} {
 		t.Run(fmt.Sprint(lag), func(t *testing.T) {

@@ -8,32 +8,33 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/crash"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	// lookPause is how far apart two looks are at the least.
+	// lookPause is the minimum time between two looks.
 	lookPause = time.Second
-	// eventPause is how long after its event a poll may contradict it, or the lag where that is shorter: LiveKit's lists may be stale.
+	// eventPause is how long after an event a poll may contradict it, or the lag if that is shorter: LiveKit's lists may be stale.
 	eventPause = 3 * time.Second
-	// settle is how long a poll waits for the event's own race with the API (13 ms measured) to be over.
+	// settle is how long the first look of a poll waits: LiveKit's API may show an event later than the webhook tells it (13 ms measured).
 	settle = 50 * time.Millisecond
-	// pollTries bounds the failed looks of a poll; after that the next sync looks in any case.
+	// pollTries limits the failed looks of a poll. After that the next sync looks at the room in any case.
 	pollTries = 3
-	// pollLooks bounds the polls that look at once: the others wait before their look begins, so that none grows old in LiveKit's
-	// request budget, and a sync gets its share of that.
+	// pollLooks limits the polls that look concurrently. The others wait before their look begins, so that no look grows old while it waits
+	// for LiveKit's request budget, and so that a sync gets its part of that budget.
 	pollLooks = 16
-	// lookTimeout bounds what a look asks of Redis and of its room. LiveKit's part has bounds of its own, which do not count the wait for a
-	// turn in the request budget.
+	// lookTimeout limits how long a look waits for Redis and for its room. The calls to LiveKit have their own limits, which do not count
+	// the wait for a turn in the request budget.
 	lookTimeout = 30 * time.Second
 )
 
-// poller takes the polls that events ask for, each of at most two looks.
+// poller runs the polls that events ask for, each of at most two looks.
 type poller struct {
 	host  *Host
 	lists *lister
 	slots chan struct{} // each poll that is under way holds one
-	looks chan struct{} // each that looks holds one
+	looks chan struct{} // each poll that is looking holds one
 }
 
 // start begins a poll, unless too many are under way.
@@ -50,7 +51,7 @@ func (p *poller) start(q *poll) bool {
 	return true
 }
 
-// close waits for the polls to end and lets none begin: it keeps all slots. The host's life must have ended.
+// close waits for the polls to end. It keeps all slots, so that no other poll begins. The host's life must have ended.
 func (p *poller) close() {
 	for range cap(p.slots) {
 		p.slots <- struct{}{}
@@ -58,11 +59,11 @@ func (p *poller) close() {
 	p.lists.calls.Wait()
 }
 
-// run looks until a look is not undecided, two have been taken, or LiveKit did not answer pollTries times.
+// run looks until a look needs no second one, two looks have succeeded, or pollTries looks have failed.
 func (p *poller) run(ctx context.Context, q *poll) {
 	pause, looks := settle, 0
 	for failed := 0; failed < pollTries && looks < 2; {
-		if sleep(ctx, pause) != nil {
+		if wait.For(ctx, pause) != nil {
 			return
 		}
 		again := false
@@ -82,7 +83,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 		}
 		pause = max(lookPause, time.Until(q.event.Add(min(eventPause, p.host.lag))))
 	}
-	p.host.tell(&toRoom{name: q.room, msg: &polled{poll: q}})
+	p.host.send(&toRoom{name: q.room, msg: &polled{poll: q}})
 }
 
 func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
@@ -110,7 +111,7 @@ func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 	return got.again, err
 }
 
-// lister gathers ListRooms by name: those that ask while a call is under way share the next one.
+// lister combines calls of ListRooms by name: callers that ask while a call is under way share the next one.
 type lister struct {
 	rooms   Rooms
 	log     *slog.Logger
@@ -121,7 +122,7 @@ type lister struct {
 	busy    bool
 }
 
-// listing is one call and those who wait for it.
+// listing is one call that several callers wait for.
 type listing struct {
 	names []string
 	done  chan struct{}
@@ -129,7 +130,7 @@ type listing struct {
 	err   error
 }
 
-// listed is the list of all that share the call.
+// listed returns the answer of the call that asks for name. It covers the names of all callers that share the call.
 func (l *lister) listed(ctx context.Context, name string) (reconcile.RoomList, error) {
 	mine := l.join(name)
 	select {
@@ -171,17 +172,5 @@ func (l *lister) work() {
 			return err
 		})
 		close(next.done)
-	}
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

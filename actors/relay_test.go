@@ -10,7 +10,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// A node that is cut off from the leader does not see the view that made a newer owner. It asks another node, and only then.
+// A node that is cut off from the leader does not see the view that made a newer owner. Only then does it ask another node.
 func TestAFencedOwnersEventGoesThroughAnotherNode(t *testing.T) {
 	bubble(t, func(r *rig) {
 		var relayed []reconcile.Event

@@ -13,7 +13,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
 type event = reconcile.Event
@@ -33,7 +33,7 @@ type rig struct {
 	sweep  *actors.Sweep
 }
 
-// bubble runs a test with a rig; the configuration may be changed before it starts.
+// bubble runs a test with a rig. change may alter the configuration before the host starts.
 func bubble(t *testing.T, test func(*rig), change ...func(*actors.HostConfig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -73,7 +73,7 @@ func newRig(t *testing.T, change ...func(*actors.HostConfig)) *rig {
 	return r
 }
 
-// deliver brings a webhook as the HTTP endpoint does: for at most 5 s.
+// deliver passes on a webhook as the HTTP endpoint does: for at most 5 s.
 func (r *rig) deliver(e reconcile.Event) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -89,20 +89,20 @@ func (r *rig) must(events ...reconcile.Event) {
 	}
 }
 
-// lag is how far LiveKit's lists may lag, as by default.
+// lag is how far LiveKit's lists may lag; it is the default.
 const lag = 10 * time.Second
 
-// settle is more than the lag: Redis tells whole seconds.
+// settle is longer than the lag, because Redis gives its time in whole seconds.
 const settle = lag + time.Second
 
-// sync runs a cycle once what the webhooks told has settled, syncNow at once.
-func (r *rig) sync(o actors.Options) actors.Report {
+// sync runs a cycle once the lag after the last webhook is over; syncNow runs one at once.
+func (r *rig) sync(o reconcile.Options) reconcile.Report {
 	r.Helper()
 	time.Sleep(settle)
 	return r.syncNow(o)
 }
 
-func (r *rig) syncNow(o actors.Options) actors.Report {
+func (r *rig) syncNow(o reconcile.Options) reconcile.Report {
 	r.Helper()
 	report, err := r.sweep.Sync(context.Background(), r.own.Leader(), o)
 	if err != nil {
@@ -111,7 +111,7 @@ func (r *rig) syncNow(o actors.Options) actors.Report {
 	return report
 }
 
-// present expects who is in a room; none at all for a room without keys.
+// present checks who is in a room. Without any want, the room must have no keys.
 func (r *rig) present(room string, want ...string) {
 	r.Helper()
 	states, ok := r.store.Get(memstore.States, room)
@@ -137,7 +137,7 @@ func (r *rig) present(room string, want ...string) {
 	}
 }
 
-// names are the rooms that have an actor.
+// names returns the rooms that have an actor, sorted.
 func (r *rig) names() []string {
 	r.Helper()
 	names, err := r.host.Names(context.Background())
@@ -155,7 +155,7 @@ func is(t testing.TB, got, want error) {
 	}
 }
 
-// faults orders the store's faults.
+// faults decides which faults the store has.
 type faults struct {
 	mu    sync.Mutex
 	rule  func(op memstore.Op, room string) memstore.Fault
@@ -176,14 +176,14 @@ func (f *faults) of(op memstore.Op, room string) memstore.Fault {
 	return rule(op, room)
 }
 
-// set orders faults from now on; nil ends them.
+// set makes rule decide the faults from now on; nil ends them.
 func (f *faults) set(rule func(op memstore.Op, room string) memstore.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rule = rule
 }
 
-// next gives the next call of op a fault, and calls do in its place of the order.
+// next gives the next call of op a fault, and calls do just before it.
 func (f *faults) next(op memstore.Op, fault memstore.Fault, do ...func()) {
 	var once sync.Once
 	f.set(func(o memstore.Op, _ string) (now memstore.Fault) {
@@ -222,7 +222,7 @@ func newOwnership() *ownership {
 	return o
 }
 
-// change makes another view.
+// change makes another view, as f changes it.
 func (o *ownership) change(f func(*ownership)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -231,7 +231,7 @@ func (o *ownership) change(f func(*ownership)) {
 	o.view, o.end = context.WithCancel(context.Background())
 }
 
-// lose lets Claim refuse, or not, in the view that there is.
+// lose makes Claim refuse, or no longer refuse, in the current view.
 func (o *ownership) lose(lost bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -244,7 +244,7 @@ func (o *ownership) Owner(string) (actors.Place, error) {
 	return actors.Place{Node: o.owner, Incarnation: o.claim.Incarnation, Epoch: o.claim.Epoch}, nil
 }
 
-// Claim holds on to a claim of the same generation and incarnation: these views leave n1 its rooms.
+// Claim keeps a claim of the same generation and incarnation: these views leave n1 its rooms.
 func (o *ownership) Claim(_ string, held reconcile.Claim) (reconcile.Claim, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -285,6 +285,7 @@ type observer struct {
 	mu                            sync.Mutex
 	commits, refusals             int
 	polls, failed, crashed, rooms int
+	occupancy                     reconcile.Occupancy
 	effects                       []actors.Effect
 }
 
@@ -305,6 +306,14 @@ func (o *observer) Changed(e actors.Effect)                        { o.note(func
 func (o *observer) Refused(error)                                  { o.note(func() { o.refusals++ }) }
 func (o *observer) Crashed()                                       { o.note(func() { o.crashed++ }) }
 func (o *observer) Rooms(n int)                                    { o.note(func() { o.rooms = n }) }
+
+// counted are the kinds that memstore counts.
+var counted = reconcile.Kinds{"STANDARD": true, "SIP": true}
+
+func (o *observer) Holds(before, after *reconcile.State) {
+	was, is := counted.Occupancy(before), counted.Occupancy(after)
+	o.note(func() { o.occupancy.Rooms += is.Rooms - was.Rooms; o.occupancy.People += is.People - was.People })
+}
 func (o *observer) Polled(ok bool) {
 	o.note(func() {
 		o.polls++
@@ -314,7 +323,7 @@ func (o *observer) Polled(ok bool) {
 	})
 }
 
-// keys are all public keys of the store, for a comparison byte for byte, with its feed's length.
+// keys returns the public keys of rooms, for a comparison byte for byte.
 func (r *rig) keys(rooms ...string) map[string]string {
 	all := map[string]string{}
 	for _, room := range rooms {

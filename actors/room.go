@@ -14,14 +14,14 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// attempts bounds how often one message is evaluated anew: a conflict means that a script of ours landed late, and
-// alteration that Redis was changed under us; neither lasts.
+// attempts limits how often one message is decided. A conflict means that a script of ours landed late, and an alteration
+// that somebody else changed Redis; neither lasts.
 const attempts = 4
 
-// errClaimedAnew says that a look has died with the claim under which it began.
-var errClaimedAnew = fmt.Errorf("%w: the room was claimed anew during the look", ErrUnavailable)
+// errClaimedAgain means that a look is void because the claim under which it began has been replaced.
+var errClaimedAgain = fmt.Errorf("%w: the room was claimed again during the look", ErrUnavailable)
 
-// errTooOld says that a look has waited for so long that what events have told since may be forgotten.
+// errTooOld means that a look has waited for so long that the room may have forgotten events that came meanwhile.
 var errTooOld = fmt.Errorf("%w: the look is too old", ErrUnavailable)
 
 // room is the actor of one room. All its fields belong to its mailbox.
@@ -32,12 +32,13 @@ type room struct {
 	held      *reconcile.Room // nil until the first claim
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	claimed   bool            // held is what Redis has, as far as this owner knows
-	lost      bool            // Redis has lost what was written, and no survey has told of it yet
-	alerted   bool            // an entry without a readable sid has been told of
-	lossShown bool            // the observer has been told of it, by the look that mended it
-	unasked   bool            // what Redis has lost or others have altered waits for a poll to be asked for
-	rests     bool            // as last told to the supervisor
+	lost      bool            // Redis has lost what was written, and no survey has reported it yet
+	alerted   bool            // an entry without a readable sid has been logged
+	lossShown bool            // the look that repaired the loss has reported it to the observer
+	unasked   bool            // Redis has lost data or others have altered it, and no poll has been asked for yet
+	idle      bool            // as last reported to the supervisor
 	poll      pollState
+	shown     *reconcile.State // as last reported to the observer
 }
 
 // env is what all rooms of a host share.
@@ -51,10 +52,14 @@ type env struct {
 	tell     func(msg any)    // to the supervisor
 }
 
-// Receive handles one message. A crash answers its caller before the supervisor restarts the room.
+// Receive handles one message. If the room crashes, the caller gets an answer before the supervisor restarts the room.
 func (r *room) Receive(c actor.Context) {
-	if _, crashed := c.Message().(*actor.Restarting); crashed {
-		r.env.tell(&resting{name: r.name, rest: true}) // what the new one assumes, too
+	switch c.Message().(type) {
+	case *actor.Restarting:
+		r.env.tell(&idle{name: r.name, rest: true}) // a restarted room starts idle, and the supervisor must agree
+		r.show(nil)
+	case *actor.Stopped:
+		r.show(nil)
 	}
 	msg, ok := c.Message().(message)
 	if !ok {
@@ -86,14 +91,14 @@ func (r *room) Receive(c actor.Context) {
 	r.report()
 }
 
-// dry tells whether a message must change nothing that others can see.
+// dry reports whether a message must change nothing that others can see.
 func dry(msg message) bool {
 	switch m := msg.(type) {
 	case *prepare:
 		return m.dry
 	case *observe:
 		return m.dry
-	case *tend:
+	case *cleanup:
 		return m.dry
 	}
 	return false
@@ -107,8 +112,8 @@ func (r *room) handle(ctx context.Context, msg message) answer {
 		return answer{err: r.load(ctx)}
 	case *observe:
 		return r.observe(ctx, m)
-	case *tend:
-		return r.tend(ctx, m)
+	case *cleanup:
+		return r.cleanup(ctx, m)
 	case *polled:
 		r.pollEnded(m.poll)
 	}
@@ -117,7 +122,7 @@ func (r *room) handle(ctx context.Context, msg message) answer {
 
 func (r *room) deliver(ctx context.Context, m *deliver) answer {
 	came := time.Now()
-	plan, err := r.evaluate(ctx, m.event)
+	plan, err := r.decide(ctx, m.event)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -135,7 +140,7 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 		return answer{err: err}
 	}
 	if m.look.Began < r.claimedAt {
-		return answer{err: errClaimedAnew}
+		return answer{err: errClaimedAgain}
 	}
 	if time.Duration(r.env.clock.Now().Stamp-m.look.Began) > reconcile.MaxLookAge {
 		return answer{err: errTooOld}
@@ -144,18 +149,18 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	if m.dry {
 		plan, err = r.rehearse(ctx, m.look)
 	} else {
-		plan, err = r.evaluate(ctx, m.look)
+		plan, err = r.decide(ctx, m.look)
 	}
 	if err == nil {
 		r.alert(plan.Unidentified)
 	}
 	if err == nil && m.look.Cycle != 0 {
-		plan.Tally.Drift = r.tellLoss(plan.Tally.Drift, m)
+		plan.Tally.Drift = r.reportLoss(plan.Tally.Drift, m)
 	}
 	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
 }
 
-// alert tells, once, that entries whose sid cannot be read protect nobody any more.
+// alert logs, once, that entries whose sid cannot be read no longer protect anybody.
 func (r *room) alert(cycles int) {
 	over := cycles > reconcile.UnidentifiedCycles
 	if over && !r.alerted {
@@ -165,9 +170,9 @@ func (r *room) alert(cycles int) {
 	r.alerted = over
 }
 
-// tellLoss adds a loss to a survey's findings, once: whatever found it before that look (the claim of another, a webhook, a
+// reportLoss adds a loss to a survey's findings, once. Whatever found the loss before that look (another claim, a webhook, a
 // poll) has repaired it as well.
-func (r *room) tellLoss(drift map[reconcile.Reason]int, m *observe) map[reconcile.Reason]int {
+func (r *room) reportLoss(drift map[reconcile.Reason]int, m *observe) map[reconcile.Reason]int {
 	if !r.lost {
 		return drift
 	}
@@ -175,18 +180,18 @@ func (r *room) tellLoss(drift map[reconcile.Reason]int, m *observe) map[reconcil
 		r.env.observer.Changed(Effect{Room: r.name, Cause: m.look.Cause, At: r.env.clock.Now().Wall,
 			Drift: []reconcile.Drift{{Reason: reconcile.LostWrite, SID: r.held.Instance.SID}}})
 	}
-	r.lost, r.lossShown = m.dry, m.dry && r.lossShown // a dry run leaves it to the next
+	r.lost, r.lossShown = m.dry, m.dry && r.lossShown // a dry run leaves it to the next cycle
 	return with(drift, reconcile.LostWrite)
 }
 
-// rehearse is what a look would change. Its script only compares, so that alteration by others shows; what Redis has lost shows as a
-// claim that is no more, and the next look of the survey sees it.
+// rehearse returns what a look would change. Its script only compares, which reveals what others have altered. Data that Redis has lost
+// shows as a missing claim; the next look of the survey sees it.
 func (r *room) rehearse(ctx context.Context, look reconcile.Look) (reconcile.Plan, error) {
 	check := reconcile.Commit{Room: r.name, Claim: r.held.Claim, Expect: r.held.Stored, Version: r.held.Stored, Verify: true}
 	receipt, err := r.env.store.Commit(ctx, check)
 	if errors.Is(err, reconcile.Conflict) {
 		r.claimed = false
-		return reconcile.Plan{}, errClaimedAnew
+		return reconcile.Plan{}, errClaimedAgain
 	}
 	if err != nil {
 		return reconcile.Plan{}, r.failed(err, check.Claim)
@@ -194,13 +199,13 @@ func (r *room) rehearse(ctx context.Context, look reconcile.Look) (reconcile.Pla
 	r.held.Altered = r.held.Altered || receipt.Altered
 	plan := reconcile.Step(r.held, look, r.env.clock.Now())
 	if look.Permit == nil {
-		r.held.Remember(plan) // what a permit would remove goes on being absent
+		r.held.Remember(plan) // what a permit would remove stays absent
 	}
 	return plan, nil
 }
 
-// evaluate steps the room by one input and commits, until a script has confirmed the result.
-func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan, error) {
+// decide steps the room by one input and commits the plan. It repeats both, up to attempts times, until a script has confirmed the result.
+func (r *room) decide(ctx context.Context, in reconcile.Input) (reconcile.Plan, error) {
 	err := error(nil)
 	for range attempts {
 		if err = r.load(ctx); err != nil {
@@ -208,7 +213,7 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 		}
 		now := r.env.clock.Now()
 		if look, ok := in.(reconcile.Look); ok && look.Began < r.claimedAt {
-			return reconcile.Plan{}, errClaimedAnew
+			return reconcile.Plan{}, errClaimedAgain
 		}
 		plan := reconcile.Step(r.held, in, now)
 		if plan.Expired {
@@ -219,14 +224,14 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 		receipt, failed := r.commit(ctx, plan.Commit, plan.Changed)
 		if failed == nil {
 			if receipt.Altered && plan.Commit.Public != reconcile.Keep {
-				receipt.Altered = false // this commit has put the keys right
+				receipt.Altered = false // this commit has repaired the keys
 				plan.Tally.Drift = with(plan.Tally.Drift, reconcile.ForeignChange)
 				plan.Drift = append(plan.Drift, reconcile.Drift{Reason: reconcile.ForeignChange, SID: plan.Commit.Instance.SID})
 			}
 			r.held.Adopt(plan, receipt)
-			r.tell(in, plan)
+			r.reportChange(in, plan)
 			if !receipt.Altered || known {
-				return plan, nil // what is known to be altered may have to wait for a second look
+				return plan, nil // the repair of a known alteration may have to wait for a second look
 			}
 			err = fmt.Errorf("%w: someone else keeps changing the room's keys", ErrUnavailable)
 			continue
@@ -239,10 +244,10 @@ func (r *room) evaluate(ctx context.Context, in reconcile.Input) (reconcile.Plan
 	return reconcile.Plan{}, err
 }
 
-// tell tells of what a commit changed.
-func (r *room) tell(in reconcile.Input, plan reconcile.Plan) {
+// reportChange reports to the observer what a commit changed.
+func (r *room) reportChange(in reconcile.Input, plan reconcile.Plan) {
 	if plan.Commit.Public == reconcile.Keep {
-		return // what a look found and left is not repaired yet
+		return // what a look only found is not repaired yet
 	}
 	e := Effect{Room: r.name, Cause: plan.Commit.Cause, At: r.env.clock.Now().Wall, Changes: len(plan.Changes)}
 	if event, ok := in.(reconcile.Event); ok {
@@ -264,18 +269,18 @@ func (r *room) commit(ctx context.Context, c reconcile.Commit, writes bool) (rec
 	return receipt, nil
 }
 
-// refused decides what a failure under a claim means: nil is to claim again and evaluate anew.
+// refused decides what a failure under a claim means. If it returns nil, the room must claim and decide again.
 func (r *room) refused(err error, under reconcile.Claim) error {
 	r.env.observer.Refused(err)
 	r.claimed = false
 	switch {
 	case errors.Is(err, reconcile.StaleLeader):
-		r.claimed = true // the record stands; only this leader's time is over
+		r.claimed = true // the record is unchanged; only this leader's term is over
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	case errors.Is(err, reconcile.StaleOwner), errors.Is(err, reconcile.Split):
-		r.held = nil // another owner may have written: nothing that was held counts
+		r.held = nil // another owner may have written, so what was held is no longer valid
 		if now, lost := r.env.own.Claim(r.name, reconcile.Claim{}); lost == nil && now.Compare(under) > 0 {
-			return nil // and the room has come back since
+			return nil // this node owns the room again
 		}
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	}
@@ -285,7 +290,7 @@ func (r *room) refused(err error, under reconcile.Claim) error {
 	return nil // a conflict, or an unknown outcome
 }
 
-// load makes sure that the room is this node's and that held is what Redis has: claim before read, always.
+// load makes sure that this node owns the room and that held is what Redis has. It always claims before it reads.
 func (r *room) load(ctx context.Context) error {
 	held := reconcile.Claim{}
 	if r.held != nil {
@@ -313,8 +318,8 @@ func (r *room) load(ctx context.Context) error {
 	return nil
 }
 
-// tend answers the cleanup: an orphan of the index is delisted, a stale room wants a look.
-func (r *room) tend(ctx context.Context, m *tend) answer {
+// cleanup answers a CleanupRequest for this room. It delists an orphan of the index; a stale room needs a look.
+func (r *room) cleanup(ctx context.Context, m *cleanup) answer {
 	if m.leader.Compare(r.env.own.Leader()) < 0 {
 		return answer{err: fmt.Errorf("%w: the cleanup is of an older leader", ErrFenced)}
 	}
@@ -340,7 +345,7 @@ func (r *room) tend(ctx context.Context, m *tend) answer {
 	return answer{}
 }
 
-// failed is what a caller learns of a failure after which the room tries no more.
+// failed returns the caller's error for a failure after which the room does not try again.
 func (r *room) failed(err error, under reconcile.Claim) error {
 	if refused := r.refused(err, under); refused != nil {
 		return refused
@@ -357,11 +362,24 @@ func with(drift map[reconcile.Reason]int, reason reconcile.Reason) map[reconcile
 	return drift
 }
 
-// report tells the supervisor when the room begins or ends to be idle for good.
+// show reports the state that this node holds to the observer, if it has changed. A State is immutable.
+func (r *room) show(now *reconcile.State) {
+	if now != r.shown {
+		r.env.observer.Holds(r.shown, now)
+		r.shown = now
+	}
+}
+
+// report tells the supervisor when the room becomes idle, so that its actor may end, and when it stops being idle.
 func (r *room) report() {
-	rest := r.held == nil || r.held.State == nil && !r.held.Altered && !r.held.Doubtful() && r.poll.running == nil
-	if rest != r.rests {
-		r.rests = rest
-		r.env.tell(&resting{name: r.name, rest: rest})
+	if r.held == nil {
+		r.show(nil)
+	} else {
+		r.show(r.held.State)
+	}
+	rest := r.held == nil || r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
+	if rest != r.idle {
+		r.idle = rest
+		r.env.tell(&idle{name: r.name, rest: rest})
 	}
 }

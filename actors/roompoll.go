@@ -12,11 +12,12 @@ import (
 type poll struct {
 	room  string
 	named []string // the sids that it may remove
-	// event is when the last of the events came that asked for it; zero when none did.
+	// event is when the last event that asked for the poll came; zero if none did.
 	event time.Time
 }
 
-// pollState is a room's polls: at most one at a time, and those that ask meanwhile share the next. Most rooms have none, and it is small.
+// pollState holds a room's polls. At most one runs at a time; requests that come meanwhile share the next. It is small, because most
+// rooms have no poll.
 type pollState struct {
 	running *poll
 	next    *wanted // nil for none
@@ -25,10 +26,10 @@ type pollState struct {
 // wanted is a poll that has been asked for.
 type wanted struct {
 	named map[string]bool
-	event time.Time // when the last event came that asked for it; zero for none
+	event time.Time // when the last event that asked for it came; zero if none did
 }
 
-// ask starts a poll, or lets the running one be followed by another. The event that asks came at event; zero for none.
+// ask starts a poll, or makes another poll follow the running one. event is when the event that asks came; zero if none does.
 func (r *room) ask(a *reconcile.Ask, event time.Time) {
 	if a == nil {
 		return
@@ -54,12 +55,12 @@ func (r *room) startPoll() {
 	}
 	begun := &poll{room: r.name, named: slices.Sorted(maps.Keys(p.next.named)), event: p.next.event}
 	if !r.env.poll(begun) {
-		return // too many are under way; what was named waits for the next one, and the sync comes in any case
+		return // too many are under way; the named sids wait for the next poll, and the sync comes in any case
 	}
 	p.running, p.next = begun, nil
 }
 
-// pollEnded lets the next poll start. A poll from before a crash is not this actor's.
+// pollEnded starts the next poll, if one is wanted. It ignores a poll from before a crash, which is not this actor's.
 func (r *room) pollEnded(p *poll) {
 	if r.poll.running != p {
 		return

@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	// reroute is how long Router waits for another view, at the most, before it asks again who owns a room.
+	// reroute is the longest that Router waits for another view before it asks again who owns a room.
 	reroute = 50 * time.Millisecond
-	// refence is how long it waits for the view that made a newer owner, when an owner was refused for that one.
+	// refence is how long Deliver waits, after Redis refused a claim because of a newer owner, for the view that names that owner. Then it relays.
 	refence = 500 * time.Millisecond
 )
 
-// errMoved ends a request whose room is owned elsewhere by now.
+// errMoved ends a request whose room has another owner by now.
 var errMoved = fmt.Errorf("%w any more: the view has changed", ErrNotOwner)
 
-// Router brings work to the owners of rooms.
+// Router sends work to the owners of rooms.
 type Router struct {
-	// Relay, where there are other nodes, brings an event to its room's owner by another node's view.
+	// Relay, if not nil, sends an event to its room's owner by the view of another node.
 	Relay func(ctx context.Context, e reconcile.Event) error
 
 	own  Ownership
 	peer func(Place) (Owner, bool)
 }
 
-// NewRouter routes by own's view; peer gives the way to a member, this node included.
+// NewRouter returns a Router that routes by own's view. peer returns the way to a member, this node included.
 func NewRouter(own Ownership, peer func(Place) (Owner, bool)) *Router {
 	return &Router{own: own, peer: peer}
 }
 
-// Deliver brings an event to the owner of its room, and to the next one while ownership moves, until ctx ends.
+// Deliver sends an event to the owner of its room. While ownership moves, it tries the next owner, until ctx ends.
 func (r *Router) Deliver(ctx context.Context, e reconcile.Event) error {
 	for {
 		view := r.own.View()
@@ -56,8 +56,8 @@ func (r *Router) Deliver(ctx context.Context, e reconcile.Event) error {
 	}
 }
 
-// relay is for an event that a newer owner's claim refused, though no newer view has come. The others may have that view, and
-// this node be cut off from the leader. Otherwise the newer owner is none of this cluster.
+// relay sends an event through another node after a newer owner's claim refused it here, although no newer view has come. Either the
+// other nodes have that view and this node is cut off from the leader, or the newer owner does not belong to this cluster.
 func (r *Router) relay(ctx context.Context, e reconcile.Event, fenced error) error {
 	if r.Relay == nil {
 		return fenced
@@ -107,7 +107,7 @@ func nextView(ctx, view context.Context, within time.Duration) {
 	}
 }
 
-// follow gives a context that ends, with errMoved, at the first view in which holds is false. done must be called.
+// follow returns a context that ends, with errMoved, at the first view in which holds is false. The caller must call done.
 func (r *Router) follow(ctx context.Context, holds func() bool) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	f := &following{own: r.own, holds: holds, moved: func() { cancel(errMoved) }}
@@ -118,7 +118,7 @@ func (r *Router) follow(ctx context.Context, holds func() bool) (_ context.Conte
 	}
 }
 
-// following looks at one view after another. It costs no goroutine while the view stays.
+// following checks one view after another. It needs no goroutine while the view stays.
 type following struct {
 	own   Ownership
 	holds func() bool
@@ -152,16 +152,16 @@ func (f *following) end() {
 	}
 }
 
-// share is what one owner gets of a list of rooms.
-type share struct {
+// ownerBatch is one owner's part of a list of rooms.
+type ownerBatch struct {
 	place Place
 	owner Owner
 	rooms []string
 }
 
-// split sorts rooms by owner; lost are those whose owner cannot be reached.
-func (r *Router) split(rooms []string) (shares []*share, lost []string) {
-	byNode := map[string]*share{}
+// byOwner groups rooms by owner. lost are the rooms whose owner cannot be reached.
+func (r *Router) byOwner(rooms []string) (shares []*ownerBatch, lost []string) {
+	byNode := map[string]*ownerBatch{}
 	for _, room := range rooms {
 		place, owner, err := r.owner(room)
 		if err != nil {
@@ -170,7 +170,7 @@ func (r *Router) split(rooms []string) (shares []*share, lost []string) {
 		}
 		part := byNode[place.Node]
 		if part == nil {
-			part = &share{place: place, owner: owner}
+			part = &ownerBatch{place: place, owner: owner}
 			byNode[place.Node] = part
 			shares = append(shares, part)
 		}
@@ -179,7 +179,7 @@ func (r *Router) split(rooms []string) (shares []*share, lost []string) {
 	return shares, lost
 }
 
-// places are where rooms are now; those without an owner are missing.
+// places returns where the rooms are now. Rooms without an owner are missing.
 func (r *Router) places(rooms []string) map[string]Place {
 	at := make(map[string]Place, len(rooms))
 	for _, room := range rooms {
@@ -190,13 +190,13 @@ func (r *Router) places(rooms []string) map[string]Place {
 	return at
 }
 
-// moved are those of the rooms that are not where they were.
+// moved returns those of the rooms that are no longer where places has them.
 func (r *Router) moved(rooms []string, places map[string]Place) []string {
 	now := r.places(rooms)
 	return slices.DeleteFunc(slices.Clone(rooms), func(room string) bool { return now[room].is(places[room]) })
 }
 
-// stay gives a context that ends, with errMoved, when the place has left the view.
+// stay returns a context that ends, with errMoved, when the place has left the view. The caller must call the func.
 func (r *Router) stay(ctx context.Context, place Place) (context.Context, func()) {
 	return r.follow(ctx, func() bool {
 		for _, m := range r.own.Members() {
@@ -208,7 +208,7 @@ func (r *Router) stay(ctx context.Context, place Place) (context.Context, func()
 	})
 }
 
-// owners are the members of the view that can be reached.
+// owners returns the members of the view that can be reached.
 func (r *Router) owners() map[Place]Owner {
 	all := map[Place]Owner{}
 	for _, place := range r.own.Members() {

@@ -10,21 +10,21 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// A room that LiveKit does not list and has no answer for is absent once that has been so in this many scheduled cycles in a row,
-// over at least this time, in each of which LiveKit answered for other rooms.
+// A room that LiveKit does not list and has no answer for counts as absent after silentCycles scheduled cycles in a row, over at
+// least silentFor. LiveKit must have answered for other rooms in each of these cycles.
 const (
 	silentCycles = 10
 	silentFor    = 5 * time.Minute
 )
 
 var (
-	// errUnanswered is a room that ListRooms lacks and for which LiveKit itself has no answer. It is no look.
+	// errUnanswered means that ListRooms lacks a room and that LiveKit itself has no answer for it. It is never taken as an answer.
 	errUnanswered = errors.New("LiveKit does not list the room, and has no answer for it")
 	errContrary   = errors.New("LiveKit lists the room, and says that it has none of this name")
 )
 
-// people asks who is in a room of which look tells what ListRooms, asked just before, has. LiveKit's own word that there is no such room
-// is an empty answer where ListRooms lacks it too, and so is its silence where that has stood for long enough: then silent is true.
+// people asks LiveKit who is in a room. look holds what ListRooms, called just before, has of the room. If ListRooms lacks the room,
+// LiveKit's answer that there is no such room is an empty list. If silentForLong is set, so is LiveKit's silence; then silent is true.
 func (h *Host) people(ctx context.Context, room string, look reconcile.Look, silentForLong bool) (list reconcile.ParticipantList, silent bool, err error) {
 	list, err = h.livekit.Participants(ctx, room)
 	lacked := len(look.Listed) == 0 && !look.Unreadable
@@ -39,7 +39,7 @@ func (h *Host) people(ctx context.Context, room string, look reconcile.Look, sil
 	return list, false, fmt.Errorf("%w: %w", errUnanswered, err)
 }
 
-// silence is since when, and for how many scheduled cycles in a row, a room has been unanswered.
+// silence records since when, and for how many scheduled cycles in a row, a room has been unanswered.
 type silence struct {
 	since  time.Time
 	cycles int
@@ -51,7 +51,7 @@ type silences struct {
 	rooms  map[string]silence
 }
 
-// long are the rooms that have been unanswered for long enough at now, in order.
+// long returns the rooms that have been unanswered for long enough at now, sorted.
 func (s *silences) long(leader reconcile.Token, now time.Time) (rooms []string) {
 	if s.leader != leader {
 		return nil

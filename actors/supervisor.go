@@ -7,10 +7,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// bufferLimit bounds the messages that wait for a room to stop before it starts anew.
+// bufferLimit limits the messages that wait for a room to stop and start again.
 const bufferLimit = 1000
 
-// supervisor is the actor "rooms": only it sends to rooms, and only it stops them, so that no mail falls behind a stop.
+// supervisor is the actor "rooms". Only it sends to rooms, and only it stops them, so that no message is queued behind a stop.
 type supervisor struct {
 	env     *env
 	life    context.Context
@@ -23,8 +23,8 @@ type supervisor struct {
 	restarts map[string]*time.Timer // pid id → the restart of a crashed room
 }
 
-// HandleFailure restarts a crashed room after its back-off. Its mail waits meanwhile; the restarted room claims and reads
-// before it goes on. While the host stops nothing waits.
+// HandleFailure restarts a crashed room after its back-off. The room's messages wait meanwhile; the restarted room claims
+// and reads before it goes on. While the host stops, the restart is immediate.
 func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, room *actor.PID, rs *actor.RestartStatistics, _, _ any) {
 	delay := s.backoff.next(rs)
 	if s.drained != nil {
@@ -36,17 +36,17 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, ro
 type entry struct {
 	pid     *actor.PID
 	rests   bool
-	used    time.Time // the last webhook: a sync's look does not keep a finished room
+	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
 	closing bool
-	buffer  []message // what came while closing
+	buffer  []message // messages that came while closing
 }
 
-// Receive is the supervisor's mailbox.
+// Receive handles one message to the supervisor.
 func (s *supervisor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *toRoom:
 		s.forward(c, m)
-	case *resting:
+	case *idle:
 		if e := s.rooms[m.name]; e != nil {
 			e.rests = m.rest
 		}
@@ -54,8 +54,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.passivate(c)
 	case viewChanged:
 		s.viewChanged(c)
-	case *census:
-		s.census(m)
+	case *activeRooms:
+		s.activeRooms(m)
 	case *actor.Terminated:
 		s.terminated(c, m.Who)
 	case *drain:
@@ -86,7 +86,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 
 func (s *supervisor) spawn(c actor.Context, name string) *entry {
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &room{name: name, env: s.env, life: s.life, rests: true}
+		return &room{name: name, env: s.env, life: s.life, idle: true}
 	})
 	e := &entry{pid: c.Spawn(props), rests: true, used: time.Now()}
 	s.rooms[name], s.names[e.pid.Id] = e, name
@@ -103,7 +103,7 @@ func (s *supervisor) passivate(c actor.Context) {
 	}
 }
 
-func (s *supervisor) census(m *census) {
+func (s *supervisor) activeRooms(m *activeRooms) {
 	names := make([]string, 0, len(s.rooms))
 	for name := range s.rooms {
 		names = append(names, name)
@@ -111,7 +111,7 @@ func (s *supervisor) census(m *census) {
 	m.reply <- names
 }
 
-// terminated forgets a room, or starts it anew for the mail that came while it stopped.
+// terminated removes a room that has stopped, or starts it again for the messages that came while it stopped.
 func (s *supervisor) terminated(c actor.Context, who *actor.PID) {
 	name, ok := s.names[who.Id]
 	if !ok {
@@ -122,8 +122,8 @@ func (s *supervisor) terminated(c actor.Context, who *actor.PID) {
 	delete(s.names, who.Id)
 	delete(s.restarts, who.Id)
 	s.env.observer.Rooms(len(s.rooms))
-	// The library's list of children keeps the pid of a child that has gone, and with it all of the room, until another takes
-	// its place. A pid lets go of a dead process when it is next used: whatever is sent here goes nowhere.
+	// The library's list of children keeps the pid of a child that has ended, and with it the whole room, until another child
+	// takes its place. A pid releases a dead process when it is next used. What is sent here goes nowhere.
 	c.Unwatch(e.pid)
 	for _, msg := range e.buffer {
 		s.forward(c, &toRoom{name: name, msg: msg})
@@ -133,7 +133,7 @@ func (s *supervisor) terminated(c actor.Context, who *actor.PID) {
 	}
 }
 
-// drain stops all rooms behind their mail.
+// drain stops each room after the messages that it already has.
 func (s *supervisor) drain(c actor.Context, m *drain) {
 	if s.drained != nil {
 		return

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/crash"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	surveyChunk   = 100 // rooms that share a call of ListRooms, at most
-	surveyWorkers = 64  // rooms looked at together; the LiveKit client bounds its calls further
+	largestListing = 100 // the most rooms that share a call of ListRooms
+	surveyWorkers  = 64  // rooms looked at concurrently; the LiveKit client limits its calls further
 )
 
 // Batch is one owner's part of a round.
@@ -27,32 +28,23 @@ type Batch struct {
 	Dry       bool
 	Permit    *reconcile.Permit // in round 2
 	Rooms     []string
-	// Unanswered are the rooms whose silence has stood for long enough to count as an empty answer, in order; also those of other
-	// owners.
+	// Unanswered are the rooms for which LiveKit has had no answer for so long that its silence counts as an empty answer. They are
+	// sorted, and include rooms of other owners.
 	Unanswered []string
 }
 
-// Difference is what a dry run would change.
-type Difference struct {
-	Room     string               `json:"room"`
-	Change   reconcile.ChangeType `json:"change"`
-	Identity string               `json:"identity"`
-	SID      string               `json:"sid"`
-	Reason   string               `json:"reason"` // a reconcile.Reason, or for an entry of the index that it has no keys
-}
-
-// Findings are what an owner reports of a round.
+// Findings are what an owner reports about a round.
 type Findings struct {
 	Examined, Errors, Changed int
 	Tally                     reconcile.Tally
 	Missing                   []string // rooms with absences that wait for a permit
-	Agreed                    []string // those of them whose absence stood for three scheduled cycles
-	Moved                     []string // rooms that this owner does not own any more: neither examined nor errors
-	Differences               map[string][]Difference
+	Agreed                    []string // those of them with absences that three scheduled cycles have seen
+	Moved                     []string // rooms that this owner no longer owns: neither examined nor errors
+	Differences               map[string][]reconcile.Difference
 	Err                       string // the first error, for people
 	// PassedOver counts the entries of ListParticipants that could not be used.
 	PassedOver reconcile.PassedOver
-	// Unlooked are rooms that were not looked at for want of turns in LiveKit's request budget: neither examined nor errors.
+	// Unlooked are rooms without a look in time, because LiveKit's request budget is small. They are neither examined nor errors.
 	Unlooked []string
 	// Unanswered are rooms that ListRooms lacks and for which LiveKit itself has no answer.
 	Unanswered []string
@@ -72,7 +64,7 @@ func (f *Findings) add(other Findings) {
 	f.addTally(other.Tally)
 	for room, d := range other.Differences {
 		if f.Differences == nil {
-			f.Differences = map[string][]Difference{}
+			f.Differences = map[string][]reconcile.Difference{}
 		}
 		f.Differences[room] = d
 	}
@@ -113,7 +105,7 @@ type surveys struct {
 	end    context.CancelFunc
 }
 
-// enter is the context under which a leader's survey runs; it ends when a newer leader's begins.
+// enter returns the context under which a leader's survey runs. It ends when a newer leader's survey begins.
 func (s *surveys) enter(life context.Context, leader reconcile.Token) (context.Context, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,8 +138,8 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 
 	v := &survey{host: h, batch: b, began: time.Now(), found: map[string]Findings{}}
 	v.round(ctx, b.Rooms)
-	// What contradicts in round 2 waits for the next cycle.
-	if again := v.again; b.Permit == nil && len(again) > 0 && sleep(ctx, lookPause) == nil {
+	// A contradiction in round 2 waits for the next cycle.
+	if again := v.again; b.Permit == nil && len(again) > 0 && wait.For(ctx, lookPause) == nil {
 		v.last = true
 		v.round(ctx, again)
 	}
@@ -157,18 +149,18 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	return v.total(), ctx.Err()
 }
 
-// survey gathers what the looks of one batch come to.
+// survey collects the outcomes of the looks of one batch.
 type survey struct {
 	host  *Host
 	batch Batch
 	began time.Time
 	mu    sync.Mutex
-	found map[string]Findings // by room; a second look's tally follows the first's
+	found map[string]Findings // by room; those of a second look include the first's
 	again []string
-	last  bool // this is the second round of looks
+	last  bool // these are the second looks
 }
 
-// round looks at rooms, a chunk after the other, until surveyFor is over.
+// round looks at rooms, one call of ListRooms after the other, until surveyFor has passed.
 func (v *survey) round(ctx context.Context, rooms []string) {
 	for len(rooms) > 0 {
 		if time.Since(v.began) >= surveyFor {
@@ -177,14 +169,14 @@ func (v *survey) round(ctx context.Context, rooms []string) {
 			}
 			return
 		}
-		chunk := rooms[:min(len(rooms), v.host.pace.rooms())]
-		v.chunk(ctx, chunk)
-		rooms = rooms[len(chunk):]
+		listing := rooms[:min(len(rooms), v.host.pace.rooms())]
+		v.lookAt(ctx, listing)
+		rooms = rooms[len(listing):]
 	}
 }
 
-// chunk looks at some rooms: it claims them, then lists them together, then asks for the participants of each.
-func (v *survey) chunk(ctx context.Context, rooms []string) {
+// lookAt looks at the rooms of one call of ListRooms: it claims them, then lists them together, then asks for the participants of each.
+func (v *survey) lookAt(ctx context.Context, rooms []string) {
 	var mu sync.Mutex
 	var ready []string
 	each(rooms, func(room string) {
@@ -217,7 +209,7 @@ func (v *survey) chunk(ctx context.Context, rooms []string) {
 
 // contain turns a crash of the work on a room into that room's error.
 func (v *survey) contain(room string, work func() error) error {
-	return crash.Contain(v.host.env.log, "examining room "+strconv.Quote(room), work)
+	return crash.Contain(v.host.env.log, "comparing room "+strconv.Quote(room), work)
 }
 
 func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {
@@ -234,12 +226,12 @@ func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, 
 	return list, cutShort(turn, err)
 }
 
-// turn is the context of a question to LiveKit: it bounds the wait for a turn in the request budget.
+// turn returns the context of a call to LiveKit. It limits the wait for a turn in the request budget.
 func (v *survey) turn(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, v.began.Add(turnWithin))
 }
 
-// cutShort is an error of a question whose turn came too late for its answer.
+// cutShort adds reconcile.ErrNoTurn to the error of a call whose turn in the request budget came too late.
 func cutShort(turn context.Context, err error) error {
 	if err != nil && errors.Is(turn.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
@@ -264,17 +256,17 @@ func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (lo
 	return got, err
 }
 
-// note keeps what a look at a room came to. A failed second look leaves the first's findings and counts as an error.
+// note records the outcome of a look at a room. A failed second look leaves the findings of the first and counts as an error.
 func (v *survey) note(room string, got looked, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	before, second := v.found[room]
-	if errors.Is(err, errClaimedAnew) && !v.last && v.batch.Permit == nil {
+	if errors.Is(err, errClaimedAgain) && !v.last && v.batch.Permit == nil {
 		v.again = append(v.again, room)
 		return
 	}
 	if errors.Is(err, reconcile.ErrNoTurn) || errors.Is(err, errTooOld) {
-		if !second { // otherwise the first look's findings stand, and wait for the next cycle
+		if !second { // otherwise the first look's findings remain, and wait for the next cycle
 			v.found[room] = Findings{Unlooked: []string{room}}
 		}
 		return
@@ -312,7 +304,7 @@ func (v *survey) note(room string, got looked, err error) {
 		f.Agreed = []string{room}
 	}
 	if v.batch.Dry {
-		f.Differences = map[string][]Difference{room: differences(room, got)}
+		f.Differences = map[string][]reconcile.Difference{room: differences(room, got)}
 	}
 	if got.again && !v.last {
 		v.again = append(v.again, room)
@@ -332,17 +324,17 @@ func (v *survey) total() Findings {
 	return sum
 }
 
-func differences(room string, got looked) []Difference {
-	list := []Difference{}
+func differences(room string, got looked) []reconcile.Difference {
+	list := []reconcile.Difference{}
 	if got.tally.Drift[reconcile.ForeignChange]+got.tally.Drift[reconcile.LostWrite] > 0 {
 		reason := reconcile.ForeignChange
 		if got.tally.Drift[reconcile.LostWrite] > 0 {
 			reason = reconcile.LostWrite
 		}
-		list = append(list, Difference{Room: room, Change: reconcile.RoomSnapshot, Reason: string(reason)})
+		list = append(list, reconcile.Difference{Room: room, Change: reconcile.RoomSnapshot, Reason: reason})
 	}
 	for _, c := range got.changes {
-		d := Difference{Room: room, Change: c.Type, SID: c.SID, Reason: string(c.Reason)}
+		d := reconcile.Difference{Room: room, Change: c.Type, SID: c.SID, Reason: c.Reason}
 		if c.Member != nil {
 			d.Identity = c.Member.Identity
 		}
@@ -351,7 +343,7 @@ func differences(room string, got looked) []Difference {
 	return list
 }
 
-// each does the work for every room, for some at once.
+// each calls work for every room, for at most surveyWorkers rooms concurrently.
 func each(rooms []string, work func(room string)) {
 	queue := make(chan string)
 	var workers sync.WaitGroup

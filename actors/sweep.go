@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,21 +12,14 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/crash"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Options are how a cycle is run.
-type Options struct {
-	Scheduled bool // by the leader's task: it counts for the breaker, if SweepConfig.Counts agrees
-	DryRun    bool // change no key, list what would change
-	Force     bool // let held removals go
-	Fresh     bool // begin a new cycle behind the one that runs
-}
+// plain reports whether callers that ask for a cycle at the same time may share one.
+func plain(o reconcile.Options) bool { return !o.DryRun && !o.Force && !o.Fresh && o.Room == "" }
 
-// plain cycles may be shared by those who ask for one at the same time.
-func (o Options) plain() bool { return !o.DryRun && !o.Force && !o.Fresh }
-
-// SweepConfig is what the leader's work needs.
+// SweepConfig configures a Sweep.
 type SweepConfig struct {
 	Rooms  Rooms
 	Index  Index
@@ -34,83 +28,74 @@ type SweepConfig struct {
 	Log    *slog.Logger
 	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it.
 	StaleAfter time.Duration
-	// Held, when given, is for how many scheduled cycles in a row the breaker held under earlier leaders, by what all nodes
-	// agree on. It is asked as a leader's first scheduled sync judges.
+	// Held, if not nil, returns for how many scheduled cycles in a row the breaker held under earlier leaders, as all nodes
+	// agree. It is called when the breaker judges a leader's first cycle.
 	Held func() int
-	// Counts, when given, reports whether a scheduled sync that begins at that time counts for the breaker. At most one does per
-	// interval, whoever leads: leaders that follow each other within seconds are no three cycles that agree.
+	// Counts, if not nil, reports whether a scheduled sync that begins at that time counts for the breaker. At most one does per
+	// interval, whoever leads: the syncs of three leaders that follow each other within seconds are not three cycles that agree.
 	Counts func(ctx context.Context, leader reconcile.Token, at time.Time) bool
-	// Slow, when given, is told once of each cycle that cannot end within SlowCycle.
+	// Slow, if not nil, is called once for each cycle that cannot end within SlowCycle.
 	Slow func(kind string)
-	// Housekeeping runs with each cleanup: what a store wants done now and then.
+	// Housekeeping, if not nil, runs with each cleanup. It does the store's periodic work.
 	Housekeeping func(ctx context.Context) error
 }
 
-// Sweep is the leader's work. At most one cycle, sync or cleanup, runs at a time.
+// Sweep does the leader's work. At most one cycle, sync or cleanup, runs at a time.
 type Sweep struct {
 	SweepConfig
-	turn   chan struct{} // holds one token while no cycle runs
-	mu     sync.Mutex
-	flight *flight // the newest plain sync that is running, or waits for its turn
-	cycle  uint64  // the last cycle's id
-	held   int     // scheduled cycles in a row that the breaker held
-	heldBy reconcile.Token
-	silent silences
-	passed [2]int // entries that could not be used, and rooms without a readable name, as last told
+	turn    chan struct{} // holds one token while no cycle runs
+	mu      sync.Mutex
+	running *syncRun // the newest plain sync that is running, or waits for its turn
+	cycle   uint64   // the last cycle's id
+	held    int      // scheduled cycles in a row that the breaker held
+	heldBy  reconcile.Token
+	silent  silences
+	passed  [2]int // entries that could not be used, and rooms without a readable name, as last logged
 
-	progress Progress
-}
-
-// Progress is how far the running cycle is.
-type Progress struct {
-	Kind      string // sync or cleanup; empty while none runs
-	StartedAt time.Time
-	// Done of Of rooms were looked at. Rooms with absences count again when they are looked at again.
-	Done, Of int
-	// Slow says that the cycle cannot end within SlowCycle, as far as can be told by now.
-	Slow bool
+	progress reconcile.Progress
 }
 
 const (
-	// SlowCycle is how long a cycle may take before it is said to be slow.
+	// SlowCycle is how long a cycle may take before it counts as slow.
 	SlowCycle = 5 * time.Minute
 	// foresee is how long a cycle runs before its end is estimated.
 	foresee = 30 * time.Second
 )
 
 // slow reports whether the cycle cannot end within SlowCycle.
-func (p Progress) slow(now time.Time) bool {
+func slow(p reconcile.Progress, now time.Time) bool {
 	took := now.Sub(p.StartedAt)
 	return p.Kind != "" && (took >= SlowCycle || took >= foresee && p.Done > 0 && took*time.Duration(p.Of) > SlowCycle*time.Duration(p.Done))
 }
 
-// flight is a sync that others may join.
-type flight struct {
+// syncRun is a sync that others may join.
+type syncRun struct {
 	leader    reconcile.Token
 	scheduled bool
 	done      chan struct{}
-	report    Report
+	report    reconcile.Report
 	err       error
 }
 
-// NewSweep makes the leader's desk; it does nothing until called.
+// NewSweep returns a Sweep. It does nothing until one of its methods is called.
 func NewSweep(c SweepConfig) *Sweep {
 	s := &Sweep{SweepConfig: c, turn: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
 	return s
 }
 
-// Sync runs one cycle over all rooms under the leader's token. A plain one joins a plain one that is under way; others
-// wait for their turn, and so does a scheduled one behind a manual one: it must count for the breaker. An error means that there was no cycle; rooms that could not be examined are in the report.
-func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
-	if !o.plain() {
-		return s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
+// Sync runs one cycle over all rooms, or over one, under the leader's token. A plain cycle over all rooms joins a plain one that is
+// under way; other cycles wait for their turn. A scheduled cycle waits for a manual one, too, because it must count for the breaker. An error
+// means that there was no cycle; rooms that could not be examined are in the report.
+func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o reconcile.Options) (reconcile.Report, error) {
+	if !plain(o) {
+		return s.exclusive(ctx, func() (reconcile.Report, error) { return s.sync(ctx, leader, o) })
 	}
 	for {
-		f, mine := s.board(leader, o)
+		f, mine := s.joinOrStart(leader, o)
 		if mine {
-			f.report, f.err = s.exclusive(ctx, func() (Report, error) { return s.sync(ctx, leader, o) })
-			s.land(f)
+			f.report, f.err = s.exclusive(ctx, func() (reconcile.Report, error) { return s.sync(ctx, leader, o) })
+			s.end(f)
 			return f.report, f.err
 		}
 		r, err := f.wait(ctx)
@@ -118,84 +103,88 @@ func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o Options) (Re
 		if err == nil || ctx.Err() != nil {
 			return r, err
 		}
-		// Its starter gave up, not we.
+		// The caller that started the cycle gave up; this one did not.
 	}
 }
 
-// board gives the flight to join, or a new one, which is the caller's to fly and land.
-func (s *Sweep) board(leader reconcile.Token, o Options) (f *flight, mine bool) {
+// joinOrStart returns the sync to join or, if mine is true, a new one that the caller must run and end.
+func (s *Sweep) joinOrStart(leader reconcile.Token, o reconcile.Options) (f *syncRun, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight != nil && s.flight.leader == leader && (s.flight.scheduled || !o.Scheduled) {
-		return s.flight, false
+	if s.running != nil && s.running.leader == leader && (s.running.scheduled || !o.Scheduled) {
+		return s.running, false
 	}
-	s.flight = &flight{leader: leader, scheduled: o.Scheduled, done: make(chan struct{})}
-	return s.flight, true
+	s.running = &syncRun{leader: leader, scheduled: o.Scheduled, done: make(chan struct{})}
+	return s.running, true
 }
 
-func (s *Sweep) land(f *flight) {
+func (s *Sweep) end(f *syncRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight == f {
-		s.flight = nil
+	if s.running == f {
+		s.running = nil
 	}
 	close(f.done)
 }
 
-func (f *flight) wait(ctx context.Context) (Report, error) {
+func (f *syncRun) wait(ctx context.Context) (reconcile.Report, error) {
 	select {
 	case <-f.done:
 		return f.report, f.err
 	case <-ctx.Done():
-		return Report{}, fmt.Errorf("wait for the running sync: %w", ctx.Err())
+		return reconcile.Report{}, fmt.Errorf("wait for the running sync: %w", ctx.Err())
 	}
 }
 
-// FullSync is a new sync cycle, then a cleanup, with nothing in between.
-func (s *Sweep) FullSync(ctx context.Context, leader reconcile.Token, o Options) (synced, cleaned Report, err error) {
-	_, err = s.exclusive(ctx, func() (Report, error) {
+// FullSync runs a new sync cycle and then a cleanup, with no other cycle in between.
+func (s *Sweep) FullSync(ctx context.Context, leader reconcile.Token, o reconcile.Options) (synced, cleaned reconcile.Report, err error) {
+	_, err = s.exclusive(ctx, func() (reconcile.Report, error) {
 		if synced, err = s.sync(ctx, leader, o); err != nil {
-			return Report{}, err
+			return reconcile.Report{}, err
 		}
 		cleaned, err = s.cleanup(ctx, leader, o)
-		return Report{}, err
+		return reconcile.Report{}, err
 	})
 	return synced, cleaned, err
 }
 
-// exclusive runs a cycle when no other runs. One that crashes is an error, so that those who wait for it learn of its end.
-func (s *Sweep) exclusive(ctx context.Context, run func() (Report, error)) (r Report, err error) {
+// exclusive runs a cycle when no other runs. It returns a crash as an error, so that callers that wait for the cycle learn of its end.
+func (s *Sweep) exclusive(ctx context.Context, run func() (reconcile.Report, error)) (r reconcile.Report, err error) {
 	select {
 	case <-s.turn:
 	case <-ctx.Done():
-		return Report{}, fmt.Errorf("wait for the running cycle: %w", ctx.Err())
+		return reconcile.Report{}, fmt.Errorf("wait for the running cycle: %w", ctx.Err())
 	}
 	defer func() { s.turn <- struct{}{} }()
 	defer crash.Recover(s.Log, "a cycle", &err)
 	return run()
 }
 
-func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o Options) (Report, error) {
+func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o reconcile.Options) (reconcile.Report, error) {
 	start := time.Now()
-	r := Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
+	r := reconcile.Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("sync", start)()
 	o.Scheduled = o.Scheduled && (s.Counts == nil || s.Counts(ctx, leader, start))
-	targets, names, err := s.targets(ctx, &r)
+	targets, names, err := []string{o.Room}, reconcile.RoomNames{}, error(nil)
+	if o.Room == "" {
+		targets, names, err = s.targets(ctx, &r)
+		defer func() { s.logPassedOver(r, names) }()
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return r, err
 		}
 		r.Errors, r.Error = r.Errors+max(1, len(targets)), err.Error()
+		r.Fault = cmp.Or(r.Fault, reconcile.LiveKitFault(err))
 	} else {
 		s.rounds(ctx, s.batch(leader, o, reconcile.BySync), targets, sheltered(names), o, &r)
 	}
-	s.tellPassedOver(r, names)
-	r.took(time.Since(start))
+	took(&r, time.Since(start))
 	return r, ctx.Err()
 }
 
-// batch begins a cycle.
-func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) Batch {
+// batch begins a cycle. It returns the cycle's batch, still without rooms.
+func (s *Sweep) batch(leader reconcile.Token, o reconcile.Options, cause reconcile.Cause) Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cycle = max(s.cycle+1, uint64(s.Clock.Now().Wall))
@@ -203,11 +192,13 @@ func (s *Sweep) batch(leader reconcile.Token, o Options, cause reconcile.Cause) 
 		Unanswered: s.silent.long(leader, time.Now())}
 }
 
-// targets is the union of what LiveKit lists, what the index holds and what has an actor. On an error it is what is
-// known without LiveKit. A node that does not answer is an error of the report; the index knows nearly all of its rooms.
-func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.RoomNames, error) {
+// targets returns the union of the rooms that LiveKit lists, that the index holds and that have an actor. If LiveKit fails, it
+// returns what is known without it, and the error. A node that does not answer is an error in the report; the index knows nearly
+// all of its rooms.
+func (s *Sweep) targets(ctx context.Context, r *reconcile.Report) ([]string, reconcile.RoomNames, error) {
 	known := map[string]bool{}
 	if err := s.indexed(ctx, known, r); err != nil {
+		r.Fault = reconcile.RedisSilent
 		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)
@@ -218,7 +209,7 @@ func (s *Sweep) targets(ctx context.Context, r *Report) ([]string, reconcile.Roo
 	for _, name := range listed.Names {
 		known[name] = true
 	}
-	r.pass(listed.PassedOver)
+	pass(r, listed.PassedOver)
 	if listed.Cut {
 		r.Errors, r.Error = r.Errors+1, "LiveKit's list of all rooms is larger than what is read: rooms beyond it are found only where a webhook or Redis names them"
 	}
@@ -246,8 +237,8 @@ func anyOf(sheltered func(string) bool, rooms []string) func(string) bool {
 	}
 }
 
-// tellPassedOver logs what lists held that could not be used, when that changes.
-func (s *Sweep) tellPassedOver(r Report, names reconcile.RoomNames) {
+// logPassedOver logs the entries of LiveKit's lists that could not be used, whenever their number changes.
+func (s *Sweep) logPassedOver(r reconcile.Report, names reconcile.RoomNames) {
 	now := [2]int{r.PassedOver, names.Unnamed}
 	if now == s.passed {
 		return
@@ -258,13 +249,13 @@ func (s *Sweep) tellPassedOver(r Report, names reconcile.RoomNames) {
 			"rooms", names.Unnamed, "first", r.PassedFirst)
 	}
 	if r.PassedOver > 0 {
-		s.Log.Warn("LiveKit lists what cannot be used; it is passed over, and everything else is examined (docs/troubleshooting.md)",
+		s.Log.Warn("LiveKit lists what cannot be used; it is passed over, and everything else is compared (docs/troubleshooting.md)",
 			"passed_over", r.PassedOver, "first", r.PassedFirst)
 	}
 }
 
 // named adds the rooms that have an actor.
-func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
+func (s *Sweep) named(ctx context.Context, known map[string]bool, r *reconcile.Report) {
 	var mu sync.Mutex
 	var owners sync.WaitGroup
 	for place, owner := range s.Router.owners() {
@@ -275,8 +266,8 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
 			err := crash.Contain(s.Log, "the list of a node's rooms", func() (err error) { names, err = owner.Names(ctx); return err })
 			mu.Lock()
 			defer mu.Unlock()
-			// A node that went has rooms that the index knows; one whose view is behind has just come.
-			if err != nil && !elsewhere(ctx, err) {
+			// The index knows the rooms of a node that has left. A node whose view is behind has just joined.
+			if err != nil && !ownerChanged(ctx, err) {
 				r.Errors, r.Error = r.Errors+1, fmt.Sprintf("ask node %s for its rooms: %v", place.Node, err)
 			}
 			for _, name := range names {
@@ -287,9 +278,9 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *Report) {
 	owners.Wait()
 }
 
-// indexed adds the rooms of the index. Rooms of a shard that does not answer are an error of the report: those of the others are
-// examined, and what is not listed is not removed.
-func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *Report) error {
+// indexed adds the rooms of the index. A shard that does not answer is an error in the report: the rooms of the other shards are
+// examined, and a room is never removed because it is not listed.
+func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *reconcile.Report) error {
 	incomplete := error(nil)
 	for cursor := ""; ; {
 		names, next, err := s.Index.Rooms(ctx, cursor, 1000, "")
@@ -312,17 +303,17 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *Report) e
 	}
 }
 
-// rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences. Absences in
-// rooms that have another owner since have both rounds again: that one has not seen round 1.
-// Rooms that are sheltered (nil: none are) get no permit.
-func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, o Options, r *Report) {
+// rounds runs round 1 on the targets and, as far as the breaker permits, round 2 on those with absences. If the owner of a
+// room with absences has changed since, both rounds run again on that room, because the new owner has not seen round 1.
+// Sheltered rooms get no permit; if sheltered is nil, no room is sheltered.
+func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, o reconcile.Options, r *reconcile.Report) {
 	places, began := s.Router.places(rooms), time.Now()
 	first := s.survey(ctx, b, rooms)
 	looked := time.Now()
 	if !s.silent.note(b, first, began) {
 		sheltered = anyOf(sheltered, b.Unanswered)
 	}
-	r.absorb(first, false)
+	absorb(r, first, false)
 	v := judge(first, o, s.heldBefore(b.Leader)).spare(sheltered)
 	r.Held = v.held
 	if o.Scheduled {
@@ -335,11 +326,11 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered f
 		s.Log.Error("removals held: LiveKit shows much less than a moment ago. They go after three cycles that agree, or at once with `rollcall sync --force`",
 			"rooms", v.held.Rooms, "participants", v.held.Participants, "cycles", v.held.Cycles)
 	}
-	if v.permit && sleep(ctx, lookPause-time.Since(looked)) == nil {
+	if v.permit && wait.For(ctx, lookPause-time.Since(looked)) == nil {
 		second := s.permitted(ctx, b, v, r)
 		first.add(Findings{Differences: second.Differences})
 		if moved := s.Router.moved(second.Missing, places); v.streak == 0 && len(moved) > 0 {
-			first.add(Findings{Differences: s.anew(ctx, b, moved, sheltered, first.Tally, o, r)})
+			first.add(Findings{Differences: s.fromScratch(ctx, b, moved, sheltered, first.Tally, o, r)})
 		}
 	}
 	for _, d := range first.Differences {
@@ -347,27 +338,28 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered f
 	}
 }
 
-// permitted is round 2.
-func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *Report) Findings {
+// permitted runs round 2 on the rooms that v permits.
+func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *reconcile.Report) Findings {
 	b.Permit = &reconcile.Permit{Leader: b.Leader, Cycle: b.Cycle, Streak: v.streak}
 	f := s.survey(ctx, b, v.rooms)
-	r.absorb(f, true)
+	absorb(r, f, true)
 	return f
 }
 
-// anew runs both rounds on rooms whose owner has not seen round 1, once, under the breaker by what round 1 counted in all.
-func (s *Sweep) anew(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, all reconcile.Tally, o Options, r *Report) map[string][]Difference {
+// fromScratch runs both rounds, once, on rooms whose owner has not seen round 1. The breaker judges them against the totals of the
+// cycle's own round 1.
+func (s *Sweep) fromScratch(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, all reconcile.Tally, o reconcile.Options, r *reconcile.Report) map[string][]reconcile.Difference {
 	first := s.survey(ctx, b, rooms)
-	r.absorb(first, true)
+	absorb(r, first, true)
 	first.Tally.Rooms, first.Tally.Participants = all.Rooms, all.Participants
 	v := judge(first, o, 0).spare(sheltered)
-	if v.permit && v.held == nil && sleep(ctx, lookPause) == nil {
+	if v.permit && v.held == nil && wait.For(ctx, lookPause) == nil {
 		first.add(Findings{Differences: s.permitted(ctx, b, v, r).Differences})
 	}
 	return first.Differences
 }
 
-// heldBefore is for how many scheduled cycles in a row the breaker held before this one.
+// heldBefore returns for how many scheduled cycles in a row the breaker held before this one.
 func (s *Sweep) heldBefore(leader reconcile.Token) int {
 	if s.Held != nil && s.heldBy != leader {
 		s.held, s.heldBy = s.Held(), leader
@@ -375,35 +367,35 @@ func (s *Sweep) heldBefore(leader reconcile.Token) int {
 	return s.held
 }
 
-// Progress is the running cycle's.
-func (s *Sweep) Progress() Progress {
+// Progress returns the progress of the running cycle; it is zero if none runs.
+func (s *Sweep) Progress() reconcile.Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.progress
-	p.Slow = p.Slow || p.slow(time.Now())
+	p.Slow = p.Slow || slow(p, time.Now())
 	return p
 }
 
-// begin notes that a cycle runs; the func it returns, that it has ended.
+// begin records that a cycle runs. The func that it returns records the end.
 func (s *Sweep) begin(kind string, at time.Time) (end func()) {
-	set := func(p Progress) {
+	set := func(p reconcile.Progress) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.progress = p
 	}
-	set(Progress{Kind: kind, StartedAt: at})
-	late := time.AfterFunc(SlowCycle, s.tellSlow)
+	set(reconcile.Progress{Kind: kind, StartedAt: at})
+	late := time.AfterFunc(SlowCycle, s.logSlow)
 	return func() {
 		late.Stop()
-		set(Progress{})
+		set(reconcile.Progress{})
 	}
 }
 
-// tellSlow says so, once, if the running cycle cannot end in time.
-func (s *Sweep) tellSlow() {
+// logSlow logs, once, that the running cycle cannot end in time.
+func (s *Sweep) logSlow() {
 	s.mu.Lock()
 	p := s.progress
-	tell := !p.Slow && p.slow(time.Now())
+	tell := !p.Slow && slow(p, time.Now())
 	s.progress.Slow = p.Slow || tell
 	s.mu.Unlock()
 	if !tell {
@@ -416,7 +408,7 @@ func (s *Sweep) tellSlow() {
 	}
 }
 
-// expect adds rooms to what is to be done, advance to what is.
+// expect adds to the number of rooms to be done, advance to the number of rooms done.
 func (s *Sweep) expect(rooms int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -427,5 +419,5 @@ func (s *Sweep) advance(rooms int) {
 	s.mu.Lock()
 	s.progress.Done += rooms
 	s.mu.Unlock()
-	s.tellSlow()
+	s.logSlow()
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// crowd makes n rooms of one each, known to all.
+// crowd makes n rooms with one participant each, which LiveKit and Redis both know.
 func crowd(r *rig, n int) (rooms []string) {
 	for i := range n {
 		room := fmt.Sprint("room", i)
@@ -26,7 +26,7 @@ func crowd(r *rig, n int) (rooms []string) {
 	return rooms
 }
 
-func drift(t testing.TB, r actors.Report, want map[reconcile.Reason]int) {
+func drift(t testing.TB, r reconcile.Report, want map[reconcile.Reason]int) {
 	t.Helper()
 	if fmt.Sprint(r.Drift) != fmt.Sprint(want) {
 		t.Errorf("drift %v, want %v", r.Drift, want)
@@ -38,14 +38,14 @@ func TestTheFirstSyncSeesWhatNoWebhookTold(t *testing.T) {
 		r.lk.join("r", "a")
 		r.lk.join("r", "b")
 		r.lk.start("empty")
-		report := r.sync(actors.Options{Scheduled: true})
+		report := r.sync(reconcile.Options{Scheduled: true})
 		r.present("r", "a", "b")
 		r.present("empty", []string{}...)
 		if report.Synced != 2 || report.Errors != 0 || report.Changed != 2 || report.Cleaned != 0 {
 			t.Errorf("%+v", report)
 		}
 		drift(t, report, map[reconcile.Reason]int{reconcile.UnseenRoom: 2, reconcile.MissedJoin: 2})
-		if again := r.sync(actors.Options{}); again.Changed != 0 || len(again.Drift) != 0 || again.Rooms != 2 || again.People != 2 {
+		if again := r.sync(reconcile.Options{}); again.Changed != 0 || len(again.Drift) != 0 || again.Rooms != 2 || again.People != 2 {
 			t.Errorf("a second sync: %+v", again)
 		}
 	})
@@ -59,7 +59,7 @@ func TestSilenceRemovesInTwoRounds(t *testing.T) {
 		r.lk.join("r", "new")
 		time.Sleep(settle)
 		start := time.Now()
-		report := r.syncNow(actors.Options{Scheduled: true})
+		report := r.syncNow(reconcile.Options{Scheduled: true})
 		r.present("r", "a", "new")
 		r.present("over")
 		if report.Synced != 2 || report.Cleaned != 1 || report.Errors != 0 || report.Held != nil {
@@ -72,13 +72,95 @@ func TestSilenceRemovesInTwoRounds(t *testing.T) {
 	})
 }
 
-// What comes back between the rounds stays.
-func TestTheSecondRoundLooksAnew(t *testing.T) {
+// A sync of one room asks LiveKit about that room only, looks twice before it removes, and has a dry run and force like one of all rooms.
+func TestASyncOfOneRoom(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"), r.lk.join("r", "gone"), r.lk.join("other", "a"), r.lk.join("other", "gone"))
+		for _, room := range []string{"r", "other"} {
+			r.lk.leave(room, "gone")
+			r.lk.join(room, "new")
+		}
+		time.Sleep(settle)
+		before := len(r.lk.looked("other"))
+		dry := r.syncNow(reconcile.Options{Room: "r", DryRun: true})
+		if len(dry.Differences) != 2 || dry.Synced != 1 {
+			t.Errorf("a dry run: %+v", dry)
+		}
+		r.present("r", "a", "gone")
+		r.lk.faultyNames = func(*reconcile.RoomNames) { t.Error("LiveKit was asked for all rooms") }
+		report := r.syncNow(reconcile.Options{Room: "r"})
+		r.lk.faultyNames = nil
+		if report.Synced != 1 || report.Changed == 0 || report.Errors != 0 || report.Rooms != 1 {
+			t.Errorf("%+v", report)
+		}
+		drift(t, report, map[reconcile.Reason]int{reconcile.MissedJoin: 1, reconcile.MissedLeave: 1})
+		r.present("r", "a", "new")
+		r.present("other", "a", "gone")
+		if now := len(r.lk.looked("other")); now != before {
+			t.Errorf("LiveKit was asked %d times about the other room", now-before)
+		}
+		r.lk.finish("r")
+		if report := r.syncNow(reconcile.Options{Room: "r"}); report.Cleaned != 1 {
+			t.Errorf("the room has ended: %+v", report)
+		}
+		r.present("r")
+		if report := r.syncNow(reconcile.Options{Room: "nowhere"}); report.Synced != 1 || report.Changed+report.Cleaned+report.Errors != 0 {
+			t.Errorf("a room that nobody has: %+v", report)
+		}
+		r.present("nowhere")
+	})
+}
+
+// The breaker holds a mass removal in one room too, and such a sync does not count for the cycles that agree.
+func TestASyncOfOneRoomIsHeld(t *testing.T) {
+	bubble(t, func(r *rig) {
+		var all []string
+		for i := range 12 {
+			all = append(all, fmt.Sprintf("p%02d", i))
+			r.must(r.lk.join("r", all[i]))
+			time.Sleep(time.Millisecond)
+		}
+		for _, identity := range all {
+			r.lk.leave("r", identity)
+		}
+		time.Sleep(settle)
+		for range 4 {
+			if report := r.syncNow(reconcile.Options{Room: "r"}); report.Held == nil || report.Held.Participants != 12 || report.Held.Cycles != 0 {
+				t.Errorf("%+v", report)
+			}
+		}
+		r.present("r", all...)
+		r.syncNow(reconcile.Options{Room: "r", Force: true})
+		r.present("r", []string{}...)
+	})
+}
+
+// A sync of one room waits for the cycle that is running, and neither joins it nor is joined.
+func TestASyncOfOneRoomWaitsForItsTurn(t *testing.T) {
+	bubble(t, func(r *rig) {
+		crowd(r, 3)
+		r.lk.leave("room1", "a") // the cycle looks again after a pause
+		time.Sleep(settle)
+		var reports [3]reconcile.Report
+		var group sync.WaitGroup
+		for i, o := range []reconcile.Options{{}, {Room: "room0"}, {}} {
+			group.Go(func() { reports[i] = r.syncNow(o) })
+			synctest.Wait()
+		}
+		group.Wait()
+		if reports[0].Synced != 3 || reports[1].Synced != 1 || reports[1].Joined || !reports[2].Joined {
+			t.Errorf("%+v", reports)
+		}
+	})
+}
+
+// A participant who comes back between the rounds stays.
+func TestTheSecondRoundLooksAgain(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"), r.lk.join("s", "a"))
 		r.lk.order(func(string) (bool, error) { return true, nil })
 		time.AfterFunc(500*time.Millisecond, func() { r.lk.order(nil) })
-		if report := r.sync(actors.Options{Scheduled: true}); report.Cleaned != 0 || report.Errors != 0 {
+		if report := r.sync(reconcile.Options{Scheduled: true}); report.Cleaned != 0 || report.Errors != 0 {
 			t.Errorf("%+v", report)
 		}
 		r.present("r", "a")
@@ -98,7 +180,8 @@ func TestALiveKitThatFailsDeletesNothing(t *testing.T) {
 				before := r.keys(rooms...)
 				r.lk.order(fault)
 				for range 5 {
-					if report := r.sync(actors.Options{Scheduled: true, Force: true}); report.Errors != 3 || report.Synced != 0 || report.Error == "" {
+					report := r.sync(reconcile.Options{Scheduled: true, Force: true})
+					if report.Errors != 3 || report.Synced != 0 || report.Error == "" || (report.Fault == reconcile.LiveKitSilent) != (name != "participants fail") {
 						t.Errorf("%+v", report)
 					}
 				}
@@ -108,21 +191,39 @@ func TestALiveKitThatFailsDeletesNothing(t *testing.T) {
 	}
 }
 
+// A cycle without a list of rooms says whose list it lacks.
+func TestACycleNamesItsFault(t *testing.T) {
+	for want, err := range map[reconcile.Fault]error{
+		reconcile.LiveKitSilent: errReset, reconcile.LiveKitRefuses: reconcile.ErrRefused, reconcile.LiveKitLimited: reconcile.ErrNoTurn,
+	} {
+		bubble(t, func(r *rig) {
+			r.lk.order(func(string) (bool, error) { return false, err })
+			if report := r.sync(reconcile.Options{}); report.Fault != want || report.Errors != 1 {
+				t.Errorf("%v: %+v", err, report)
+			}
+			r.lk.order(nil)
+			if report := r.sync(reconcile.Options{}); report.Fault != "" || report.Errors != 0 {
+				t.Errorf("after %v: %+v", err, report)
+			}
+		})
+	}
+}
+
 func TestTheBreaker(t *testing.T) {
-	scheduled, manual := actors.Options{Scheduled: true}, actors.Options{}
+	scheduled, manual := reconcile.Options{Scheduled: true}, reconcile.Options{}
 	for _, c := range []struct {
 		name    string
-		rooms   int // of them all but one vanish
-		cycles  []actors.Options
-		held    []int // cycles that held, as each report says; 0 is none
+		rooms   int // all of them but one vanish
+		cycles  []reconcile.Options
+		held    []int // number of held cycles in each report; 0 for none
 		removed bool
 	}{
-		{"ten are let through", 11, []actors.Options{scheduled}, []int{0}, true},
-		{"eleven are held", 12, []actors.Options{scheduled, scheduled}, []int{1, 2}, false},
-		{"three scheduled cycles agree", 12, []actors.Options{scheduled, scheduled, scheduled}, []int{1, 2, 0}, true},
-		{"a manual sync does not count", 12, []actors.Options{scheduled, manual, manual, manual, scheduled}, []int{1, 1, 1, 1, 2}, false},
-		{"force", 12, []actors.Options{scheduled, {Force: true}}, []int{1, 0}, true},
-		{"a dry run of force", 12, []actors.Options{scheduled, scheduled, {Force: true, DryRun: true}, scheduled}, []int{1, 2, 0, 0}, true},
+		{"ten are let through", 11, []reconcile.Options{scheduled}, []int{0}, true},
+		{"eleven are held", 12, []reconcile.Options{scheduled, scheduled}, []int{1, 2}, false},
+		{"three scheduled cycles agree", 12, []reconcile.Options{scheduled, scheduled, scheduled}, []int{1, 2, 0}, true},
+		{"a manual sync does not count", 12, []reconcile.Options{scheduled, manual, manual, manual, scheduled}, []int{1, 1, 1, 1, 2}, false},
+		{"force", 12, []reconcile.Options{scheduled, {Force: true}}, []int{1, 0}, true},
+		{"a dry run of force", 12, []reconcile.Options{scheduled, scheduled, {Force: true, DryRun: true}, scheduled}, []int{1, 2, 0, 0}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(r *rig) {
@@ -156,16 +257,16 @@ func TestTheBreaker(t *testing.T) {
 	}
 }
 
-// Each new leader's first sync comes at once. LiveKit answers emptily for seconds, and the lead moves twice meanwhile.
+// Each new leader's first sync comes at once. LiveKit gives empty answers for seconds, and leadership moves twice meanwhile.
 func TestLeadersInARowAreNotThreeCyclesThatAgree(t *testing.T) {
 	bubble(t, func(r *rig) {
 		const interval = 30 * time.Second
 		agreed := fsm.State{}
 		r.sweep.Counts = func(_ context.Context, leader reconcile.Token, at time.Time) bool {
-			// The leader has claimed before this, so the cluster's token is its own.
+			// The leader has claimed leadership before, so the cluster's token is the leader's.
 			agreed.Generation, agreed.Leader.Index = leader.Generation, leader.Index
 			var result fsm.Result
-			agreed, result = agreed.Apply(agreed.Applied+1, fsm.CountCycle(fsm.Token(leader), fsm.Count{At: at.UnixMilli(), Spacing: interval.Milliseconds()}))
+			agreed, result = agreed.Apply(agreed.Applied+1, fsm.CountCycle(leader, fsm.Count{At: at.UnixMilli(), Spacing: interval.Milliseconds()}))
 			return result.Err() == nil
 		}
 		rooms := crowd(r, 20)
@@ -175,7 +276,7 @@ func TestLeadersInARowAreNotThreeCyclesThatAgree(t *testing.T) {
 		time.Sleep(settle)
 		for range 3 {
 			r.own.change(func(o *ownership) { o.leader.Index++ })
-			report := r.syncNow(actors.Options{Scheduled: true})
+			report := r.syncNow(reconcile.Options{Scheduled: true})
 			if report.Held == nil || report.Held.Rooms != len(rooms) || report.Held.Cycles != 1 || !report.Scheduled {
 				t.Errorf("%+v, held %+v; want all held by one cycle", report, report.Held)
 			}
@@ -184,7 +285,7 @@ func TestLeadersInARowAreNotThreeCyclesThatAgree(t *testing.T) {
 		r.present("room0", "a")
 		for range 2 {
 			time.Sleep(interval)
-			r.syncNow(actors.Options{Scheduled: true})
+			r.syncNow(reconcile.Options{Scheduled: true})
 		}
 		r.present("room0")
 	})
@@ -197,11 +298,11 @@ func TestTheBreakerLetsOnlyTheAgreedGo(t *testing.T) {
 			r.must(r.lk.join("r", fmt.Sprintf("%02d", i)))
 		}
 		want := []int{40, 40, 10, 5}
-		for cycle, left := range []int{30, 0, 5, 0} { // so many vanish without a word before each cycle
+		for cycle, left := range []int{30, 0, 5, 0} { // so many vanish before each cycle, without a webhook
 			for range left {
 				r.lk.leave("r", r.lk.rooms["r"].people[0].Identity)
 			}
-			report := r.sync(actors.Options{Scheduled: true})
+			report := r.sync(reconcile.Options{Scheduled: true})
 			state, _ := r.store.Get(memstore.Participants, "r")
 			if n := strings.Count(state, ",") + 1; n != want[cycle] {
 				t.Errorf("after cycle %d %d remain, want %d: %+v", cycle, n, want[cycle], report)
@@ -218,7 +319,7 @@ func TestRecoveryResetsTheBreaker(t *testing.T) {
 		r.lk.order(func(string) (bool, error) { return lie, nil })
 		for _, now := range []bool{true, true, false, true, true} {
 			lie = now
-			if report := r.sync(actors.Options{Scheduled: true}); (report.Held != nil) != now || report.Cleaned != 0 {
+			if report := r.sync(reconcile.Options{Scheduled: true}); (report.Held != nil) != now || report.Cleaned != 0 {
 				t.Errorf("%+v", report)
 			}
 		}
@@ -234,7 +335,7 @@ func TestTheUnionOfIndexLiveKitAndActors(t *testing.T) {
 		r.lk.join("listed", "a") // only LiveKit knows it
 		gone := r.lk.join("indexed", "a")
 		r.must(gone, r.lk.join("actor", "a"))
-		r.lk.finish("indexed") // only the index has it, once its actor rests
+		r.lk.finish("indexed") // only the index has it, once its actor has ended
 		if err := r.host.Stop(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +348,7 @@ func TestTheUnionOfIndexLiveKitAndActors(t *testing.T) {
 		r.store.Unlist("actor") // only its actor knows it
 		r.lk.order(func(room string) (bool, error) { return false, nil })
 		r.lk.finish("actor")
-		report := r.sync(actors.Options{})
+		report := r.sync(reconcile.Options{})
 		if report.Synced != 3 || report.Errors != 0 {
 			t.Errorf("%+v", report)
 		}
@@ -265,7 +366,7 @@ func TestOnlyTheNewestLeaderHasEffects(t *testing.T) {
 		ctx := context.Background()
 		batch := actors.Batch{Leader: old, Cycle: 1, Rooms: []string{"r"}}
 
-		// A newer leader's batch ends the older one's that is under way.
+		// A newer leader's batch ends the older leader's batch that is under way.
 		r.lk.finish("r")
 		r.lk.order(func(string) (bool, error) { return false, nil })
 		slow := make(chan error, 1)
@@ -287,7 +388,7 @@ func TestOnlyTheNewestLeaderHasEffects(t *testing.T) {
 		is(t, <-slow, actors.ErrFenced)
 		r.present("r", "a")
 
-		// The view knows of a newer one.
+		// The view knows of a newer leader.
 		r.own.change(func(o *ownership) { o.leader = reconcile.Token{Generation: 2} })
 		_, err := r.host.Survey(ctx, actors.Batch{Leader: newer, Cycle: 3, Rooms: []string{"r"}})
 		is(t, err, actors.ErrFenced)
@@ -325,11 +426,11 @@ func TestAStaleLeadersPermitIsRefusedByTheStore(t *testing.T) {
 		high := reconcile.Token{Generation: low.Generation, Index: low.Index + 5}
 		r.lk.leave("r", "a")
 		time.Sleep(settle)
-		if _, err := r.sweep.Sync(ctx, high, actors.Options{}); err != nil { // removes, so its token is stored
+		if _, err := r.sweep.Sync(ctx, high, reconcile.Options{}); err != nil { // removes, so its token is stored
 			t.Fatal(err)
 		}
 		r.present("r", "b", "c")
-		// Another node, whose view knows of no newer leader, takes an older leader's sync.
+		// Another node, whose view knows of no newer leader, accepts an older leader's sync.
 		if err := r.host.Stop(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +440,7 @@ func TestAStaleLeadersPermitIsRefusedByTheStore(t *testing.T) {
 		r.host = fresh.host
 		fresh.sweep.Index, fresh.sweep.Rooms = r.store, r.lk
 		r.lk.leave("r", "b")
-		report, err := fresh.sweep.Sync(ctx, low, actors.Options{})
+		report, err := fresh.sweep.Sync(ctx, low, reconcile.Options{})
 		if err != nil || report.Errors != 1 {
 			t.Errorf("%+v %v", report, err)
 		}
@@ -356,7 +457,7 @@ func TestAPlainSyncJoinsAndOthersQueue(t *testing.T) {
 		var mu sync.Mutex
 		ends := map[string]time.Duration{}
 		start := time.Now()
-		run := func(name string, o actors.Options) {
+		run := func(name string, o reconcile.Options) {
 			cycles.Go(func() {
 				report := r.syncNow(o)
 				mu.Lock()
@@ -368,11 +469,11 @@ func TestAPlainSyncJoinsAndOthersQueue(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		run("first", actors.Options{Scheduled: true})
-		run("joins", actors.Options{})
+		run("first", reconcile.Options{Scheduled: true})
+		run("joins", reconcile.Options{})
 		looks := len(r.lk.looked("r"))
-		run("dry", actors.Options{DryRun: true})
-		run("forced", actors.Options{Force: true})
+		run("dry", reconcile.Options{DryRun: true})
+		run("forced", reconcile.Options{Force: true})
 		if n := len(r.lk.looked("r")); n != looks {
 			t.Error("a cycle began while another ran")
 		}
@@ -392,13 +493,13 @@ func TestWhoeverJoinsOutlivesTheStarter(t *testing.T) {
 		r.lk.leave("r", "a")
 		time.Sleep(settle)
 		ctx, cancel := context.WithCancel(context.Background())
-		started, joined := make(chan error, 1), make(chan actors.Report, 1)
+		started, joined := make(chan error, 1), make(chan reconcile.Report, 1)
 		go func() {
-			_, err := r.sweep.Sync(ctx, r.own.Leader(), actors.Options{})
+			_, err := r.sweep.Sync(ctx, r.own.Leader(), reconcile.Options{})
 			started <- err
 		}()
 		synctest.Wait()
-		go func() { joined <- r.syncNow(actors.Options{Scheduled: true}) }()
+		go func() { joined <- r.syncNow(reconcile.Options{Scheduled: true}) }()
 		synctest.Wait()
 		cancel()
 		is(t, <-started, context.Canceled)
@@ -418,7 +519,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 		r.store.Set(memstore.Participants, "altered", `["someone"]`)
 		rooms := []string{"r", "over", "unseen", "altered"}
 		before, feed := r.keys(rooms...), len(r.store.Feed())
-		report := r.sync(actors.Options{DryRun: true})
+		report := r.sync(reconcile.Options{DryRun: true})
 		same(t, "a dry run changed the keys", r.keys(rooms...), before)
 		if n := len(r.store.Feed()); n != feed {
 			t.Errorf("a dry run wrote %d feed entries", n-feed)
@@ -436,7 +537,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 		if report.Cleaned != 1 || report.Synced != 4 || report.Errors != 0 || report.Drift[reconcile.ForeignChange] != 1 {
 			t.Errorf("%+v", report)
 		}
-		r.sync(actors.Options{})
+		r.sync(reconcile.Options{})
 		r.present("r", "a")
 		r.present("over")
 		r.present("unseen", "a")
@@ -444,7 +545,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	})
 }
 
-// What Redis has lost, a dry run finds and leaves: not even the poll that a lost record asks for writes it again.
+// A dry run finds what Redis has lost and leaves it as it is. Not even a poll, for which a lost record usually asks, writes it again.
 func TestADryRunLeavesWhatIsLost(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
@@ -454,7 +555,7 @@ func TestADryRunLeavesWhatIsLost(t *testing.T) {
 		r.lk.join("stranger", "b")
 		before := r.keys("r", "stranger")
 		for range 2 {
-			report := r.sync(actors.Options{DryRun: true})
+			report := r.sync(reconcile.Options{DryRun: true})
 			var rooms []string
 			for _, d := range report.Differences {
 				rooms = append(rooms, d.Room)
@@ -468,7 +569,7 @@ func TestADryRunLeavesWhatIsLost(t *testing.T) {
 		if n := len(r.store.Feed()); n != 0 {
 			t.Errorf("a dry run wrote %d feed entries", n)
 		}
-		r.sync(actors.Options{})
+		r.sync(reconcile.Options{})
 		r.present("r", "a")
 		r.present("stranger", "b")
 	})
@@ -478,7 +579,7 @@ func TestFullSync(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.lk.join("r", "a")
 		orphan(r, "orphan")
-		synced, cleaned, err := r.sweep.FullSync(context.Background(), r.own.Leader(), actors.Options{})
+		synced, cleaned, err := r.sweep.FullSync(context.Background(), r.own.Leader(), reconcile.Options{})
 		if err != nil || synced.Synced != 2 || cleaned.Cleaned != 1 || synced.Errors+cleaned.Errors != 0 {
 			t.Errorf("%+v\n%+v\n%v", synced, cleaned, err)
 		}
@@ -496,10 +597,10 @@ func orphan(r *rig, room string) {
 	enlist(r, room)
 }
 
-// enlist puts a room without keys into the index: its keys appear, are discovered, and vanish.
+// enlist puts a room without keys into the index: its key appears, Reindex finds it, and it vanishes.
 func enlist(r *rig, room string) {
 	r.store.Set(memstore.States, room, "x")
-	if err := r.store.Discover(context.Background(), 0); err != nil {
+	if err := r.store.Reindex(context.Background(), 0); err != nil {
 		r.Error(err)
 	}
 	r.store.Delete(memstore.States, room)
@@ -508,7 +609,7 @@ func enlist(r *rig, room string) {
 func TestCleanup(t *testing.T) {
 	bubble(t, func(r *rig) {
 		ctx := context.Background()
-		cleanup := func(o actors.Options) actors.Report {
+		cleanup := func(o reconcile.Options) reconcile.Report {
 			report, err := r.sweep.Cleanup(ctx, r.own.Leader(), o)
 			if err != nil {
 				t.Fatal(err)
@@ -518,30 +619,30 @@ func TestCleanup(t *testing.T) {
 		kept := 0
 		r.sweep.Housekeeping = func(context.Context) error { kept++; return nil }
 		r.must(r.lk.join("fresh", "a"), r.lk.join("gone", "a"), r.lk.join("still", "a"))
-		r.sync(actors.Options{})
+		r.sync(reconcile.Options{})
 		orphan(r, "orphan")
 		r.lk.finish("gone")
 
-		dry := cleanup(actors.Options{DryRun: true})
+		dry := cleanup(reconcile.Options{DryRun: true})
 		if dry.Cleaned != 1 || len(dry.Differences) != 1 || dry.Differences[0].Room != "orphan" || kept != 0 {
 			t.Errorf("dry: %+v", dry)
 		}
-		if report := cleanup(actors.Options{}); report.Cleaned != 1 || report.Errors != 0 || kept != 1 {
+		if report := cleanup(reconcile.Options{}); report.Cleaned != 1 || report.Errors != 0 || kept != 1 {
 			t.Errorf("%+v", report)
 		}
 		r.present("gone", "a") // it was confirmed a moment ago
 
 		time.Sleep(29 * time.Minute)
 		r.must(r.lk.join("fresh", "b"))
-		cleanup(actors.Options{})
+		cleanup(reconcile.Options{})
 		r.present("gone", "a")
 		time.Sleep(2 * time.Minute)
 		r.lk.order(func(room string) (bool, error) { return false, errReset }) // an outage confirms nothing
-		if report := cleanup(actors.Options{}); report.Cleaned != 0 || report.Errors != 3 {
+		if report := cleanup(reconcile.Options{}); report.Cleaned != 0 || report.Errors != 3 {
 			t.Errorf("%+v", report)
 		}
 		r.lk.order(nil)
-		report := cleanup(actors.Options{})
+		report := cleanup(reconcile.Options{})
 		if report.Cleaned != 1 || report.Errors != 0 {
 			t.Errorf("%+v", report)
 		}
@@ -562,7 +663,7 @@ func TestCleanupIsUnderTheBreaker(t *testing.T) {
 		}
 		for range 4 {
 			time.Sleep(time.Hour)
-			report, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), actors.Options{Scheduled: true}) // as the leader's task does
+			report, err := r.sweep.Cleanup(context.Background(), r.own.Leader(), reconcile.Options{Scheduled: true}) // as the leader's task does
 			if err != nil || report.Cleaned != 0 || report.Held == nil || report.Held.Rooms != 20 || report.Held.Cycles != 0 {
 				t.Errorf("%+v %v", report, err)
 			}
@@ -576,7 +677,7 @@ func TestCleanupOfAnOlderLeader(t *testing.T) {
 		orphan(r, "orphan")
 		old := r.own.leader
 		r.own.change(func(o *ownership) { o.leader.Index++ })
-		report, err := r.sweep.Cleanup(context.Background(), old, actors.Options{})
+		report, err := r.sweep.Cleanup(context.Background(), old, reconcile.Options{})
 		if err != nil || report.Cleaned != 0 || report.Errors != 1 {
 			t.Errorf("%+v %v", report, err)
 		}
@@ -591,7 +692,7 @@ func TestASyncAwayFromTheIndexHasNoEffect(t *testing.T) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a")
 		r.sweep.Index = broken{}
-		if report := r.sync(actors.Options{}); report.Errors != 1 || report.Synced != 0 {
+		if report := r.sync(reconcile.Options{}); report.Errors != 1 || report.Synced != 0 {
 			t.Errorf("%+v", report)
 		}
 		r.present("r", "a")
@@ -604,51 +705,51 @@ func (broken) Rooms(context.Context, string, int, string) ([]string, string, err
 	return nil, "", errReset
 }
 
-// TestTheSettlingTime holds cycles against lists that lag 8 s behind the webhooks, in either direction.
+// TestTheSettlingTime runs cycles on lists that lag behind the webhooks, in either direction.
 func TestTheSettlingTime(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "ada"), r.lk.join("r", "bo"))
 		time.Sleep(settle)
-		r.sync(actors.Options{})
+		r.sync(reconcile.Options{})
 		stale := r.lk.rooms["r"].people
 		r.must(r.lk.join("r", "new"), r.lk.leave("r", "bo"))
 		now := r.lk.rooms["r"].people
 		r.lk.rooms["r"].people = stale
 		feed := len(r.store.Feed())
-		report := r.syncNow(actors.Options{Scheduled: true})
+		report := r.syncNow(reconcile.Options{Scheduled: true})
 		r.present("r", "ada", "new")
 		if n := len(r.store.Feed()); report.Deferred != 2 || report.Changed != 0 || report.DurationMs != 0 || n != feed {
 			t.Errorf("%+v, %d entries in the feed, want two deferred, one look and none new", report, n-feed)
 		}
 		r.lk.rooms["r"].people = now
-		if report := r.sync(actors.Options{Scheduled: true}); report.Deferred != 0 || report.Changed != 0 {
+		if report := r.sync(reconcile.Options{Scheduled: true}); report.Deferred != 0 || report.Changed != 0 {
 			t.Errorf("after the lag: %+v", report)
 		}
 		r.present("r", "ada", "new")
 	})
 }
 
-// TestTheSettlingTimeUnderANewClaim: what the old owner was told is protected, until the lag is over.
+// TestTheSettlingTimeUnderANewClaim checks that what webhooks reported to the old owner is protected until the lag is over.
 func TestTheSettlingTimeUnderANewClaim(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "ada"), r.lk.join("r", "bo"), r.lk.join("over", "cy"))
-		r.lk.leave("r", "bo") // and no webhook tells
+		r.lk.leave("r", "bo") // without a webhook
 		r.lk.finish("over")
 		r.lk.join("r", "new")
 		r.own.change(func(o *ownership) { o.claim.Epoch, o.claim.Incarnation = 7, 6 })
-		report := r.syncNow(actors.Options{Scheduled: true})
+		report := r.syncNow(reconcile.Options{Scheduled: true})
 		r.present("r", "ada", "bo", "new")
 		r.present("over", "cy")
 		if report.Deferred != 3 || report.Cleaned != 0 {
 			t.Errorf("%+v, want three deferred", report)
 		}
-		r.sync(actors.Options{Scheduled: true})
+		r.sync(reconcile.Options{Scheduled: true})
 		r.present("r", "ada", "new")
 		r.present("over")
 	})
 }
 
-// TestTheBreakerCountsWhatIsDeferred: of twenty people fifteen are missing, five of them because they have just joined.
+// TestTheBreakerCountsWhatIsDeferred has fifteen of twenty participants missing, five of them because they have just joined.
 func TestTheBreakerCountsWhatIsDeferred(t *testing.T) {
 	bubble(t, func(r *rig) {
 		for i := range 15 {
@@ -660,11 +761,11 @@ func TestTheBreakerCountsWhatIsDeferred(t *testing.T) {
 		}
 		shown := r.lk.rooms["r"].people[:5]
 		r.lk.rooms["r"].people = shown
-		report := r.syncNow(actors.Options{Scheduled: true})
+		report := r.syncNow(reconcile.Options{Scheduled: true})
 		if report.Held == nil || report.Held.Participants != 15 || report.Deferred != 5 {
 			t.Errorf("%+v, held %+v; want fifteen held, five of them deferred", report, report.Held)
 		}
-		report = r.syncNow(actors.Options{Scheduled: true, Force: true})
+		report = r.syncNow(reconcile.Options{Scheduled: true, Force: true})
 		if report.Held != nil || report.Drift[reconcile.MissedLeave] != 10 || report.Deferred != 5 {
 			t.Errorf("forced: %+v; want ten gone and five deferred", report)
 		}

@@ -12,16 +12,16 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// town is several nodes over one store and one LiveKit, which see one state of the cluster at the same moment.
+// town is several nodes over one store and one LiveKit. All nodes see the same state of the cluster at the same moment.
 type town struct {
 	*testing.T
 	store *memstore.Store
 	lk    *livekit
 	hosts map[string]*actors.Host
-	// cut gives, where a test sets it, another way to a node than its host.
+	// cut replaces, if a test sets it, a node's host as the way to that node.
 	cut map[string]actors.Owner
 
 	mu      sync.Mutex
@@ -90,7 +90,7 @@ func (w *town) now() fsm.State {
 	return w.state
 }
 
-// router is that of a node.
+// router returns the router of a node.
 func (w *town) router(id string) *actors.Router {
 	return actors.NewRouter(seat{w, id}, func(p actors.Place) (actors.Owner, bool) {
 		if way, ok := w.cut[p.Node]; ok {
@@ -106,7 +106,7 @@ func (w *town) sweep(id string) *actors.Sweep {
 		Log: slog.New(slog.DiscardHandler), StaleAfter: 30 * time.Minute})
 }
 
-// owned are those of the rooms that the node owns, in order.
+// owned returns those of the rooms that the node owns, sorted.
 func (w *town) owned(id string, rooms []string) (mine []string) {
 	for _, room := range rooms {
 		if m, _ := fsm.Owner(w.now().View, room); m.ID == id {
@@ -120,7 +120,7 @@ func (w *town) owned(id string, rooms []string) (mine []string) {
 	return mine
 }
 
-// claim is the one that stands in the store.
+// claim returns the claim that the store holds.
 func (w *town) claim(room string) reconcile.Claim {
 	w.Helper()
 	r, err := w.store.Claim(context.Background(), room, reconcile.Claim{Generation: 1, Epoch: 1 << 40, Incarnation: 1})

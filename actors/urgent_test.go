@@ -10,7 +10,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// hurried notes for which rooms a webhook waited as they were claimed.
+// hurried records which rooms were claimed while a webhook waited, and which others were.
 type hurried struct {
 	actors.Store
 	mu     sync.Mutex
@@ -29,13 +29,13 @@ func (h *hurried) Claim(ctx context.Context, room string, c reconcile.Claim) (re
 	return h.Store.Claim(ctx, room, c)
 }
 
-// A store waits for a part of Redis that does not answer only while a webhook waits; a sync comes again.
+// A store waits for a part of Redis that does not answer only while a webhook waits. A sync need not wait, because it comes again.
 func TestOnlyAWebhooksClaimIsUrgent(t *testing.T) {
 	h := &hurried{}
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("told", "a"))
 		r.lk.join("silent", "a") // and the webhooks are lost
-		r.sync(actors.Options{Scheduled: true})
+		r.sync(reconcile.Options{Scheduled: true})
 	}, func(c *actors.HostConfig) { h.Store, c.Store = c.Store, h })
 	if !slices.Equal(h.urgent, []string{"told"}) || !slices.Equal(h.others, []string{"silent"}) {
 		t.Errorf("urgent are %q, and others %q", h.urgent, h.others)

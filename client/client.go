@@ -1,9 +1,8 @@
 // Package client talks to a rollcall node over HTTP.
 //
-// Its promise: each method is one request (Rooms: one for each page; Events: one
-// that is made again when it breaks), its context bounds it, and a node that
-// refuses makes an *Error with the node's own words. It never shows the token,
-// and needs nothing else of rollcall.
+// It promises that each method is one request (Rooms: one for each page; Events: one that is repeated when it breaks); that
+// the context limits it; and that a node's refusal is returned as an *Error with the node's own words. It never shows the
+// token, and imports no other package of rollcall.
 package client
 
 import (
@@ -20,11 +19,15 @@ import (
 	"time"
 )
 
-// maxAnswer bounds an answer that is read, in bytes.
-const maxAnswer = 64 << 20
+const (
+	// maxAnswer limits the size of an answer, in bytes.
+	maxAnswer = 64 << 20
+	// maxRetryAfter limits the wait that a node can ask for.
+	maxRetryAfter = time.Hour
+)
 
-// ErrNotRollcall says that what answered does not speak as a rollcall node
-// does: most likely the address is another server's.
+// ErrNotRollcall means that the server did not answer like a rollcall node: most likely the address belongs to another
+// server.
 var ErrNotRollcall = errors.New("the answer is not a rollcall node's")
 
 // Error is a node's refusal.
@@ -37,7 +40,7 @@ type Error struct {
 	RetryAfter time.Duration
 }
 
-// Error is the refusal in one line.
+// Error returns the refusal in one line.
 func (e *Error) Error() string {
 	if e.Message == "" {
 		return fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status))
@@ -45,7 +48,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("HTTP %d: %s", e.Status, e.Message)
 }
 
-// Client asks one node. It is safe for concurrent use.
+// Client sends requests to one node. It is safe for concurrent use.
 type Client struct {
 	base  string
 	token string
@@ -58,11 +61,10 @@ type Option func(*Client)
 // WithToken sends a bearer token: the admin token, or a LiveKit access token.
 func WithToken(token string) Option { return func(c *Client) { c.token = token } }
 
-// WithHTTPClient sends requests by h and not by http.DefaultClient.
+// WithHTTPClient sends requests with h instead of http.DefaultClient.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// New makes a client for the node at addr: an http or https URL, or host:port,
-// for which http is meant.
+// New makes a client for the node at addr: an http or https URL, or host:port, which means http.
 func New(addr string, opts ...Option) (*Client, error) {
 	full := addr
 	if !strings.Contains(addr, "://") {
@@ -70,7 +72,7 @@ func New(addr string, opts ...Option) (*Client, error) {
 	}
 	u, err := url.Parse(full)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
-		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return nil, errors.New("the node's address is not a URL such as http://127.0.0.1:8080")
 	}
 	c := &Client{base: strings.TrimRight(u.String(), "/"), http: http.DefaultClient}
@@ -80,10 +82,10 @@ func New(addr string, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// Base is the node's URL, without a trailing slash.
+// Base returns the node's URL, without a trailing slash.
 func (c *Client) Base() string { return c.base }
 
-// do sends one request and reads its answer into out. path is escaped already.
+// do sends one request and decodes its answer into out. path must already be escaped.
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -131,7 +133,7 @@ func refusal(resp *http.Response, data []byte) error {
 		e.Message = body.Error
 	}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.RetryAfter = time.Duration(seconds) * time.Second
+		e.RetryAfter = time.Duration(min(seconds, int(maxRetryAfter/time.Second))) * time.Second
 	}
 	return e
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -37,7 +38,7 @@ func TestNewAddresses(t *testing.T) {
 	}
 }
 
-// TestRoomNames sends odd names and reads them where a server finds them.
+// TestRoomNames sends odd names and checks that they arrive where a server reads them.
 func TestRoomNames(t *testing.T) {
 	for _, name := range []string{"room-123", "", ".", "..", "a/b", `a\b`, "a b", "a\x00b", "a\nb", "{x}*?#%&+;=", "ü", "\xff", "../api/x", "name"} {
 		var path, query string
@@ -62,6 +63,24 @@ func TestRoomNames(t *testing.T) {
 		if got != name {
 			t.Errorf("%q arrived as %q (%s?%s)", name, got, path, query)
 		}
+	}
+}
+
+// TestSyncRoom checks what is sent for one room, and that an empty name never becomes a sync of all rooms.
+func TestSyncRoom(t *testing.T) {
+	var sent string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		sent = string(body)
+		_, _ = w.Write([]byte(`{"action":"sync","room":"a \"b\"","result":{"synced":1,"errors":0,"cleaned":1}}`))
+	})
+	answer, err := c.SyncRoom(t.Context(), `a "b"`, ActionOptions{DryRun: true, Force: true})
+	if err != nil || answer.Room != `a "b"` || answer.Result.Cleaned != 1 || sent != `{"action":"sync","dryRun":true,"force":true,"room":"a \"b\""}` {
+		t.Errorf("sent %s, got %+v, %v", sent, answer, err)
+	}
+	sent = ""
+	if _, err := c.SyncRoom(t.Context(), "", ActionOptions{}); err == nil || sent != "" {
+		t.Errorf("an empty name: sent %q, %v", sent, err)
 	}
 }
 
@@ -92,7 +111,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestRoomsStops holds that no page is asked for that nobody wants.
+// TestRoomsStops checks that no page is requested that nobody needs.
 func TestRoomsStops(t *testing.T) {
 	pages := 0
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -16,29 +16,30 @@ import (
 )
 
 const (
-	// eventsSilence is how long a stream may say nothing before it counts as
-	// dead; a node says something every 15 s.
+	// eventsSilence is how long a stream may be silent before it counts as dead; a node sends something every 15 s.
 	eventsSilence = 45 * time.Second
-	// The waits before a connection is tried again.
+	// The shortest and longest wait before a connection is tried again.
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 10 * time.Second
-	// maxEvent bounds an event that is read, in bytes.
+	// maxEvent limits the size of an event, in bytes.
 	maxEvent = 64 << 20
 )
 
 // Event is one event of a node's stream. Exactly one of the pointers is set, or
 // Connected is true.
 type Event struct {
-	// Connected says that the stream has begun, or begun again after a break. What
-	// happened meanwhile follows, as far as the feed still has it.
+	// Connected means that the stream has begun, or has begun again after a break. What happened meanwhile follows, as far
+	// as the feed still has it.
 	Connected bool
 
-	// ID is a change's; give it as EventsQuery.After to go on from there.
+	// ID is the id of a change; pass it as EventsQuery.After to continue after it.
 	ID      string
 	Change  *Change
 	Leader  *Leader
 	Members *Members
 	Service *Service
+	// Redis has the State of Status.Redis, whenever that changes, and nothing else.
+	Redis *Dependency
 	// Sync and Cleanup are reports of cycles that have ended.
 	Sync, Cleanup *Report
 }
@@ -52,18 +53,16 @@ type Change struct {
 	Cause    string `json:"cause"`
 	Version  uint64 `json:"version"`
 	Time     int64  `json:"time"`
-	// Data is the participant or the room, as the change feed has it; null where
-	// there is none, or where it is too large to pass on.
+	// Data is the participant or the room, as in the change feed; null if there is none, or if it is too large to pass on.
 	Data json.RawMessage `json:"data"`
-	// Reason, JoinedAt and LeftAt are of a participant_left only: LiveKit's
-	// DisconnectReason by name (UNKNOWN_REASON where it gave none), and when the
-	// participant joined and left, in Unix milliseconds.
+	// Reason, JoinedAt and LeftAt are set for a participant_left only: LiveKit's DisconnectReason by name (UNKNOWN_REASON if
+	// it gave none), and when the participant joined and left, in Unix milliseconds.
 	Reason   string `json:"reason,omitempty"`
 	JoinedAt int64  `json:"joinedAt,omitempty"`
 	LeftAt   int64  `json:"leftAt,omitempty"`
 }
 
-// Leader is who leads; the name is empty while nobody does.
+// Leader names the leading node; the name is empty while there is none.
 type Leader struct {
 	Leader string `json:"leader"`
 	Term   uint64 `json:"term"`
@@ -81,18 +80,17 @@ type Service struct {
 	Running bool `json:"running"`
 }
 
-// EventsQuery chooses events.
+// EventsQuery selects events.
 type EventsQuery struct {
 	// Room restricts them to the changes of one room.
 	Room string
-	// After is the id of the last change that the caller has; empty begins now.
+	// After is the id of the last change that the caller has; empty means from now on.
 	After string
 }
 
-// Events watches what happens, until ctx ends or the caller stops. A stream that
-// breaks, or a node that stops, is connected to again and goes on after the last
-// change. An error is the last thing that it yields: ctx's, an *Error of a node
-// that refuses for good (status 4xx), or ErrNotRollcall. The http.Client must have no Timeout.
+// Events yields events as they happen, until ctx ends or the caller stops. If a stream breaks or a node stops, Events
+// connects again and continues after the last change. An error is the last thing that it yields: ctx's, an *Error of a node
+// that refuses permanently (status 4xx), or ErrNotRollcall. The http.Client must have no Timeout.
 func (c *Client) Events(ctx context.Context, q EventsQuery) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for wait := firstRetry; ; {
@@ -128,11 +126,10 @@ func (c *Client) Events(ctx context.Context, q EventsQuery) iter.Seq2[Event, err
 	}
 }
 
-// errStopped says that the caller wants no more.
+// errStopped means that the caller wants no more events.
 var errStopped = errors.New("stopped")
 
-// watch is one connection. It keeps in q where it got to, and tells whether it
-// began.
+// watch reads one connection. It keeps its position in q and reports whether the stream began.
 func (c *Client) watch(ctx context.Context, q *EventsQuery, yield func(Event, error) bool) (began bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -153,7 +150,7 @@ func (c *Client) watch(ctx context.Context, q *EventsQuery, yield func(Event, er
 			return true, err
 		}
 		if block.id != "" {
-			q.After = block.id // also where no event goes with it
+			q.After = block.id // even if no event comes with it
 		}
 		event, ok, err := block.event()
 		if err != nil {
@@ -162,7 +159,7 @@ func (c *Client) watch(ctx context.Context, q *EventsQuery, yield func(Event, er
 		if !ok {
 			continue
 		}
-		silence.Stop() // the caller may take his time
+		silence.Stop() // the caller may take any time
 		if !yield(event, nil) {
 			return true, errStopped
 		}
@@ -201,13 +198,13 @@ func (c *Client) openEvents(ctx context.Context, q EventsQuery) (*http.Response,
 	return nil, refusal(resp, data)
 }
 
-// block is one event as it stands in the stream.
+// block is one event as it is written in the stream.
 type block struct {
 	id, name string
 	data     []byte
 }
 
-// readBlock reads to the next empty line; heard is called for every line.
+// readBlock reads up to the next empty line; it calls heard for every line.
 func readBlock(lines *bufio.Reader, heard func()) (block, error) {
 	var b block
 	size := 0
@@ -251,7 +248,7 @@ func readLine(lines *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// event decodes; false for a comment, or an event of a kind that is new.
+// event decodes the block. It returns false for a comment, or for an event of an unknown kind.
 func (b block) event() (Event, bool, error) {
 	e := Event{ID: b.id}
 	var to any
@@ -268,6 +265,9 @@ func (b block) event() (Event, bool, error) {
 	case "service":
 		e.Service = &Service{}
 		to = e.Service
+	case "redis":
+		e.Redis = &Dependency{}
+		to = e.Redis
 	case "sync":
 		e.Sync = &Report{}
 		to = e.Sync

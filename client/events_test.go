@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// scripted serves one script after another as streams of events, and notes what was asked.
+// scripted serves one script after another as streams of events, and records the requests.
 type scripted struct {
 	scripts []func(http.ResponseWriter, *http.Request)
 	asked   []string
@@ -39,7 +39,8 @@ func refuses(status int) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// TestEventsGoOn: whatever breaks, the stream goes on after the last change, and every kind is read.
+// TestEventsGoOn checks that the stream continues after the last change, whatever breaks, and that every kind of event is
+// decoded.
 func TestEventsGoOn(t *testing.T) {
 	large := strings.Repeat("x", 100_000) // longer than a buffer
 	s := &scripted{scripts: []func(http.ResponseWriter, *http.Request){

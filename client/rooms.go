@@ -49,17 +49,16 @@ type Room struct {
 	Participants    []Participant `json:"participants"`
 }
 
-// RoomsQuery chooses rooms of the list.
+// RoomsQuery selects rooms of the list.
 type RoomsQuery struct {
-	// Search keeps rooms whose name holds it; empty keeps all.
+	// Search selects rooms whose name contains it; empty selects all.
 	Search string
-	// PageSize is how many rooms one request brings; 0 leaves it to the node.
+	// PageSize is how many rooms one request returns; 0 leaves it to the node.
 	PageSize int
 }
 
-// Rooms lists rooms, page by page as they are asked for. An error is the last
-// thing that it yields. Rooms that come or go meanwhile may be missed or seen
-// twice.
+// Rooms lists rooms and fetches each page when it is needed. An error is the last thing that it yields. Rooms that are
+// created or end meanwhile may be missed or listed twice.
 func (c *Client) Rooms(ctx context.Context, q RoomsQuery) iter.Seq2[RoomSummary, error] {
 	return func(yield func(RoomSummary, error) bool) {
 		cursor := ""
@@ -113,8 +112,8 @@ func (c *Client) page(ctx context.Context, q RoomsQuery, cursor string) (roomsPa
 	return page, nil
 }
 
-// Room returns one room's state; an *Error with status 404 says that no room of
-// that name is live. Any text may be a name.
+// Room returns one room's state. An *Error with status 404 means that no room of that name exists now. Any text may be a
+// name.
 func (c *Client) Room(ctx context.Context, name string) (Room, error) {
 	var room Room
 	if err := c.do(ctx, http.MethodGet, roomPath(name), nil, &room); err != nil {
@@ -123,8 +122,8 @@ func (c *Client) Room(ctx context.Context, name string) (Room, error) {
 	return room, nil
 }
 
-// roomPath is the path of a room's state: a query carries the names that a path
-// does not, because proxies and routers clean, split or refuse it.
+// roomPath returns the path of a room's state. Names that a path cannot carry, because proxies and routers clean, split or
+// refuse it, are put in the query.
 func roomPath(name string) string {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\;%`) ||
 		!utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {

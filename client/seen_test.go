@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestSeenPaths: each question goes where docs/api.md says, and its answer is read.
+// TestSeenPaths checks that each request goes where docs/api.md says, and that its answer is decoded.
 func TestSeenPaths(t *testing.T) {
 	var asked string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -33,4 +33,13 @@ func TestSeenPaths(t *testing.T) {
 	is("/api/drift?limit=2&reason=missed+join&room=a+b", err, true)
 	stats, err := c.Stats(t.Context())
 	is("/api/stats", err, stats.Points[0].ConvergeMs == 7)
+}
+
+func TestLiveRooms(t *testing.T) {
+	if n := (Member{Rooms: 7, Occupancy: &Occupancy{Rooms: 5}}).LiveRooms(); n != 5 {
+		t.Errorf("%d rooms are live, want those of the occupancy", n)
+	}
+	if n := (Member{Rooms: 7}).LiveRooms(); n != 7 {
+		t.Errorf("%d rooms of an older node, want those in memory", n)
+	}
 }

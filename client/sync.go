@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,7 +19,7 @@ type Result struct {
 	Cleaned int `json:"cleaned"` // removed
 }
 
-// Held is what the breaker keeps from being removed.
+// Held counts the removals that the breaker holds back.
 type Held struct {
 	Rooms        int `json:"rooms"`
 	Participants int `json:"participants"`
@@ -26,27 +27,29 @@ type Held struct {
 	Cycles int `json:"cycles"`
 }
 
-// Report is what a node says of its cluster's last sync or cleanup.
+// Report describes the cluster's last sync or cleanup, as a node knows it.
 type Report struct {
 	StartedAt  time.Time `json:"startedAt"`
 	DurationMs int64     `json:"durationMs"`
-	// Scheduled is false for a run that an operator asked for.
+	// Scheduled is false for a cycle that an operator asked for.
 	Scheduled bool   `json:"scheduled"`
 	Result    Result `json:"result"`
 	// Changed is how many rooms' keys were changed.
 	Changed int `json:"changed"`
 	// Drift counts repairs by reason, such as "missed join".
 	Drift map[string]int `json:"drift,omitempty"`
-	// Deferred counts the differences that were left alone because a webhook told
-	// otherwise a moment before; the next cycle decides.
+	// Deferred counts the differences that were left alone because a webhook had just reported otherwise; the next cycle
+	// decides.
 	Deferred int   `json:"deferred,omitempty"`
 	Held     *Held `json:"held,omitempty"`
 	// FirstError is one of the errors that Result counts.
 	FirstError string `json:"firstError,omitempty"`
-	// PassedOver are the entries of LiveKit's lists that could not be used.
+	// PassedOver describes the entries of LiveKit's lists that could not be used.
 	PassedOver *PassedOver `json:"passedOver,omitempty"`
-	// Slow says that it took longer than 5 min.
+	// Slow means that the cycle took longer than 5 min.
 	Slow bool `json:"slow,omitempty"`
+	// Fault says why the cycle compared no room: livekit_silent, livekit_refuses, livekit_limited or redis_silent. Empty if it did.
+	Fault string `json:"fault,omitempty"`
 }
 
 // PassedOver counts entries of LiveKit's lists that could not be used, and
@@ -56,8 +59,7 @@ type PassedOver struct {
 	First   string `json:"first"`
 }
 
-// Interval is a duration that JSON carries as milliseconds. A Go duration such
-// as "30s" is read too.
+// Interval is a duration that JSON carries as milliseconds. A Go duration such as "30s" is accepted too.
 type Interval time.Duration
 
 // MarshalJSON writes milliseconds.
@@ -69,7 +71,11 @@ func (i Interval) MarshalJSON() ([]byte, error) {
 func (i *Interval) UnmarshalJSON(data []byte) error {
 	var ms int64
 	if json.Unmarshal(data, &ms) == nil {
-		*i = Interval(time.Duration(ms) * time.Millisecond)
+		d := time.Duration(ms) * time.Millisecond
+		if d.Milliseconds() != ms {
+			return fmt.Errorf("an interval of %d ms is longer than a duration can be", ms)
+		}
+		*i = Interval(d)
 		return nil
 	}
 	var text string
@@ -84,8 +90,7 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Status is the answer to GET /api/sync-rooms. Beside the first two fields,
-// any may be absent (zero or nil).
+// Status is the answer to GET /api/sync-rooms. Except for the first two fields, any may be absent (zero or nil).
 type Status struct {
 	// SyncServiceRunning is the cluster's switch of the schedule.
 	SyncServiceRunning bool       `json:"syncServiceRunning"`
@@ -99,18 +104,32 @@ type Status struct {
 	NextCleanup        *time.Time `json:"nextCleanup,omitempty"`
 	LastSync           *Report    `json:"lastSync,omitempty"`
 	LastCleanup        *Report    `json:"lastCleanup,omitempty"`
-	// Progress is of the cycle that runs.
+	// Progress is the progress of the running cycle.
 	Progress *Progress `json:"progress,omitempty"`
+	// Redis is how Redis answers the node; LiveKit is how LiveKit answered the last sync. Older nodes do not say.
+	Redis   *Dependency `json:"redis,omitempty"`
+	LiveKit *Dependency `json:"livekit,omitempty"`
+	// MayAct is true if the client's token allows actions, and not only reading.
+	MayAct bool `json:"mayAct,omitempty"`
 }
 
-// Progress is how far a cycle is: Done rooms were looked at, of those to look at
-// as far as is known.
+// Dependency is how something answers that rollcall depends on.
+type Dependency struct {
+	// State is ok, silent, refuses, limited (LiveKit's limit of requests), partial (some masters of a Redis Cluster) or unknown.
+	State string `json:"state"`
+	// Error is the reason, unless State is ok or unknown.
+	Error string `json:"error,omitempty"`
+	// At is when LiveKit was asked.
+	At *time.Time `json:"at,omitempty"`
+}
+
+// Progress is how far a cycle has got: Done rooms have been compared, out of Of that are known so far.
 type Progress struct {
 	Kind      string    `json:"kind"` // sync or cleanup
 	StartedAt time.Time `json:"startedAt"`
 	Done      int       `json:"done"`
 	Of        int       `json:"of"`
-	// Slow says that it cannot end within 5 min, as far as can be told.
+	// Slow means that the cycle is not expected to end within 5 min.
 	Slow bool `json:"slow,omitempty"`
 }
 
@@ -118,7 +137,7 @@ type Progress struct {
 type ActionOptions struct {
 	// DryRun changes no key: the answer lists what would change.
 	DryRun bool
-	// Force lets removals go that the breaker holds.
+	// Force allows removals that the breaker holds back.
 	Force bool
 }
 
@@ -131,14 +150,16 @@ type WouldChange struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
-// SyncAnswer is the answer to Sync.
+// SyncAnswer is the answer to Sync and SyncRoom.
 type SyncAnswer struct {
 	Action      string        `json:"action"`
+	Room        string        `json:"room,omitempty"` // of SyncRoom
 	Result      Result        `json:"result"`
 	Timestamp   time.Time     `json:"timestamp"`
 	Held        *Held         `json:"held,omitempty"`
 	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
+	Fault       string        `json:"fault,omitempty"`      // as in a Report
 }
 
 // CleanupAnswer is the answer to Cleanup; Cleaned counts rooms.
@@ -149,6 +170,7 @@ type CleanupAnswer struct {
 	Held        *Held         `json:"held,omitempty"`
 	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
+	Fault       string        `json:"fault,omitempty"`      // as in a Report
 }
 
 // FullSyncAnswer is the answer to FullSync; Cleanup counts rooms.
@@ -160,6 +182,7 @@ type FullSyncAnswer struct {
 	Held        *Held         `json:"held,omitempty"`
 	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
+	Fault       string        `json:"fault,omitempty"`      // as in a Report
 }
 
 // ServiceAnswer is the answer to StartService and StopService.
@@ -173,9 +196,10 @@ type action struct {
 	Action string `json:"action"`
 	DryRun bool   `json:"dryRun,omitempty"`
 	Force  bool   `json:"force,omitempty"`
+	Room   string `json:"room,omitempty"`
 }
 
-// Status asks how the sync stands; any node knows.
+// Status returns the state of the sync; any node knows it.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	if err := c.do(ctx, http.MethodGet, syncPath, nil, &s); err != nil {
@@ -187,36 +211,42 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// Sync compares every room with LiveKit and returns when that is done. A plain
-// one joins a cycle that is running.
+// Sync compares every room with LiveKit and returns when that is done. A plain sync joins a cycle that is running.
 func (c *Client) Sync(ctx context.Context, o ActionOptions) (SyncAnswer, error) {
-	return act[SyncAnswer](ctx, c, "sync", o)
+	return act[SyncAnswer](ctx, c, action{Action: "sync"}, o)
+}
+
+// SyncRoom compares one room with LiveKit and returns when that is done. It waits for a cycle that is running.
+func (c *Client) SyncRoom(ctx context.Context, room string, o ActionOptions) (SyncAnswer, error) {
+	if room == "" {
+		return SyncAnswer{}, errors.New("name the room to sync: its name is empty")
+	}
+	return act[SyncAnswer](ctx, c, action{Action: "sync", Room: room}, o)
 }
 
 // Cleanup removes what syncs leave behind, and returns when that is done.
 func (c *Client) Cleanup(ctx context.Context, o ActionOptions) (CleanupAnswer, error) {
-	return act[CleanupAnswer](ctx, c, "cleanup", o)
+	return act[CleanupAnswer](ctx, c, action{Action: "cleanup"}, o)
 }
 
-// FullSync is a new sync cycle, then a cleanup.
+// FullSync runs a new sync cycle and then a cleanup.
 func (c *Client) FullSync(ctx context.Context, o ActionOptions) (FullSyncAnswer, error) {
-	return act[FullSyncAnswer](ctx, c, "full-sync", o)
+	return act[FullSyncAnswer](ctx, c, action{Action: "full-sync"}, o)
 }
 
 // StartService switches the cluster's schedule on, durably.
 func (c *Client) StartService(ctx context.Context) (ServiceAnswer, error) {
-	return act[ServiceAnswer](ctx, c, "start-service", ActionOptions{})
+	return act[ServiceAnswer](ctx, c, action{Action: "start-service"}, ActionOptions{})
 }
 
-// StopService switches the cluster's schedule off, durably: a running cycle
-// ends, webhooks and asked-for actions go on.
+// StopService switches the cluster's schedule off, durably: a running cycle ends; webhooks and requested actions continue.
 func (c *Client) StopService(ctx context.Context) (ServiceAnswer, error) {
-	return act[ServiceAnswer](ctx, c, "stop-service", ActionOptions{})
+	return act[ServiceAnswer](ctx, c, action{Action: "stop-service"}, ActionOptions{})
 }
 
-func act[A any](ctx context.Context, c *Client, name string, o ActionOptions) (A, error) {
+func act[A any](ctx context.Context, c *Client, in action, o ActionOptions) (A, error) {
 	var answer, none A
-	in := action{Action: name, DryRun: o.DryRun, Force: o.Force}
+	in.DryRun, in.Force = o.DryRun, o.Force
 	if err := c.do(ctx, http.MethodPost, syncPath, in, &answer); err != nil {
 		return none, err
 	}

@@ -11,10 +11,12 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// addressBook knows the servers that have moved: raft's configuration has their old address, and cannot be changed before there is a
-// leader.
+// addressBook holds the new addresses of servers that have moved. Raft's configuration still has their old addresses and cannot be changed
+// before there is a leader.
 type addressBook struct {
 	mu    sync.Mutex
 	moved map[raft.ServerID]move
@@ -25,22 +27,22 @@ type move struct{ from, to raft.ServerAddress }
 
 func newAddressBook() *addressBook { return &addressBook{moved: map[raft.ServerID]move{}} }
 
-// note notes that the server which raft's configuration has at one address is at another now.
+// note records that the server which raft's configuration has at from is now at to.
 func (b *addressBook) note(id raft.ServerID, from, to raft.ServerAddress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.moved[id] = move{from: from, to: to}
 }
 
-// forget drops what was noted of a server that has told its address itself since.
+// forget drops the recorded move of a server that has since announced its address itself.
 func (b *addressBook) forget(id raft.ServerID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.moved, id)
 }
 
-// address returns where a server is that raft's configuration has at stored, or nowhere. A move that the configuration has taken over is
-// forgotten: the server may come back to its first address.
+// address returns the current address of a server that raft's configuration has at stored, which may be nowhere. It forgets a move that the
+// configuration has taken over, because the server may return to its first address later.
 func (b *addressBook) address(id raft.ServerID, stored raft.ServerAddress) raft.ServerAddress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,29 +57,29 @@ func (b *addressBook) address(id raft.ServerID, stored raft.ServerAddress) raft.
 	return stored
 }
 
-// nowhere is the address, in raft's configuration, of a server whose last one is another server's now.
+// nowhere returns the placeholder that raft's configuration has for a server whose last address now belongs to another server.
 func nowhere(id raft.ServerID) raft.ServerAddress {
 	return raft.ServerAddress(nowherePrefix + string(id))
 }
 
 const nowherePrefix = "moved:"
 
-// idTransport is raft's transport to servers by their ids. Each connection is for one id, and the node at the other end must
-// have it: two nodes that have exchanged their addresses would otherwise vote and acknowledge for each other.
+// idTransport is a raft transport that addresses servers by id. Each connection is for one id, and the node at the other end must have it.
+// Otherwise two nodes that have exchanged their addresses would vote and acknowledge for each other.
 type idTransport struct {
 	*raft.NetworkTransport
 	book *addressBook
 	gate *gate
 }
 
-// gate keeps heartbeats from raft once its storage is to be closed: raft handles them on the connections' goroutines, for which its
-// shutdown does not wait, and panics where it cannot write.
+// gate keeps heartbeats away from raft while its storage closes. Raft handles heartbeats on the goroutines of the connections, does not wait
+// for these on shutdown, and panics when it cannot write.
 type gate struct {
 	mu   sync.RWMutex
 	shut bool
 }
 
-// close returns when no heartbeat is under way.
+// close shuts the gate. It returns when no heartbeat is being handled.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -101,7 +103,7 @@ func (t idTransport) target(id raft.ServerID, stored raft.ServerAddress) raft.Se
 	return raft.ServerAddress(idTarget(string(id), string(t.book.address(id, stored))))
 }
 
-// idTarget and splitTarget put an id and an address into what raft's transport takes for an address, and take them out again.
+// idTarget packs an id and an address into one string, which raft's transport takes for an address. splitTarget unpacks it.
 func idTarget(id, addr string) string { return id + "\x00" + addr }
 
 func splitTarget(target string) (id, addr string) {
@@ -113,7 +115,11 @@ func splitTarget(target string) (id, addr string) {
 
 // AppendEntriesPipeline implements raft.Transport.
 func (t idTransport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	return t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, target))
+	p, err := t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, target))
+	if err != nil {
+		return nil, err
+	}
+	return boundedPipeline{p}, nil
 }
 
 // AppendEntries implements raft.Transport.
@@ -141,8 +147,8 @@ func (t idTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, arg
 	return t.NetworkTransport.TimeoutNow(id, t.target(id, target), args, resp)
 }
 
-// A connection of protoRaftTo begins with the id that the caller looks for and a line feed, and is answered with rightNode, or with
-// wrongNode and closed. Validate keeps line feeds out of ids.
+// A connection of protoRaftTo begins with the id of the node that the caller wants, followed by a line feed. The answer is rightNode, or
+// wrongNode and the end of the connection. Validate rejects ids with line feeds.
 const (
 	rightNode = '='
 	wrongNode = '!'
@@ -150,7 +156,7 @@ const (
 
 var errWrongNode = errors.New("another node answers there")
 
-// askForNode asks the node at the other end whether it has the id.
+// askForNode returns an errWrongNode if the node at the other end does not have the id.
 func askForNode(conn net.Conn, id string) error {
 	if _, err := io.WriteString(conn, id+"\n"); err != nil {
 		return err
@@ -160,15 +166,15 @@ func askForNode(conn net.Conn, id string) error {
 		return err
 	}
 	if answer[0] != rightNode {
-		return fmt.Errorf("%w than %q", errWrongNode, id)
+		return fmt.Errorf("%w, not %q", errWrongNode, id)
 	}
 	return nil
 }
 
-// answerForNode answers askForNode as the node id.
+// answerForNode answers the askForNode of the other side, for the node with that id.
 func answerForNode(conn net.Conn, id string) error {
-	// The caller says nothing more before it has the answer, so nothing is lost in the buffer.
-	asked, err := bufio.NewReaderSize(io.LimitReader(conn, maxNodeID+1), maxNodeID+1).ReadString('\n')
+	// The caller sends nothing more before it has the answer, so the buffer loses nothing.
+	asked, err := bufio.NewReaderSize(io.LimitReader(conn, fsm.MaxNodeID+1), fsm.MaxNodeID+1).ReadString('\n')
 	if err != nil {
 		return err
 	}
@@ -180,8 +186,8 @@ func answerForNode(conn net.Conn, id string) error {
 	return err
 }
 
-// dialNode connects raft to the node of that id. A node of a build that does not know protoRaftTo closes the connection; then it is asked
-// for its id by hello, and spoken to as before.
+// dialNode connects raft to the node with that id. A node of a build that does not know protoRaftTo closes the connection. dialNode then asks
+// it for its id by hello and, if the id matches, uses protoRaft.
 func (s streamLayer) dialNode(ctx context.Context, id, addr string) (net.Conn, error) {
 	conn, err := s.dialer.dial(ctx, addr, protoRaftTo)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// Apply commits a command, through this node as the leader, and waits until it is applied here. An fsm.Refusal
-// comes as the error, with the Result; ErrNotLeader and ErrNoLeader mean that nothing was committed,
-// ErrOutcomeUnknown that it may have been. Without a deadline in ctx it waits 5 s.
+// Apply commits a command through this node, which must be the leader, and waits until it is applied here. If the state machine refuses the
+// command, Apply returns the Result and an fsm.Refusal. ErrNotLeader and ErrNoLeader mean that nothing was committed, ErrOutcomeUnknown that
+// the command may have been committed. If ctx has no deadline, Apply waits at most 5 s.
 func (n *Node) Apply(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	data, err := fsm.Encode(cmd)
 	if err != nil {
@@ -27,7 +27,7 @@ func (n *Node) Apply(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return fsm.Result{}, err
 	}
-	// Raft's futures know no contexts.
+	// Raft's futures do not take contexts.
 	done := make(chan applied, 1)
 	deadline, _ := ctx.Deadline()
 	go func() { done <- n.propose(data, time.Until(deadline)) }()
@@ -59,7 +59,7 @@ func (n *Node) propose(data []byte, enqueue time.Duration) applied {
 	}
 }
 
-// raftError gives raft's errors the meaning that they have for a caller.
+// raftError translates an error of raft into an error of this package.
 func (n *Node) raftError(err error) error {
 	switch {
 	case err == nil:
@@ -71,6 +71,6 @@ func (n *Node) raftError(err error) error {
 	case errors.Is(err, raft.ErrRaftShutdown):
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
-	// Also raft.ErrLeadershipLost: the entry may be in the next leader's log.
+	// This includes raft.ErrLeadershipLost: the entry may be in the next leader's log.
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 }

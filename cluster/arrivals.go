@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// maxStrangers is how many connections may be in their handshake at once. One more closes the oldest of them, so that
-	// connections that say nothing never keep a node out.
+	// maxStrangers limits the connections in their handshake (strangers). One more closes the oldest of them, so that connections that send
+	// nothing never keep a node out.
 	maxStrangers = 64
-	// defaultMaxConns is Config.MaxConns where it is 0.
+	// defaultMaxConns replaces a Config.MaxConns of 0.
 	defaultMaxConns = 1024
 )
 
-// arrivals counts the open connections of a mux, and knows those that have not finished their handshake, the oldest first.
+// arrivals counts the open connections of a mux. It lists the strangers, which have not finished their handshake, oldest first.
 type arrivals struct {
 	limit     int
 	mu        sync.Mutex
@@ -36,7 +36,7 @@ func newArrivals(limit int) *arrivals {
 	return &arrivals{limit: limit, strangers: list.New()}
 }
 
-// arrival is a connection that is counted until it is closed.
+// arrival is a connection that counts as open until it is closed.
 type arrival struct {
 	net.Conn
 	all      *arrivals
@@ -44,8 +44,8 @@ type arrival struct {
 	closed   bool          // under all.mu
 }
 
-// add counts a new connection. Where there is no room it closes the oldest stranger, or, without one, the new connection: then
-// the result is nil. full says that a limit was reached.
+// add counts a new connection. At a limit it closes the oldest stranger. Without a stranger to close, it closes the new connection if too
+// many are open, and returns nil. full reports whether a limit was reached.
 func (a *arrivals) add(conn net.Conn) (added *arrival, full bool) {
 	var oldest *arrival
 	a.mu.Lock()
@@ -69,7 +69,7 @@ func (a *arrivals) add(conn net.Conn) (added *arrival, full bool) {
 	return added, full
 }
 
-// forget takes a connection out of the count. The caller holds all.mu.
+// forget removes a connection from the count. The caller holds all.mu.
 func (c *arrival) forget() {
 	if c.closed {
 		return
@@ -86,8 +86,8 @@ func (c *arrival) known() {
 	}
 }
 
-// greeted says that the handshake is done.
-func (c *arrival) greeted() {
+// handshakeDone records that the handshake is done.
+func (c *arrival) handshakeDone() {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
 	c.known()
@@ -101,17 +101,17 @@ func (c *arrival) Close() error {
 	return c.Conn.Close()
 }
 
-// The causes of a refused handshake. Each says what to do.
+// The causes of a refused handshake. Each one tells the operator what to do.
 const (
-	plainText  = "it speaks without TLS and this node does not: give --insecure to all nodes, or to none"
-	speaksTLS  = "it speaks TLS and this node, with --insecure, does not: give --insecure to all nodes, or to none"
+	plainText  = "it does not use TLS and this node does: give --insecure to all nodes, or to none"
+	speaksTLS  = "it uses TLS and this node, with --insecure, does not: give --insecure to all nodes, or to none"
 	refusesUs  = "it refuses this node's certificate: compare LIVEKIT_API_SECRET and LIVEKIT_KEYS, or the --tls-* files, of both nodes; its log says more"
 	hungUp     = "it closed the connection during the handshake: it may run with --insecure, have another LiveKit secret, or other --tls-* files; its log says more"
 	notTrusted = "check --tls-ca, --tls-cert and --tls-key of both nodes"
 )
 
-// whyRefused is the cause of a failed handshake on the side that was dialled. It is empty where the other side may be no node: it said nothing,
-// or nothing that a node says.
+// whyRefused returns the cause of a failed handshake on the accepting side. It returns "" if the other side may not be a node: it sent
+// nothing, or nothing that a node would send.
 func whyRefused(err error) string {
 	var header tls.RecordHeaderError
 	var network net.Error
@@ -126,17 +126,17 @@ func whyRefused(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, &network):
 		return ""
 	}
-	return err.Error() // a certificate that was not accepted says what to do
+	return err.Error() // the error of a rejected certificate says what to do
 }
 
-// whyFailed is what to do about a failed handshake on the side that dialled; empty where err says it.
+// whyFailed returns what to do about a failed handshake on the dialing side, or "" if err itself says it.
 func whyFailed(err error) string {
 	var cert *tls.CertificateVerificationError
 	var network net.Error
 	switch {
 	case errors.As(err, &cert):
 		if len(cert.UnverifiedCertificates) > 0 && len(cert.UnverifiedCertificates[0].DNSNames)+len(cert.UnverifiedCertificates[0].IPAddresses) == 0 {
-			return notTrusted + "; a node without them shows the key of its LiveKit secret"
+			return notTrusted + "; a node without these files presents a key that is derived from its LiveKit secret"
 		}
 		return notTrusted
 	case remoteAlert(err):
@@ -149,7 +149,7 @@ func whyFailed(err error) string {
 	return ""
 }
 
-// remoteAlert tells whether the other side of TLS ended the handshake with an alert.
+// remoteAlert reports whether the other side of TLS ended the handshake with an alert.
 func remoteAlert(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error"
@@ -159,12 +159,12 @@ func knownProto(b byte) bool {
 	return b == protoRaft || b == protoRaftTo || b == protoPeer || b == protoRPC
 }
 
-// maxTurnedAway is how much of a request is read before its connection is closed, so that the answer is not lost with it.
+// maxTurnedAway limits how many bytes of a request are read before its connection is closed. Closing with unread data could lose the answer.
 const maxTurnedAway = 64 << 10
 
-// turnAway answers a node that asks without TLS, so that its log names the cause too. The deadline of conn bounds it.
+// turnAway answers a node that sends a request without TLS, so that its log names the cause too. The deadline of conn limits the time.
 func turnAway(conn net.Conn) {
-	body, err := json.Marshal(failure{Text: "this node speaks TLS, and the request came without: give --insecure to all nodes, or to none"})
+	body, err := json.Marshal(failure{Text: "this node uses TLS and the request does not: give --insecure to all nodes, or to none"})
 	if err != nil {
 		return
 	}
@@ -175,5 +175,5 @@ func turnAway(conn net.Conn) {
 	}
 }
 
-// logEvery is how far apart two log lines of one kind about connections are at the least.
+// logEvery is the least time between two log lines of one kind about connections.
 const logEvery = 10 * time.Second

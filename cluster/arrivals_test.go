@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// closer is a connection that says when it was closed.
+// closer is a connection that records whether it was closed.
 type closer struct {
 	net.Conn
 	closed bool
@@ -20,13 +20,13 @@ type closer struct {
 
 func (c *closer) Close() error { c.closed = true; return nil }
 
-// TestTheOldestStrangerMakesRoom: connections that say nothing keep nobody out, and no node is cut for a new connection.
+// TestTheOldestStrangerMakesRoom: connections that send nothing keep no node out, and no node's connection is closed for a new one.
 func TestTheOldestStrangerMakesRoom(t *testing.T) {
 	a := newArrivals(maxStrangers + 2)
 	var nodes []*arrival
 	for range 2 {
 		node, _ := a.add(&closer{})
-		node.greeted()
+		node.handshakeDone()
 		nodes = append(nodes, node)
 	}
 	var silent []*closer
@@ -44,11 +44,11 @@ func TestTheOldestStrangerMakesRoom(t *testing.T) {
 	}
 	for a.strangers.Len() > 0 {
 		added, _ := a.add(&closer{})
-		added.greeted()
+		added.handshakeDone()
 	}
 	last := &closer{}
 	if added, full := a.add(last); added != nil || !full || !last.closed {
-		t.Errorf("one more than may be was taken: %v", added)
+		t.Errorf("one connection above the limit was accepted: %v", added)
 	}
 	for _, node := range nodes {
 		if c, _ := node.Conn.(*closer); c.closed {
@@ -62,7 +62,7 @@ func TestTheOldestStrangerMakesRoom(t *testing.T) {
 	}
 }
 
-// muxOn is a mux on a loopback port, and what it logs.
+// muxOn starts a mux on a loopback port and returns its address and its log.
 func muxOn(t *testing.T, secure *tls.Config) (addr string, said *logged) {
 	t.Helper()
 	l, err := tcp{}.Listen(t.Context(), "127.0.0.1:0")
@@ -75,7 +75,7 @@ func muxOn(t *testing.T, secure *tls.Config) (addr string, said *logged) {
 	return l.Addr().String(), said
 }
 
-// TestASilentConnectionEnds with TLS as without.
+// TestASilentConnectionEnds: with and without TLS, a connection that sends nothing, or too little, is closed.
 func TestASilentConnectionEnds(t *testing.T) {
 	for name, secure := range map[string]*tls.Config{"plain": nil, "TLS": {MinVersion: tls.VersionTLS13}} {
 		for what, bytes := range map[string]string{"nothing": "", "half a record": "\x16\x03\x01\x02"} {
@@ -91,7 +91,7 @@ func TestASilentConnectionEnds(t *testing.T) {
 				}
 				defer conn.Close()
 				_, _ = io.WriteString(conn, bytes)
-				_ = conn.SetReadDeadline(time.Now().Add(helloTimeout + 6*time.Second)) // twelve seconds were the fault
+				_ = conn.SetReadDeadline(time.Now().Add(helloTimeout + 6*time.Second)) // it once took twelve seconds
 				var late net.Error
 				if _, err := io.Copy(io.Discard, conn); errors.As(err, &late) && late.Timeout() {
 					t.Errorf("it is still open: %v", err)
@@ -101,7 +101,7 @@ func TestASilentConnectionEnds(t *testing.T) {
 	}
 }
 
-// TestBothEndsNameTheCause of a node with --insecure and one without.
+// TestBothEndsNameTheCause: if one node has --insecure and the other has not, both name the cause.
 func TestBothEndsNameTheCause(t *testing.T) {
 	for name, tt := range map[string]struct {
 		server *tls.Config
@@ -120,11 +120,11 @@ func TestBothEndsNameTheCause(t *testing.T) {
 			defer func() { _ = p.close() }()
 			err := p.call(t.Context(), addr, reachPath, struct{}{}, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.asker) {
-				t.Errorf("who asks is told %v", err)
+				t.Errorf("the asking node gets %v", err)
 			}
 			for deadline := time.Now().Add(10 * time.Second); !logs.has("--insecure"); {
 				if time.Now().After(deadline) {
-					t.Fatal("who is asked does not say it")
+					t.Fatal("the asked node does not log it")
 				}
 				<-time.After(10 * time.Millisecond)
 			}

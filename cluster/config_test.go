@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 func TestValidate(t *testing.T) {
@@ -24,7 +25,7 @@ func TestValidate(t *testing.T) {
 		{"no id", func(c *Config) { c.NodeID = "" }, "--node-id"},
 		{"control character", func(c *Config) { c.NodeID = "n\n1" }, "--node-id"},
 		{"not UTF-8", func(c *Config) { c.NodeID = "n\xff" }, "--node-id"},
-		{"long id", func(c *Config) { c.NodeID = strings.Repeat("n", 129) }, "--node-id"},
+		{"long id", func(c *Config) { c.NodeID = strings.Repeat("n", 65) }, "--node-id"},
 		{"no node to found with", func(c *Config) { c.BootstrapExpect = 3 }, "--join"},
 		{"too many founders", func(c *Config) { c.BootstrapExpect, c.Join = 6, []string{"a:1"} }, "--bootstrap-expect"},
 		{"a cluster without a network", func(c *Config) { c.DataDir, c.NodeAddr, c.Join = "", "", []string{"a:1"} }, "--node-addr"},
@@ -91,7 +92,8 @@ func TestRaftLogGoesToSlog(t *testing.T) {
 	l.Named("net").Warn("took long", "peer", hclog.Fmt("%s/%d", "n2", 7), "took", time.Second)
 	l.Error("went wrong")
 	l.Info("ordinary")
-	for range 3 { // of the same peer: once
+	l.Error("cannot read on", "error", raft.ErrTransportShutdown) // at the stop of this node
+	for range 3 {                                                 // logged once for the same peer
 		l.Error("no answer", "peer", "n3")
 	}
 	l.Error("no answer", "peer", "n4")

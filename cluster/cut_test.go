@@ -7,9 +7,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// cable is a node's network, which can be cut: then nothing gets in or out, and what was open is closed.
+// cable is a node's network, which can be cut. While it is cut, nothing gets in or out; open connections are closed.
 type cable struct {
 	mu    sync.Mutex
 	cut   bool
@@ -68,7 +70,7 @@ func (s socket) Accept() (net.Conn, error) {
 	}
 }
 
-// cables gives each node one.
+// cables returns a cable for each node.
 func cables(count int) (all []*cable, change func(int, *Config)) {
 	for range count + 1 {
 		all = append(all, &cable{})
@@ -76,8 +78,8 @@ func cables(count int) (all []*cable, change func(int, *Config)) {
 	return all, func(i int, c *Config) { c.Network = all[i] }
 }
 
-// A node that is cut off, not dead, sees nothing of its removal: its own view still has it.
-func TestANodeCutOffForLongerThanDeadAfterJoinsAnew(t *testing.T) {
+// A node that is cut off but not dead does not see its removal: its own view still has it.
+func TestANodeCutOffForLongerThanDeadAfterJoinsAgain(t *testing.T) {
 	t.Parallel()
 	nets, wire := cables(3)
 	s := newSeveral(t, 3, 3, wire, func(_ int, c *Config) { c.DeadAfter = 2 * time.Second })
@@ -86,10 +88,10 @@ func TestANodeCutOffForLongerThanDeadAfterJoinsAnew(t *testing.T) {
 	i := s.follower()
 	before := s.nodes[i].Status().Incarnation
 	nets[i].set(true)
-	eventually(t, "it is removed", func() bool { return len(s.leader().Status().Servers) == 2 })
-	eventually(t, "it has noticed", func() bool { return s.nodes[i].InContact() != nil })
+	eventually.True(t, "it is removed", func() bool { return len(s.leader().Status().Servers) == 2 })
+	eventually.True(t, "it has noticed", func() bool { return s.nodes[i].InContact() != nil })
 	nets[i].set(false)
-	eventually(t, "it joins anew", func() bool {
+	eventually.True(t, "it joins again", func() bool {
 		st := s.nodes[i].Status()
 		return st.Incarnation > before && s.nodes[i].Ready() == nil
 	})
@@ -104,11 +106,11 @@ func TestANodeRemovedWhileCutOffEnds(t *testing.T) {
 	s.ready(1, 2, 3)
 	i := s.follower()
 	nets[i].set(true)
-	eventually(t, "it is silent", func() bool { return len(s.leader().silentNodes()) == 1 })
+	eventually.True(t, "it is silent", func() bool { return len(s.leader().silentNodes()) == 1 })
 	if err := s.leader().Remove(t.Context(), s.configs[i].NodeID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it has noticed", func() bool { return s.nodes[i].InContact() != nil })
+	eventually.True(t, "it has noticed", func() bool { return s.nodes[i].InContact() != nil })
 	nets[i].set(false)
 	select {
 	case err := <-s.nodes[i].Failure():

@@ -16,17 +16,17 @@ import (
 	"github.com/rollcallhq/rollcall/internal/boltfile"
 )
 
-// ErrDamaged means that what raft has stored cannot be read whole. Nothing of it was changed.
+// ErrDamaged means that raft's stored data cannot be read completely. Nothing of it was changed.
 var ErrDamaged = errors.New("damaged")
 
-// damage says what is damaged and what to do about it.
+// damage returns an ErrDamaged that names the damaged part and says what to do about it.
 func damage(what string, why error) error {
 	return fmt.Errorf("%s: %w (%w). Nothing was changed. Move the folder raft of the --data-dir aside and start again: a node of a cluster gets everything "+
-		"from the others; a node that is alone founds anew, and its rooms are still in Redis (docs/troubleshooting.md#damaged-data)", what, ErrDamaged, why)
+		"from the others; a node that is alone founds a new cluster, and its rooms are still in Redis (docs/troubleshooting.md#damaged-data)", what, ErrDamaged, why)
 }
 
-// prepareLog makes sure that what is at path is a whole database, before anything maps it. A database that is not there yet is made
-// beside and renamed: of one that a full disk left half written each later start would say that it is damaged.
+// prepareLog makes sure that the file at path is an intact database before anything maps it. It creates a missing database under another name
+// and renames it. If a full disk interrupted the creation in place, each later start would report damage.
 func prepareLog(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -39,7 +39,7 @@ func prepareLog(path string) error {
 		err := boltfile.Check(path)
 		switch {
 		case errors.Is(err, boltfile.ErrLocked) && time.Now().Before(until):
-			continue // by a process that is about to end, perhaps
+			continue // perhaps by a process that is about to end
 		case errors.Is(err, boltfile.ErrLocked):
 			return ErrDataDirLocked
 		case errors.Is(err, boltfile.ErrDamaged):
@@ -49,7 +49,7 @@ func prepareLog(path string) error {
 	}
 }
 
-// makeBeside makes an empty database at path, whole or not at all.
+// makeBeside creates an empty database at path, completely or not at all.
 func makeBeside(path string) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "raft.db.*"+unfinished)
@@ -67,7 +67,7 @@ func makeBeside(path string) error {
 	return nil
 }
 
-// writable says what the data directory must be.
+// writable tells the operator what the data directory must be.
 const writable = "it must be writable and have room: free some, or give another directory"
 
 func fillBeside(beside, path string) error {
@@ -84,7 +84,8 @@ func fillBeside(beside, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// place gives a file its name. It never replaces a file that has something in it: another process may have that open since.
+// place renames beside to path. It never replaces a file that is not empty, because another process may have opened that file in the
+// meantime.
 func place(beside, path string) error {
 	err := os.Link(beside, path)
 	if err == nil {
@@ -96,7 +97,7 @@ func place(beside, path string) error {
 	return os.Rename(beside, path)
 }
 
-// syncDir makes a rename in the directory last.
+// syncDir makes a rename in the directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -106,10 +107,10 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// unfinished ends the name of what is not yet, or never will be, in its place.
+// unfinished is the file name suffix of what is still being written, or never was completed.
 const unfinished = ".tmp"
 
-// removeUnfinished removes what a killed process began and did not finish: nothing else ever would.
+// removeUnfinished removes the unfinished files of a killed process. Nothing else ever would.
 func removeUnfinished(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -126,8 +127,9 @@ func removeUnfinished(dir string) error {
 	return nil
 }
 
-// checkSnapshots looks for a snapshot that says nothing readable of itself and would be the newest: raft passes over such ones, and
-// would go on from an older one. Older ones do no harm: raft removes them bit by bit, and a kill may come between.
+// checkSnapshots returns an ErrDamaged if a snapshot with unreadable metadata would be the newest: raft skips such a snapshot and would
+// continue from an older one. Older unreadable snapshots do no harm. Raft removes old snapshots piece by piece, and a kill may interrupt
+// that.
 func checkSnapshots(dir string, readable []*raft.SnapshotMeta) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -157,21 +159,21 @@ func checkSnapshots(dir string, readable []*raft.SnapshotMeta) error {
 	return nil
 }
 
-// snapshotName is the part of a snapshot's folder name that says how new it is.
+// snapshotName is the part of a snapshot's directory name that orders snapshots by age.
 type snapshotName struct{ term, index uint64 }
 
 func (n snapshotName) above(o snapshotName) bool {
 	return cmp.Or(cmp.Compare(n.term, o.term), cmp.Compare(n.index, o.index)) > 0
 }
 
-// parseSnapshotName returns false for a folder that is none of raft's.
+// parseSnapshotName returns false for a directory that is not a snapshot of raft.
 func parseSnapshotName(name string) (n snapshotName, ok bool) {
 	var ms uint64
 	read, err := fmt.Sscanf(name, "%d-%d-%d", &n.term, &n.index, &ms)
 	return n, err == nil && read == 3 && name == fmt.Sprintf("%d-%d-%d", n.term, n.index, ms)
 }
 
-// checkLog reads every entry as raft will, which panics over one that it cannot read or that is missing.
+// checkLog reads every entry that raft will read. Raft panics if an entry is unreadable or missing.
 func (s *storage) checkLog() (err error) {
 	at := uint64(0)
 	defer func() {
@@ -197,7 +199,7 @@ func (s *storage) checkLog() (err error) {
 		return err
 	}
 	if len(snaps) > 0 {
-		first = snaps[0].Index + 1 // before it entries may rightly be missing
+		first = snaps[0].Index + 1 // entries before it may be missing, which is no damage
 	}
 	for at = max(first, 1); at <= last; at++ {
 		if err := readEntry(s.logs, at); err != nil {
@@ -207,14 +209,14 @@ func (s *storage) checkLog() (err error) {
 	return nil
 }
 
-// readEntry reads one entry and what is in it. What a newer build wrote is whole; the state machine tells of that.
+// readEntry reads and decodes one entry. It accepts an entry of a newer build: the state machine reports that.
 func readEntry(logs raft.LogStore, at uint64) error {
 	var entry raft.Log
 	if err := logs.GetLog(at, &entry); err != nil {
 		return err
 	}
 	if entry.Index != at {
-		return fmt.Errorf("it says that it is of index %d", entry.Index)
+		return fmt.Errorf("it has the index %d", entry.Index)
 	}
 	switch entry.Type {
 	case raft.LogConfiguration:

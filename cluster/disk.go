@@ -11,38 +11,40 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
-// diskAgain is how often a write that found the disk full is tried again.
+// diskAgain is the time between two attempts of a write that found the disk full.
 const diskAgain = time.Second
 
-// disk is the storage as raft has it. Raft panics, and with it the process, when it cannot write its term or read its log. Here a full
-// disk makes raft wait for room, and after any other failure the node ends: nobody knows what of the write the disk has.
+// disk wraps the storage for raft. Raft panics, which ends the process, if it cannot write its term or read its log. With disk, raft waits
+// while the disk is full. After any other failure the node ends, because it is unknown how much of the write is on the disk.
 type disk struct {
 	raft.LogStore
 	raft.StableStore
 	dir  string
 	log  *slog.Logger
-	life context.Context // ends as the node closes
-	// founding says that a bootstrap is under way, whose caller waits for the error.
+	life context.Context // ends when the node closes
+	// founding is true during a bootstrap, whose caller handles the error.
 	founding atomic.Bool
 	fail     func(error)
 }
 
-// full tells whether an error is that of a disk without room.
+// full reports whether err means that the disk has no room.
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// unusable gives an error back that raft bears, and tells the node of one after which it must not go on.
+// unusable returns err to raft. If the node must not go on after err, unusable reports it to the node as a failure.
 func (d *disk) unusable(err error) error {
 	if err == nil || full(err) {
 		return err
 	}
-	err = fmt.Errorf("--data-dir %s cannot be used any more: %w: see that the disk is well, then start this node again", d.dir, err)
+	err = fmt.Errorf("--data-dir %s cannot be used any more: %w: check the disk, then start this node again", d.dir, err)
 	d.fail(err)
 	return err
 }
 
-// must does what raft panics over when it fails. The goroutine that asks, which is raft's own loop, waits or ends here.
+// must runs do, over whose errors raft would panic. The calling goroutine, which is raft's main loop, waits or ends here.
 func (d *disk) must(do func() error) error {
 	for told := false; ; told = true {
 		err := do()
@@ -53,9 +55,9 @@ func (d *disk) must(do func() error) error {
 			_ = d.unusable(err)
 			runtime.Goexit()
 		case !told:
-			d.log.Error("the disk of --data-dir is full: this node neither votes nor leads until there is room", "dir", d.dir, "err", err)
+			d.log.Error("the disk of --data-dir is full: this node neither votes nor leads until there is room", "dir", d.dir, "error", err)
 		}
-		_ = sleep(d.life, diskAgain)
+		_ = wait.For(d.life, diskAgain)
 	}
 }
 
@@ -68,7 +70,7 @@ func (d *disk) DeleteRange(from, to uint64) error {
 func (d *disk) GetLog(index uint64, log *raft.Log) error {
 	err := d.LogStore.GetLog(index, log)
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
-		return err // it was compacted, which is raft's business
+		return err // it was compacted, which raft handles
 	}
 	return d.must(func() error { return err })
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
 // sick is a disk whose writes fail once it is broken.
@@ -35,7 +36,7 @@ func (s *sick) SetUint64(key []byte, value uint64) error {
 	return s.InmemStore.SetUint64(key, value)
 }
 
-// overSick starts raft, founded and alone, over a store that may fail. It is about to be elected.
+// overSick starts raft as the only voter of a founded cluster, on a store that may fail. Its first election is about to begin.
 func overSick(t *testing.T, life context.Context) (r *raft.Raft, store *sick, failed chan error) {
 	t.Helper()
 	store, failed = &sick{InmemStore: raft.NewInmemStore()}, make(chan error, 10)
@@ -63,7 +64,7 @@ func overSick(t *testing.T, life context.Context) (r *raft.Raft, store *sick, fa
 	return r, store, failed
 }
 
-// Raft panics, and with it the process, when it cannot write its term.
+// Raft panics, which ends the process, when it cannot write its term.
 func TestADiskThatFailsEndsTheNodeAndNotTheProcess(t *testing.T) {
 	t.Parallel()
 	r, store, failed := overSick(t, t.Context())
@@ -86,12 +87,12 @@ func TestADiskThatIsFullIsWaitedFor(t *testing.T) {
 	life, end := context.WithCancel(t.Context())
 	r, store, failed := overSick(t, life)
 	store.fails(syscall.ENOSPC)
-	time.Sleep(3 * time.Second) // the election comes within one
+	time.Sleep(3 * time.Second) // the election begins within one
 	if r.State() == raft.Leader || len(failed) > 0 {
 		t.Fatalf("it is %v, and %d failures were told", r.State(), len(failed))
 	}
 	store.fails(nil)
-	eventually(t, "it leads once there is room", func() bool { return r.State() == raft.Leader })
+	eventually.True(t, "it leads once there is room", func() bool { return r.State() == raft.Leader })
 	if err := r.Shutdown().Error(); err != nil {
 		t.Error(err)
 	}
@@ -106,7 +107,7 @@ func TestADiskThatIsFullIsWaitedFor(t *testing.T) {
 	}
 }
 
-// damaged opens a node over data that was damaged, twice: the first must not have changed anything.
+// damaged opens a node on damaged data, twice: the first attempt must not have changed anything.
 func damaged(t *testing.T, cfg Config, what string) {
 	t.Helper()
 	for range 2 {
@@ -118,7 +119,7 @@ func damaged(t *testing.T, cfg Config, what string) {
 	}
 }
 
-// stopped is a data directory with a log and a snapshot.
+// stopped returns a data directory with a log and a snapshot.
 func stopped(t *testing.T) (cfg Config, dir string) {
 	t.Helper()
 	cfg = config(t.TempDir())
@@ -193,7 +194,7 @@ func TestDamagedData(t *testing.T) {
 	}
 }
 
-// Raft removes an old snapshot bit by bit, and a kill may come between; and other programs leave folders.
+// Raft removes an old snapshot piece by piece, and a kill may interrupt that. Other programs leave directories, too.
 func TestWhatIsLeftOfAnOldSnapshotIsNoDamage(t *testing.T) {
 	t.Parallel()
 	cfg, dir := stopped(t)
@@ -209,7 +210,7 @@ func TestWhatIsLeftOfAnOldSnapshotIsNoDamage(t *testing.T) {
 	damaged(t, cfg, "9-9000-1000")
 }
 
-// What a full disk leaves of a first start must not be in the way of the next.
+// Files that a full disk left behind at a first start must not prevent the next one.
 func TestAHalfWrittenFirstStartIsNotInTheWay(t *testing.T) {
 	t.Parallel()
 	cfg := config(t.TempDir())

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// views counts the views that the nodes see in a time.
+// views counts the different views that the nodes see within a time.
 func (s *trio) views(during time.Duration) int {
 	seen := map[uint64]bool{}
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -22,13 +22,13 @@ func (s *trio) views(during time.Duration) int {
 	return len(seen)
 }
 
-// worked gives each of a trio's nodes some work, by its name.
+// worked gives each node of a trio some work, by the node's name.
 func worked() (works map[string]*work, change func(*Config)) {
 	works = map[string]*work{"n1": {}, "n2": {}, "n3": {}}
-	return works, func(c *Config) { c.Fit = works[c.NodeID].fit }
+	return works, func(c *Config) { c.Health = works[c.NodeID].fit }
 }
 
-// A node's way to Redis that loses most tries makes it withdraw once. Its rooms do not go and come every few seconds.
+// A node that fails most of its attempts to reach Redis withdraws once. Its rooms do not move back and forth every few seconds.
 func TestATroubleThatComesAndGoesMovesRoomsOnce(t *testing.T) {
 	works, change := worked()
 	inTrio(t, change, func(s *trio) {
@@ -41,7 +41,7 @@ func TestATroubleThatComesAndGoesMovesRoomsOnce(t *testing.T) {
 	})
 }
 
-// A way that fails wholly for a while, and is well for a while, moves its rooms less and less often.
+// When a node's work fails completely for a while and then succeeds for a while, again and again, its rooms move less and less often.
 func TestATroubleThatReturnsMovesRoomsEverMoreSeldom(t *testing.T) {
 	works, change := worked()
 	inTrio(t, change, func(s *trio) {
@@ -67,7 +67,7 @@ func TestATroubleThatReturnsMovesRoomsEverMoreSeldom(t *testing.T) {
 	})
 }
 
-// Likewise for a node that others reach now and then.
+// The same holds for a node that others reach only now and then.
 func TestReachThatComesAndGoesMovesRoomsOnce(t *testing.T) {
 	var mu sync.Mutex
 	victim, tries := "", 0
@@ -90,11 +90,11 @@ func TestReachThatComesAndGoesMovesRoomsOnce(t *testing.T) {
 	})
 }
 
-// A Redis that answers half of all tries too late, for all nodes alike, moves neither rooms nor the lead.
+// A Redis that answers half of all attempts too late, for all nodes alike, moves neither rooms nor the leadership.
 func TestARedisThatIsSlowForAllMovesNobody(t *testing.T) {
 	inTrio(t, func(c *Config) {
 		random := rand.New(rand.NewPCG(uint64(len(c.DataDir)), uint64(c.NodeID[1])))
-		c.Fit = func(context.Context) error {
+		c.Health = func(context.Context) error {
 			if random.Float64() < 0.5 {
 				return errBroken
 			}
@@ -111,7 +111,7 @@ func TestARedisThatIsSlowForAllMovesNobody(t *testing.T) {
 	})
 }
 
-// A node whose work fails wholly gives away its rooms within seconds, and its lead.
+// A node whose work fails completely gives up its rooms, and the leadership, within seconds.
 func TestAPlainFailureMovesRoomsSoon(t *testing.T) {
 	for _, leads := range []bool{false, true} {
 		works, change := worked()
@@ -142,11 +142,11 @@ func TestAPlainFailureMovesRoomsSoon(t *testing.T) {
 	}
 }
 
-// Two nodes of which each fails at what the other can do have nothing to give each other.
+// If each node fails at something that the others can do, no node is better than another, and nothing moves.
 func TestNodesThatFailAtDifferentThingsStay(t *testing.T) {
 	broken := make(chan struct{})
 	inTrio(t, func(c *Config) {
-		c.Fit = func(context.Context) error {
+		c.Health = func(context.Context) error {
 			select {
 			case <-broken:
 				return Failing{c.NodeID: errBroken}
@@ -162,12 +162,12 @@ func TestNodesThatFailAtDifferentThingsStay(t *testing.T) {
 	})
 }
 
-// What fails for all stays with its owners; who fails at more than the others withdraws.
+// What fails on all nodes moves no rooms. A node on which more fails than on the others withdraws.
 func TestWhatFailsForAllMovesNobodyWhatFailsForOneDoes(t *testing.T) {
 	broken := make(chan struct{})
 	var one string
 	inTrio(t, func(c *Config) {
-		c.Fit = func(context.Context) error {
+		c.Health = func(context.Context) error {
 			select {
 			case <-broken:
 			default:
@@ -195,7 +195,7 @@ func TestWhatFailsForAllMovesNobodyWhatFailsForOneDoes(t *testing.T) {
 	})
 }
 
-// A withdrawn node that is elected owns nothing, and gives the lead to one that works.
+// A withdrawn node that is elected owns nothing and hands the leadership to a node that works.
 func TestAWithdrawnNodeThatIsElectedStaysOutOfTheView(t *testing.T) {
 	works, change := worked()
 	inTrio(t, change, func(s *trio) {

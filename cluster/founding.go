@@ -12,37 +12,39 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
-// server is a node as founders know it.
+// server is the id and address of a node.
 type server struct {
 	ID   string `json:"id"`
 	Addr string `json:"addr"` // the node address
 }
 
-// hello is what a node says of itself to whoever asks.
+// hello is a node's answer about itself.
 type hello struct {
 	server
-	// Fresh says that it holds nothing of a cluster.
+	// Fresh is true if the node holds no cluster data.
 	Fresh bool `json:"fresh"`
-	// Expect is its --bootstrap-expect: 1 for one that only joins.
+	// Expect is the node's --bootstrap-expect. It is 1 for a node that only joins.
 	Expect int `json:"expect"`
-	// Promised is whom it will follow, while it is fresh.
+	// Promised is the founder that the node has promised to follow. It is set only while the node is fresh.
 	Promised server `json:"promised"`
-	// Leaving says that the node is shutting down.
+	// Leaving is true while the node shuts down.
 	Leaving bool `json:"leaving,omitempty"`
-	// Leader is the leader as far as the node knows; zero for none.
+	// Leader is the leader that the node knows, zero for none.
 	Leader server `json:"leader"`
 	// Servers are the ids in raft's configuration.
 	Servers []string `json:"servers,omitempty"`
-	// Leads says that the node leads, and has established its term.
+	// Leads is true if the node leads and has established its term.
 	Leads bool `json:"leads,omitempty"`
 }
 
 const (
 	helloPath   = peerPrefix + "hello"
 	promisePath = peerPrefix + "promise"
-	// askTimeout bounds one question to another node.
+	// askTimeout limits the time of one request to another node.
 	askTimeout = 2 * time.Second
 )
 
@@ -69,31 +71,31 @@ func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
 	return h, nil
 }
 
-// isFresh tells whether raft here has no configuration yet.
+// isFresh reports whether raft on this node has no configuration yet.
 func (n *Node) isFresh() bool {
 	servers := n.raft.GetConfiguration()
 	return servers.Error() == nil && len(servers.Configuration().Servers) == 0
 }
 
-// leader is the one that raft here knows of.
+// leader returns the leader that raft on this node knows, zero for none.
 func (n *Node) leader() server {
 	addr, id := n.raft.LeaderWithID()
 	return server{ID: string(id), Addr: string(addr)}
 }
 
-// answerPromise binds this node to a founder. Another one it follows only when the first, asked, has given up: so no two
-// founders can ever both have all whom they need.
+// answerPromise promises a founder that this node will follow it. The node promises another founder only if the first one, when asked, no
+// longer is a candidate. So two founders can never both have all the promises that they need.
 func (n *Node) answerPromise(ctx context.Context, body []byte) (any, error) {
 	var founder server
 	if err := json.Unmarshal(body, &founder); err != nil {
 		return nil, fmt.Errorf("read the founder: %w", err)
 	}
-	if err := n.founding.take(ctx); err != nil {
+	if err := n.founding.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	defer n.founding.give()
+	defer n.founding.Release(1)
 	if !n.isFresh() {
-		return nil, fmt.Errorf("node %q is of a cluster already", n.cfg.NodeID)
+		return nil, fmt.Errorf("node %q already belongs to a cluster", n.cfg.NodeID)
 	}
 	if n.cfg.BootstrapExpect == 1 {
 		return nil, fmt.Errorf("node %q has no --bootstrap-expect: it joins a cluster and founds none", n.cfg.NodeID)
@@ -114,7 +116,7 @@ func (n *Node) answerPromise(ctx context.Context, body []byte) (any, error) {
 
 func (n *Node) gaveUp(ctx context.Context, founder server) bool {
 	if founder.ID == n.cfg.NodeID {
-		return false // it would have withdrawn
+		return false // it would have ended its candidacy
 	}
 	h, err := n.ask(ctx, founder.Addr)
 	return err == nil && h.ID == founder.ID && h.Fresh && h.Promised.ID != founder.ID
@@ -128,10 +130,10 @@ func (n *Node) ask(ctx context.Context, addr string) (hello, error) {
 	return h, err
 }
 
-// foundWithOthers makes, with the others that are expected, a new cluster, unless one of them is of a cluster already. It returns
-// when raft here has a configuration, by its own hand or another's, or there is a cluster to join.
+// foundWithOthers founds a new cluster with the other expected nodes, unless one of them already belongs to a cluster. It returns when raft
+// on this node has a configuration, from this node or another, or when there is a cluster to join.
 func (n *Node) foundWithOthers(ctx context.Context) error {
-	for wait := firstRetry; ; wait = min(2*wait, time.Second) {
+	for backoff := firstRetry; ; backoff = min(2*backoff, time.Second) {
 		others, err := n.meet(ctx)
 		if !n.isFresh() || slices.ContainsFunc(others, func(h hello) bool { return !h.Fresh }) {
 			return nil
@@ -140,22 +142,22 @@ func (n *Node) foundWithOthers(ctx context.Context) error {
 		expect, here := n.cfg.BootstrapExpect, len(founders)+1
 		switch {
 		case expect == 1:
-			err = also(fmt.Errorf("waiting for a node of --join %s that is of a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
+			err = also(fmt.Errorf("waiting for a node of --join %s that belongs to a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
 		case here < expect:
 			err = also(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", here, expect), unlike, err)
 		case len(n.cfg.Join)-here >= expect:
 			err = also(fmt.Errorf("waiting for more nodes: of the %d in --join, %d are here, and as many as --bootstrap-expect %d that are not could found another cluster", len(n.cfg.Join), here, expect), unlike, err)
 		default:
-			err = n.attempt(ctx, founders)
+			err = n.tryToFound(ctx, founders)
 		}
-		n.await(err)
-		if sleep(ctx, wait) != nil {
+		n.setWaitReason(err)
+		if wait.For(ctx, backoff) != nil {
 			return ctx.Err()
 		}
 	}
 }
 
-// founders are those that are to found the cluster with this node. The error names those that were told otherwise.
+// founders returns the nodes that are to found the cluster with this node. The error names nodes with a different --bootstrap-expect.
 func (n *Node) founders(others []hello) (with []hello, unlike error) {
 	for _, h := range others {
 		switch h.Expect {
@@ -169,7 +171,7 @@ func (n *Node) founders(others []hello) (with []hello, unlike error) {
 	return with, unlike
 }
 
-// meet greets all of --join and gives those that answered, but not this node itself.
+// meet asks all nodes of --join and returns those that answered, without this node.
 func (n *Node) meet(ctx context.Context) ([]hello, error) {
 	found := map[string]hello{}
 	var errs []error
@@ -192,13 +194,13 @@ func (n *Node) meet(ctx context.Context) ([]hello, error) {
 	return all, also(errs...)
 }
 
-// addresses are those of --join, a name with several addresses once for each.
+// addresses returns the addresses of --join. A name that resolves to several addresses contributes each of them.
 func (n *Node) addresses(ctx context.Context) []string {
 	var all []string
 	for _, addr := range n.cfg.Join {
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil {
-			continue // refused by Validate's callers
+			continue // the callers of Validate refuse it
 		}
 		ips := []string{host}
 		if n.cfg.Network == nil {
@@ -217,8 +219,8 @@ func (n *Node) addresses(ctx context.Context) []string {
 	return all
 }
 
-// attempt founds the cluster if this node is the first, by id, of those expected, and all the others promise to follow.
-func (n *Node) attempt(ctx context.Context, others []hello) error {
+// tryToFound founds the cluster if this node has the lowest id of the expected nodes and all the others promise to follow it.
+func (n *Node) tryToFound(ctx context.Context, others []hello) error {
 	all := []server{n.self()}
 	for _, h := range others {
 		all = append(all, h.server)
@@ -226,9 +228,9 @@ func (n *Node) attempt(ctx context.Context, others []hello) error {
 	slices.SortFunc(all, func(a, b server) int { return cmp.Compare(a.ID, b.ID) })
 	all = all[:n.cfg.BootstrapExpect]
 	if all[0].ID != n.cfg.NodeID {
-		return also(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.withdraw(ctx))
+		return also(fmt.Errorf("waiting for %q to found the cluster", all[0].ID), n.endCandidacy(ctx))
 	}
-	if err := n.run(ctx); err != nil {
+	if err := n.becomeCandidate(ctx); err != nil {
 		return err
 	}
 	for _, s := range all[1:] {
@@ -242,17 +244,17 @@ func (n *Node) attempt(ctx context.Context, others []hello) error {
 	return n.bootstrap(ctx, all)
 }
 
-// run makes this node a candidate for founder; withdraw ends that.
-func (n *Node) run(ctx context.Context) error {
+// becomeCandidate makes this node a candidate for founder: it promises to follow itself. endCandidacy ends that.
+func (n *Node) becomeCandidate(ctx context.Context) error {
 	_, err := n.answerPromise(ctx, mustJSON(n.self()))
 	return err
 }
 
-func (n *Node) withdraw(ctx context.Context) error {
-	if err := n.founding.take(ctx); err != nil {
+func (n *Node) endCandidacy(ctx context.Context) error {
+	if err := n.founding.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer n.founding.give()
+	defer n.founding.Release(1)
 	promised, err := n.store.promised()
 	if err != nil || promised.ID != n.cfg.NodeID {
 		return err
@@ -262,10 +264,10 @@ func (n *Node) withdraw(ctx context.Context) error {
 
 // bootstrap gives raft its first configuration.
 func (n *Node) bootstrap(ctx context.Context, servers []server) error {
-	if err := n.founding.take(ctx); err != nil {
+	if err := n.founding.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer n.founding.give()
+	defer n.founding.Release(1)
 	if !n.cfg.alone() {
 		promised, err := n.store.promised()
 		if err != nil || promised.ID != n.cfg.NodeID {
@@ -289,16 +291,4 @@ func (n *Node) bootstrap(ctx context.Context, servers []server) error {
 func mustJSON(s server) []byte {
 	data, _ := json.Marshal(s) // two strings always marshal
 	return data
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

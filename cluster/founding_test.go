@@ -3,6 +3,8 @@ package cluster
 import (
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
 func (s *several) waitsFor(i int, what string) {
@@ -13,14 +15,14 @@ func (s *several) waitsFor(i int, what string) {
 			s.Log(said)
 		}
 	}()
-	eventually(s.T, "it waits: "+what, func() bool {
+	eventually.True(s.T, "it waits: "+what, func() bool {
 		said = errText(s.nodes[i].Ready())
 		return strings.Contains(said, what)
 	})
 }
 
-// A node without --bootstrap-expect is for a cluster that there is: of one that has lost a majority its nodes must not
-// make another.
+// A node without --bootstrap-expect is meant for an existing cluster. If that cluster has lost a majority, such nodes must not found another
+// one.
 func TestANodeThatOnlyJoinsFoundsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 5, 3)
@@ -33,7 +35,7 @@ func TestANodeThatOnlyJoinsFoundsNothing(t *testing.T) {
 	}
 	s.start(4, 5, 1)
 	s.waitsFor(1, "waiting for nodes: 1 of --bootstrap-expect 3 are here")
-	s.waitsFor(4, "that is of a cluster (a new cluster needs --bootstrap-expect)")
+	s.waitsFor(4, "that belongs to a cluster (a new cluster needs --bootstrap-expect)")
 	if _, err := s.nodes[4].answerPromise(t.Context(), mustJSON(s.nodes[1].self())); err == nil {
 		t.Error("a node that only joins has promised to found a cluster")
 	}
@@ -54,7 +56,7 @@ func TestFoundersMustExpectTheSame(t *testing.T) {
 	s.waitsFor(1, `node "n2" has --bootstrap-expect 3: give the same to all`)
 }
 
-// Six nodes of which three suffice would be two clusters where each half sees only itself.
+// If three of six nodes were enough to found a cluster, two halves that see only themselves would found two.
 func TestHalfOfTheNodesFoundNothing(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 6, 3)

@@ -5,29 +5,31 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
-// handOver gives the leadership to another voter that answers, if there is one.
+// handOver transfers the leadership to another voter that answers, if there is one. On a node that does not lead it does nothing.
 func (n *Node) handOver(ctx context.Context) error {
 	return n.handOverTo(ctx, func(raft.Server) bool { return true })
 }
 
-// handOverTo does so to one that suits.
+// handOverTo is like handOver, but considers only servers that suits accepts.
 func (n *Node) handOverTo(ctx context.Context, suits func(raft.Server) bool) error {
 	if n.raft.State() != raft.Leader {
 		return nil
 	}
-	// Also from the steward, who would take the heir's vote.
-	if err := n.configuring.take(ctx); err != nil {
+	// This also keeps out membership, which would take the successor's vote.
+	if err := n.configuring.Acquire(ctx, 1); err != nil {
 		return fmt.Errorf("another change of the configuration is under way: %w", err)
 	}
-	defer n.configuring.give()
-	heir, err := n.heir(ctx, suits)
+	defer n.configuring.Release(1)
+	next, err := n.successor(ctx, suits)
 	if err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- n.raft.LeadershipTransferToServer(heir.ID, heir.Address).Error() }()
+	go func() { done <- n.raft.LeadershipTransferToServer(next.ID, next.Address).Error() }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -39,15 +41,15 @@ func (n *Node) handOverTo(ctx context.Context, suits func(raft.Server) bool) err
 	}
 }
 
-// heir is the voter that is to lead next; raft by itself might choose one that is dead. Where this node alone votes, as one
-// of two, it is the other, which votes from now on; as the leader it takes this one's vote.
-func (n *Node) heir(ctx context.Context, suits func(raft.Server) bool) (raft.Server, error) {
+// successor returns the voter that is to lead next. Raft itself might choose a dead one. If no other voter answers but another member does,
+// as when only one of two nodes votes, successor gives that member a vote. Once that member leads, it takes this node's vote away.
+func (n *Node) successor(ctx context.Context, suits func(raft.Server) bool) (raft.Server, error) {
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return raft.Server{}, err
 	}
 	all, view := servers.Configuration().Servers, n.fsm.State().View
-	silent := n.quietNow(ctx, all)
+	silent := n.silentServers(ctx, all)
 	var other raft.Server
 	for _, s := range all {
 		_, quiet := silent[string(s.ID)]
@@ -61,15 +63,15 @@ func (n *Node) heir(ctx context.Context, suits func(raft.Server) bool) (raft.Ser
 		}
 	}
 	if other.ID == "" {
-		return raft.Server{}, ErrNoHeir
+		return raft.Server{}, ErrNoSuccessor
 	}
 	n.log.Info("a node votes from now on, to lead next", "peer", other.ID)
 	return other, n.raftError(n.raft.AddVoter(other.ID, other.Address, servers.Index(), applyTimeout).Error())
 }
 
-// giveVote waits, where two vote, until this one does not: without it the other could commit nothing.
+// giveVote waits while this node is one of two voters. Until it loses its vote, the other node could commit nothing without it.
 func (n *Node) giveVote(ctx context.Context) {
-	for n.isOneOfTwo() && n.raft.State() != raft.Leader && sleep(ctx, pollReady) == nil {
+	for n.isOneOfTwo() && n.raft.State() != raft.Leader && wait.For(ctx, pollReady) == nil {
 	}
 }
 

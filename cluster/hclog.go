@@ -2,40 +2,42 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
-// raftLogger gives raft's log to slog.
+// raftLogger returns a logger that writes raft's log to slog.
 func raftLogger(log *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: hclog.Debug, Output: io.Discard})
-	l.RegisterSink(&slogSink{log: log, told: map[string]*telling{}})
+	l.RegisterSink(&slogSink{log: log, recent: map[string]*repeated{}})
 	return l
 }
 
-// alikeEvery is how often a message that comes again and again is let through: a node that is down is told of twice a
-// second by raft.
+// alikeEvery is the least time between two repetitions of a message. Raft logs a node that is down twice a second.
 const alikeEvery = 10 * time.Second
 
 type slogSink struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	told map[string]*telling // by message and peer: as many as raft has messages and the cluster nodes
+	mu     sync.Mutex
+	recent map[string]*repeated // by message and peer, so its size is limited by raft's messages times the nodes
 }
 
-type telling struct {
+type repeated struct {
 	last time.Time
-	held int // back since
+	held int // suppressed since then
 }
 
-// Accept implements hclog.SinkAdapter. Raft speaks of each ordinary start and election as a warning and of each node that
-// is down as an error, so all go down by one level; what operators need of them, Node says itself.
+// Accept implements hclog.SinkAdapter. It lowers each message by one level, because raft logs ordinary starts and elections as warnings and a
+// node that is down as an error, and further those that come with this node's own stop. What operators need to know, Node logs itself.
 func (s *slogSink) Accept(name string, level hclog.Level, msg string, args ...any) {
 	to := slog.LevelDebug
 	switch level {
@@ -43,6 +45,9 @@ func (s *slogSink) Accept(name string, level hclog.Level, msg string, args ...an
 		to = slog.LevelWarn
 	case hclog.Warn:
 		to = slog.LevelInfo
+	}
+	if slices.ContainsFunc(args, func(arg any) bool { err, ok := arg.(error); return ok && errors.Is(err, raft.ErrTransportShutdown) }) {
+		to = slog.LevelDebug
 	}
 	if !s.log.Enabled(context.Background(), to) {
 		return
@@ -52,7 +57,7 @@ func (s *slogSink) Accept(name string, level hclog.Level, msg string, args ...an
 			args[i] = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
 		}
 	}
-	alike, ok := s.seldom(msg, args, time.Now())
+	alike, ok := s.repeated(msg, args, time.Now())
 	if !ok {
 		return
 	}
@@ -62,8 +67,8 @@ func (s *slogSink) Accept(name string, level hclog.Level, msg string, args ...an
 	s.log.With("component", name).Log(context.Background(), to, msg, args...)
 }
 
-// seldom tells whether to log, and how many like it were not.
-func (s *slogSink) seldom(msg string, args []any, now time.Time) (alike int, ok bool) {
+// repeated reports in ok whether to log the message, and returns how many messages like it were suppressed before.
+func (s *slogSink) repeated(msg string, args []any, now time.Time) (alike int, ok bool) {
 	key := msg
 	for i := 0; i+1 < len(args); i += 2 {
 		if args[i] == "peer" || args[i] == "target" {
@@ -72,10 +77,10 @@ func (s *slogSink) seldom(msg string, args []any, now time.Time) (alike int, ok 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.told[key]
+	t := s.recent[key]
 	if t == nil {
-		t = &telling{}
-		s.told[key] = t
+		t = &repeated{}
+		s.recent[key] = t
 	}
 	if !t.last.IsZero() && now.Sub(t.last) < alikeEvery {
 		t.held++

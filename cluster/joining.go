@@ -11,37 +11,38 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 const (
 	joinPath  = peerPrefix + "join"
 	applyPath = peerPrefix + "apply"
-	// lookForContact is how often a member looks whether it still hears of a leader.
+	// lookForContact is how often a member checks whether it is still in contact with a leader.
 	lookForContact = time.Second
 )
 
-// joining asks the leader to take a process into raft.
+// joining is a request to the leader to add a process to raft.
 type joining struct {
 	server
-	// Incarnation is the last one of this process, 0 if it had none.
+	// Incarnation is the last incarnation of this process, 0 if it had none.
 	Incarnation uint64 `json:"incarnation"`
-	// Fresh says that the node holds nothing of a cluster: whatever a node of its name has voted is forgotten.
+	// Fresh is true if the node holds no cluster data. Votes that a node with its name cast before are then forgotten.
 	Fresh bool `json:"fresh"`
-	// Same and Alike are those of its Config.
-	Same  map[string]string `json:"same,omitempty"`
-	Alike map[string]string `json:"alike,omitempty"`
+	// Required and Advisory are those of the node's Config.
+	Required map[string]string `json:"same,omitempty"`
+	Advisory map[string]string `json:"alike,omitempty"`
 }
 
-// joined says up to which index the joiner must have caught up before it may become a member.
+// joined is the answer to a joining. The node must have caught up to Index before it may become a member.
 type joined struct {
 	Index uint64 `json:"index"`
-	// Alike is that of the leader's Config.
+	// Alike is Advisory of the leader's Config.
 	Alike map[string]string `json:"alike,omitempty"`
 }
 
-// enlist keeps this process in the view: it founds or finds the cluster, and joins, at the start, whenever the view has
-// lost it, and when it has lost the leader: whoever was removed while nothing reached it sees itself in its view for ever.
-// Only a leader takes its place by itself, in establish.
+// enlist keeps this process in the view. It founds or finds the cluster, and joins it at the start, whenever the view has lost this process,
+// and after a loss of contact with the leader: a process that was removed while it was cut off would otherwise stay in its own view for ever.
+// A leader enters the view in establish instead.
 func (n *Node) enlist(ctx context.Context) {
 	if n.link.mux == nil {
 		n.settled.Store(true)
@@ -50,18 +51,18 @@ func (n *Node) enlist(ctx context.Context) {
 	if n.isFresh() && n.foundWithOthers(ctx) != nil {
 		return
 	}
-	for wait := firstRetry; ctx.Err() == nil; {
+	for backoff := firstRetry; ctx.Err() == nil; {
 		changed := n.fsm.Changed()
 		if n.member(n.fsm.State().View) && n.InContact() == nil {
-			wait = firstRetry
+			backoff = firstRetry
 			if err := n.settle(ctx); err != nil {
-				n.await(err)
-				if sleep(ctx, firstRetry) != nil {
+				n.setWaitReason(err)
+				if wait.For(ctx, firstRetry) != nil {
 					return
 				}
 				continue
 			}
-			n.await(nil)
+			n.setWaitReason(nil)
 			contact := time.NewTimer(lookForContact)
 			select {
 			case <-changed:
@@ -71,9 +72,9 @@ func (n *Node) enlist(ctx context.Context) {
 			contact.Stop()
 			continue
 		}
-		if why := n.aside.Load(); why != nil {
-			n.await(*why)
-			if sleep(ctx, firstRetry) != nil {
+		if why := n.withdrawn.Load(); why != nil {
+			n.setWaitReason(*why)
+			if wait.For(ctx, firstRetry) != nil {
 				return
 			}
 			continue
@@ -89,23 +90,23 @@ func (n *Node) enlist(ctx context.Context) {
 			if n.incarnation.Load() != 0 {
 				err = also(n.InContact(), err)
 			}
-			n.await(err)
-			wait = min(2*wait, time.Second)
+			n.setWaitReason(err)
+			backoff = min(2*backoff, time.Second)
 		}
-		if sleep(ctx, wait) != nil {
+		if wait.For(ctx, backoff) != nil {
 			return
 		}
 	}
 }
 
-// joinOnce tries to become a member: first of raft; then, once this node has caught up, of the view. It is ready when it
-// sees its own entry.
+// joinOnce makes one attempt to become a member. The node first joins raft. Once it has caught up, it joins the view. joinOnce returns when
+// the node sees its own entry.
 func (n *Node) joinOnce(ctx context.Context) error {
 	if n.raft.State() == raft.Leader {
 		if !n.established() {
 			return nil // establish does it
 		}
-		return n.rejoin(ctx) // it had stepped aside
+		return n.rejoin(ctx) // it had withdrawn
 	}
 	if n.votesAlone() {
 		return errors.New("this node alone votes in its cluster, and is about to lead it")
@@ -120,22 +121,22 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		return err
 	}
 	var until joined
-	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Same: n.cfg.Same, Alike: n.cfg.Alike}
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Required: n.cfg.Required, Advisory: n.cfg.Advisory}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
 		return err
 	}
 	n.link.closed.Store(false)
 	if ask.Incarnation == 0 {
-		n.tellDiffering(leader.ID, until.Alike)
+		n.warnOfAdvisory(leader.ID, until.Alike)
 	}
-	n.await(fmt.Errorf("waiting to catch up with the leader %q", leader.ID))
+	n.setWaitReason(fmt.Errorf("waiting to catch up with the leader %q", leader.ID))
 	for n.raft.AppliedIndex() < until.Index {
-		if sleep(ctx, pollReady) != nil {
+		if wait.For(ctx, pollReady) != nil {
 			return fmt.Errorf("the log has come to %d of %d", n.raft.AppliedIndex(), until.Index)
 		}
 	}
 	if n.member(n.fsm.State().View) {
-		return nil // it was out of contact, no more
+		return nil // it was only out of contact
 	}
 	res, err := n.commit(ctx, n.join())
 	if err != nil {
@@ -144,15 +145,16 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	n.incarnation.Store(res.Index)
 	n.log.Info("joined the cluster", "leader", leader.ID, "incarnation", res.Index)
 	for !n.member(n.fsm.State().View) && n.fsm.State().View.Epoch < res.Index {
-		if sleep(ctx, pollReady) != nil {
-			return errors.New("the own join has not been seen yet")
+		if wait.For(ctx, pollReady) != nil {
+			return errors.New("this node has not seen its own join yet")
 		}
 	}
 	return nil
 }
 
-// sameCluster is an error if a leader is of another cluster than the data of this node: raft would mix the two logs. One that this node
-// knows, or that knows this node, is of the same; so is one of a build that does not tell.
+// sameCluster returns an error if leader belongs to another cluster than this node's data, because raft would mix the two logs. A leader that
+// this node knows, or that knows this node, belongs to the same cluster. So does, by assumption, a leader whose build does not report its
+// servers.
 func (n *Node) sameCluster(ctx context.Context, leader server) error {
 	if n.isFresh() || n.known(leader.ID) == nil {
 		return nil
@@ -161,12 +163,12 @@ func (n *Node) sameCluster(ctx context.Context, leader server) error {
 	if err != nil || len(h.Servers) == 0 || slices.Contains(h.Servers, n.cfg.NodeID) {
 		return err
 	}
-	return fmt.Errorf("%w: the one that %q leads does not know this node, and by the data in --data-dir this node is of another. "+
+	return fmt.Errorf("%w: the one that %q leads does not know this node, and by the data in --data-dir this node belongs to another. "+
 		"If that one is to stay, stop this node, empty its --data-dir, and start it again", ErrSeveralClusters, leader.ID)
 }
 
-// votesAlone reports whether this node is the only voter of raft's configuration. Such a node needs nobody to lead. Another leader behind
-// --join is of another cluster, whose log must not be mixed with this node's.
+// votesAlone reports whether this node is the only voter in raft's configuration. Such a node can lead by itself. Another leader behind
+// --join belongs to another cluster, whose log must not be mixed with this node's.
 func (n *Node) votesAlone() bool {
 	servers := n.raft.GetConfiguration()
 	if servers.Error() != nil {
@@ -185,7 +187,7 @@ func (n *Node) votesAlone() bool {
 	return alone
 }
 
-// findLeader asks, where raft here does not know, whoever may.
+// findLeader returns the leader that raft on this node knows. If raft knows none, it asks the nodes of --join and of raft's configuration.
 func (n *Node) findLeader(ctx context.Context) (server, error) {
 	if l := n.leader(); l.ID != "" {
 		return l, nil
@@ -213,7 +215,7 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 	return server{}, also(append([]error{ErrNoLeader}, errs...)...)
 }
 
-// answerJoin takes a node into raft, on the leader.
+// answerJoin adds a node to raft. It works on the leader only.
 func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 	var j joining
 	if err := json.Unmarshal(body, &j); err != nil || j.ID == "" || j.Addr == "" {
@@ -223,16 +225,16 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		if removed := n.fsm.State().Removed[j.ID]; j.Incarnation != 0 && j.Incarnation < removed {
 			return ErrRemoved
 		}
-		if err := also(n.sameSettings(j), n.namesake(ctx, j)); err != nil {
+		if err := also(n.checkRequired(j), n.namesake(ctx, j)); err != nil {
 			return err
 		}
 		n.noteJoining(j.ID)
 		return n.admit(ctx, j)
 	})
-	return joined{Index: n.raft.CommitIndex(), Alike: n.cfg.Alike}, err
+	return joined{Index: n.raft.CommitIndex(), Alike: n.cfg.Advisory}, err
 }
 
-// noteJoining notes that a node has asked to join.
+// noteJoining records that a node has asked to join.
 func (n *Node) noteJoining(id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -240,29 +242,29 @@ func (n *Node) noteJoining(id string) {
 	delete(n.left, id)
 }
 
-// askedToJoin is when a node last asked this one; zero for never.
+// askedToJoin returns when a node last asked this one to join, zero for never.
 func (n *Node) askedToJoin(id string) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.joiners[id]
 }
 
-// noteLeaving notes that a node has asked to leave the view.
+// noteLeaving records that a node has asked to leave the view.
 func (n *Node) noteLeaving(id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.left[id] = true
 }
 
-// hasLeft reports whether a node left in order and has not asked to join since.
+// hasLeft reports whether a node has left in order and has not asked to join since.
 func (n *Node) hasLeft(id string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.left[id]
 }
 
-// namesake is an error while another process of that name runs at the address that raft knows. Two of one name, or of one
-// data directory that was copied, would vote twice.
+// namesake returns an error if another process with the joiner's name runs at the address that raft's configuration has. Two processes with
+// one name, or with copies of one data directory, would vote twice.
 func (n *Node) namesake(ctx context.Context, j joining) error {
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
@@ -279,12 +281,12 @@ func (n *Node) namesake(ctx context.Context, j joining) error {
 	return nil
 }
 
-// admit gives raft a server of that id and address. One that has lost its data comes in anew, as one that never voted.
+// admit adds the joiner to raft's configuration. A node that has lost its data is removed and added again, as one that never voted.
 func (n *Node) admit(ctx context.Context, j joining) error {
-	if err := n.configuring.take(ctx); err != nil {
+	if err := n.configuring.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer n.configuring.give()
+	defer n.configuring.Release(1)
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err
@@ -306,7 +308,7 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 		case s.ID != id:
 			continue
 		case j.Fresh:
-			n.log.Warn("a node has come back without its data and is taken in anew", "peer", j.ID)
+			n.log.Warn("a node has come back without its data and joins as a new one", "peer", j.ID)
 			gone := n.raft.RemoveServer(id, index, applyTimeout)
 			if err := gone.Error(); err != nil {
 				return n.raftError(err)
@@ -323,7 +325,7 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 	return n.raftError(n.raft.AddNonvoter(id, addr, index, applyTimeout).Error())
 }
 
-// answerApply commits what another node wants committed of itself.
+// answerApply commits another node's own join or leave.
 func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 	cmd, err := fsm.Decode(body)
 	if err != nil {
@@ -331,11 +333,11 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 	}
 	switch cmd := cmd.(type) {
 	case fsm.Join:
-		// No removal may come between: who is in the view and not in raft would never hear of it.
-		if err := n.configuring.take(ctx); err != nil {
+		// No removal may happen in between: a node in the view but not in raft would never hear of its removal.
+		if err := n.configuring.Acquire(ctx, 1); err != nil {
 			return nil, fmt.Errorf("another change of the configuration is under way: %w", err)
 		}
-		defer n.configuring.give()
+		defer n.configuring.Release(1)
 		if err := n.known(cmd.ID); err != nil {
 			return nil, err
 		}
@@ -347,12 +349,12 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 	}
 	res, err := n.Apply(ctx, cmd)
 	if res.Refused != "" {
-		return res, nil // the asker sees it in the result
+		return res, nil // the other node sees it in the result
 	}
 	return res, err
 }
 
-// known is nil for a server of raft's configuration.
+// known returns nil if raft's configuration has a server with that id, else an ErrUnknownNode.
 func (n *Node) known(id string) error {
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
@@ -364,7 +366,7 @@ func (n *Node) known(id string) error {
 	return nil
 }
 
-// commit commits a command of this node's own membership, through the leader wherever it is.
+// commit commits a command about this node's own membership through the leader, whichever node that is.
 func (n *Node) commit(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	res, err := n.Apply(ctx, cmd)
 	if !errors.Is(err, ErrNotLeader) && !errors.Is(err, ErrNoLeader) || n.link.mux == nil {

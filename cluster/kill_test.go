@@ -15,8 +15,8 @@ import (
 
 const childDir = "ROLLCALL_TEST_CHILD_DIR"
 
-// TestKilledChild is the process that TestKill9LosesNothingCommitted kills: it counts up in reports, prints each
-// number that was committed, and snapshots now and then.
+// TestKilledChild is the process that TestKill9LosesNothingCommitted kills. It counts up in reports, prints each committed number, and takes
+// a snapshot now and then.
 func TestKilledChild(t *testing.T) {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -50,7 +50,7 @@ func reported(t *testing.T, n *Node) int {
 	return i
 }
 
-// killAfter runs the child until it has committed so many numbers, kills it, and gives the last it told of.
+// killAfter runs the child until it has committed that many numbers, kills it, and returns the last number that it printed.
 func killAfter(t *testing.T, dir string, numbers int) int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=60s")

@@ -11,26 +11,27 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Term is one leader's time.
+// Term is the time during which one leader leads.
 type Term struct {
-	// Token orders this leader's work before every later one's.
-	Token fsm.Token
-	// Number is raft's term, for people.
+	// Token orders this leader's work before that of every later leader.
+	Token reconcile.Token
+	// Number is raft's term, for people to read.
 	Number uint64
 }
 
-// reign is an established term on this node.
-type reign struct {
+// activeTerm is an established term on this node.
+type activeTerm struct {
 	term Term
-	// onEnd calls f once when the term ends, unless stopped before.
+	// onEnd calls f once when the term ends, unless stop is called before.
 	onEnd func(f func()) (stop func() bool)
 	work  sync.WaitGroup // tasks and Leads
 }
 
-// watch follows raft's word on leadership. It never waits for work, so that a loss of leadership is acted upon at
-// once; the work of a new term waits for that of the last.
+// watch follows raft's notices about the leadership. It never waits for work, so it acts at once on a loss of leadership. The work of a new
+// term waits for that of the previous one.
 func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 	defer close(n.stopped)
 	last := make(chan struct{})
@@ -44,7 +45,7 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 		go func() {
 			defer close(done)
 			<-before
-			n.reign(term)
+			n.runTerm(term)
 		}()
 	}
 	for {
@@ -69,28 +70,28 @@ func (n *Node) watch(ctx context.Context, notify <-chan bool) {
 	}
 }
 
-// reign establishes a term, runs its work, and returns when ctx, which is the term's, has ended and all work with it.
-func (n *Node) reign(ctx context.Context) {
-	care := &steward{node: n, heard: n.heardBefore(), silent: map[string]quiet{}}
+// runTerm establishes a term and runs its work. ctx is the term's. runTerm returns when ctx has ended and all work with it.
+func (n *Node) runTerm(ctx context.Context) {
+	care := &membership{node: n, heard: n.heardBefore(), silent: map[string]silence{}}
 	term, err := n.establish(ctx)
-	n.await(nil)
+	n.setWaitReason(nil)
 	if err != nil {
 		return // ctx has ended
 	}
 	n.log.Info("term established", "term", term.Number, "generation", term.Token.Generation, "index", term.Token.Index)
-	r := &reign{term: term, onEnd: func(f func()) func() bool { return context.AfterFunc(ctx, f) }}
-	r.work.Go(func() { care.tend(ctx) })
+	r := &activeTerm{term: term, onEnd: func(f func()) func() bool { return context.AfterFunc(ctx, f) }}
+	r.work.Go(func() { care.run(ctx) })
 	for _, t := range n.tasks {
 		r.work.Go(func() { t.serve(ctx, term) })
 	}
 	n.install(r)
 	<-ctx.Done()
-	n.install(nil) // from here on no Lead adds to the work
+	n.install(nil) // from here on, no Lead adds to the work
 	r.work.Wait()
 	n.log.Info("term ended", "term", term.Number)
 }
 
-// heardBefore is when the leader before this one was last heard of.
+// heardBefore returns when this node last heard from the leader before it, by id.
 func (n *Node) heardBefore() map[string]time.Time {
 	last, before := n.raft.LastContact(), n.fsm.State().Leader.ID
 	if last.IsZero() || before == "" || before == n.cfg.NodeID {
@@ -99,14 +100,14 @@ func (n *Node) heardBefore() map[string]time.Time {
 	return map[string]time.Time{before: last}
 }
 
-func (n *Node) install(r *reign) {
+func (n *Node) install(r *activeTerm) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.current = r
 }
 
-// establish claims the leadership (which also waits until all earlier entries are applied here), founds a new
-// cluster, and takes its place in the view. It fails only when ctx ends.
+// establish claims the leadership (which also waits until all earlier entries are applied here), corrects addresses in raft, founds the
+// cluster if it is new, and enters this node into the view. It fails only when ctx ends.
 func (n *Node) establish(ctx context.Context) (Term, error) {
 	var term Term
 	steps := []struct {
@@ -123,18 +124,18 @@ func (n *Node) establish(ctx context.Context) (Term, error) {
 		{"its join to be committed", n.rejoin},
 	}
 	for _, step := range steps {
-		if err := n.insist(ctx, step.what, step.do); err != nil {
+		if err := n.retry(ctx, step.what, step.do); err != nil {
 			return Term{}, err
 		}
 	}
-	// The index stays that of the own claim: the state may know a newer leader's by now.
+	// The index stays that of this node's own claim: the state may already know a newer leader's.
 	term.Token.Generation = n.fsm.State().Generation
 	return term, nil
 }
 
-// insist repeats a step until it succeeds or ctx ends.
-func (n *Node) insist(ctx context.Context, what string, step func(context.Context) error) error {
-	n.await(fmt.Errorf("waiting for %s", what))
+// retry repeats a step until it succeeds or ctx ends.
+func (n *Node) retry(ctx context.Context, what string, step func(context.Context) error) error {
+	n.setWaitReason(fmt.Errorf("waiting for %s", what))
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		try, cancel := context.WithTimeout(ctx, applyTimeout)
 		err := step(try)
@@ -143,8 +144,8 @@ func (n *Node) insist(ctx context.Context, what string, step func(context.Contex
 			return ctx.Err()
 		}
 		err = fmt.Errorf("waiting for %s: %w", what, err)
-		n.await(err)
-		n.log.Warn("leader is not established yet", "err", err, "retry", wait)
+		n.setWaitReason(err)
+		n.log.Warn("leader is not established yet", "error", err, "retry", wait)
 		select {
 		case <-time.After(wait - rand.N(wait/4)):
 		case <-ctx.Done():
@@ -153,7 +154,7 @@ func (n *Node) insist(ctx context.Context, what string, step func(context.Contex
 	}
 }
 
-func (n *Node) await(what error) {
+func (n *Node) setWaitReason(what error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.waiting = what
@@ -166,7 +167,7 @@ func (n *Node) found(ctx context.Context) error {
 	case err != nil && ours == 0:
 		return err
 	case err != nil:
-		n.log.Warn("Redis does not tell the cluster's generation; going on with the one at hand", "generation", ours, "err", err)
+		n.log.Warn("Redis did not return the cluster's generation; going on with the known one", "generation", ours, "error", err)
 		return nil
 	case generation <= ours && ours != 0:
 		if generation, err = n.outrankRestored(ctx, ours); err != nil || generation == ours {
@@ -180,10 +181,10 @@ func (n *Node) found(ctx context.Context) error {
 	return nil
 }
 
-// rejoin keeps the incarnation of a process that leads again: a new one would make it claim all its rooms anew. A node that has stepped aside
-// may lead, where no other can; it still owns nothing.
+// rejoin enters this node into the view unless it already is a member. A process that leads again keeps its incarnation, because with a new
+// one it would have to claim all its rooms again. A withdrawn node may lead when no other node can; it still owns nothing.
 func (n *Node) rejoin(ctx context.Context) error {
-	if n.member(n.fsm.State().View) || n.aside.Load() != nil {
+	if n.member(n.fsm.State().View) || n.withdrawn.Load() != nil {
 		return nil
 	}
 	res, err := n.Apply(ctx, n.join())
@@ -194,15 +195,15 @@ func (n *Node) rejoin(ctx context.Context) error {
 	return nil
 }
 
-// member tells whether this very process is in the view.
+// member reports whether this process, with its incarnation, is in the view.
 func (n *Node) member(v fsm.View) bool {
 	m, ok := v.Member(n.cfg.NodeID)
 	return ok && m.Incarnation == n.incarnation.Load()
 }
 
-// Lead runs fn as the leader's, under a context that ends with ctx or the term, whichever is first; the next term
-// on this node waits for fn to return. Without an established term here it is ErrNotLeader or ErrNoLeader, and fn
-// does not run. An error of fn after the end of the term is ErrTermEnded as well.
+// Lead runs fn as work of the leader. The context of fn ends with ctx or with the term, whichever comes first. The next term on this node
+// waits until fn returns. Without an established term here, Lead returns ErrNotLeader or ErrNoLeader and does not run fn. If fn fails after
+// the end of the term, its error also is an ErrTermEnded.
 func (n *Node) Lead(ctx context.Context, fn func(ctx context.Context, term Term) error) error {
 	r := n.enter()
 	if r == nil {
@@ -219,7 +220,7 @@ func (n *Node) Lead(ctx context.Context, fn func(ctx context.Context, term Term)
 	return err
 }
 
-func (n *Node) enter() *reign {
+func (n *Node) enter() *activeTerm {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.current != nil {
@@ -228,7 +229,7 @@ func (n *Node) enter() *reign {
 	return n.current
 }
 
-// noTerm tells who could do what this node cannot.
+// noTerm returns an ErrNotLeader that names the leader, or ErrNoLeader.
 func (n *Node) noTerm() error {
 	if _, leader := n.raft.LeaderWithID(); leader != "" && string(leader) != n.cfg.NodeID {
 		return fmt.Errorf("%w: %q is", ErrNotLeader, leader)

@@ -9,10 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// inBubble runs f with virtual time, on a ready node without disk or network.
+// inBubble runs f in virtual time, on a ready node without disk or network.
 func inBubble(t *testing.T, f func(t *testing.T, n *Node), tasks ...Task) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -22,8 +22,8 @@ func inBubble(t *testing.T, f func(t *testing.T, n *Node), tasks ...Task) {
 	})
 }
 
-// scripted is a second watcher over n's raft, whose leadership the test tells it by the channel: a raft that is
-// alone never loses any.
+// scripted starts a second watcher over n's raft. The test sends it the changes of leadership through the channel, because a raft that is
+// alone never loses its leadership.
 func scripted(t *testing.T, n *Node, tasks ...Task) (*Node, chan<- bool) {
 	t.Helper()
 	m := &Node{cfg: n.cfg, log: n.log, raft: n.raft, fsm: n.fsm, link: n.link, stopped: make(chan struct{})}
@@ -41,7 +41,7 @@ func scripted(t *testing.T, n *Node, tasks ...Task) (*Node, chan<- bool) {
 func TestTermEndCancelsWorkAndWaitsForIt(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *Node) {
 		var running, ended atomic.Int32
-		var tokens []fsm.Token
+		var tokens []reconcile.Token
 		release := make(chan struct{})
 		m, notify := scripted(t, n, Task{Name: "sync", Every: time.Hour, AtOnce: true, Run: func(ctx context.Context, term Term) error {
 			if running.Add(1) > 1 {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A stall that is shorter than what followers bear costs nobody the lead: a new leader begins with a sync, which is more work for a machine that is
-// short of CPU already.
+// A stall that is shorter than what followers tolerate does not cost the leadership. A new leader begins with a sync, which is additional
+// work for a machine that is short of CPU already.
 func TestAShortStallKeepsTheLead(t *testing.T) {
 	inTrio(t, nil, func(s *trio) {
 		leader := s.leader()
@@ -24,7 +24,7 @@ func TestAShortStallKeepsTheLead(t *testing.T) {
 	})
 }
 
-// One that is cut off for good stops leading before another one begins.
+// A leader that stays cut off stops leading before another one begins.
 func TestTwoNeverLeadAtOnce(t *testing.T) {
 	for i := range 5 {
 		inTrio(t, nil, func(s *trio) {

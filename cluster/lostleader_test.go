@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Who asks the leader does not wait for one that leads no more.
+// A call to the leader does not wait for a leader that no longer leads.
 func TestALeaderThatIsLostEndsTheCall(t *testing.T) {
 	for name, lose := range map[string]func(*trio, int){
 		"cut off":  func(s *trio, i int) { s.cutOff(i) },

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// together is how many tests run at once. They wait more than they work, so there are more than processors.
+// together is how many tests run at once. They wait more than they work, so it is more than the number of processors.
 const together = "4"
 
 func TestMain(m *testing.M) {

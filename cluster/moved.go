@@ -8,16 +8,18 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 // lookForMoved is how often a node without a leader looks for servers that have moved.
 const lookForMoved = time.Second
 
-// followMoves finds, while this node knows no leader, the servers that are not where raft's configuration has them: among --join, and
-// among the nodes that have asked this one. So nodes that come back together with other addresses elect a leader, which then corrects the
-// configuration.
+// followMoves looks for moved servers while this node knows no leader: servers that are not at the address that raft's configuration has. It
+// asks the nodes of --join and the nodes that have asked this one. So nodes that all come back with other addresses can elect a leader, which
+// then corrects the configuration.
 func (n *Node) followMoves(ctx context.Context) {
-	for sleep(ctx, lookForMoved) == nil {
+	for wait.For(ctx, lookForMoved) == nil {
 		if n.leader().ID != "" {
 			continue
 		}
@@ -35,7 +37,7 @@ func (n *Node) followMoves(ctx context.Context) {
 	}
 }
 
-// noteMoved notes the new address of a server, unless a process of its name still answers at the old one.
+// noteMoved records the new address of a server, unless a process with its name still answers at the old one.
 func (n *Node) noteMoved(ctx context.Context, s raft.Server, h hello) {
 	known := n.link.book.address(s.ID, s.Address)
 	if h.ID == n.cfg.NodeID || h.Addr == string(known) {
@@ -44,12 +46,12 @@ func (n *Node) noteMoved(ctx context.Context, s raft.Server, h hello) {
 	if before, err := n.ask(ctx, string(known)); err == nil && before.ID == h.ID {
 		return
 	}
-	n.log.Info("a node has another node address than raft's configuration has; it is sought there", "peer", h.ID, "from", known, "to", h.Addr)
+	n.log.Info("a node has another node address than raft's configuration has; it is contacted there", "peer", h.ID, "from", known, "to", h.Addr)
 	n.link.book.note(s.ID, s.Address, raft.ServerAddress(h.Addr))
 }
 
-// askEach asks the nodes at all addresses at once. A node that does not answer at the address that it names counts as one that does not
-// answer at all, which says nothing of itself.
+// askEach asks the nodes at all addresses at once and returns their answers by address. A node that does not answer at the address that it
+// names is treated like one that does not answer: its hello is zero.
 func (n *Node) askEach(ctx context.Context, addrs []string) map[string]hello {
 	var mu sync.Mutex
 	var asked sync.WaitGroup
@@ -72,7 +74,7 @@ func (n *Node) askEach(ctx context.Context, addrs []string) map[string]hello {
 	return said
 }
 
-// noteCaller remembers the address of a node that asks, if raft's configuration knows the node.
+// noteCaller records the address of a node that asks, if raft's configuration has the node.
 func (n *Node) noteCaller(s server) {
 	if s.ID == "" || s.Addr == "" || s.ID == n.cfg.NodeID || n.known(s.ID) != nil {
 		return
@@ -91,9 +93,9 @@ func (n *Node) callerAddresses() (all []string) {
 	return all
 }
 
-// nextAddress returns a server with the address that raft's configuration should have next; false when all are right. No
-// two servers may have the same one: a server at the address of another first goes where it is now or, if that is taken or not
-// known, nowhere.
+// nextAddress returns a server with the address that raft's configuration should give it next, or false if all addresses are valid. No two
+// servers may have the same address. If a server needs the address of another, the other one first gets its current address or, if that is
+// taken or unknown, nowhere.
 func nextAddress(all []raft.Server, now func(raft.Server) raft.ServerAddress) (raft.Server, bool) {
 	at := func(addr raft.ServerAddress) int {
 		return slices.IndexFunc(all, func(s raft.Server) bool { return s.Address == addr })
@@ -118,7 +120,7 @@ func nextAddress(all []raft.Server, now func(raft.Server) raft.ServerAddress) (r
 	return raft.Server{}, false
 }
 
-// addressNow is where a server is, as far as this node knows.
+// addressNow returns the current address of a server, as far as this node knows.
 func (n *Node) addressNow(s raft.Server) raft.ServerAddress {
 	if string(s.ID) == n.cfg.NodeID {
 		return raft.ServerAddress(n.link.addr)
@@ -126,8 +128,8 @@ func (n *Node) addressNow(s raft.Server) raft.ServerAddress {
 	return n.link.book.address(s.ID, s.Address)
 }
 
-// correctAddresses commits, on the leader, where the servers are. A node alone elects itself whatever its address was; others
-// would dial the old one.
+// correctAddresses commits the current addresses of the servers, on the leader. A node that is alone elects itself whatever its address was,
+// but other nodes would dial the old one.
 func (n *Node) correctAddresses(context.Context) error {
 	for {
 		servers := n.raft.GetConfiguration()
@@ -153,7 +155,7 @@ func (n *Node) readdress(s raft.Server, index uint64) error {
 	return n.raft.AddNonvoter(s.ID, s.Address, index, applyTimeout).Error()
 }
 
-// makeWay gives another address to the server that raft's configuration has where another node is now.
+// makeWay gives another address to holder, the server that raft's configuration has at the joiner's address.
 func (n *Node) makeWay(ctx context.Context, holder raft.Server, j joining, index uint64) error {
 	if h, err := n.ask(ctx, j.Addr); err != nil || h.ID != j.ID {
 		return also(errors.New("the address that it names does not lead to it: check its --node-advertise"), err)
@@ -161,6 +163,6 @@ func (n *Node) makeWay(ctx context.Context, holder raft.Server, j joining, index
 	if holder.Address = n.addressNow(holder); string(holder.Address) == j.Addr {
 		holder.Address = nowhere(holder.ID)
 	}
-	n.log.Warn("a node has the address that another one had: that one is taken for gone until it comes back", "peer", j.ID, "was", holder.ID, "addr", j.Addr)
+	n.log.Warn("a node has the address that another one had: the other one counts as gone until it comes back", "peer", j.ID, "was", holder.ID, "addr", j.Addr)
 	return n.raftError(n.readdress(holder, index))
 }

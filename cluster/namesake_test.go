@@ -5,9 +5,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// A second process of a node's name, or with a copy of its data, must not take the first one's place: both would vote.
+// A second process with a node's name, or with a copy of its data, must not replace the first one: both would vote.
 func TestASecondNodeOfANameIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, copied := range []bool{false, true} {
@@ -33,7 +35,7 @@ func TestASecondNodeOfANameIsRefused(t *testing.T) {
 			}
 			two := open(t, second)
 			want := fmt.Sprintf("node %q runs at %s already", before.ID, before.NodeAddr)
-			eventually(t, "the second is told", func() bool { return strings.Contains(errText(two.Ready()), want) })
+			eventually.True(t, "the second is told", func() bool { return strings.Contains(errText(two.Ready()), want) })
 			if now := s.nodes[i].Status(); now.Incarnation != before.Incarnation || s.nodes[i].Ready() != nil {
 				t.Errorf("the first is %+v, %v", now, s.nodes[i].Ready())
 			}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Network is how a node listens and dials; nil in a Config is TCP.
+// Network listens and dials for a node. A nil Network in a Config means TCP.
 type Network interface {
 	Listen(ctx context.Context, addr string) (net.Listener, error)
 	Dial(ctx context.Context, addr string) (net.Conn, error)
@@ -21,7 +21,7 @@ type Network interface {
 
 type tcp struct{}
 
-// keepAlive ends connections whose other side is gone without a word, though nothing is sent on them.
+// keepAlive ends connections whose other side has vanished without closing them, even if nothing is sent on them.
 func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
 }
@@ -36,22 +36,22 @@ func (tcp) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// A connection to the node address begins, after the TLS handshake if there is TLS, with the byte of its protocol.
+// A connection to the node address begins, after the TLS handshake if there is one, with the byte of its protocol.
 const (
 	protoRaft = 'R'
-	protoPeer = 'P' // HTTP, of peers
+	protoPeer = 'P' // HTTP between nodes
 	protoRPC  = 'G' // whatever Config.ServeRPC speaks
-	// protoRaftTo is raft for the node of one id; see askForNode.
+	// protoRaftTo is raft for the node with a given id; see askForNode.
 	protoRaftTo = 'I'
 )
 
-// helloTimeout bounds the handshake and that byte, on both sides.
+// helloTimeout limits the time for the TLS handshake and the protocol byte, on both sides.
 const helloTimeout = 2 * time.Second
 
-// mux gives the connections that come to one listener to the protocols.
+// mux accepts the connections of one listener and passes each to its protocol.
 type mux struct {
 	net.Listener
-	id    string // this node's
+	id    string // of this node
 	tls   *tls.Config
 	log   *slog.Logger
 	raft  *branch
@@ -62,10 +62,10 @@ type mux struct {
 	stop  sync.Once
 
 	arrivals      *arrivals
-	full, refused rate.Sometimes // of their log lines
+	full, refused rate.Sometimes // limit the log lines about these cases
 }
 
-// newMux takes at most limit connections at once; 0 is defaultMaxConns.
+// newMux returns a mux that serves l. At most limit connections are open at once; 0 means defaultMaxConns.
 func newMux(l net.Listener, id string, secure *tls.Config, limit int, log *slog.Logger) *mux {
 	m := &mux{Listener: l, id: id, tls: secure, log: log, ended: make(chan struct{}), arrivals: newArrivals(limit),
 		full: rate.Sometimes{Interval: logEvery}, refused: rate.Sometimes{Interval: logEvery}}
@@ -80,8 +80,8 @@ func (m *mux) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // out of descriptors, perhaps
-			m.log.Warn("a connection of another node was not accepted, which is tried again: has this process file descriptors left (ulimit -n)?", "err", err)
+		if err != nil { // perhaps out of file descriptors
+			m.log.Warn("a connection of another node could not be accepted and is tried again: is this process out of file descriptors (ulimit -n)?", "error", err)
 			select {
 			case <-time.After(firstRetry):
 				continue
@@ -92,7 +92,7 @@ func (m *mux) accept() {
 		added, full := m.arrivals.add(conn)
 		if full {
 			m.full.Do(func() {
-				m.log.Warn("too many connections to --node-addr: the oldest that has not said who it is was closed, or the new one; find out who connects to that port",
+				m.log.Warn("too many connections to --node-addr: the oldest one still in its handshake was closed, or the new one; find out who connects to that port",
 					"peer", conn.RemoteAddr(), "limit", m.arrivals.limit, "unknown_limit", maxStrangers)
 			})
 		}
@@ -102,7 +102,7 @@ func (m *mux) accept() {
 	}
 }
 
-// sort reads what a connection is for and hands it over.
+// sort reads the protocol of a connection and passes the connection on.
 func (m *mux) sort(raw *arrival) {
 	_ = raw.SetDeadline(time.Now().Add(helloTimeout))
 	conn := net.Conn(raw)
@@ -116,7 +116,7 @@ func (m *mux) sort(raw *arrival) {
 	}
 	if proto[0] == protoRaftTo {
 		if err := answerForNode(conn, m.id); err != nil {
-			m.log.Debug("a connection was for another node, or nobody", "peer", conn.RemoteAddr(), "err", err)
+			m.log.Debug("a connection was for another node, or nobody", "peer", conn.RemoteAddr(), "error", err)
 			_ = conn.Close()
 			return
 		}
@@ -129,21 +129,21 @@ func (m *mux) sort(raw *arrival) {
 	case to == nil:
 		m.log.Debug("a connection to --node-addr is of no known protocol", "peer", conn.RemoteAddr())
 	default:
-		raw.greeted()
+		raw.handshakeDone()
 	}
 	if to == nil || !to.give(conn) {
 		_ = conn.Close()
 	}
 }
 
-// tlsHandshake is the first byte of a side that begins TLS.
+// tlsHandshake is the first byte of a connection with TLS.
 const tlsHandshake = 0x16
 
-// refuse closes a connection whose handshake failed, and says why where it may be a node's.
+// refuse closes a connection whose handshake failed. It logs the reason as a warning if the other side may be a node.
 func (m *mux) refuse(raw *arrival, err error) {
 	why := whyRefused(err)
 	if why == "" {
-		m.log.Debug("a connection to --node-addr said nothing that this node understands", "peer", raw.RemoteAddr(), "err", err)
+		m.log.Debug("a connection to --node-addr said nothing that this node understands", "peer", raw.RemoteAddr(), "error", err)
 	} else {
 		m.sayRefused(raw, why)
 	}
@@ -162,7 +162,7 @@ func (m *mux) sayRefused(raw *arrival, why string) {
 
 func noDeadline() time.Time { return time.Time{} }
 
-// Close ends the listener and all branches. Connections that were handed over belong to whoever took them.
+// Close ends the listener and all branches. It leaves open the connections that were passed on.
 func (m *mux) Close() error {
 	err := error(nil)
 	m.stop.Do(func() {
@@ -206,7 +206,7 @@ func (b *branch) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// Close implements net.Listener; the mux goes on.
+// Close implements net.Listener. The mux keeps running.
 func (b *branch) Close() error {
 	b.stop.Do(func() { close(b.closed) })
 	return nil
@@ -215,15 +215,15 @@ func (b *branch) Close() error {
 // Addr implements net.Listener.
 func (b *branch) Addr() net.Addr { return b.mux.Addr() }
 
-// dialer reaches the node addresses of other nodes.
+// dialer dials the node addresses of other nodes.
 type dialer struct {
 	network Network
 	tls     func(host string) *tls.Config // nil without TLS
-	// names holds, by address, the name that it was found by: the one that its certificate must bear.
+	// names maps an address to the host name that resolved to it. The certificate must be for that name.
 	names *sync.Map
 }
 
-// dial gives a connection of that protocol.
+// dial opens a connection of the given protocol.
 func (d dialer) dial(ctx context.Context, addr string, proto byte) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()

@@ -9,14 +9,14 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// A node that does not understand an entry stands still. As a leader it would keep the cluster from having one.
+// A node that does not understand an entry cannot apply any later one. As the leader it would keep the cluster from having a working leader.
 func TestANodeThatIsTooOldEnds(t *testing.T) {
 	t.Parallel()
 	n, err := Open(t.Context(), config(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = n.Close(context.Background()) }) // it cannot tell the view, of which it is alone
+	t.Cleanup(func() { _ = n.Close(context.Background()) }) // it cannot commit its leave, because it is alone in the view
 	if err := n.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,9 @@
-// Package cluster says who leads, who owns a room, and until when. It promises that work which it starts as the
-// leader's (tasks and Lead) runs under a context that dies with the leader's term, that the next term's work begins
-// only after the last one's has ended, and that what is agreed (fsm.State) survives a kill -9.
+// Package cluster elects a leader, assigns rooms to nodes, and says until when both hold. Work that it runs for the leader (tasks and Lead)
+// has a context that ends with the leader's term. The work of the next term begins only after that of the previous term has ended. What the
+// nodes have agreed on (fsm.State) survives a kill -9.
 //
-// A Node is one process. It founds a cluster or joins one, and returns to the view by itself whenever the view has lost
-// it. At most five nodes vote in raft; who leads tends the membership.
+// A Node is one process. It founds a cluster or joins one, and returns to the view by itself whenever the view has lost it. At most five
+// nodes vote in raft. The leader maintains the membership.
 package cluster
 
 import (
@@ -23,65 +23,69 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
-// Node is this process's part in the cluster. Make one with Open and end it with Close.
+// Node is this process's part in the cluster. Open creates one and Close ends it.
 type Node struct {
 	cfg   Config
 	log   *slog.Logger
 	raft  *raft.Raft
 	fsm   *fsm.FSM
 	store *storage
-	disk  *disk // store, as raft has it
-	// closeDisk ends raft's wait for a disk that is full.
+	disk  *disk // wraps store for raft
+	// closeDisk ends raft's wait for room on a full disk.
 	closeDisk context.CancelFunc
 	link      *link
 	peers     *peers // nil without a network
 	opened    time.Time
 	tasks     []*runner
 
-	// incarnation is that of this process's join; 0 before it is committed.
+	// incarnation identifies this process: it is the index of its join, 0 before the join is committed.
 	incarnation atomic.Uint64
 	removed     atomic.Bool               // by an operator
 	led         atomic.Pointer[time.Time] // when this node was last seen to lead
 	leaves      atomic.Bool
-	aside       atomic.Pointer[error] // why this node has stepped aside; nil while it has not
+	withdrawn   atomic.Pointer[error] // why this node is withdrawn; nil while it is not
 	health      health
 
 	rival      atomic.Pointer[error] // why this node's cluster has to give way to another one; nil for none
-	rivalsSaid string                // the last log line about it, for watchRivals alone
-	refused    claimed               // the newest epoch in Redis that refused a node of this cluster
-	again      chan struct{}         // asks for the term to begin again
-	looked     atomic.Bool           // it has been found out whether there are other clusters
+	rivalsSaid string                // the last log line about it; only watchRivals uses it
+	refused    claimed               // the newest epoch in Redis that refused a node of the cluster
+	again      chan struct{}         // asks watch to end the term and to establish it again
+	looked     atomic.Bool           // this node has checked whether there are other clusters
 
-	founding    turn // of the promise to a founder, and the founding itself
-	configuring turn // of changes to raft's configuration
+	founding    *semaphore.Weighted // guards the promise to a founder, and the founding
+	configuring *semaphore.Weighted // guards changes to raft's configuration
+
+	changes broadcast // of what Status returns
 
 	mu      sync.Mutex
-	current *reign               // nil while this node has no established term
-	waiting error                // what a node that is not in the view waits for
-	silent  map[string]quiet     // on the leader
-	joiners map[string]time.Time // when a node last asked this one to let it join
-	left    map[string]bool      // the nodes that left in order, by this one, and have not come back
-	callers map[string]string    // the address that a node named when it last asked this one, by id
-	settled atomic.Bool          // this node has been ready once, and waits for no other any more
+	current *activeTerm          // nil unless this node has an established term
+	waiting error                // what this node waits for while it is not in the view
+	silent  map[string]silence   // the silent nodes; set on the leader only
+	joiners map[string]time.Time // when each node last asked this one to join
+	left    map[string]bool      // the nodes that left in order, through this one, and have not come back
+	callers map[string]string    // by id, the address that a node named when it last asked this one
+	settled atomic.Bool          // this node has been ready once and no longer waits for others
 
-	failure chan error // one at most: why this node cannot go on
+	failure chan error // holds at most one error: why this node cannot go on
 	enlists sync.WaitGroup
 
 	stop     context.CancelFunc // ends watch
-	stopped  chan struct{}      // closed when watch and the last reign have ended
+	stopped  chan struct{}      // closed when watch and the last term have ended
 	leaving  sync.Once
 	leaveErr error
 	closing  sync.Once
 	closeErr error
 }
 
-// Open starts a node, the first time and every time after by the same Config. It returns before there is a leader:
-// see WaitReady. ctx bounds the opening only. Errors: those of Validate, ErrDataDirLocked, ErrOtherNode,
-// fsm.ErrNewer, and those of the file system and the network.
+// Open starts a node with the same Config each time. It returns before there is a leader; see WaitReady. ctx limits Open only, not the node.
+// Errors are those of Validate, ErrDataDirLocked, ErrDamaged, ErrOtherNode, ErrNoNetwork, fsm.ErrNewer, and those of the file system and the
+// network.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -102,8 +106,8 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, store.close())
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
-		founding: newTurn(), configuring: newTurn(), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}, again: make(chan struct{}, 1)}
-	// Buffered, and read by watch alone: raft waits for this channel's reader.
+		founding: semaphore.NewWeighted(1), configuring: semaphore.NewWeighted(1), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}, again: make(chan struct{}, 1)}
+	// The channel is buffered and only watch reads it, because raft blocks until it is read.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
 		return nil, errors.Join(err, link.close(), store.close())
@@ -116,13 +120,14 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.servePeers()
 	n.enlists.Go(func() { n.enlist(ctx) })
 	n.enlists.Go(func() { n.endWithState(ctx) })
+	n.enlists.Go(func() { n.watchChanges(ctx) })
 	if n.peers != nil {
 		n.enlists.Go(func() { n.followMoves(ctx) })
 		if len(cfg.Join) > 0 {
 			n.enlists.Go(func() { n.watchRivals(ctx) })
 		}
 	}
-	if (cfg.Fit != nil || cfg.Reach != nil) && n.peers != nil {
+	if (cfg.Health != nil || cfg.Reach != nil) && n.peers != nil {
 		n.enlists.Go(func() { n.watchHealth(ctx) })
 	}
 	if cfg.Reach != nil && n.peers != nil {
@@ -143,7 +148,7 @@ func raftConfig(cfg Config, log hclog.Logger, notify chan<- bool) *raft.Config {
 	return c
 }
 
-// startRaft starts it over what is stored. A node that nothing speaks of others to founds a cluster at once.
+// startRaft starts raft with the stored data. A node whose configuration mentions no others founds a cluster at once.
 func (n *Node) startRaft(conf *raft.Config) error {
 	fresh, err := n.store.fresh()
 	if err != nil {
@@ -172,8 +177,8 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	return nil
 }
 
-// mustBeAlone is an ErrNoNetwork for a node without a network whose data names other nodes, or a promise to one: it would wait
-// for them forever, or found a cluster beside theirs.
+// mustBeAlone returns an ErrNoNetwork for a node without a network whose data names other nodes, or a promise to one. Such a node would wait
+// for them for ever, or found a second cluster.
 func (n *Node) mustBeAlone(promised server) error {
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil || n.link.mux != nil {
@@ -192,7 +197,7 @@ func (n *Node) mustBeAlone(promised server) error {
 		ErrNoNetwork, n.cfg.DataDir, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
 }
 
-// servePeers answers other nodes.
+// servePeers starts answering the requests of other nodes.
 func (n *Node) servePeers() {
 	if n.link.mux == nil {
 		return
@@ -207,7 +212,7 @@ func (n *Node) servePeers() {
 		_ = n.link.mux.rpc.Close()
 	}
 	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
-		fitPath: n.answerFit, reachPath: n.answerReach, votersPath: n.answerVoters, epochPath: n.answerEpoch}
+		healthPath: n.answerHealth, reachPath: n.answerReach, votersPath: n.answerVoters, epochPath: n.answerEpoch}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}
@@ -224,7 +229,8 @@ func (n *Node) servePeers() {
 	})
 }
 
-// endWithState ends a node whose state stands still: it would go on by a view that is over, or lead without doing it.
+// endWithState ends the node if its state machine stops. The node would otherwise keep an outdated view, or lead without doing the leader's
+// work.
 func (n *Node) endWithState(ctx context.Context) {
 	select {
 	case <-n.fsm.Broken():
@@ -233,18 +239,18 @@ func (n *Node) endWithState(ctx context.Context) {
 	}
 }
 
-// Failure gives the error after which this node cannot go on: an operator has removed it (ErrRemoved), or it cannot read
-// what the others have agreed on (fsm.ErrNewer, fsm.ErrCorrupt).
+// Failure returns a channel with the error after which this node cannot go on: an operator has removed the node (ErrRemoved), it cannot read
+// what the others have agreed on (fsm.ErrNewer, fsm.ErrCorrupt), its disk has failed, or it no longer serves other nodes.
 func (n *Node) Failure() <-chan error { return n.failure }
 
 func (n *Node) fail(err error) {
 	select {
 	case n.failure <- err:
-	default: // one suffices
+	default: // the first error is enough
 	}
 }
 
-// DialRPC connects to what the node at a node address serves with its ServeRPC.
+// DialRPC connects to the ServeRPC of the node at a node address.
 func (n *Node) DialRPC(ctx context.Context, nodeAddr string) (net.Conn, error) {
 	if n.link.mux == nil {
 		return nil, fmt.Errorf("%w: this node has no network", ErrNoLeader)
@@ -252,8 +258,8 @@ func (n *Node) DialRPC(ctx context.Context, nodeAddr string) (net.Conn, error) {
 	return n.link.dialer.dial(ctx, nodeAddr, protoRPC)
 }
 
-// Call asks the node at a node address, as a member of the view has one, by the handler of that name. What it answers
-// with as an error is a RemoteError; after any other error the request may have been carried out.
+// Call sends a request to the handler of that name on the node at a node address, as a member of the view has one. An error that the node
+// answers with is a RemoteError. After any other error the request may have been carried out.
 func (n *Node) Call(ctx context.Context, nodeAddr, handler string, in, out any) error {
 	if n.peers == nil {
 		return fmt.Errorf("%w: this node has no network", ErrNoLeader)
@@ -261,8 +267,8 @@ func (n *Node) Call(ctx context.Context, nodeAddr, handler string, in, out any) 
 	return n.peers.call(ctx, nodeAddr, handlerPrefix+handler, in, out)
 }
 
-// CallLeader is Call of the leader that this node knows of. Errors: ErrNoLeader, what the leader answers, and ErrOutcomeUnknown when it
-// is lost before it answers: its connection, or the lead.
+// CallLeader is like Call, to the leader that this node knows. Errors are ErrNoLeader, those that the leader answers with, and
+// ErrOutcomeUnknown if the leader is lost before it answers: its connection, or its leadership.
 func (n *Node) CallLeader(ctx context.Context, handler string, in, out any) error {
 	leader := n.leader()
 	if leader.ID == "" || leader.ID == n.cfg.NodeID {
@@ -273,7 +279,7 @@ func (n *Node) CallLeader(ctx context.Context, handler string, in, out any) erro
 	defer func() { cancel(nil); <-watched }()
 	go func() {
 		defer close(watched)
-		for sleep(led, lookForContact) == nil {
+		for wait.For(led, lookForContact) == nil {
 			if err := n.InContact(); err != nil {
 				cancel(err)
 			} else if now := n.leader().ID; now != "" && now != leader.ID {
@@ -292,9 +298,9 @@ func (n *Node) CallLeader(ctx context.Context, handler string, in, out any) erro
 	return fmt.Errorf("%w: the leader %q was lost before it answered: %w", ErrOutcomeUnknown, leader.ID, err)
 }
 
-// Leave ends this node's leader work and takes it out of the view, so that no room is owned here any more; raft
-// runs on until Close. Leader work that does not end before ctx does is an error. A view that cannot be told within 3 s
-// learns of the leaving by this node's silence, or its next start. Further calls return what the first did.
+// Leave ends this node's work as leader and takes the node out of the view, so that it owns no rooms any more. Raft runs on until Close. It
+// is an error if the leader's work does not end before ctx does. If the leave cannot be committed within 3 s, the others learn of it from
+// this node's silence or at its next start. Further calls return the result of the first.
 func (n *Node) Leave(ctx context.Context) error {
 	n.leaving.Do(func() { n.leaveErr = n.leave(ctx) })
 	return n.leaveErr
@@ -312,29 +318,29 @@ func (n *Node) leave(ctx context.Context) error {
 	if inc == 0 || n.removed.Load() {
 		return nil
 	}
-	// Without a leader the view learns of the leaving by this node's silence.
+	// Without a leader, the others learn of the leave from this node's silence.
 	ctx, cancel := context.WithTimeout(ctx, outOfContact)
 	defer cancel()
 	if n.peers != nil {
 		if err := n.handOver(ctx); err != nil {
-			n.log.Debug("leaving as the leader", "err", err) // there is no other voter, perhaps
+			n.log.Debug("leaving as the leader", "error", err) // perhaps there is no other voter
 		}
 	}
-	for wait := pollReady; ; wait = min(2*wait, firstRetry) {
+	for backoff := pollReady; ; backoff = min(2*backoff, firstRetry) {
 		_, err := n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: inc})
 		if err == nil || errors.Is(err, fsm.NotMember) {
 			n.giveVote(ctx)
 			return nil
 		}
-		if sleep(ctx, wait) != nil { // as for the last of a cluster that stops
-			n.log.Info("nobody leads who could take this node out of the view; the others learn of it by its silence", "err", err)
+		if wait.For(ctx, backoff) != nil { // for example the last node of a cluster that stops
+			n.log.Info("there is no leader to take this node out of the view; the others learn of it from its silence", "error", err)
 			return nil
 		}
 	}
 }
 
-// Close leaves, then ends raft and closes its data. ctx bounds the leaving; the rest is quick and always done.
-// Further calls return what the first did.
+// Close leaves the cluster as Leave does, then stops raft and closes the data. ctx limits the leaving; the rest is quick and always done.
+// Further calls return the result of the first.
 func (n *Node) Close(ctx context.Context) error {
 	n.closing.Do(func() {
 		left := n.Leave(ctx)
@@ -344,7 +350,7 @@ func (n *Node) Close(ctx context.Context) error {
 			peers = n.peers.close()
 		}
 		n.closeDisk()
-		// The shutdown's future closes the transport too.
+		// The future of the shutdown closes the transport too.
 		n.closeErr = errors.Join(left, n.raft.Shutdown().Error(), peers, n.link.close())
 		n.enlists.Wait()
 		n.closeErr = errors.Join(n.closeErr, n.store.close())

@@ -15,30 +15,16 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
 const patience = 20 * time.Second
-
-// eventually polls until ok, and fails the test when that takes too long.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("it never came true: %s", what)
-		}
-	}
-}
 
 func fixed(generation uint64) func(context.Context, uint64) (uint64, error) {
 	return func(context.Context, uint64) (uint64, error) { return generation, nil }
 }
 
-// config is that of node n1 with its data in dir.
+// config returns the configuration of node n1 with its data in dir.
 func config(dir string, tasks ...Task) Config {
 	return Config{NodeID: "n1", DataDir: dir, NodeAddr: "127.0.0.1:0", Version: "test",
 		BootstrapExpect: 1, Generation: fixed(41), Tasks: tasks, Logger: slog.New(slog.DiscardHandler)}
@@ -102,9 +88,9 @@ func TestFirstStart(t *testing.T) {
 	if len(s.Members) != 1 || s.Members[0] != want {
 		t.Errorf("members %+v, want %+v", s.Members, want)
 	}
-	got := n.Standing()
+	got := n.Fence()
 	if got.Generation != 41 || got.Epoch != s.Epoch || got.Incarnation != s.Incarnation || got.Token != s.Token || !got.Owns("a room", s.Epoch) {
-		t.Errorf("standing %+v", got)
+		t.Errorf("fence %+v", got)
 	}
 	_, err := n.Apply(t.Context(), fsm.RecordReport{Kind: fsm.KindSync, JSON: json.RawMessage("{}")})
 	if !errors.Is(err, fsm.StaleToken) {
@@ -169,14 +155,14 @@ func TestRestartOnAnotherPort(t *testing.T) {
 	cfg := config(t.TempDir())
 	n := openReady(t, cfg)
 	before := n.Status().NodeAddr
-	// The old port stays taken, so that the node must get another one.
+	// The old port stays in use, so that the node must get another one.
 	shut(t, n)
 	blocker, err := net.Listen("tcp", before)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer blocker.Close()
-	for range 2 { // the second time the corrected address is in the log
+	for range 2 { // the second time, the corrected address is in the log
 		n = openReady(t, cfg)
 		after := n.Status().NodeAddr
 		servers := n.raft.GetConfiguration()
@@ -212,19 +198,19 @@ func TestGenerationIsAskedForUntilItComes(t *testing.T) {
 		return 0, errors.New("connection refused")
 	}
 	n := open(t, cfg)
-	eventually(t, "several attempts", func() bool { return calls.Load() >= 3 })
-	eventually(t, "the reason is told", func() bool {
+	eventually.True(t, "several attempts", func() bool { return calls.Load() >= 3 })
+	eventually.True(t, "the reason is told", func() bool {
 		err := n.Ready()
 		return err != nil && strings.Contains(err.Error(), "waiting for Redis to give the generation: connection refused")
 	})
 	if err := n.Lead(t.Context(), func(context.Context, Term) error { return nil }); !errors.Is(err, ErrNoLeader) {
 		t.Errorf("Lead without a generation: %v", err)
 	}
-	if n.Standing().Owns("room", 0) {
+	if n.Fence().Owns("room", 0) {
 		t.Error("it owns a room without a view")
 	}
 	up.Store(true)
-	eventually(t, "ready", func() bool { return n.Ready() == nil })
+	eventually.True(t, "ready", func() bool { return n.Ready() == nil })
 	if g := n.Status().Generation; g != 52 {
 		t.Errorf("generation %d", g)
 	}
@@ -235,7 +221,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	cfg := config(t.TempDir(), Task{Name: "sync", Every: time.Millisecond, Run: func(context.Context, Term) error { return nil }})
 	n := openReady(t, cfg)
 	shut(t, n)
-	shut(t, n) // again is nothing
+	shut(t, n) // a second Close does nothing
 	if err := n.Ready(); err == nil {
 		t.Error("a closed node is ready")
 	}
@@ -248,5 +234,5 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	if len(n.State().View.Members) != 0 {
 		t.Error("the node is still in the view")
 	}
-	eventually(t, "all goroutines end", func() bool { return runtime.NumGoroutine() <= before })
+	eventually.True(t, "all goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Handler answers one kind of request of another node: JSON in, a value out that is sent as JSON.
+// Handler answers one kind of request from other nodes. body is JSON, and the returned value is sent as JSON.
 type Handler func(ctx context.Context, body []byte) (any, error)
 
 const (
@@ -24,39 +24,39 @@ const (
 	handlerPrefix = "/app/"
 )
 
-// failure is an error on its way to another node. Code names a sentinel that both know, or nothing.
+// failure is an error as it is sent to another node. Code names a sentinel error that both nodes know, or is empty.
 type failure struct {
 	Code string `json:"code,omitempty"`
 	Text string `json:"error"`
 }
 
-// codes are the sentinels that keep their identity on the way. Add, never rename: nodes of two versions may talk.
+// codes returns the sentinel errors that keep their identity between nodes. Add codes, never rename them: the nodes may run two versions.
 func codes() map[string]error {
 	return map[string]error{"not-leader": ErrNotLeader, "no-leader": ErrNoLeader, "term-ended": ErrTermEnded,
 		"unknown-outcome": ErrOutcomeUnknown, "removed": ErrRemoved, "unknown-node": ErrUnknownNode, "closed": ErrClosed,
-		"quorum": ErrQuorum, "no-heir": ErrNoHeir}
+		"quorum": ErrQuorum, "no-heir": ErrNoSuccessor}
 }
 
-// RemoteError is what another node answered.
+// RemoteError is an error that another node answered with.
 type RemoteError struct {
 	Text  string
 	cause error // the sentinel, or nil
-	// unknown says that the other node's build does not know the request.
+	// unknown is true if the other node's build does not know the request.
 	unknown bool
 }
 
-// Error is the other node's text.
+// Error returns the other node's text.
 func (e *RemoteError) Error() string { return e.Text }
 
-// Unwrap gives the sentinel of this package that the other node meant.
+// Unwrap returns the sentinel error of this package that the other node named, or nil.
 func (e *RemoteError) Unwrap() error { return e.cause }
 
-// peers is the nodes' own HTTP, on the node address: whoever gets through its TLS is a node and may do all.
+// peers is the HTTP between nodes, on the node address. A client that passes its TLS is a node and may do everything.
 type peers struct {
 	server *http.Server
 	client *http.Client
 	log    *slog.Logger
-	end    context.CancelFunc // ends the attempts to connect, which outlive the requests that they were begun for
+	end    context.CancelFunc // ends attempts to connect, which outlive the requests that began them
 }
 
 func newPeers(l *link, handlers map[string]Handler, log *slog.Logger) *peers {
@@ -96,12 +96,12 @@ func (p *peers) serve(w http.ResponseWriter, r *http.Request, h Handler) {
 		answer = f
 	}
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
-		p.log.Debug("an answer to another node was not sent", "path", r.URL.Path, "err", err)
+		p.log.Debug("an answer to another node was not sent", "path", r.URL.Path, "error", err)
 	}
 }
 
-// call asks the node at a node address. A nil out drops the answer. What the other node answers with is a RemoteError;
-// any other error leaves it open whether the request was done.
+// call sends a request to the node at a node address. If out is nil, the answer is dropped. An error that the node answers with is a
+// RemoteError. After any other error the request may have been carried out.
 func (p *peers) call(ctx context.Context, addr, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -115,7 +115,7 @@ func (p *peers) call(ctx context.Context, addr, path string, in, out any) error 
 	resp, err := p.client.Do(req)
 	var noisy *url.Error
 	if errors.As(err, &noisy) {
-		err = noisy.Err // what was asked, and where, is said here
+		err = noisy.Err // the messages below say what was asked, and where
 	}
 	if remoteAlert(err) { // with TLS 1.3 a refusal of this node's certificate comes after the handshake
 		return fmt.Errorf("ask %s: %w: %s", addr, err, refusesUs)

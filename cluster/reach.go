@@ -8,17 +8,19 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 const (
 	reachPath = peerPrefix + "reach"
-	// reachEvery is how often a node that is reached asks again. One that is not asks with each look at its health.
+	// reachEvery is the time between two checks of a node that others reach. A node that others do not reach checks every healthEvery.
 	reachEvery = 2 * time.Second
-	// reachTimeout bounds another node's attempt.
+	// reachTimeout limits another node's attempt to reach this one.
 	reachTimeout = 1500 * time.Millisecond
 )
 
-// reached is a node's answer to whether requests from it reach the asker.
+// reached is a node's answer to the question whether its requests reach the node that asks.
 type reached struct {
 	OK  bool   `json:"ok"`
 	Why string `json:"why,omitempty"`
@@ -40,16 +42,16 @@ func (n *Node) answerReach(ctx context.Context, body []byte) (any, error) {
 	return reached{OK: true}, nil
 }
 
-// reachability is what a node knows of whether others reach it.
+// reachability is what a node knows about whether others reach it.
 type reachability struct {
-	last time.Time // when another node last said that it does
-	why  error     // an ErrUnreached after two rounds in a row in which others say so and nobody says otherwise
-	bad  int       // such rounds in a row
+	last time.Time // when another node last said that it reaches this one
+	why  error     // an ErrUnreached after two checks in a row in which others say no and none says yes
+	bad  int       // the number of such checks in a row
 }
 
-// watchReach keeps what others say of whether they reach this node.
+// watchReach regularly checks whether other nodes reach this one, and records the result for the health checks.
 func (n *Node) watchReach(ctx context.Context) {
-	for r := (&reachability{}); sleep(ctx, fitEvery) == nil; {
+	for r := (&reachability{}); wait.For(ctx, healthEvery) == nil; {
 		why := r.try(ctx, n)
 		n.health.mu.Lock()
 		n.health.unreached = why
@@ -57,8 +59,8 @@ func (n *Node) watchReach(ctx context.Context) {
 	}
 }
 
-// try is an ErrUnreached when other members answer, and none of them reaches this node. While none answers it is nil: a node
-// that is cut off in both directions is raft's business.
+// try returns an ErrUnreached if other members answer and none of them reaches this node. It returns nil if none answers: raft handles a node
+// that is cut off in both directions.
 func (r *reachability) try(ctx context.Context, n *Node) error {
 	if n.cfg.Reach == nil || n.peers == nil || r.bad == 0 && time.Since(r.last) < reachEvery {
 		return nil
@@ -78,8 +80,8 @@ func (r *reachability) try(ctx context.Context, n *Node) error {
 	return r.why
 }
 
-// askReached asks all other members at once whether they reach this node, and does not wait for the rest once one says so.
-// Why is what one of them says that does not; empty where none answers.
+// askReached asks all other members at once whether they reach this node, and returns as soon as one says yes. why is the reason that one of
+// the others gave; it is empty if none answered.
 func (n *Node) askReached(ctx context.Context) (ok bool, why string) {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout+transportTimeout)
 	defer cancel()
@@ -114,11 +116,11 @@ func (n *Node) askReached(ctx context.Context) (ok bool, why string) {
 	return false, why
 }
 
-// reachesUs stands for a node that does.
+// reachesUs is the answer of a node that reaches this one.
 const reachesUs = "yes"
 
-// maySucceed tells whether another node could lead without this one's vote. A successor that does not reach this node cannot
-// have it; where it is needed, this node goes on leading and gives away its rooms alone.
+// maySucceed reports whether another node could lead without this node's vote. A successor that does not reach this node cannot get its vote.
+// If the vote is needed, this node keeps the leadership and gives up its rooms only.
 func (n *Node) maySucceed(ctx context.Context, why error) bool {
 	if !errors.Is(why, ErrUnreached) {
 		return true
@@ -128,5 +130,5 @@ func (n *Node) maySucceed(ctx context.Context, why error) bool {
 		return false
 	}
 	all := servers.Configuration().Servers
-	return bears(all, raft.ServerID(n.cfg.NodeID), n.quietNow(ctx, all)) == nil
+	return keepsQuorum(all, raft.ServerID(n.cfg.NodeID), n.silentServers(ctx, all)) == nil
 }

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// doors are the nodes' ways to each other: by the number of the one that dials, and the address dialled. Number 0 is everyone.
+// doors says which node cannot reach which address, by the number of the dialing node and the address dialed. Number 0 stands for all nodes.
 type doors struct {
 	mu   sync.Mutex
 	shut map[door]bool
@@ -36,7 +38,7 @@ func (d *doors) set(from int, addr string, shut bool) {
 	d.shut[door{from, addr}] = shut
 }
 
-// reaching makes a cluster of that many, with doors between them.
+// reaching starts a cluster of count nodes, with doors between them.
 func reaching(t *testing.T, count int) (*several, *doors) {
 	d := &doors{shut: map[door]bool{}}
 	s := newSeveral(t, count, count, func(i int, c *Config) {
@@ -51,16 +53,16 @@ func reaching(t *testing.T, count int) (*several, *doors) {
 	return s, d
 }
 
-// A node whose rooms nobody reaches gives them away, and comes back when it is reached. Raft alone does not see it: the
-// connections that it has go on.
+// A node that no other node reaches gives up its rooms, and comes back when it is reached. Raft alone does not notice, because its existing
+// connections go on.
 func TestAFollowerThatNobodyReachesLosesItsRooms(t *testing.T) {
 	t.Parallel()
 	s, d := reaching(t, 3)
 	i := s.follower()
 	addr := s.configs[i].NodeAddr
 	d.set(0, addr, true)
-	eventually(t, "it leaves the view", func() bool { return len(s.leader().View().Members) == 2 })
-	eventually(t, "it says why", func() bool {
+	eventually.True(t, "it leaves the view", func() bool { return len(s.leader().View().Members) == 2 })
+	eventually.True(t, "it says why", func() bool {
 		err := s.nodes[i].Ready()
 		return errors.Is(err, ErrUnreached) && strings.Contains(err.Error(), addr) && strings.Contains(err.Error(), errShut.Error())
 	})
@@ -69,7 +71,8 @@ func TestAFollowerThatNobodyReachesLosesItsRooms(t *testing.T) {
 	s.ready(i)
 }
 
-// A leader likewise. Of two nodes it alone has a vote, which the other could not get from it: it goes on leading, without rooms.
+// The same holds for a leader. Of two nodes, the leader has the only vote, which the other could not get from it. It goes on leading, without
+// rooms.
 func TestALeaderThatNobodyReachesLosesItsRooms(t *testing.T) {
 	t.Parallel()
 	for _, count := range []int{2, 3} {
@@ -77,31 +80,31 @@ func TestALeaderThatNobodyReachesLosesItsRooms(t *testing.T) {
 		old := s.leader()
 		addr := old.Status().NodeAddr
 		d.set(0, addr, true)
-		eventually(t, "it leaves the view", func() bool { return len(s.leader().View().Members) == count-1 })
-		eventually(t, "it is not ready", func() bool { return errors.Is(old.Ready(), ErrUnreached) })
+		eventually.True(t, "it leaves the view", func() bool { return len(s.leader().View().Members) == count-1 })
+		eventually.True(t, "it is not ready", func() bool { return errors.Is(old.Ready(), ErrUnreached) })
 		if leads := s.leader() == old; leads != (count == 2) {
 			t.Errorf("of %d nodes, it still leads: %v", count, leads)
 		}
 		d.set(0, addr, false)
-		eventually(t, "it is back", func() bool { return len(s.leader().View().Members) == count && old.Ready() == nil })
+		eventually.True(t, "it is back", func() bool { return len(s.leader().View().Members) == count && old.Ready() == nil })
 	}
 }
 
-// A node that nobody reached, and that is left alone, has nobody to be reached by: it works again.
+// An unreached node that is then left alone works again: there is no other node that could fail to reach it.
 func TestAnUnreachedNodeThatIsLeftAloneWorks(t *testing.T) {
 	t.Parallel()
 	s, d := reaching(t, 2)
 	old := s.leader()
 	d.set(0, old.Status().NodeAddr, true)
-	eventually(t, "it leaves the view", func() bool { return len(old.View().Members) == 1 && errors.Is(old.Ready(), ErrUnreached) })
+	eventually.True(t, "it leaves the view", func() bool { return len(old.View().Members) == 1 && errors.Is(old.Ready(), ErrUnreached) })
 	s.crash(3 - s.number(old))
-	eventually(t, "it is ready, alone", func() bool {
+	eventually.True(t, "it is ready, alone", func() bool {
 		members := old.View().Members
 		return old.Ready() == nil && len(members) == 1 && members[0].ID == old.ID()
 	})
 }
 
-// Between two followers only: the leader reaches both, so nobody moves.
+// The connection between two followers is cut. The leader reaches both, so no node withdraws.
 func TestACutBetweenFollowersMovesNobody(t *testing.T) {
 	t.Parallel()
 	s, d := reaching(t, 3)

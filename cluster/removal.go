@@ -12,9 +12,9 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// Remove takes a node out of the cluster for good, on the leader: out of the view, out of raft, and its process, if it
-// runs, ends by itself. A leader that is to go hands over first, and the next leader must be asked. Errors:
-// ErrUnknownNode, ErrQuorum, ErrNoHeir, ErrNotLeader, ErrNoLeader.
+// Remove removes a node from the view and from raft. It works on the leader only. If the node's process runs, it ends by itself. A leader
+// that is asked to remove itself first hands over the leadership; the next leader must then be asked. Errors are ErrUnknownNode, ErrQuorum,
+// ErrNoSuccessor, ErrNotLeader and ErrNoLeader.
 func (n *Node) Remove(ctx context.Context, id string) error {
 	if id == n.cfg.NodeID {
 		if err := n.handOver(ctx); err != nil {
@@ -26,10 +26,10 @@ func (n *Node) Remove(ctx context.Context, id string) error {
 }
 
 func (n *Node) remove(ctx context.Context, id string) error {
-	if err := n.configuring.take(ctx); err != nil {
+	if err := n.configuring.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer n.configuring.give()
+	defer n.configuring.Release(1)
 	servers := n.raft.GetConfiguration()
 	if err := servers.Error(); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (n *Node) remove(ctx context.Context, id string) error {
 		return fmt.Errorf("%w: %q", ErrUnknownNode, id)
 	}
 	if voter {
-		if err := bears(all, raft.ServerID(id), n.quietNow(ctx, all)); err != nil {
+		if err := keepsQuorum(all, raft.ServerID(id), n.silentServers(ctx, all)); err != nil {
 			return err
 		}
 	}
@@ -58,14 +58,14 @@ func (n *Node) remove(ctx context.Context, id string) error {
 	return n.raftError(n.raft.RemoveServer(raft.ServerID(id), servers.Index(), applyTimeout).Error())
 }
 
-// quietNow are the servers that do not answer as a node that is of this cluster and stays. A leader whose term has just begun has not missed
-// anybody's heartbeat yet, so they are asked.
-func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet {
+// silentServers returns the raft servers that do not answer, that answer as a non-member, or that are shutting down. It asks them, because a
+// leader whose term has just begun has not missed any heartbeat yet.
+func (n *Node) silentServers(ctx context.Context, all []raft.Server) map[string]silence {
 	ctx, cancel := context.WithTimeout(ctx, transportTimeout)
 	defer cancel()
 	silent := maps.Clone(n.silentNodes())
 	if silent == nil {
-		silent = map[string]quiet{}
+		silent = map[string]silence{}
 	}
 	var mu sync.Mutex
 	var asked sync.WaitGroup
@@ -80,21 +80,21 @@ func (n *Node) quietNow(ctx context.Context, all []raft.Server) map[string]quiet
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			silent[string(s.ID)] = quiet{told: time.Now()}
+			silent[string(s.ID)] = silence{told: time.Now()}
 		})
 	}
 	asked.Wait()
 	return silent
 }
 
-// tellSilent keeps who is silent, as the leader sees it, for Status and Remove.
-func (n *Node) tellSilent(silent map[string]quiet) {
+// recordSilent records the silent nodes, as the leader sees them, for silentServers.
+func (n *Node) recordSilent(silent map[string]silence) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.silent = maps.Clone(silent)
 }
 
-func (n *Node) silentNodes() map[string]quiet {
+func (n *Node) silentNodes() map[string]silence {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.silent

@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// Before it has heard of anybody, a new leader must not take the others' answers for granted.
+// A new leader that has heard from nobody yet must not assume that the others answer.
 func TestANewLeaderRemovesNobodyWithoutAQuorum(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 3, 3)
@@ -19,7 +20,7 @@ func TestANewLeaderRemovesNobodyWithoutAQuorum(t *testing.T) {
 	old := s.leader()
 	i := s.follower()
 	s.crash(i)
-	eventually(t, "the silence is noticed", func() bool { return len(old.silentNodes()) == 1 })
+	eventually.True(t, "the silence is noticed", func() bool { return len(old.silentNodes()) == 1 })
 	if err := old.handOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestANewLeaderRemovesNobodyWithoutAQuorum(t *testing.T) {
 	}
 }
 
-// Of two nodes one votes. It can be stopped, and removed, all the same: the other has its vote then.
+// Of two nodes, only one votes. It can be stopped and removed nevertheless: the other node gets the vote first.
 func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 2, 2)
@@ -59,7 +60,7 @@ func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
 	}
 	old := s.leader()
 	i := s.number(old)
-	eventually(t, "the leader is removed", func() bool {
+	eventually.True(t, "the leader is removed", func() bool {
 		for _, n := range s.nodes {
 			if err := n.Remove(t.Context(), old.ID()); err == nil {
 				return true
@@ -72,7 +73,7 @@ func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
 	s.voters(without(i, 2)...)
 }
 
-// A join that was under way when its node was removed would put one in the view whom raft tells nothing.
+// A join that was in progress when its node was removed would put a node into the view that raft sends nothing to.
 func TestALateJoinOfARemovedNodeIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 3, 3)
@@ -82,7 +83,7 @@ func TestALateJoinOfARemovedNodeIsRefused(t *testing.T) {
 	late := s.nodes[i].join()
 	s.crash(i)
 	leader := s.leader()
-	eventually(t, "it is removed", func() bool { return leader.Remove(t.Context(), late.ID) == nil })
+	eventually.True(t, "it is removed", func() bool { return leader.Remove(t.Context(), late.ID) == nil })
 	data, err := fsm.Encode(late)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestALateJoinOfARemovedNodeIsRefused(t *testing.T) {
 func TestTheLastNodeIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	n := openReady(t, config(t.TempDir()))
-	if err := n.Remove(t.Context(), "n1"); !errors.Is(err, ErrNoHeir) {
+	if err := n.Remove(t.Context(), "n1"); !errors.Is(err, ErrNoSuccessor) {
 		t.Errorf("removing the only node: %v", err)
 	}
 }

@@ -10,19 +10,19 @@ import (
 
 const epochPath = peerPrefix + "epoch"
 
-// claimed is an epoch that Redis has of a room, or of the cluster, in a generation.
+// claimed is an epoch of a generation, as Redis has it for a room or for the cluster.
 type claimed struct {
 	Generation uint64 `json:"generation"`
 	Epoch      uint64 `json:"epoch"`
 }
 
-// NoteEpoch tells the leader of an epoch that stands in Redis and refuses this node. One of the cluster's own generation that is above the
-// leader's view was given before this cluster's data was restored from an older copy, since every epoch comes from the log: the leader begins
-// its term again, with a higher generation. Any other epoch changes nothing.
+// NoteEpoch reports to the leader an epoch in Redis that refuses this node. An epoch of the cluster's own generation that is above the
+// leader's view means that this cluster's data was restored from an older copy, because every epoch comes from the log. The leader then
+// begins its term again, with a higher generation. Any other epoch changes nothing.
 func (n *Node) NoteEpoch(ctx context.Context, generation, epoch uint64) error {
 	here := n.fsm.State()
 	if generation != here.Generation || epoch <= here.View.Epoch {
-		return nil // a newer view is on its way, or another cluster's claim
+		return nil // this node's view is older, or it is another cluster's claim
 	}
 	c := claimed{Generation: generation, Epoch: epoch}
 	if n.raft.State() == raft.Leader || n.peers == nil {
@@ -57,18 +57,18 @@ func (n *Node) noteEpoch(c claimed) error {
 	n.mu.Unlock()
 	select {
 	case n.again <- struct{}{}:
-	default: // it is to begin again already
+	default: // a new begin is already requested
 	}
 	return nil
 }
 
-// highestEpoch is the highest epoch of a generation that Redis has, as far as this node knows.
+// highestEpoch returns the highest epoch of a generation in Redis, as far as this node knows.
 func (n *Node) highestEpoch(ctx context.Context, generation uint64) uint64 {
 	var highest uint64
 	if n.cfg.Epoch != nil {
 		recorded, err := n.cfg.Epoch(ctx, generation)
 		if err != nil {
-			n.log.Warn("Redis does not tell the cluster's highest epoch; if the data in --data-dir was restored, that is noticed by the first room that is refused", "err", err)
+			n.log.Warn("Redis did not return the cluster's highest epoch; if the data in --data-dir was restored, that is noticed when Redis refuses the first room", "error", err)
 		}
 		highest = recorded
 	}
@@ -80,9 +80,9 @@ func (n *Node) highestEpoch(ctx context.Context, generation uint64) uint64 {
 	return highest
 }
 
-// outrankRestored returns the generation that the term is to have, where ours is the newest on this Redis: a higher one if this cluster's log
-// lies behind what it has done already, so that the claims of that time do not refuse those of now. Only a term's begin may ask: two
-// clusters would outbid each other.
+// outrankRestored returns the generation for the term if ours is the newest in this Redis. It returns a higher one if this cluster's log is
+// older than what the cluster has written, so that the claims from that time do not refuse the new ones. Call it only at the beginning of a
+// term: otherwise two clusters would outbid each other.
 func (n *Node) outrankRestored(ctx context.Context, ours uint64) (uint64, error) {
 	state := n.fsm.State()
 	highest := n.highestEpoch(ctx, ours)
@@ -96,7 +96,7 @@ func (n *Node) outrankRestored(ctx context.Context, ours uint64) (uint64, error)
 	next = max(next, ours+1)
 	n.log.Warn("the data in --data-dir is older than what this cluster has written to Redis: it was restored from a backup, or the disk has lost writes. "+
 		"The generation is raised, so that all rooms can be claimed again; the next sync repairs what was missed. "+
-		"The service switch and the last reports are those of the older data",
+		"Whether the schedule runs, and the last reports, are those of the older data",
 		"generation", ours, "raised_to", next, "view_epoch", state.View.Epoch, "epoch_in_redis", highest)
 	return next, nil
 }

@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// register is what a Redis keeps of clusters' generations and epochs.
+// register holds the clusters' generations and epochs, as Redis does.
 type register struct {
 	mu         sync.Mutex
 	generation uint64
@@ -51,7 +53,7 @@ func restore(t *testing.T, from, to string) {
 	}
 }
 
-// grow restarts a node some times: each start is a later epoch.
+// grow restarts a node several times. Each start has a later epoch.
 func grow(t *testing.T, cfg Config, r *register) (last fsm.State) {
 	t.Helper()
 	for range 4 {
@@ -62,7 +64,7 @@ func grow(t *testing.T, cfg Config, r *register) (last fsm.State) {
 	return last
 }
 
-// Data that was restored from an older copy has epochs that this cluster has used already: every room would refuse it.
+// Data restored from an older copy leads to epochs that this cluster has used already. Every room would refuse them.
 func TestRestoredDataRaisesTheGeneration(t *testing.T) {
 	t.Parallel()
 	for _, recorded := range []bool{true, false} {
@@ -88,16 +90,16 @@ func TestRestoredDataRaisesTheGeneration(t *testing.T) {
 				if err := n.NoteEpoch(t.Context(), later.Generation, later.View.Epoch); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "the term has begun again", func() bool {
+				eventually.True(t, "the term has begun again", func() bool {
 					s := n.Status()
 					return s.Established && s.Token.Compare(term) > 0 && s.Token.Generation > later.Generation
 				})
 			}
-			s := n.Standing()
+			s := n.Fence()
 			if s.Generation <= later.Generation || !s.Owns("room", s.Epoch) {
 				t.Errorf("%+v does not outrank generation %d, epoch %d", s, later.Generation, later.View.Epoch)
 			}
-			// Once is enough.
+			// The generation is raised once only.
 			r.record(n)
 			shut(t, n)
 			if n = openReady(t, cfg); n.State().Generation != s.Generation {
@@ -107,7 +109,7 @@ func TestRestoredDataRaisesTheGeneration(t *testing.T) {
 	}
 }
 
-// Two clusters on one Redis refuse each other's rooms. Neither raises its generation for that while it runs.
+// Two clusters on one Redis refuse each other's rooms. Neither raises its generation for that reason while it runs.
 func TestTwoClustersDoNotOutbidEachOther(t *testing.T) {
 	t.Parallel()
 	r := &register{epochs: map[uint64]uint64{}}
@@ -118,7 +120,7 @@ func TestTwoClustersDoNotOutbidEachOther(t *testing.T) {
 		nodes = append(nodes, openReady(t, cfg))
 	}
 	var before []fsm.State
-	var tokens []fsm.Token
+	var tokens []reconcile.Token
 	for _, n := range nodes {
 		before, tokens = append(before, r.record(n)), append(tokens, n.Status().Token)
 	}
@@ -143,7 +145,7 @@ func TestTwoClustersDoNotOutbidEachOther(t *testing.T) {
 	}
 }
 
-// A follower that a room refuses tells the leader.
+// A follower that a room refuses reports that to the leader.
 func TestAFollowerTellsTheLeaderOfRestoredData(t *testing.T) {
 	t.Parallel()
 	r := &register{epochs: map[uint64]uint64{}}
@@ -158,7 +160,7 @@ func TestAFollowerTellsTheLeaderOfRestoredData(t *testing.T) {
 	if err := s.nodes[s.follower()].NoteEpoch(ctx, before.Generation, before.Epoch+100); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the term has begun again", func() bool {
+	eventually.True(t, "the term has begun again", func() bool {
 		now := leader.Status()
 		return now.Established && now.Generation > before.Generation && now.Token.Generation == now.Generation
 	})

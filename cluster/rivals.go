@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
-// lookForRivals is how often a node looks whether --join leads to other clusters than its own.
+// lookForRivals is how often a node checks whether --join leads to clusters other than its own.
 const lookForRivals = 2 * time.Second
 
-// MayOwn is nil while this node may own rooms, and may say who owns one: in contact with a leader, and in no cluster that has to give way to
-// another one behind the same --join. Two clusters would take each other's rooms.
+// MayOwn returns nil if this node may own rooms and may say who owns a room: it is in contact with a leader, and its cluster need not give
+// way to another cluster behind the same --join. Two such clusters would take each other's rooms.
 func (n *Node) MayOwn() error {
 	if err := n.InContact(); err != nil {
 		return err
@@ -26,7 +28,7 @@ func (n *Node) MayOwn() error {
 	return n.outranked()
 }
 
-// outranked is an ErrSeveralClusters while this node's cluster has to give way to others behind --join, else nil.
+// outranked returns an ErrSeveralClusters while this node's cluster has to give way to others behind --join, else nil.
 func (n *Node) outranked() error {
 	if why := n.rival.Load(); why != nil {
 		return *why
@@ -34,7 +36,8 @@ func (n *Node) outranked() error {
 	return nil
 }
 
-// coversJoin reports whether raft's configuration alone has more than half of --join; then other clusters change nothing here.
+// coversJoin reports whether the servers in raft's configuration alone are more than half of --join. Then other clusters change nothing for
+// this node.
 func (n *Node) coversJoin() bool {
 	if len(n.cfg.Join) == 0 || n.peers == nil {
 		n.looked.Store(true)
@@ -59,7 +62,7 @@ func (n *Node) configured(addr string) bool {
 	})
 }
 
-// places are the addresses of --join: which of them are this node's cluster's.
+// places counts the addresses of --join, and how many of them belong to this node's cluster.
 type places struct {
 	addrs []string
 	ours  int
@@ -72,7 +75,7 @@ func (p *places) add(addr string, ours bool) {
 	}
 }
 
-// more reports whether the cluster has more than half of the places and of its own one, which --join need not name.
+// more reports whether the cluster has more than half of the addresses, including its own, which --join need not contain.
 func (p *places) more(own string) bool {
 	total, ours := len(p.addrs), p.ours
 	if !slices.Contains(p.addrs, own) {
@@ -81,13 +84,13 @@ func (p *places) more(own string) bool {
 	return 2*ours > total
 }
 
-// watchRivals keeps what MayOwn and Ready say of other clusters.
+// watchRivals regularly checks for other clusters, and records the result for MayOwn and Ready.
 func (n *Node) watchRivals(ctx context.Context) {
 	seen := 0
 	for ctx.Err() == nil {
-		wait := lookForRivals
+		backoff := lookForRivals
 		if others, more, ok := n.rivals(ctx); ok {
-			// Once it has been ready, one look does not do: a leader may have changed under it.
+			// Once this node has been ready, one check is not enough: the leader may have changed during it.
 			if seen++; len(others) == 0 || seen > 1 || !n.settled.Load() {
 				n.judgeRivals(others, more)
 			}
@@ -97,16 +100,17 @@ func (n *Node) watchRivals(ctx context.Context) {
 			n.looked.Store(true)
 		}
 		if !n.looked.Load() {
-			wait = pollReady
+			backoff = pollReady
 		}
-		if sleep(ctx, wait) != nil {
+		if wait.For(ctx, backoff) != nil {
 			return
 		}
 	}
 }
 
-// rivals are the leaders of other clusters behind --join: those who lead while this node's leader does. More says that this node's
-// cluster has more than half of --join; ok is false while this node has no leader.
+// rivals returns the leaders of other clusters behind --join, which lead at the same time as this node's leader. more reports whether this
+// node's cluster has more than half of --join. ok is false if nothing can be said: this node knows no leader, or the leader does not confirm
+// that it leads.
 func (n *Node) rivals(ctx context.Context) (others []server, more, ok bool) {
 	leader := n.leader()
 	if leader.ID == "" {
@@ -138,7 +142,7 @@ func (n *Node) rivals(ctx context.Context) (others []server, more, ok bool) {
 	return others, p.more(n.link.addr), true
 }
 
-// named is an address of --join by the name that it was found by.
+// named returns an address of --join with the host name that resolved to it.
 func (n *Node) named(addr string) string {
 	host, ok := n.link.dialer.names.Load(addr)
 	_, port, err := net.SplitHostPort(addr)
@@ -148,7 +152,7 @@ func (n *Node) named(addr string) string {
 	return net.JoinHostPort(fmt.Sprint(host), port)
 }
 
-// judgeRivals keeps what follows from other clusters, and logs it when it changes.
+// judgeRivals records the consequence of the other clusters, and logs it when it changes.
 func (n *Node) judgeRivals(others []server, more bool) {
 	var names []string
 	for _, s := range others {
@@ -164,8 +168,8 @@ func (n *Node) judgeRivals(others []server, more bool) {
 	case len(others) == 0 || more:
 		n.rival.Store(nil)
 	default:
-		err := fmt.Errorf("%w: that of this node, which %q leads, and others, led by %s, and this one has not more than half of --join. Choose the one to keep; "+
-			"then stop every node that is not of it, empty its --data-dir, and start it again",
+		err := fmt.Errorf("%w: that of this node, which %q leads, and others, led by %s, and this one does not have more than half of --join. Choose the one to keep; "+
+			"then stop every node of the others, empty its --data-dir, and start it again",
 			ErrSeveralClusters, n.leader().ID, strings.Join(names, " and "))
 		n.rival.Store(&err)
 	}
@@ -177,6 +181,6 @@ func (n *Node) judgeRivals(others []server, more bool) {
 		n.log.Warn("--join leads to other clusters too; this one has more than half of --join and goes on. Stop the nodes of the others, empty their --data-dir, and start them again: they join this one then",
 			"led_by", names)
 	default:
-		n.log.Error("this node owns no rooms and is not ready", "err", *n.rival.Load())
+		n.log.Error("this node owns no rooms and is not ready", "error", *n.rival.Load())
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// foundAlone starts nodes once, each without the others, so that each founds a cluster of its own.
+// foundAlone starts each of the nodes once, without the others, so that each founds its own cluster.
 func (s *several) foundAlone(which ...int) {
 	s.Helper()
 	for _, i := range which {
@@ -23,12 +25,12 @@ func (s *several) foundAlone(which ...int) {
 	}
 }
 
-// givesWay waits until nodes own nothing, are not ready, and say why.
+// givesWay waits until the nodes own nothing, are not ready, and say why.
 func (s *several) givesWay(which ...int) {
 	s.Helper()
 	for _, i := range which {
 		n := s.nodes[i]
-		eventually(s.T, "node gives way: "+s.configs[i].NodeID, func() bool {
+		eventually.True(s.T, "node gives way: "+s.configs[i].NodeID, func() bool {
 			return errors.Is(n.Ready(), ErrSeveralClusters) && errors.Is(n.MayOwn(), ErrSeveralClusters)
 		})
 	}
@@ -50,7 +52,7 @@ func TestSeveralClustersBehindOneJoin(t *testing.T) {
 	if said := errText(s.nodes[2].Ready()); !strings.Contains(said, `led by "n1" at `) || !strings.Contains(said, "empty its --data-dir") {
 		t.Errorf("it says: %s", said)
 	}
-	// The cure.
+	// This is the cure.
 	s.stop(2, 3)
 	s.empty(2)
 	s.empty(3)
@@ -60,7 +62,7 @@ func TestSeveralClustersBehindOneJoin(t *testing.T) {
 	s.voters("n1", "n2", "n3")
 }
 
-// A cluster that has most of --join goes on beside a node that is of another one, also while one of its own is away.
+// A cluster that has most of --join goes on beside a node of another cluster, even while one of its own nodes is away.
 func TestAClusterOfMostNodesGoesOnBesideAnother(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 4, 3)
@@ -99,7 +101,7 @@ func TestAClusterOfMostNodesGoesOnBesideAnother(t *testing.T) {
 func TestMoreThanHalfOfJoin(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		own, others, named int // named: its own address is in --join too
+		own, others, named int // named: whether --join has this node's own address too
 		want               bool
 	}{{0, 0, 1, true}, {0, 1, 0, false}, {0, 2, 1, false}, {1, 1, 0, true}, {1, 2, 1, false}, {2, 1, 1, true}, {1, 1, 1, true}} {
 		var p places

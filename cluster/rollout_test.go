@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// A roll-out without volumes: a node of a new name and with an empty disk is started and waited for, then an old one stops or is killed, until
-// no old one is left.
+// A roll-out without volumes: a node with a new name and an empty disk starts and becomes ready, then an old one stops or is killed, until no
+// old one is left.
 func TestARollOutWithoutVolumesKeepsTheQuorum(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 3, 5} {
 		for _, killed := range []bool{false, true} {
 			if size == 1 && killed {
-				continue // of two nodes one votes: killed, it takes the quorum along
+				continue // of two nodes one votes: without it there is no quorum
 			}
 			t.Run(fmt.Sprintf("%d nodes, killed=%v", size, killed), func(t *testing.T) {
 				t.Parallel()
@@ -55,7 +57,7 @@ func TestARollOutWithoutVolumesKeepsTheQuorum(t *testing.T) {
 	}
 }
 
-// Without a spare a node that only restarts keeps its vote; with one it comes back as the spare.
+// A node that only restarts keeps its vote if there is no spare. If there is one, the node comes back as a spare itself.
 func TestANodeThatRestartsKeepsItsVoteUnlessThereIsASpare(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 4, 3)
@@ -66,7 +68,7 @@ func TestANodeThatRestartsKeepsItsVoteUnlessThereIsASpare(t *testing.T) {
 	i := s.follower()
 	s.crash(i)
 	silent := s.configs[i].NodeID
-	eventually(t, "it is silent for longer than a spare would wait", func() bool {
+	eventually.True(t, "it is silent for longer than a spare would wait", func() bool {
 		q, ok := s.leader().silentNodes()[silent]
 		return ok && q.told.Sub(q.since) > goneAfter+transportTimeout
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/authority"
 )
 
-// echo answers each connection with what comes on it.
+// echo sends back what it receives on each connection.
 func echo(l net.Listener) error {
 	for {
 		conn, err := l.Accept()
@@ -26,7 +26,7 @@ func echo(l net.Listener) error {
 	}
 }
 
-// withTLS gives a Config both sides of TLS, of one authority.
+// withTLS sets both sides of TLS in a Config, with one authority.
 func withTLS(t *testing.T, c *Config) {
 	t.Helper()
 	now := time.Now()
@@ -50,7 +50,7 @@ func withTLS(t *testing.T, c *Config) {
 	}
 }
 
-// TestRPCSharesTheNodePort holds that RPC connections arrive whole, behind the same TLS as all else between nodes.
+// TestRPCSharesTheNodePort: RPC connections arrive intact, behind the same TLS as all connections between nodes.
 func TestRPCSharesTheNodePort(t *testing.T) {
 	t.Parallel()
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
@@ -80,7 +80,7 @@ func TestRPCSharesTheNodePort(t *testing.T) {
 			if !secure {
 				return
 			}
-			// Without a certificate nobody gets as far as any protocol.
+			// A client without a certificate does not get as far as any protocol.
 			stranger, err := net.Dial("tcp", n.Status().NodeAddr)
 			if err != nil {
 				t.Fatal(err)
@@ -95,7 +95,7 @@ func TestRPCSharesTheNodePort(t *testing.T) {
 	}
 }
 
-// TestRPCThatNobodyServes holds that such connections end, and do not wait.
+// TestRPCThatNobodyServes: RPC connections to a node without ServeRPC are closed at once.
 func TestRPCThatNobodyServes(t *testing.T) {
 	t.Parallel()
 	n := openReady(t, config(t.TempDir()))
@@ -111,8 +111,8 @@ func TestRPCThatNobodyServes(t *testing.T) {
 	}
 }
 
-// TestAloneWithoutANetwork holds that a node that is alone needs no node address, may get one later, and may not lose the
-// one by which others know it.
+// TestAloneWithoutANetwork: a node that is alone needs no node address and may get one later. It may not lose the address by which other
+// nodes know it.
 func TestAloneWithoutANetwork(t *testing.T) {
 	t.Parallel()
 	cfg := config(t.TempDir())

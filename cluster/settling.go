@@ -10,14 +10,14 @@ import (
 
 const votersPath = peerPrefix + "voters"
 
-// settlement is the leader's answer to whether a node that has just joined may be ready.
+// settlement is the leader's answer to the question whether a node that has just joined may be ready.
 type settlement struct {
-	// Wait is what to wait for, empty for nothing.
+	// Wait says what to wait for. It is empty if there is nothing.
 	Wait string `json:"wait,omitempty"`
 }
 
-// settle returns nil once this node need not wait for others to be ready. Whoever replaces nodes one by one stops an old one
-// as soon as the new one is ready: before that the new one, or another spare, must have the vote of one that is gone.
+// settle returns nil once this node no longer has to wait before it is ready. An operator who replaces nodes one by one stops an old node as
+// soon as the new one is ready. Before that, the new node or another spare must have received the vote of a node that is gone.
 func (n *Node) settle(ctx context.Context) error {
 	if n.settled.Load() {
 		return nil
@@ -57,8 +57,8 @@ func (n *Node) askVoters(ctx context.Context) (settlement, error) {
 
 func (n *Node) answerVoters(ctx context.Context, _ []byte) (any, error) { return n.unsettled(ctx) }
 
-// unsettled says, on the leader, what keeps the voters from tolerating the loss of one more node that a change of votes could
-// cure. It asks the servers, since heartbeats tell of a silence only after a while.
+// unsettled returns, on the leader, what keeps the voters from tolerating the loss of one more node, if a change of votes can cure it. It
+// asks the servers, because heartbeats report a silence only after a while.
 func (n *Node) unsettled(ctx context.Context) (settlement, error) {
 	if !n.established() {
 		return settlement{}, ErrNoLeader
@@ -68,8 +68,8 @@ func (n *Node) unsettled(ctx context.Context) (settlement, error) {
 		return settlement{}, err
 	}
 	all := servers.Configuration().Servers
-	// Whoever is silent now counts as gone: its vote may be given away soon.
-	now := n.candidates(all, n.quietNow(ctx, all), func(string) bool { return true })
+	// A server that is silent now counts as gone, because its vote may be given away soon.
+	now := n.candidates(all, n.silentServers(ctx, all), func(string) bool { return true })
 	change := nextVoteChange(raft.ServerID(n.cfg.NodeID), now)
 	switch {
 	case !answeringQuorum(now, ""):
@@ -82,8 +82,9 @@ func (n *Node) unsettled(ctx context.Context) (settlement, error) {
 	return settlement{Wait: fmt.Sprintf("%q, which does not answer or is leaving, is to give its vote to another node", change.id)}, nil
 }
 
-// candidates are the servers as the choice of voters sees them. Gone is asked for those that do not answer only.
-func (n *Node) candidates(all []raft.Server, silent map[string]quiet, gone func(id string) bool) (list []candidate) {
+// candidates returns the servers as nextVoteChange needs them. gone decides whether a server that does not
+// answer may lose its vote.
+func (n *Node) candidates(all []raft.Server, silent map[string]silence, gone func(id string) bool) (list []candidate) {
 	view := n.fsm.State().View
 	for _, s := range all {
 		_, quiet := silent[string(s.ID)]

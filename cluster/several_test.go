@@ -12,16 +12,17 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// several are nodes of one cluster on loopback, by their number from 1. Their data and addresses stay over restarts.
+// several is the nodes of one cluster on loopback, by number from 1. Their data and addresses survive restarts.
 type several struct {
 	*testing.T
 	configs map[int]Config
 	nodes   map[int]*Node
 }
 
-// newSeveral prepares nodes that are to found a cluster together. Those above expect join it later.
+// newSeveral prepares count nodes. The first expect nodes found a cluster together; the others join it later.
 func newSeveral(t *testing.T, count, expect int, change ...func(i int, c *Config)) *several {
 	s := &several{T: t, configs: map[int]Config{}, nodes: map[int]*Node{}}
 	var addrs []string
@@ -50,7 +51,7 @@ func newSeveral(t *testing.T, count, expect int, change ...func(i int, c *Config
 	return s
 }
 
-// freeAddr is an address below the ports that the system hands out by itself.
+// freeAddr returns a free address below the ports that the system assigns by itself.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -90,7 +91,7 @@ func (s *several) ready(which ...int) {
 	}
 }
 
-// stop leaves and closes nodes.
+// stop closes nodes, which leave first.
 func (s *several) stop(which ...int) {
 	s.Helper()
 	for _, i := range which {
@@ -103,7 +104,7 @@ func (s *several) stop(which ...int) {
 	}
 }
 
-// crash ends nodes as a kill does: without a word, and with their data as it is.
+// crash ends nodes as a kill does: they do not leave, and their data stays as it is.
 func (s *several) crash(which ...int) {
 	s.Helper()
 	for _, i := range which {
@@ -125,7 +126,7 @@ func (s *several) end() {
 	}
 }
 
-// view waits until all nodes that run agree on one leader and on these members.
+// view waits until all running nodes agree on one leader and on these members.
 func (s *several) view(want ...string) {
 	s.Helper()
 	said := ""
@@ -134,7 +135,7 @@ func (s *several) view(want ...string) {
 			s.Log(said)
 		}
 	}()
-	eventually(s.T, fmt.Sprintf("all agree on the members %v", want), func() bool {
+	eventually.True(s.T, fmt.Sprintf("all agree on the members %v", want), func() bool {
 		said = ""
 		leaders, ok := map[string]bool{}, true
 		for _, n := range s.nodes {
@@ -151,11 +152,11 @@ func (s *several) view(want ...string) {
 	})
 }
 
-// voters waits until the leader's configuration has these.
+// voters waits until these are the voters in the leader's configuration.
 func (s *several) voters(want ...string) {
 	s.Helper()
 	var got []string
-	eventually(s.T, fmt.Sprintf("the voters are %v", want), func() bool {
+	eventually.True(s.T, fmt.Sprintf("the voters are %v", want), func() bool {
 		got = nil
 		for _, server := range s.leader().Status().Servers {
 			if server.Voter {
@@ -167,11 +168,11 @@ func (s *several) voters(want ...string) {
 	})
 }
 
-// leader waits for an established one.
+// leader waits for an established leader and returns it.
 func (s *several) leader() *Node {
 	s.Helper()
 	var leader *Node
-	eventually(s.T, "there is a leader", func() bool {
+	eventually.True(s.T, "there is a leader", func() bool {
 		for _, n := range s.nodes {
 			if n.Status().Established {
 				leader = n
@@ -192,7 +193,7 @@ func (s *several) number(n *Node) int {
 	return 0
 }
 
-// follower is some node that does not lead.
+// follower returns the number of some node that does not lead.
 func (s *several) follower() int {
 	s.Helper()
 	leader := s.leader()
@@ -209,7 +210,7 @@ func TestThreeFoundACluster(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2)
-	eventually(t, "it waits for the third", func() bool {
+	eventually.True(t, "it waits for the third", func() bool {
 		return errText(s.nodes[2].Ready()) == "waiting for nodes: 2 of --bootstrap-expect 3 are here; ask "+s.configs[3].NodeAddr+
 			": dial tcp "+s.configs[3].NodeAddr+": connect: connection refused"
 	})
@@ -308,7 +309,7 @@ func TestAllStopInOrder(t *testing.T) {
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2, 3)
 	s.ready(1, 2, 3)
-	s.stop(1, 2, 3) // the last one has nobody to tell, which is no failure
+	s.stop(1, 2, 3) // the last one has no leader to ask, which is no failure
 }
 
 func TestSixNodesHaveFiveVoters(t *testing.T) {
@@ -320,11 +321,11 @@ func TestSixNodesHaveFiveVoters(t *testing.T) {
 	s.start(2)
 	s.ready(2)
 	s.view("n1", "n2")
-	s.voters("n1") // two would bear no failure, as one does
+	s.voters("n1") // two voters tolerate no failure, and neither does one
 	s.start(3, 4, 5, 6)
 	s.ready(3, 4, 5, 6)
 	s.view("n1", "n2", "n3", "n4", "n5", "n6")
-	eventually(t, "five voters", func() bool { return len(votersOf(s.leader())) == 5 })
+	eventually.True(t, "five voters", func() bool { return len(votersOf(s.leader())) == 5 })
 	rooms := map[string]int{}
 	for i := range 1000 {
 		m, _ := fsm.Owner(s.leader().View(), fmt.Sprint(i))
@@ -354,7 +355,7 @@ func TestGrowAndShrinkByHand(t *testing.T) {
 	s.voters("n1", "n2", "n3")
 	for _, i := range []int{3, 2} {
 		id, failed := s.configs[i].NodeID, s.nodes[i].Failure()
-		eventually(t, "the node is removed", func() bool {
+		eventually.True(t, "the node is removed", func() bool {
 			err := s.leader().Remove(t.Context(), id)
 			if err != nil {
 				t.Log(err)
@@ -376,7 +377,7 @@ func TestGrowAndShrinkByHand(t *testing.T) {
 	if err := s.leader().Remove(t.Context(), "n9"); !errors.Is(err, ErrUnknownNode) {
 		t.Errorf("removing nobody: %v", err)
 	}
-	s.start(3) // with its old data: a new start joins anew
+	s.start(3) // with its old data: after a restart it joins again
 	s.ready(3)
 	s.view("n1", "n3")
 }
@@ -398,7 +399,7 @@ func TestADeadNodeIsRemovedAndReplaced(t *testing.T) {
 	}
 	s.view(want...)
 	s.voters(want...)
-	s.start(i) // with its data, which still says that it votes
+	s.start(i) // with its data, according to which it still votes
 	s.ready(i)
 	s.view("n1", "n2", "n3", "n4")
 	s.voters(want...)
@@ -418,14 +419,14 @@ func TestNoRemovalBelowAQuorum(t *testing.T) {
 		}
 	}
 	s.crash(others[0])
-	eventually(t, "the silence is noticed", func() bool { return len(leader.silentNodes()) == 1 })
+	eventually.True(t, "the silence is noticed", func() bool { return len(leader.silentNodes()) == 1 })
 	if err := leader.Remove(t.Context(), s.configs[others[1]].NodeID); !errors.Is(err, ErrQuorum) {
 		t.Errorf("removing the last that answers: %v", err)
 	}
 }
 
-// A node that comes back by its name without its data has forgotten its votes: it is taken in as one that never had any.
-func TestANodeWithoutItsDataJoinsAnew(t *testing.T) {
+// A node that comes back under its name without its data has forgotten its votes. It joins as a node that never voted.
+func TestANodeWithoutItsDataJoinsAgain(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2, 3)
@@ -477,7 +478,7 @@ func TestOutOfContactWithoutAMajority(t *testing.T) {
 			s.crash(i)
 		}
 	}
-	eventually(t, "the node that is left takes no work", func() bool {
+	eventually.True(t, "the node that is left takes no work", func() bool {
 		return errors.Is(s.nodes[last].InContact(), ErrOutOfContact) && s.nodes[last].Ready() != nil
 	})
 }

@@ -9,52 +9,53 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// pollReady is how often WaitReady looks at what has no notice of its own: who leads.
+// pollReady is how often code polls for what has no notice of its own, such as the leader.
 const pollReady = 20 * time.Millisecond
 
-// Status is this node's word on itself and the cluster.
+// Status is what this node knows about itself and the cluster.
 type Status struct {
-	// ID and Incarnation are this node's; the latter is 0 until its join is committed.
+	// ID and Incarnation are this node's. Incarnation is 0 until the node's join is committed.
 	ID          string
 	Incarnation uint64
-	// NodeAddr is what the node advertises, empty without a network; with port 0 in the configuration, this has the port it got.
+	// NodeAddr is what the node advertises, empty without a network. If the configured port is 0, NodeAddr has the actual port.
 	NodeAddr string
 	// Leader is the leader's id, empty without one.
 	Leader string
-	// Established tells that this node leads and its term's work runs.
+	// Established is true if this node leads and its term's work runs.
 	Established bool
-	// Term is raft's, Token the newest leader's known here.
+	// Term is raft's term. Token is the newest leader's token that this node knows.
 	Term  uint64
-	Token fsm.Token
+	Token reconcile.Token
 	// RaftState is Follower, Candidate, Leader or Shutdown.
 	RaftState string
-	// SinceContact is how long ago the leader was heard of: 0 on the leader, negative when never.
+	// SinceContact is how long ago this node heard from the leader: 0 on the leader, negative for never.
 	SinceContact time.Duration
 	Generation   uint64
-	// Epoch and Members are the view's.
+	// Epoch and Members are those of the view.
 	Epoch   uint64
 	Members []fsm.Member
-	// Servers are raft's, voters or not, whether in the view or away.
+	// Servers are the servers in raft's configuration, voters or not, in the view or not.
 	Servers []Server
-	// ServiceRunning is the service switch.
+	// ServiceRunning is true if the service switch is on.
 	ServiceRunning bool
 }
 
-// Server is a node of raft's configuration.
+// Server is a node in raft's configuration.
 type Server struct {
 	ID, NodeAddr string
 	Voter        bool
 }
 
-// ID is this node's.
+// ID returns this node's id.
 func (n *Node) ID() string { return n.cfg.NodeID }
 
-// Leader is the leader's id as raft here knows it, empty without one.
+// Leader returns the id of the leader that raft on this node knows, empty for none.
 func (n *Node) Leader() string { return n.leader().ID }
 
-// Status is a moment's picture; its parts are read one after another.
+// Status returns the current status. Its fields are read one after another, not atomically.
 func (n *Node) Status() Status {
 	state := n.State()
 	_, leader := n.raft.LeaderWithID()
@@ -76,8 +77,9 @@ func (n *Node) established() bool {
 	return n.current != nil
 }
 
-// sinceContact counts the own leadership as contact: who has just handed it over, or lost it, has heard of nobody else for
-// as long as it led. It is noted whenever somebody asks, and by the steward.
+// sinceContact returns the time since the last contact with a leader, negative for never. A node's own leadership counts as contact: a node
+// that has just handed it over, or lost it, has heard from no other leader for as long as it led. Each call records the leadership, and
+// membership calls sinceContact regularly for that reason.
 func (n *Node) sinceContact() time.Duration {
 	last := n.raft.LastContact()
 	if n.raft.State() == raft.Leader {
@@ -94,17 +96,17 @@ func (n *Node) sinceContact() time.Duration {
 	return time.Since(last)
 }
 
-// State is a copy of what the cluster has agreed on, as far as this node knows; after a start, nothing newer than
-// the last snapshot until there is a leader.
+// State returns a copy of what the cluster has agreed on, as far as this node knows. After a start it is no newer than the last snapshot
+// until there is a leader.
 func (n *Node) State() fsm.State { return n.fsm.State().Clone() }
 
-// Changed is closed at the next change of State: take it, then read State, then wait.
+// Changed returns a channel that is closed at the next change of State. Take the channel first, then read State, then wait.
 func (n *Node) Changed() <-chan struct{} { return n.fsm.Changed() }
 
-// Ready is nil while this node is in contact with a leader (an election is no loss of contact yet) and this process, by
-// its own state, is in the view. The first time since its start it also waits until the voters could lose another node, as far as
-// the nodes at hand allow; after that only another cluster behind --join makes it unready for what other
-// nodes do. The error says what is missing.
+// Ready returns nil if this node is in contact with a leader (an election is not yet a loss of contact) and this process is in the view,
+// according to its own state. For the first time after a start, Ready also requires that the voters could lose another node, as far as the
+// available nodes allow. After that, the only condition that depends on other nodes' actions is that no other cluster behind --join outranks
+// this one. The error says what is missing.
 func (n *Node) Ready() error {
 	if err := n.fsm.Err(); err != nil {
 		return fmt.Errorf("the raft log cannot be applied: %w", err)
@@ -124,7 +126,7 @@ func (n *Node) Ready() error {
 	return cmp.Or(contact, ErrNotJoined)
 }
 
-// WaitReady returns nil once the node is Ready; when ctx ends first, what was missing.
+// WaitReady returns nil once the node is Ready. If ctx ends first, the error says what was missing.
 func (n *Node) WaitReady(ctx context.Context) error {
 	tick := time.NewTicker(pollReady)
 	defer tick.Stop()

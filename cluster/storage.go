@@ -18,14 +18,14 @@ import (
 
 const (
 	nodeIDKey = "rollcall.node-id"
-	// termKey is where hashicorp/raft keeps its current term.
+	// termKey is the key under which hashicorp/raft keeps its current term.
 	termKey = "CurrentTerm"
-	// votedKey is where it keeps the last term in which it voted.
+	// votedKey is the key under which hashicorp/raft keeps the last term in which it voted.
 	votedKey   = "LastVoteTerm"
 	promiseKey = "rollcall.founder"
 )
 
-// storage is what raft keeps.
+// storage is the storage of raft.
 type storage struct {
 	logs   raft.LogStore
 	stable raft.StableStore
@@ -33,7 +33,7 @@ type storage struct {
 	close  func() error
 }
 
-// openStorage opens the data directory for this node alone, and leaves nothing open when it fails.
+// openStorage opens the data directory, exclusively for this node. If it fails, it leaves nothing open.
 func openStorage(cfg Config, log hclog.Logger) (*storage, error) {
 	if cfg.DataDir == "" {
 		mem := raft.NewInmemStore()
@@ -65,7 +65,7 @@ func openBolt(path string) (*raftboltdb.BoltStore, error) {
 	return raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: lockTimeout}})
 }
 
-// open does what may only be done under bolt's lock.
+// open does what requires bolt's lock.
 func (s *storage) open(dir, nodeID string, log hclog.Logger) error {
 	for _, dir := range []string{dir, filepath.Join(dir, "snapshots")} {
 		if err := removeUnfinished(dir); err != nil {
@@ -93,13 +93,13 @@ func (s *storage) open(dir, nodeID string, log hclog.Logger) error {
 	return s.checkSnapshot()
 }
 
-// identify binds the directory to its first node. The id is written before anything else, so a directory that has
-// state but no id is not ours.
+// identify binds the directory to its first node. The id is written before anything else, so a directory that has state but no id belongs to
+// another program.
 func (s *storage) identify(nodeID string) error {
 	owner, err := s.stable.Get([]byte(nodeIDKey))
 	if err == nil && len(owner) > 0 {
 		if string(owner) != nodeID {
-			return fmt.Errorf("%w: it is of %q, this node is %q", ErrOtherNode, owner, nodeID)
+			return fmt.Errorf("%w: it belongs to %q, this node is %q", ErrOtherNode, owner, nodeID)
 		}
 		return nil
 	}
@@ -116,8 +116,7 @@ func (s *storage) identify(nodeID string) error {
 	return s.stable.Set([]byte(nodeIDKey), []byte(nodeID))
 }
 
-// checkSnapshot reads the newest snapshot. Raft itself would fall back to an older one without a word, and lose what
-// only the newer holds.
+// checkSnapshot reads the newest snapshot. Raft itself would silently fall back to an older one and lose what only the newer one holds.
 func (s *storage) checkSnapshot() error {
 	list, err := s.snaps.List()
 	if err != nil || len(list) == 0 {
@@ -137,9 +136,9 @@ func (s *storage) checkSnapshot() error {
 	return nil
 }
 
-// fresh tells whether nothing of a cluster is stored: no log, no snapshot, no vote. What a process killed within its
-// bootstrap leaves is a term and nothing else; raft would neither bootstrap that again nor ever elect, and as nobody has
-// voted yet, the term goes.
+// fresh reports whether no cluster data is stored: no log, no snapshot, no vote. A process that is killed during its bootstrap leaves only a
+// term. Raft would then neither bootstrap again nor elect a leader, so fresh resets the term. That is safe because the node has not voted
+// yet.
 func (s *storage) fresh() (bool, error) {
 	last, err := s.logs.LastIndex()
 	if err != nil {
@@ -162,7 +161,7 @@ func (s *storage) fresh() (bool, error) {
 	return true, nil
 }
 
-// promised is the founder that this node has promised to follow; zero without one.
+// promised returns the founder that this node has promised to follow, zero for none.
 func (s *storage) promised() (server, error) {
 	data, err := s.stable.Get([]byte(promiseKey))
 	if absent(err) || err == nil && len(data) == 0 {
@@ -189,7 +188,7 @@ func (s *storage) promise(to server) error {
 	return nil
 }
 
-// absent tells whether a stable store has no such key: each says so in words of its own.
+// absent reports whether err means that a stable store does not have the key. Each store has its own such error.
 func absent(err error) bool {
 	return err != nil && (errors.Is(err, raftboltdb.ErrKeyNotFound) || err.Error() == "not found")
 }

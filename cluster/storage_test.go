@@ -14,9 +14,10 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// refused opens a node that must not open, and gives the error.
+// refused opens a node that must fail to open, and returns the error.
 func refused(t *testing.T, cfg Config) error {
 	t.Helper()
 	n, err := Open(t.Context(), cfg)
@@ -49,7 +50,7 @@ func TestDataDirOfAnotherNode(t *testing.T) {
 	cfg := config(t.TempDir())
 	shut(t, openReady(t, cfg))
 	cfg.NodeID = "n2"
-	if err := refused(t, cfg); !errors.Is(err, ErrOtherNode) || !strings.Contains(err.Error(), `it is of "n1", this node is "n2"`) {
+	if err := refused(t, cfg); !errors.Is(err, ErrOtherNode) || !strings.Contains(err.Error(), `it belongs to "n1", this node is "n2"`) {
 		t.Errorf("got %v", err)
 	}
 	cfg.NodeID = "n1"
@@ -81,7 +82,7 @@ func TestLockedDataDir(t *testing.T) {
 	}
 }
 
-// A process killed between the two writes of its bootstrap.
+// A process was killed between the two writes of its bootstrap.
 func TestHalfABootstrapIsFinished(t *testing.T) {
 	t.Parallel()
 	cfg := config(t.TempDir())
@@ -93,7 +94,7 @@ func TestHalfABootstrapIsFinished(t *testing.T) {
 	openReady(t, cfg)
 }
 
-// writeSnapshot adds a snapshot above all others.
+// writeSnapshot adds a snapshot that is newer than all others.
 func writeSnapshot(t *testing.T, s *storage, text string) raft.SnapshotSink {
 	t.Helper()
 	_, transport := raft.NewInmemTransport("")
@@ -153,7 +154,7 @@ func TestNewerEntryKeepsTheNodeFromServing(t *testing.T) {
 		return n
 	}
 	n := start()
-	eventually(t, "ready", func() bool { return n.Ready() == nil })
+	eventually.True(t, "ready", func() bool { return n.Ready() == nil })
 	if err := n.raft.Apply([]byte(`{"v":9,"op":"dance"}`), time.Second).Error(); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestNewerEntryKeepsTheNodeFromServing(t *testing.T) {
 	}
 	_ = n.Close(t.Context())
 	again := start()
-	eventually(t, "the restarted node says so", func() bool { return errors.Is(again.Ready(), fsm.ErrNewer) })
+	eventually.True(t, "the restarted node says so", func() bool { return errors.Is(again.Ready(), fsm.ErrNewer) })
 }
 
 func TestRaftPortInUse(t *testing.T) {
@@ -177,5 +178,5 @@ func TestRaftPortInUse(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	cfg.NodeAddr = "127.0.0.1:0"
-	openReady(t, cfg) // nothing of the failed start holds the directory
+	openReady(t, cfg) // the failed start does not keep the directory locked
 }

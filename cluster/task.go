@@ -13,20 +13,20 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// Task is work that the leader repeats. It never overlaps with itself, in one term or across terms.
+// Task is work that the leader repeats. It never overlaps with itself, within a term or across terms.
 type Task struct {
 	// Name is unique among the node's tasks.
 	Name string
-	// Every is the time from the start of a run to the start of the next; after a longer run the next comes at once.
+	// Every is the time from the start of one run to the start of the next. If a run takes longer, the next one starts at once.
 	Every time.Duration
-	// Jitter, from 0 to below 1, is the part of Every by which an interval may be longer or shorter.
+	// Jitter, from 0 to below 1, is the fraction of Every by which an interval may be longer or shorter.
 	Jitter float64
-	// AtOnce makes the first run of a schedule come at once, not after an interval.
+	// AtOnce makes the first run start at once, not after an interval.
 	AtOnce bool
-	// Enabled, when given, tells by the replicated state whether the task has a schedule. A run that goes on when it
-	// turns false is left to end; when it turns true again the schedule begins anew.
+	// Enabled, if set, reports from the replicated state whether the task has a schedule. When it turns false, a run in progress is not
+	// interrupted. When it turns true again, the schedule starts from the beginning.
 	Enabled func(fsm.State) bool
-	// Run does the work. ctx ends with the term. Its errors and panics are logged, and the schedule goes on.
+	// Run does the work. ctx ends with the term. Errors and panics are logged, and the schedule goes on.
 	Run func(ctx context.Context, term Term) error
 }
 
@@ -44,23 +44,17 @@ func (t Task) validate() error {
 	return nil
 }
 
-// interval is Every with its jitter.
+// interval returns Every with jitter.
 func (t Task) interval() time.Duration {
 	return t.Every + time.Duration(float64(t.Every)*t.Jitter*(2*rand.Float64()-1))
-}
-
-// stateSource is the replicated state that a task's Enabled depends on.
-type stateSource interface {
-	State() fsm.State
-	Changed() <-chan struct{}
 }
 
 // runner keeps one task's schedule.
 type runner struct {
 	task   Task
-	source stateSource
+	source *fsm.FSM
 	log    *slog.Logger
-	// blocked is an error while the task must not run; nil never blocks it.
+	// blocked returns an error while the task must not run. A nil func never blocks the task.
 	blocked func() error
 
 	mu   sync.Mutex
@@ -83,7 +77,7 @@ func (r *runner) serve(ctx context.Context, term Term) {
 	}
 }
 
-// awaitEnabled is false when ctx has ended.
+// awaitEnabled waits until the task is enabled. It returns false if ctx ends first.
 func (r *runner) awaitEnabled(ctx context.Context) bool {
 	for {
 		changed := r.source.Changed()
@@ -101,7 +95,7 @@ func (r *runner) awaitEnabled(ctx context.Context) bool {
 	}
 }
 
-// awaitDue is false when ctx has ended or the task is no longer enabled.
+// awaitDue waits until due. It returns false if ctx has ended or the task is no longer enabled.
 func (r *runner) awaitDue(ctx context.Context, due time.Time) bool {
 	r.plan(due)
 	timer := time.NewTimer(time.Until(due))
@@ -144,7 +138,7 @@ func (r *runner) run(ctx context.Context, term Term) {
 	}()
 	if r.blocked != nil {
 		if why := r.blocked(); why != nil {
-			r.log.Info("task does not run", "err", why)
+			r.log.Info("task does not run", "error", why)
 			return
 		}
 	}
@@ -152,14 +146,14 @@ func (r *runner) run(ctx context.Context, term Term) {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		r.log.Info("task ended with its term", "err", err)
+		r.log.Info("task ended with its term", "error", err)
 	default:
-		r.log.Error("task failed; it runs again when it is next due", "err", err)
+		r.log.Error("task failed; it runs again when it is next due", "error", err)
 	}
 }
 
-// NextRuns gives each task's next start, by its name. A task that is not enabled, or a node that does not lead,
-// has none; while a task runs, it is the start of the run after, if this one ends in time.
+// NextRuns returns each task's next start, by the task's name. A task that is not enabled has none, and neither has a node that does not
+// lead. While a task runs, its next start is that of the run after, provided that this one ends in time.
 func (n *Node) NextRuns() map[string]time.Time {
 	runs := map[string]time.Time{}
 	for _, r := range n.tasks {

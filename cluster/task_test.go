@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// diary notes when a task's runs began, since the first.
+// diary records when a task's runs began.
 type diary struct{ starts []time.Time }
 
 func (d *diary) run(takes time.Duration) func(context.Context, Term) error {
@@ -25,7 +26,7 @@ func (d *diary) run(takes time.Duration) func(context.Context, Term) error {
 	}
 }
 
-// seconds gives the starts from begun on.
+// seconds returns the starts in seconds since begun.
 func (d *diary) seconds(begun time.Time) []int {
 	var out []int
 	for _, s := range d.starts {
@@ -173,7 +174,7 @@ func TestTaskRunsOnARealNode(t *testing.T) {
 	}}}
 	n = openReady(t, cfg)
 	close(opened)
-	eventually(t, "five runs", func() bool { return runs.Load() >= 5 })
+	eventually.True(t, "five runs", func() bool { return runs.Load() >= 5 })
 	shut(t, n)
 	after := runs.Load()
 	if wrong.Load() || string(n.State().Reports[fsm.KindSync].JSON) != `{"ok":true}` {

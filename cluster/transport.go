@@ -14,18 +14,17 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// link is this node's place on the network: raft's transport, the peers' HTTP and RPC share one listener. Without a
-// network (a Config without NodeAddr) it has the transport only.
+// link is this node's connection to the network. Raft's transport, HTTP between nodes, and RPC share one listener. Without a network (a
+// Config without NodeAddr) it has only the transport.
 type link struct {
 	transport raft.Transport
 	mux       *mux // nil without a network
 	dialer    dialer
 	addr      string // what other nodes dial
-	// closed keeps raft's messages out: a node that has lost its data must not vote by its old name before it was
-	// taken in anew.
+	// closed blocks raft's messages. A node that has lost its data must not vote under its old name before the leader has added it again.
 	closed *atomic.Bool
 	book   *addressBook
-	// idAt asks for the id of the node at an address; empty when it does not answer.
+	// idAt returns the id of the node at an address, empty if the node does not answer.
 	idAt *atomic.Pointer[func(ctx context.Context, addr string) string]
 }
 
@@ -57,7 +56,7 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 	return l, nil
 }
 
-// askID asks for the id of the node at an address, once the node can ask.
+// askID returns the id of the node at an address. It returns "" until idAt is set.
 func (l *link) askID(ctx context.Context, addr string) string {
 	if ask := l.idAt.Load(); ask != nil {
 		return (*ask)(ctx, addr)
@@ -65,7 +64,7 @@ func (l *link) askID(ctx context.Context, addr string) string {
 	return ""
 }
 
-// advertise is where other nodes find this one; empty without a network.
+// advertise returns the address at which other nodes find this one, empty without a network.
 func (l *link) advertise() string {
 	if l.mux == nil {
 		return ""
@@ -73,7 +72,7 @@ func (l *link) advertise() string {
 	return l.addr
 }
 
-// reachable is a raft address as people know it; one of a node without a network, or of one that has moved, is none.
+// reachable returns a raft address for display. It is empty if this node has no network, or if the server has lost its address to another.
 func (l *link) reachable(addr raft.ServerAddress) string {
 	if l.mux == nil || strings.HasPrefix(string(addr), nowherePrefix) {
 		return ""
@@ -95,7 +94,8 @@ func (l *link) close() error {
 	return err
 }
 
-// listenAddr keeps raft off the network unless it was told otherwise: whoever reaches its port can end the cluster.
+// listenAddr returns the address to listen on. It keeps raft off the network unless the configuration allows it, because anyone who reaches
+// raft's port can destroy the cluster.
 func listenAddr(cfg Config) (string, error) {
 	host, port, err := net.SplitHostPort(cfg.NodeAddr)
 	if err != nil {
@@ -119,8 +119,8 @@ func listenAddr(cfg Config) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// streamLayer is raft's way to other nodes. It advertises names as they are, so that a node whose name resolves to
-// another address after a restart is still the same.
+// streamLayer connects raft to other nodes. It advertises names without resolving them, so that a node whose name resolves to another address
+// after a restart is still the same node.
 type streamLayer struct {
 	*branch
 	dialer    dialer
@@ -140,7 +140,7 @@ func (s streamLayer) Accept() (net.Conn, error) {
 	}
 }
 
-// Addr implements net.Listener with what other nodes dial.
+// Addr implements net.Listener. It returns the address that other nodes dial.
 func (s streamLayer) Addr() net.Addr { return hostPort(s.advertise) }
 
 // Dial implements raft.StreamLayer.

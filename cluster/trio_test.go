@@ -9,10 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/memnet"
+	"github.com/rollcallhq/rollcall/testing/fakes/memnet"
 )
 
-// trio is three nodes on a network in memory, in virtual time.
+// trio is three nodes on an in-memory network, in virtual time.
 type trio struct {
 	*testing.T
 	net    *memnet.Net
@@ -22,7 +22,7 @@ type trio struct {
 	nodes  [3]*Node
 }
 
-// inTrio runs a test with three nodes that are ready.
+// inTrio runs a test with three ready nodes.
 func inTrio(t *testing.T, change func(*Config), test func(*trio)) {
 	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	synctest.Test(t, func(t *testing.T) {
@@ -62,10 +62,11 @@ func (s *trio) open(i int) {
 	s.nodes[i] = n
 }
 
-// comes counts how often a node enters what it is then in, as the leader sees it, in a time: the view, and raft's configuration.
-func (s *trio) comes(leader *Node, id string, during time.Duration) (view, config int) {
+// comes counts how often a node enters the view and raft's configuration, as the leader sees it, from the start on and within a time after it.
+func (s *trio) comes(leader *Node, id string, start func(), during time.Duration) (view, config int) {
 	_, was := leader.View().Member(id)
 	known := leader.known(id) == nil
+	start()
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		_, is := leader.View().Member(id)
 		knows := leader.known(id) == nil
@@ -80,7 +81,7 @@ func (s *trio) comes(leader *Node, id string, during time.Duration) (view, confi
 	return view, config
 }
 
-// leader and follower are the number of the node that leads, and of one that does not.
+// leader returns the number of the node that leads, and follower that of a node that does not.
 func (s *trio) leader() int {
 	return slices.IndexFunc(s.nodes[:], func(n *Node) bool { return n.Status().Established })
 }
@@ -89,7 +90,7 @@ func (s *trio) follower() int {
 	return slices.IndexFunc(s.nodes[:], func(n *Node) bool { return !n.Status().Established })
 }
 
-// cutOff takes a node off the others until heal.
+// cutOff cuts a node off from the others until heal is called.
 func (s *trio) cutOff(i int) (heal func()) {
 	var heals []func()
 	for j := range s.nodes {

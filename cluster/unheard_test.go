@@ -8,15 +8,14 @@ import (
 
 func soonDead(c *Config) { c.DeadAfter = 3 * time.Second }
 
-// A process that was cut off for longer than --dead-after comes back by itself, as another incarnation and a voter.
+// A process that was cut off for longer than --dead-after comes back by itself, with a new incarnation and as a voter.
 func TestADeadNodeThatLivesComesBack(t *testing.T) {
 	inTrio(t, soonDead, func(s *trio) {
 		leader, victim := s.nodes[s.leader()], s.nodes[s.follower()]
 		heal := s.cutOff(s.follower())
 		time.Sleep(10 * time.Second)
 		before := victim.Status().Incarnation
-		heal()
-		if view, config := s.comes(leader, victim.ID(), 15*time.Second); view != 1 || config != 1 {
+		if view, config := s.comes(leader, victim.ID(), heal, 15*time.Second); view != 1 || config != 1 {
 			s.Errorf("it came into the view %d times, and into raft's configuration %d times", view, config)
 		}
 		if err := victim.Ready(); err != nil || victim.Status().Incarnation <= before {
@@ -28,7 +27,7 @@ func TestADeadNodeThatLivesComesBack(t *testing.T) {
 	})
 }
 
-// A process that was removed while it was cut off hears of it later.
+// A process that was removed while it was cut off learns of it later.
 func TestARemovalThatWasNotHeard(t *testing.T) {
 	inTrio(t, soonDead, func(s *trio) {
 		leader, victim := s.nodes[s.leader()], s.nodes[s.follower()]

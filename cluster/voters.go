@@ -7,16 +7,15 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// candidate is a server of raft's configuration, with what the leader knows of it.
+// candidate is a server in raft's configuration, with what the leader knows about it.
 type candidate struct {
 	id    raft.ServerID
 	voter bool
 	// answers is false while heartbeats to the server fail.
 	answers bool
-	// gone says that a server which does not answer is not expected back soon: it left in order, or has been silent for
-	// goneAfter.
+	// gone is true if a server that does not answer is not expected back soon: it left in order, or has been silent for goneAfter.
 	gone bool
-	// member says that the server is in the view. A server enters the view only once it has caught up with the log.
+	// member is true if the server is in the view. A server enters the view only once it has caught up with the log.
 	member bool
 }
 
@@ -29,9 +28,10 @@ type voteChange struct {
 	promote bool // demote otherwise
 }
 
-// nextVoteChange returns the next change to who votes, for the leader self. An odd number votes, at most maxVoters. A voter
-// that is gone gives its vote to a spare; without a spare it keeps it. Applied again and again to servers whose state
-// stays the same, the changes come to an end, and after each of them a quorum of the voters answers if one did before.
+// nextVoteChange returns the next change to who votes, for the leader self. The number of voters is to be odd and at most maxVoters. A voter
+// that is gone gives its vote to a spare. If there is no spare, it keeps its vote, unless two voters are gone: without both, the others
+// tolerate one more failure. If the changes are applied repeatedly and the servers'
+// state stays the same, the changes come to an end. After each change a quorum of the voters answers if one did before.
 func nextVoteChange(self raft.ServerID, servers []candidate) voteChange {
 	voters, spare := electorate(servers)
 	demote := leastUseful(self, servers)
@@ -43,8 +43,8 @@ func nextVoteChange(self raft.ServerID, servers []candidate) voteChange {
 		if spare != "" {
 			return voteChange{id: spare, promote: true}
 		}
-		return demote // one voter less tolerates as many failures
-	case spare == "":
+		return demote // one voter fewer tolerates as many failures
+	case spare == "" && goneVoters(servers) < 2:
 		return voteChange{}
 	case silent:
 		if i := slices.IndexFunc(servers, func(c candidate) bool { return c.id == demote.id }); i >= 0 && servers[i].gone {
@@ -57,7 +57,7 @@ func nextVoteChange(self raft.ServerID, servers []candidate) voteChange {
 	return voteChange{}
 }
 
-// electorate returns the number of voters and the first spare, empty without one.
+// electorate returns the number of voters and the first spare, empty for none.
 func electorate(servers []candidate) (voters int, spare raft.ServerID) {
 	for _, c := range servers {
 		if c.voter {
@@ -70,6 +70,15 @@ func electorate(servers []candidate) (voters int, spare raft.ServerID) {
 	return voters, spare
 }
 
+func goneVoters(servers []candidate) (count int) {
+	for _, c := range servers {
+		if c.voter && c.gone {
+			count++
+		}
+	}
+	return count
+}
+
 func spares(servers []candidate) (count int) {
 	for _, c := range servers {
 		if c.spare() {
@@ -79,8 +88,8 @@ func spares(servers []candidate) (count int) {
 	return count
 }
 
-// leastUseful returns the demotion of the voter that is missed least: one that is gone, then one that does not answer, then
-// one that is not in the view. It changes nothing where too few of the other voters answer.
+// leastUseful returns the demotion of the least useful voter: one that is gone, else one that does not answer, else one that is not in the
+// view. It returns the zero value if the other voters would have no quorum that answers.
 func leastUseful(self raft.ServerID, servers []candidate) voteChange {
 	rank := func(c candidate) int {
 		switch {
@@ -102,7 +111,7 @@ func leastUseful(self raft.ServerID, servers []candidate) voteChange {
 	return voteChange{}
 }
 
-// answeringQuorum reports whether the voters without that one would have a quorum that answers.
+// answeringQuorum reports whether the voters other than without have a quorum that answers.
 func answeringQuorum(servers []candidate, without raft.ServerID) bool {
 	voters, answer := 0, 0
 	for _, c := range servers {

@@ -9,22 +9,23 @@ import (
 )
 
 const (
-	// withdrawAfter is for how long every look must fail before a node withdraws. Within healthWindow, mostly failing is enough.
+	// withdrawAfter is how long every health check must fail before a node withdraws. Over a whole healthWindow, three quarters failing are
+	// enough.
 	withdrawAfter = 2 * time.Second
 	healthWindow  = 6 * time.Second
-	// leastLooks is how many looks a judgement needs. They are far apart where this process is short of CPU.
-	leastLooks = 4
-	// returnAfter is for how long a withdrawn node must be well before it returns, lastReturn the most that this doubles to when it
-	// withdraws again, and steadyAfter how long it must not, to begin anew.
+	// leastChecks is the least number of health checks for a decision. The checks are far apart when this process is short of CPU.
+	leastChecks = 4
+	// returnAfter is how long a withdrawn node must be healthy before it returns. The time doubles, up to lastReturn, each time the node
+	// withdraws again. It is reset when the node does not withdraw for steadyAfter.
 	returnAfter = 5 * time.Second
 	lastReturn  = 3 * time.Minute
 	steadyAfter = 3 * time.Minute
 )
 
-// Failing is what of a member's work fails and why, by names that all nodes share.
+// Failing has the parts of a member's work that fail, with the reasons. All nodes use the same names for the parts.
 type Failing map[string]error
 
-// Error joins the reasons, by name.
+// Error joins the reasons, sorted by name.
 func (f Failing) Error() string {
 	var all []string
 	for _, err := range f.Unwrap() {
@@ -33,7 +34,7 @@ func (f Failing) Error() string {
 	return strings.Join(all, "; ")
 }
 
-// Unwrap returns the reasons, by name.
+// Unwrap returns the reasons, sorted by name.
 func (f Failing) Unwrap() (all []error) {
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		all = append(all, f[name])
@@ -41,7 +42,7 @@ func (f Failing) Unwrap() (all []error) {
 	return all
 }
 
-// failingOf reads what Config.Fit returned.
+// failingOf converts the result of Config.Health.
 func failingOf(err error) Failing {
 	var f Failing
 	switch {
@@ -53,31 +54,31 @@ func failingOf(err error) Failing {
 	return Failing{"": err}
 }
 
-// look is one look at this node's health.
-type look struct {
+// healthCheck is the result of one health check of this node.
+type healthCheck struct {
 	at      time.Time
 	failing Failing
 }
 
-// report is what a node tells others of its last looks: how many there were, and how many failed, by what failed.
+// report is what a node tells others about its last health checks: how many there were, and how many failed for each part of the work.
 type report struct {
-	Looks  int            `json:"looks"`
+	Checks int            `json:"checks"`
 	Failed map[string]int `json:"failed,omitempty"`
 }
 
-// withdrawal decides when a node gives away its rooms for its health, and when it takes some again. It knows no clock and asks nobody.
+// withdrawal decides when a node gives up its rooms because of its health, and when it may own rooms again. It has no clock and does no IO.
 type withdrawal struct {
-	looks    []look // of the last healthWindow
-	since    time.Time
-	well     time.Time     // since when no look has failed; zero while one does
-	wait     time.Duration // for how long it must be well to return
-	returned time.Time
+	checks   []healthCheck // the health checks of the last healthWindow
+	since    time.Time     // when the withdrawal began; zero while there is none
+	well     time.Time     // since when no check has failed; zero if the last one did
+	wait     time.Duration // how long the node must be healthy to return
+	returned time.Time     // when the last withdrawal ended
 }
 
-// note takes a look into account.
-func (w *withdrawal) note(l look) {
-	w.looks = slices.DeleteFunc(w.looks, func(old look) bool { return l.at.Sub(old.at) > healthWindow })
-	w.looks = append(w.looks, l)
+// add records the result of a health check.
+func (w *withdrawal) add(l healthCheck) {
+	w.checks = slices.DeleteFunc(w.checks, func(old healthCheck) bool { return l.at.Sub(old.at) > healthWindow })
+	w.checks = append(w.checks, l)
 	switch {
 	case len(l.failing) > 0:
 		w.well = time.Time{}
@@ -86,14 +87,14 @@ func (w *withdrawal) note(l look) {
 	}
 }
 
-// report is that of the last looks before now. Looks from before a pause of this process say nothing.
+// report returns the report on the last health checks before now. Checks from before a pause of this process are left out.
 func (w *withdrawal) report(now time.Time) report {
 	r := report{Failed: map[string]int{}}
-	for _, l := range w.looks {
+	for _, l := range w.checks {
 		if now.Sub(l.at) > healthWindow {
 			continue
 		}
-		r.Looks++
+		r.Checks++
 		for name := range l.failing {
 			r.Failed[name]++
 		}
@@ -101,18 +102,19 @@ func (w *withdrawal) report(now time.Time) report {
 	return r
 }
 
-// lasting is what has failed for long enough: in each look of withdrawAfter, or in most of a whole window. It is nil where nothing has.
+// lasting returns what has failed for long enough: in each health check of withdrawAfter, or in at least three quarters of a whole window. It
+// returns nil if nothing has.
 func (w *withdrawal) lasting() Failing {
-	if len(w.looks) < leastLooks {
+	if len(w.checks) < leastChecks {
 		return nil
 	}
-	last := w.looks[len(w.looks)-1]
-	whole := last.at.Sub(w.looks[0].at) > healthWindow-time.Second
+	last := w.checks[len(w.checks)-1]
+	whole := last.at.Sub(w.checks[0].at) > healthWindow-time.Second
 	lasting := Failing{}
 	for name, count := range w.report(last.at).Failed {
-		run := w.run(name)
+		run := w.failuresUntilNow(name)
 		switch why := w.lastReason(name); {
-		case len(run) >= leastLooks && last.at.Sub(run[0].at) >= withdrawAfter, whole && 4*count >= 3*len(w.looks):
+		case len(run) >= leastChecks && last.at.Sub(run[0].at) >= withdrawAfter, whole && 4*count >= 3*len(w.checks):
 			lasting[name] = why
 		}
 	}
@@ -122,17 +124,17 @@ func (w *withdrawal) lasting() Failing {
 	return lasting
 }
 
-// run is the last looks in which that failed, without one between them in which it did not.
-func (w *withdrawal) run(name string) []look {
-	first := len(w.looks)
-	for first > 0 && w.looks[first-1].failing[name] != nil {
+// failuresUntilNow returns the latest health checks in a row in which the named part failed.
+func (w *withdrawal) failuresUntilNow(name string) []healthCheck {
+	first := len(w.checks)
+	for first > 0 && w.checks[first-1].failing[name] != nil {
 		first--
 	}
-	return w.looks[first:]
+	return w.checks[first:]
 }
 
 func (w *withdrawal) lastReason(name string) (why error) {
-	for _, l := range w.looks {
+	for _, l := range w.checks {
 		if err := l.failing[name]; err != nil {
 			why = err
 		}
@@ -140,11 +142,11 @@ func (w *withdrawal) lastReason(name string) (why error) {
 	return why
 }
 
-// betterThan reports whether the node of that report can do all that this one can, and something of what lastingly fails here. Nodes
-// of which each can do what the other cannot are none better than the other, so neither moves. A single failed look of the other is enough
-// to wait: where Redis is slow for everybody, looks fail everywhere.
+// betterThan reports whether the node of r can do everything that this node can, and something that lastingly fails here. If each of two
+// nodes can do what the other cannot, neither is better, so neither moves. A single failed check of the other node is enough to wait: when
+// Redis is slow for all nodes, checks fail everywhere.
 func (r report) betterThan(lasting Failing) bool {
-	if r.Looks < leastLooks {
+	if r.Checks < leastChecks {
 		return false
 	}
 	for name, failed := range r.Failed {
@@ -160,7 +162,7 @@ func (r report) betterThan(lasting Failing) bool {
 	return false
 }
 
-// withdraw begins a withdrawal. One that follows another soon waits longer for its end.
+// withdraw begins a withdrawal. If it follows another one soon, the node must be healthy for longer before it returns.
 func (w *withdrawal) withdraw(now time.Time) {
 	if !w.since.IsZero() {
 		return
@@ -173,7 +175,7 @@ func (w *withdrawal) withdraw(now time.Time) {
 	w.since = now
 }
 
-// mayReturn ends a withdrawal once this node has been well for long enough, and reports whether it has just done so.
+// mayReturn ends a withdrawal once this node has been healthy for long enough, and reports whether it has just done so.
 func (w *withdrawal) mayReturn(now time.Time) bool {
 	if w.since.IsZero() || w.well.IsZero() || now.Sub(w.well) < w.wait {
 		return false
@@ -182,5 +184,5 @@ func (w *withdrawal) mayReturn(now time.Time) bool {
 	return true
 }
 
-// withdrawn reports whether this node is to own no rooms.
+// withdrawn reports whether this node must own no rooms.
 func (w *withdrawal) withdrawn() bool { return !w.since.IsZero() }

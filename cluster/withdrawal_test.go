@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// pattern is the looks of a node, one each fitEvery: F fails, any other goes well.
+// pattern returns a withdrawal after these health checks, one each healthEvery: F is a failed check, any other letter a successful one.
 func pattern(looks string) *withdrawal {
 	w := &withdrawal{}
 	for i, c := range looks {
-		w.note(look{at: epochStart.Add(time.Duration(i) * fitEvery), failing: failed(c == 'F')})
+		w.add(healthCheck{at: epochStart.Add(time.Duration(i) * healthEvery), failing: failed(c == 'F')})
 	}
 	return w
 }
@@ -34,7 +34,7 @@ func TestWhatFailsLastingly(t *testing.T) {
 		"FFFFF":                    true,
 		"FFFFF.":                   false,
 		"FF.FF.FF.FF.FF.FF.FF.FF.": false,
-		"FFFF.FFFF.FFFF.FFFF.":     true, // most looks of a whole window
+		"FFFF.FFFF.FFFF.FFFF.":     true, // three quarters of the checks in a whole window
 		"F.F.F.F.F.F.F.F.F.F.F.F.": false,
 		"FFFFFFFFFFFF............": false,
 	} {
@@ -44,7 +44,7 @@ func TestWhatFailsLastingly(t *testing.T) {
 	}
 }
 
-// Only a node that can do all that this one can, and more, may take its rooms. Otherwise two nodes could both withdraw for each other.
+// Only a node that can do everything that this one can, and more, may take its rooms. Otherwise two nodes could both withdraw for each other.
 func TestABetterNode(t *testing.T) {
 	one, two := Failing{"1": errBroken}, Failing{"1": errBroken, "2": errBroken}
 	for _, c := range []struct {
@@ -53,13 +53,13 @@ func TestABetterNode(t *testing.T) {
 		here Failing
 		want bool
 	}{
-		{"all goes well there", report{Looks: 12}, one, true},
-		{"too few looks", report{Looks: leastLooks - 1}, one, false},
-		{"the same fails there", report{Looks: 12, Failed: map[string]int{"1": 12}}, one, false},
-		{"one look has failed there: it may be as slow for all", report{Looks: 12, Failed: map[string]int{"1": 1}}, one, false},
-		{"something else fails there", report{Looks: 12, Failed: map[string]int{"2": 12}}, one, false},
-		{"less fails there", report{Looks: 12, Failed: map[string]int{"2": 12}}, two, true},
-		{"as much fails there", report{Looks: 12, Failed: map[string]int{"1": 12, "2": 12}}, two, false},
+		{"all goes well there", report{Checks: 12}, one, true},
+		{"too few checks", report{Checks: leastChecks - 1}, one, false},
+		{"the same fails there", report{Checks: 12, Failed: map[string]int{"1": 12}}, one, false},
+		{"one check has failed there: it may be slow for all nodes", report{Checks: 12, Failed: map[string]int{"1": 1}}, one, false},
+		{"something else fails there", report{Checks: 12, Failed: map[string]int{"2": 12}}, one, false},
+		{"less fails there", report{Checks: 12, Failed: map[string]int{"2": 12}}, two, true},
+		{"as much fails there", report{Checks: 12, Failed: map[string]int{"1": 12, "2": 12}}, two, false},
 	} {
 		if got := c.r.betterThan(c.here); got != c.want {
 			t.Errorf("%s: better: %v", c.what, got)
@@ -67,21 +67,21 @@ func TestABetterNode(t *testing.T) {
 	}
 }
 
-// A node that withdraws again and again stays away for longer each time; a long good time begins anew.
+// A node that withdraws again and again stays withdrawn for longer each time. A long healthy time resets that.
 func TestTheWayBackGrowsLonger(t *testing.T) {
 	w, now := &withdrawal{}, epochStart
 	next := func(does bool) {
-		now = now.Add(fitEvery)
-		w.note(look{at: now, failing: failed(does)})
+		now = now.Add(healthEvery)
+		w.add(healthCheck{at: now, failing: failed(does)})
 	}
 	away := func() time.Duration {
 		next(true)
 		w.withdraw(now)
 		begun := now
-		next(true) // it is not well yet
+		next(true) // it is not healthy yet
 		for next(false); !w.mayReturn(now); next(false) {
 			if !w.withdrawn() {
-				t.Fatal("it is back without a word")
+				t.Fatal("it is back, and mayReturn did not say so")
 			}
 		}
 		return now.Sub(begun)
@@ -97,7 +97,7 @@ func TestTheWayBackGrowsLonger(t *testing.T) {
 	if last < lastReturn {
 		t.Errorf("the last lasted %v", last)
 	}
-	for range int(steadyAfter / fitEvery) {
+	for range int(steadyAfter / healthEvery) {
 		next(false)
 	}
 	if took := away(); took > returnAfter+2*time.Second {
@@ -105,29 +105,29 @@ func TestTheWayBackGrowsLonger(t *testing.T) {
 	}
 }
 
-// A failure while a node is withdrawn begins its wait anew.
+// A failure while a node is withdrawn starts its wait from the beginning.
 func TestOneFailureKeepsANodeAway(t *testing.T) {
 	w := pattern("FFFFF")
 	now := epochStart.Add(2 * time.Second)
 	w.withdraw(now)
 	for i := range 100 {
-		now = now.Add(fitEvery)
-		w.note(look{at: now, failing: failed(i%8 == 0)})
+		now = now.Add(healthEvery)
+		w.add(healthCheck{at: now, failing: failed(i%8 == 0)})
 		if w.mayReturn(now) {
 			t.Fatalf("it is back after %v", now.Sub(epochStart))
 		}
 	}
 }
 
-// Where looks fail by chance, and everywhere alike, next to nobody withdraws, however many fail.
+// If health checks fail at random, on all nodes alike, almost no node withdraws, however many checks fail.
 func TestWhereAllAreSlowNobodyWithdraws(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, share := range []float64{0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1} {
 		nodes := []*withdrawal{{}, {}, {}}
 		moves := 0
-		for now := epochStart; now.Before(epochStart.Add(time.Hour)); now = now.Add(fitEvery) {
+		for now := epochStart; now.Before(epochStart.Add(time.Hour)); now = now.Add(healthEvery) {
 			for _, w := range nodes {
-				w.note(look{at: now, failing: failed(random.Float64() < share)})
+				w.add(healthCheck{at: now, failing: failed(random.Float64() < share)})
 				w.mayReturn(now)
 				lasting := w.lasting()
 				for _, other := range nodes {
@@ -139,18 +139,18 @@ func TestWhereAllAreSlowNobodyWithdraws(t *testing.T) {
 			}
 		}
 		if moves > 2 {
-			t.Errorf("with %v of all looks failing, %d withdrawals in an hour", share, moves)
+			t.Errorf("with %v of all checks failing, %d withdrawals in an hour", share, moves)
 		}
 	}
 }
 
-// A process that stood still knows nothing of the time since.
+// A process that was paused knows nothing about the time of the pause.
 func TestAReportHasNoOldLooks(t *testing.T) {
 	w := pattern("........")
-	if r := w.report(epochStart.Add(4 * time.Second)); r.Looks != 8 {
+	if r := w.report(epochStart.Add(4 * time.Second)); r.Checks != 8 {
 		t.Errorf("%+v", r)
 	}
-	if r := w.report(epochStart.Add(time.Minute)); r.Looks != 0 || r.betterThan(Failing{"": errBroken}) {
+	if r := w.report(epochStart.Add(time.Minute)); r.Checks != 0 || r.betterThan(Failing{"": errBroken}) {
 		t.Errorf("%+v", r)
 	}
 }

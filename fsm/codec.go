@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// The formats that this build writes, and the newest that it reads. Any change of a command's or the state's
-// fields raises the number: unknown fields are refused, never dropped.
+// The formats that this build writes, which are also the newest that it reads. Any change of a command's or the state's
+// fields raises the number, because unknown fields are refused, never dropped.
 const (
 	commandVersion  = 1
 	snapshotVersion = 2
@@ -33,7 +33,7 @@ type snapshotFile struct {
 	State   json.RawMessage `json:"state"`
 }
 
-// Encode gives the log's form of a command. It fails for a report that is not JSON.
+// Encode returns the log entry of a command. It fails for a report that is not JSON.
 func Encode(cmd Command) ([]byte, error) {
 	args, err := json.Marshal(cmd)
 	if err != nil {
@@ -81,7 +81,7 @@ func decodeArgs[C Command](e entry) (Command, error) {
 	return cmd, nil
 }
 
-// WriteSnapshot writes s so that ReadSnapshot gives it back.
+// WriteSnapshot writes s in the form that ReadSnapshot reads.
 func WriteSnapshot(w io.Writer, s State) error {
 	state, err := json.Marshal(s)
 	if err != nil {
@@ -106,6 +106,9 @@ func ReadSnapshot(r io.Reader) (State, error) {
 	if file.Version > snapshotVersion {
 		return State{}, fmt.Errorf("snapshot of format %d (this version knows %d): %w", file.Version, snapshotVersion, ErrNewer)
 	}
+	if file.Version < 1 {
+		return State{}, fmt.Errorf("snapshot without a format: %w", ErrCorrupt)
+	}
 	var s State
 	if err := strict(file.State, &s); err != nil {
 		return State{}, fmt.Errorf("snapshot %w: %w", ErrCorrupt, err)
@@ -113,7 +116,11 @@ func ReadSnapshot(r io.Reader) (State, error) {
 	return s, nil
 }
 
+// strict decodes data. It refuses unknown fields, and also null, which would decode as the zero value.
 func strict(data []byte, into any) error {
+	if string(data) == "null" {
+		return errors.New("null")
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	return d.Decode(into)

@@ -4,21 +4,23 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // MaxReportBytes bounds a report's JSON. It is one of the replicated rules: nodes with different bounds would
 // disagree, so changing it takes a new version of the command.
 const MaxReportBytes = 256 << 10
 
-// Command is one entry of the log. The types of this file are all there are.
+// Command is one entry of the log. This file has all types of commands.
 type Command interface {
 	// op names the command in the log.
 	op() string
-	// apply changes s, which it owns, but nothing that s refers to; a refusal means that it changed nothing.
+	// apply changes s, which it owns, but nothing that s refers to. If it returns a refusal, it has changed nothing.
 	apply(s *State, index uint64) Refusal
 }
 
-// Found sets the generation, or raises it where another cluster has used the same Redis since. It never lowers it.
+// Found sets the generation, or raises it if another cluster has used the same Redis since. It never lowers it.
 type Found struct {
 	Generation uint64 `json:"generation"`
 }
@@ -28,29 +30,29 @@ type ClaimLeadership struct {
 	ID string `json:"id"`
 }
 
-// Join adds a member, or replaces the one of that id; the entry's index is its incarnation and the new epoch.
+// Join adds a member, or replaces the one with that id. The entry's index is the member's incarnation and the new epoch.
 type Join struct {
 	ID          string `json:"id"`
 	NodeAddr    string `json:"nodeAddr,omitempty"`
 	HTTPAddr    string `json:"httpAddr,omitempty"`
 	Version     string `json:"version,omitempty"`
 	HashVersion int    `json:"hashVersion"`
-	// Voter is of the first format; see Member.
+	// Voter is a field of the first format; see Member.
 	Voter bool `json:"voter,omitempty"`
 }
 
-// Leave removes that incarnation only: a late Leave does not hit the process that has joined since.
+// Leave removes only the member with that incarnation: a late Leave does not affect a process that has joined since.
 type Leave struct {
 	ID          string `json:"id"`
 	Incarnation uint64 `json:"incarnation"`
 }
 
-// Remove takes a node out of the view by an operator's hand. Its process is not to come back by itself.
+// Remove takes a node out of the view on behalf of an operator. The node's process must not come back by itself.
 type Remove struct {
 	ID string `json:"id"`
 }
 
-// SetService switches the schedule of sync and cleanup.
+// SetService switches the schedule of sync and cleanup on or off.
 type SetService struct {
 	Running bool `json:"running"`
 }
@@ -58,11 +60,11 @@ type SetService struct {
 // RecordReport keeps the last report of its kind, unless its token is not the newest leader's.
 type RecordReport struct {
 	Kind  Kind            `json:"kind"`
-	Token Token           `json:"token"`
+	Token reconcile.Token `json:"token"`
 	JSON  json.RawMessage `json:"json"`
 }
 
-// Apply gives the state after cmd, committed at index. Refused or not, the index counts as applied.
+// Apply returns the state after cmd, which was committed at index. Refused or not, the index counts as applied.
 func (s State) Apply(index uint64, cmd Command) (State, Result) {
 	if index <= s.Applied {
 		return s, Result{Index: index, Token: s.Token(), Refused: OutOfOrder}
@@ -182,15 +184,15 @@ func (c RecordReport) apply(s *State, index uint64) Refusal {
 	return ""
 }
 
-// CountCycle asks whether a sync cycle counts for the breaker: it is refused if one that began less than Spacing before or after does. So
-// leaders that follow each other within seconds do not agree three times on the same empty answer. It is a report of a kind that builds
-// from before refuse, as all reports of a kind that they do not know, and go on.
-func CountCycle(token Token, c Count) RecordReport {
+// CountCycle returns the command that asks whether a sync cycle counts for the breaker. It is refused if a cycle that counts began less
+// than Spacing before or after. So leaders that follow each other within seconds do not agree three times on the same empty answer. The
+// command is a report of a kind of its own. Older builds refuse it, as they refuse every report of an unknown kind, and continue.
+func CountCycle(token reconcile.Token, c Count) RecordReport {
 	data, _ := json.Marshal(c) // two numbers always marshal
 	return RecordReport{Kind: KindCount, Token: token, JSON: data}
 }
 
-// countRefusal is why a cycle does not count, or empty. Of two leaders' clocks either may be ahead.
+// countRefusal returns why a cycle does not count, or "". It looks in both directions, because of two leaders' clocks either may be ahead.
 func (s *State) countRefusal(data json.RawMessage) Refusal {
 	var now, last Count
 	if json.Unmarshal(data, &now) != nil || now.At <= 0 || now.Spacing < 0 {

@@ -13,8 +13,8 @@ import (
 
 // FSM is the raft.FSM over a State. Make one with New.
 //
-// An entry that it cannot read ends it: from then on it applies nothing, refuses to be snapshotted (so that raft
-// keeps the log from there on) and says why in Err. A build that reads the entry goes on from the same data.
+// An FSM stops at an entry that it cannot read. From then on it applies nothing, refuses snapshots (so that raft keeps
+// the log from there on) and returns the reason from Err. A build that can read the entry continues from the same data.
 type FSM struct {
 	state atomic.Pointer[State]
 
@@ -23,10 +23,10 @@ type FSM struct {
 	view    context.Context
 	endView context.CancelFunc
 	broken  error
-	broke   chan struct{} // closed with broken
+	broke   chan struct{} // closed when broken is set
 }
 
-// New is an FSM with the empty State.
+// New returns an FSM with the empty State.
 func New() *FSM {
 	f := &FSM{changed: make(chan struct{}), broke: make(chan struct{})}
 	f.view, f.endView = context.WithCancel(context.Background())
@@ -34,31 +34,32 @@ func New() *FSM {
 	return f
 }
 
-// View ends when the state has another view. Take it before State.
+// View returns a context that ends when the state gets another view. Call View before State.
 func (f *FSM) View() context.Context {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.view
 }
 
-// State is the newest state. It is shared: read it, Clone it, never change it.
+// State returns the newest state. It is shared: read it or Clone it, but never change it.
 func (f *FSM) State() State { return *f.state.Load() }
 
-// Changed is closed at the next change. Take it before State, so that no change falls between the two.
+// Changed returns a channel that is closed at the next change. Call Changed before State, so that no change falls between
+// the two calls.
 func (f *FSM) Changed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.changed
 }
 
-// Err is nil, or why the FSM has stopped applying entries: ErrNewer or ErrCorrupt.
+// Err returns why the FSM has stopped applying entries, or nil if it has not. The error wraps ErrNewer or ErrCorrupt.
 func (f *FSM) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.broken
 }
 
-// Broken is closed when Err is no longer nil.
+// Broken returns a channel that is closed when Err is no longer nil.
 func (f *FSM) Broken() <-chan struct{} { return f.broke }
 
 func (f *FSM) end(err error) {
@@ -100,7 +101,7 @@ func (f *FSM) Restore(r io.ReadCloser) error {
 	defer r.Close()
 	state, err := ReadSnapshot(r)
 	if errors.Is(err, ErrNewer) || errors.Is(err, ErrCorrupt) {
-		f.end(err) // raft would ask for it again and again
+		f.end(err) // raft would try the restore again and again
 	}
 	if err != nil {
 		return err
@@ -127,7 +128,7 @@ type snapshot struct{ state State }
 // Persist implements raft.FSMSnapshot.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
 	if err := WriteSnapshot(sink, s.state); err != nil {
-		_ = sink.Cancel() // the first error is the one to tell
+		_ = sink.Cancel() // the first error is the one to report
 		return err
 	}
 	return sink.Close()

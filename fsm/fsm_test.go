@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 func logOf(t *testing.T, index uint64, cmd Command) *raft.Log {
@@ -39,11 +41,11 @@ func TestFSMSnapshotRestore(t *testing.T) {
 	select {
 	case <-changed:
 	default:
-		t.Fatal("the change was not told")
+		t.Fatal("Changed was not closed by the change")
 	}
 	f.Apply(logOf(t, 4, Found{Generation: 7}))
 	f.Apply(logOf(t, 5, SetService{Running: false}))
-	f.Apply(logOf(t, 6, RecordReport{Kind: KindSync, Token: Token{7, 3}, JSON: json.RawMessage(`{"a":[1]}`)}))
+	f.Apply(logOf(t, 6, RecordReport{Kind: KindSync, Token: reconcile.Token{Generation: 7, Index: 3}, JSON: json.RawMessage(`{"a":[1]}`)}))
 	snap, err := f.Snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -123,5 +125,44 @@ func TestReadSnapshotRefuses(t *testing.T) {
 func TestEncodeRefusesABrokenReport(t *testing.T) {
 	if _, err := Encode(RecordReport{Kind: KindSync, JSON: json.RawMessage(`{"`)}); err == nil {
 		t.Fatal("a report that is not JSON was encoded")
+	}
+}
+
+// fullSink is a snapshot sink on a disk without room.
+type fullSink struct{ cancelled bool }
+
+func (s *fullSink) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+func (s *fullSink) Close() error              { return nil }
+func (s *fullSink) ID() string                { return "full" }
+func (s *fullSink) Cancel() error             { s.cancelled = true; return nil }
+
+// TestASnapshotThatCannotBeWrittenIsCancelled checks that half a snapshot is not left for the next start.
+func TestASnapshotThatCannotBeWrittenIsCancelled(t *testing.T) {
+	snapshot, err := New().Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := &fullSink{}
+	if err := snapshot.Persist(sink); err == nil || !sink.cancelled {
+		t.Errorf("error %v, cancelled: %v", err, sink.cancelled)
+	}
+}
+
+func TestViewEndsWithTheNextView(t *testing.T) {
+	f := New()
+	first := f.View()
+	f.Apply(logOf(t, 1, Found{Generation: 7}))
+	f.Apply(logOf(t, 2, Join{ID: "n1", HashVersion: 1}))
+	if first.Err() == nil || f.View().Err() != nil {
+		t.Errorf("the first view ended: %v; the second: %v", first.Err(), f.View().Err())
+	}
+}
+
+func TestValidNodeID(t *testing.T) {
+	for id, want := range map[string]bool{"n1": true, "a.b-c_d": true, strings.Repeat("n", 64): true, strings.Repeat("n", 65): false, "": false, "-n": false,
+		"n 1": false, "ä": false} {
+		if ValidNodeID(id) != want {
+			t.Errorf("%q: %v, want %v", id, !want, want)
+		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// history applies joins and leaves, and keeps every view whole.
+// history applies commands and keeps every view in full.
 type history struct {
 	state State
 	views []View
@@ -27,7 +27,7 @@ func (h *history) apply(t rapidOrTest, cmd Command) Result {
 
 type rapidOrTest interface{ Errorf(string, ...any) }
 
-// owned is the dumb twin of State.Owned: it looks at whole views, however old.
+// owned is a plain second implementation of State.Owned: it looks at full views, however old.
 func (h *history) owned(room, id string, incarnation, since uint64) bool {
 	known := false
 	for _, v := range h.views {
@@ -75,7 +75,7 @@ func TestOwnedLooksAtEveryViewSince(t *testing.T) {
 	})
 }
 
-func TestARoomThatMovesBackAndForthIsGainedAnew(t *testing.T) {
+func TestARoomThatMovesBackAndForthIsGainedAgain(t *testing.T) {
 	h := &history{}
 	h.apply(t, Found{Generation: 1})
 	first := h.apply(t, Join{ID: "n1", HashVersion: 1})
@@ -87,18 +87,18 @@ func TestARoomThatMovesBackAndForthIsGainedAnew(t *testing.T) {
 	}
 	kept := roomOf(t, "n1", "n1", "n2")
 	if !h.state.Owned(kept, "n1", first.Index, epoch) {
-		t.Error("a view that leaves n1 its room ends its claim")
+		t.Error("a view in which n1 keeps its room ends n1's claim")
 	}
 	h.apply(t, Leave{ID: "n2", Incarnation: second.Index})
 	if h.state.Owned(room, "n1", first.Index, epoch) {
-		t.Error("n1's old claim stands, and n2 has owned the room in between")
+		t.Error("n1's old claim is still valid, although n2 has owned the room in between")
 	}
 	if !h.state.Owned(room, "n1", first.Index, h.state.View.Epoch) || h.state.Owned(room, "n1", first.Index+1, h.state.View.Epoch) {
-		t.Error("n1's process owns the room now, and no other of its name")
+		t.Error("n1's current process, and only that one, must own the room now")
 	}
 }
 
-// roomOf is a room that owner owns among the members.
+// roomOf returns a room that owner owns among the members.
 func roomOf(t *testing.T, owner string, members ...string) string {
 	t.Helper()
 	v := View{HashVersion: 1}
@@ -115,7 +115,7 @@ func roomOf(t *testing.T, owner string, members ...string) string {
 	return ""
 }
 
-func TestRemoveKeepsAProcessOutUntilItJoinsAnew(t *testing.T) {
+func TestRemoveKeepsAProcessOutUntilItJoinsAgain(t *testing.T) {
 	h := &history{}
 	h.apply(t, Found{Generation: 1})
 	h.apply(t, Join{ID: "n1", HashVersion: 1})
@@ -124,16 +124,16 @@ func TestRemoveKeepsAProcessOutUntilItJoinsAnew(t *testing.T) {
 	if _, in := h.state.View.Member("n2"); in || h.state.Removed["n2"] != removed.Index {
 		t.Errorf("after its removal: %+v", h.state)
 	}
-	h.apply(t, Remove{ID: "n9"}) // known to raft only, perhaps
+	h.apply(t, Remove{ID: "n9"}) // a node that perhaps only raft knows
 	if h.state.View.Epoch != removed.Index || h.state.Removed["n9"] == 0 {
 		t.Errorf("after the removal of one that is not in the view: %+v", h.state)
 	}
 	before := h.state
 	h.apply(t, Join{ID: "n2", HashVersion: 1})
 	if _, in := h.state.View.Member("n2"); !in || len(h.state.Removed) != 1 || len(before.Removed) != 2 {
-		t.Errorf("after joining anew: %+v, and the state before: %+v", h.state, before)
+		t.Errorf("after joining again: %+v, and the state before: %+v", h.state, before)
 	}
 	if res := h.apply(t, Remove{}); res.Refused != Invalid {
-		t.Errorf("removing no one: %+v", res)
+		t.Errorf("removing nobody: %+v", res)
 	}
 }

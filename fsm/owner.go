@@ -8,9 +8,9 @@ import (
 // HashVersion is the newest ownership hash that this build knows; a Join carries it.
 const HashVersion = 1
 
-// Owner is the member that owns the room in this view: the one with the highest weight for it, so that a member
-// that comes takes only rooms for itself and one that goes leaves the others' rooms where they are. It depends on
-// ids, not on incarnations. False means: no members, or a hash that this build does not know.
+// Owner returns the member that owns the room in this view: the one with the highest weight for the room. So a member
+// that joins takes rooms only for itself, and when a member leaves, the rooms of the others stay where they are. The
+// result depends on ids, not on incarnations. It is false if v has no members, or a hash that this build does not know.
 func Owner(v View, room string) (Member, bool) {
 	if v.HashVersion != 1 || len(v.Members) == 0 {
 		return Member{}, false
@@ -26,10 +26,10 @@ func Owner(v View, room string) (Member, bool) {
 	return v.Members[best], true
 }
 
-// pastViews is how many views a state remembers beside its own. It is one of the replicated rules.
+// pastViews is how many past views a state remembers. It is one of the replicated rules.
 const pastViews = 32
 
-// look makes v the view at hand. What a past view keeps of its members is what ownership needs.
+// look makes v the current view. A past view keeps only those fields of its members that ownership needs.
 func (s *State) look(v View) {
 	if s.View.Epoch != 0 {
 		past := View{Epoch: s.View.Epoch, HashVersion: s.View.HashVersion}
@@ -42,8 +42,8 @@ func (s *State) look(v View) {
 	s.View = v
 }
 
-// Owned tells whether that process owns the room in the view at hand and in every one back to that of the epoch since,
-// which must be remembered: a claim of that time still stands then.
+// Owned reports whether that process owns the room in the current view and in every view back to the one of the epoch
+// since, which must be remembered. If so, a claim of that epoch is still valid.
 func (s State) Owned(room, id string, incarnation, since uint64) bool {
 	owns := func(v View) bool {
 		m, ok := Owner(v, room)
@@ -66,12 +66,12 @@ func (s State) Owned(room, id string, incarnation, since uint64) bool {
 	return false
 }
 
-// weight is version 1 of the hash, for ever: two builds that differ here would both own a room.
+// weight is version 1 of the hash and must never change: two builds that differ here would both own a room.
 func weight(name uint64, id string) uint64 {
 	return mix(name ^ bits.RotateLeft64(mix(hash(id)), 32))
 }
 
-// hash is 64-bit FNV-1a, written out because hash/fnv wants bytes.
+// hash is 64-bit FNV-1a. It is written out because hash/fnv needs bytes.
 func hash(s string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(s) {
@@ -80,7 +80,7 @@ func hash(s string) uint64 {
 	return h
 }
 
-// mix is the finalizer of splitmix64: FNV alone leaves the weights of similar ids alike.
+// mix is the finalizer of splitmix64. It is needed because FNV alone gives similar ids similar weights.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

@@ -63,7 +63,7 @@ func TestOwnerMovesOnlyWhatItMust(t *testing.T) {
 	}
 }
 
-// The answers of version 1 stand for ever: a build that answers otherwise would be a second owner.
+// The answers of version 1 must never change: a build that answers otherwise would be a second owner.
 func TestOwnerVersion1IsPinned(t *testing.T) {
 	v := viewOf("a", "b", "c")
 	want := map[string]string{"": "c", "\x00\n{*}\"": "b", "room-1": "a", "room-2": "b", "room-3": "a", "комната": "b"}

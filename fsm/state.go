@@ -1,7 +1,7 @@
-// Package fsm holds what all nodes agree on: who belongs to the cluster, who leads it, whether the service runs,
-// and the last reports. It promises that the same entries at the same log indexes give the same State on every
-// node and after every restart, and that data which this build does not understand stops it instead of being lost.
-// Never the contents of rooms.
+// Package fsm holds what all nodes agree on: who belongs to the cluster, who leads it, whether the service runs, and
+// the last reports. It never holds the contents of rooms. The package promises that the same entries at the same log
+// indexes give the same State on every node and after every restart. Data that this build does not understand stops
+// the FSM instead of being lost.
 //
 // State is pure; FSM is the thin raft.FSM over it.
 package fsm
@@ -9,21 +9,21 @@ package fsm
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Token orders leaders: generation first, then the log index at which the leader's claim was committed. A node's,
-// a room's or a script's rule is always the same: a lower token than the one known is stale.
-type Token struct {
-	Generation uint64 `json:"generation"`
-	Index      uint64 `json:"index"`
-}
+// MaxNodeID is the longest name of a node, in bytes.
+const MaxNodeID = 64
 
-// Compare is negative when t is older than o, 0 when they are the same, positive when t is newer.
-func (t Token) Compare(o Token) int {
-	return cmp.Or(cmp.Compare(t.Generation, o.Generation), cmp.Compare(t.Index, o.Index))
-}
+var nodeID = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9][A-Za-z0-9._-]{0,%d}$`, MaxNodeID-1))
+
+// ValidNodeID reports whether a text may name a node: 1 to MaxNodeID letters, digits, dots, dashes and underscores, of which the first is a letter or a digit.
+func ValidNodeID(s string) bool { return nodeID.MatchString(s) }
 
 // Member is one process that owns rooms. ID outlives restarts; Incarnation (the log index of its Join) does not.
 type Member struct {
@@ -32,11 +32,11 @@ type Member struct {
 	// NodeAddr and HTTPAddr are host:port, as other nodes reach them.
 	NodeAddr string `json:"nodeAddr,omitempty"`
 	HTTPAddr string `json:"httpAddr,omitempty"`
-	// Version is the build's, for people.
+	// Version is the build's version, for display only.
 	Version string `json:"version,omitempty"`
 	// HashVersion is the newest ownership hash that the member knows.
 	HashVersion int `json:"hashVersion"`
-	// Voter is of the first format, where it told of raft's configuration, which knows better.
+	// Voter is a field of the first format. It repeated raft's configuration, which is the authority.
 	Voter bool `json:"voter,omitempty"`
 }
 
@@ -50,7 +50,7 @@ type View struct {
 	Members []Member `json:"members,omitempty"`
 }
 
-// Member finds a member by its id.
+// Member returns the member with that id.
 func (v View) Member(id string) (Member, bool) {
 	i, ok := v.find(id)
 	if !ok {
@@ -63,7 +63,7 @@ func (v View) find(id string) (int, bool) {
 	return slices.BinarySearchFunc(v.Members, id, func(m Member, id string) int { return cmp.Compare(m.ID, id) })
 }
 
-// newView derives the hash's version from the members, so that a rolling upgrade switches hashes at one epoch.
+// newView returns a view that takes its HashVersion from the members, so that a rolling upgrade switches hashes at one epoch.
 func newView(epoch uint64, members []Member) View {
 	v := View{Epoch: epoch, Members: members}
 	for i, m := range members {
@@ -74,7 +74,7 @@ func newView(epoch uint64, members []Member) View {
 	return v
 }
 
-// Claim is the newest committed claim to lead.
+// Claim is the newest committed claim to leadership.
 type Claim struct {
 	ID string `json:"id,omitempty"`
 	// Index is the log index of the claim.
@@ -88,51 +88,53 @@ type Kind string
 const (
 	KindSync    Kind = "sync"
 	KindCleanup Kind = "cleanup"
-	// KindCount is of the last sync cycle that counted for the breaker. Its JSON is a Count.
+	// KindCount is the report of the last sync cycle that counted for the breaker. Its JSON is a Count.
 	KindCount Kind = "count"
 )
 
-// Count lets a sync cycle count for the breaker.
+// Count is the report that makes a sync cycle count for the breaker.
 type Count struct {
 	// At is when the cycle begins: Unix ms by the leader's clock.
 	At int64 `json:"at"`
-	// Spacing is how many ms lie at least between two cycles that count.
+	// Spacing is the minimum time between the beginnings of two cycles that count, in ms.
 	Spacing int64 `json:"spacing"`
 }
 
-// Report is the last one of its kind. Its JSON is opaque here, but for KindCount.
+// Report is the last report of its kind. Its JSON is opaque here, except for KindCount.
 type Report struct {
-	// Token is that of the leader which wrote it, Index the log index of its entry.
-	Token Token           `json:"token"`
+	// Token is the token of the leader that wrote the report. Index is the log index of its entry.
+	Token reconcile.Token `json:"token"`
 	Index uint64          `json:"index"`
 	JSON  json.RawMessage `json:"json"`
 }
 
-// State is a value: Apply gives a new one and never changes what the old one refers to, so a State may be read by
-// anyone, at any time, without a lock. Whoever wants to change a part of it takes a Clone.
+// State is a value: Apply returns a new one and never changes what the old one refers to. So any goroutine may read a
+// State at any time without a lock. To change a part of a State, take a Clone.
 type State struct {
 	// Applied is the log index of the last command.
 	Applied uint64 `json:"applied"`
-	// Generation tells one life of the cluster's data from the next; 0 before it was founded.
+	// Generation distinguishes the successive lives of the cluster's data. It is 0 before the cluster is founded.
 	Generation uint64 `json:"generation"`
 	View       View   `json:"view"`
-	// Past are the views before, oldest first, at most pastViews of them.
+	// Past holds the previous views, oldest first, at most pastViews of them.
 	Past []View `json:"past,omitempty"`
-	// Removed are the nodes that an operator has removed and that have not joined since: at which log index.
+	// Removed holds the nodes that an operator has removed and that have not joined since, each with the log index of the removal.
 	Removed map[string]uint64 `json:"removed,omitempty"`
 	Leader  Claim             `json:"leader"`
-	// Stopped is the service switch, so named that a new cluster runs.
+	// Stopped is the service switch. It is named so that its zero value lets a new cluster run.
 	Stopped bool            `json:"stopped"`
 	Reports map[Kind]Report `json:"reports,omitempty"`
 }
 
-// Token is the newest leader's.
-func (s State) Token() Token { return Token{Generation: s.Generation, Index: s.Leader.Index} }
+// Token returns the newest leader's token.
+func (s State) Token() reconcile.Token {
+	return reconcile.Token{Generation: s.Generation, Index: s.Leader.Index}
+}
 
-// Running tells whether the schedule of sync and cleanup is on.
+// Running reports whether the schedule of sync and cleanup is on.
 func (s State) Running() bool { return !s.Stopped }
 
-// Clone shares nothing with s.
+// Clone returns a copy of s that shares nothing with s.
 func (s State) Clone() State {
 	s.View.Members = slices.Clone(s.View.Members)
 	s.Past = slices.Clone(s.Past)
@@ -147,19 +149,19 @@ func (s State) Clone() State {
 	return s
 }
 
-// Result is what a command came to. It holds plain data, so that it can travel to the node that asked.
+// Result is the outcome of a command. It holds plain data, so that it can be sent to the node that asked.
 type Result struct {
 	// Index is the log index of the entry: a Join's incarnation, a view's epoch.
 	Index uint64 `json:"index"`
 	// Term is the raft term of the entry; State.Apply, which does not know it, leaves it 0.
 	Term uint64 `json:"term"`
 	// Token is the leader's token after the entry.
-	Token Token `json:"token"`
+	Token reconcile.Token `json:"token"`
 	// Refused is empty when the command was carried out.
 	Refused Refusal `json:"refused,omitempty"`
 }
 
-// Err is nil, or the Refusal.
+// Err returns the Refusal, or nil if there is none.
 func (r Result) Err() error {
 	if r.Refused == "" {
 		return nil
@@ -176,11 +178,11 @@ const (
 	AlreadyFounded Refusal = "the cluster already has that generation or a later one"
 	// NotFounded: a view without a generation could not be ordered among earlier lives of the cluster.
 	NotFounded Refusal = "the cluster has no generation yet"
-	// NotMember: nobody of that id and incarnation is in the view.
+	// NotMember: no member with that id and incarnation is in the view.
 	NotMember Refusal = "no such member and incarnation in the view"
 	// StaleToken: another leader has claimed since.
 	StaleToken Refusal = "another leader has claimed since"
-	// TooSoon: the last cycle that counted began less than the spacing before.
+	// TooSoon: the last cycle that counted began less than the spacing before or after.
 	TooSoon Refusal = "another sync cycle has counted within the sync interval"
 	// TooLarge: a report exceeds MaxReportBytes.
 	TooLarge Refusal = "the report is too large"
@@ -190,5 +192,5 @@ const (
 	OutOfOrder Refusal = "the entry was applied before"
 )
 
-// Error is the reason.
+// Error returns the reason.
 func (r Refusal) Error() string { return string(r) }

@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// anyCommand draws commands over few ids, indexes and generations, so that they meet.
+// anyCommand draws commands from few ids, indexes and generations, so that they often concern the same ones.
 func anyCommand(t *rapid.T, s State) Command {
 	id := rapid.SampledFrom([]string{"n1", "n2", "n3"}).Draw(t, "id")
 	switch rapid.IntRange(0, 8).Draw(t, "op") {
@@ -85,7 +87,7 @@ func TestSnapshotAndTailEqualsWholeLog(t *testing.T) {
 	})
 }
 
-// checkStep holds one step against what must be true of every step.
+// checkStep checks what must hold for every step.
 func checkStep(t *rapid.T, before, after State, cmd Command, res Result, index uint64) {
 	if res.Refused != "" {
 		rest := after
@@ -157,8 +159,8 @@ func TestRefusals(t *testing.T) {
 	founded, _ := run(t, State{}, ClaimLeadership{ID: "n1"}, Found{Generation: 7}, Join{ID: "n1", HashVersion: 1})
 	now := founded.Token()
 	counted, _ := run(t, founded, CountCycle(now, Count{At: 100}))
-	old := Token{Generation: 7}
-	report := func(token Token, size int) RecordReport {
+	old := reconcile.Token{Generation: 7}
+	report := func(token reconcile.Token, size int) RecordReport {
 		return RecordReport{Kind: KindSync, Token: token, JSON: json.RawMessage(strings.Repeat("1", size))}
 	}
 	tests := []struct {

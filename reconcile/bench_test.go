@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// crowd is a rig with n present, and them as a look shows them.
+// crowd returns a rig with n participants present, and these participants as a look shows them.
 func crowd(t testing.TB, n int) (*rig, []Participant) {
 	r := newRig(t)
 	r.strict = false

@@ -1,7 +1,7 @@
-// Package reconcile decides what a room's record becomes. It is pure: the same room, input and moment give the same
-// plan; it reads no clock, does no IO, logs nothing and imports only the standard library. The shell (package actors)
-// performs the plan and tells the room of it by Adopt.
+// Package reconcile decides how an input changes a room's record. It is pure: the same room, input and moment give the
+// same plan. It reads no clock, does no IO, logs nothing and imports only the standard library. The shell (package
+// actors) carries out the plan and then applies it to the room with Adopt.
 //
-// The rules are those of docs/protocol.md: events and polls are merged participant by participant, order comes from
-// LiveKit's own time stamps, and whatever removes on silence or contradicts what is known needs two looks that agree.
+// The rules are in docs/protocol.md. Events and polls are merged participant by participant. LiveKit's own time stamps
+// give the order. A removal because of an absence, and a change that contradicts what is known, need two looks that agree.
 package reconcile

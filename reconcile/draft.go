@@ -9,28 +9,28 @@ import (
 // migration is the DisconnectReason of a participant whom LiveKit moves to another of its nodes.
 const migration = "MIGRATION"
 
-// draft is a room's record while one input is applied to it. The room itself is only read; what the draft changes is
-// its own, so that a refused commit leaves nothing behind.
+// draft is a room's record while one input is applied to it. It only reads the room and keeps its changes to itself, so
+// that a refused commit leaves nothing behind.
 type draft struct {
-	room     *Room
-	now      Moment
-	polled   bool // the input is a look: those whom it ends are ended by a poll
-	rewrite  bool // the public keys are written whatever changes: they are not what the record says
-	open     bool
-	base     State     // the room's own fields; valid while open
-	roster   []*Member // sorted by byJoin; copied before the first change
-	copied   bool
-	instance Instance
-	bury     map[string]Tombstone
-	exhume   map[string]bool
-	changes  []Change
-	touched  []string
-	told     []telling
-	toldRoom bool // the event is the start, the finish or the first of its instance
-	restarts bool // it is a start of a room that is open already
-	ask      *Ask
-	why      Reason // of the changes that follow; empty for an event's
-	drift    []Drift
+	room              *Room
+	now               Moment
+	polled            bool // the input is a look: its tombstones are those of a poll
+	rewrite           bool // write the public keys even without a change, because they differ from the record
+	open              bool
+	base              State     // the room's own fields; valid while open
+	roster            []*Member // sorted by byJoin; copied before the first change
+	copied            bool
+	instance          Instance
+	newTombstones     map[string]Tombstone
+	removedTombstones map[string]bool
+	changes           []Change
+	touched           []string
+	reports           []eventReport
+	reportsRoom       bool // the event is the start, the finish or the first event of its instance
+	restarts          bool // the event is a start of a room that is already open
+	ask               *Ask
+	why               Reason // reason for the changes that follow; empty for an event
+	drift             []Drift
 
 	restarted int64
 }
@@ -47,13 +47,13 @@ func (d *draft) log(t ChangeType, m *Member, sid string) {
 	d.changes = append(d.changes, Change{Type: t, Member: m, SID: sid, Reason: d.why})
 }
 
-// drifted notes a difference that is repaired by the changes that follow.
+// drifted records a difference that the changes after this call repair.
 func (d *draft) drifted(r Reason, identity, sid string, since int64) {
 	d.why = r
 	d.drift = append(d.drift, Drift{Reason: r, Identity: identity, SID: sid, Since: since})
 }
 
-// wants asks for a poll that may remove the named sids; several reasons of one input become one.
+// wants asks for a poll that may remove the named sids. All calls for one input make one poll, which has the first reason.
 func (d *draft) wants(why string, named ...string) {
 	if d.ask == nil {
 		d.ask = &Ask{Why: why}
@@ -61,7 +61,7 @@ func (d *draft) wants(why string, named ...string) {
 	d.ask.Named = append(d.ask.Named, named...)
 }
 
-// settleAsk gives the poll to ask for, with each sid named once.
+// settleAsk returns the poll to ask for, with each sid named once, or nil for none.
 func (d *draft) settleAsk() *Ask {
 	if d.ask != nil {
 		slices.Sort(d.ask.Named)
@@ -70,7 +70,7 @@ func (d *draft) settleAsk() *Ask {
 	return d.ask
 }
 
-// describe sets the room's own fields and tells whether that changed any.
+// describe sets the room's own fields and reports whether any of them changed.
 func (d *draft) describe(info RoomInfo) bool {
 	was := d.base
 	d.base.SID, d.base.Metadata, d.base.MaxParticipants = info.SID, info.Metadata, info.MaxParticipants
@@ -81,7 +81,7 @@ func (d *draft) describe(info RoomInfo) bool {
 		d.base.MaxParticipants != was.MaxParticipants || d.base.CreatedAt != was.CreatedAt
 }
 
-// start opens the room if it is not, with info's fields.
+// start opens the room with info's fields, unless it is already open.
 func (d *draft) start(info RoomInfo) {
 	if d.open {
 		return
@@ -91,7 +91,7 @@ func (d *draft) start(info RoomInfo) {
 	d.log(RoomStarted, nil, info.SID)
 }
 
-// finish takes the room's keys away. Its roster must be empty by then.
+// finish removes the room's public keys. The roster must be empty.
 func (d *draft) finish() {
 	if !d.open {
 		return
@@ -100,7 +100,7 @@ func (d *draft) finish() {
 	d.open, d.base = false, State{}
 }
 
-// endOlder takes an event's newer instance in place of the one at hand and ends its roster. Members who joined since the newer
+// endOlder replaces the current instance by the newer one of an event and ends the roster. Members who joined since the newer
 // instance was created stay: a look showed them before any event did.
 func (d *draft) endOlder(info RoomInfo) {
 	for _, m := range slices.Clone(d.roster) {
@@ -111,11 +111,11 @@ func (d *draft) endOlder(info RoomInfo) {
 		d.wants("a newer instance that spared a participant", m.SID)
 	}
 	d.replaceInstance(info)
-	d.touched, d.toldRoom = append(d.touched, ""), true
+	d.touched, d.reportsRoom = append(d.touched, ""), true
 }
 
-// replaceInstance begins the instance of info with the members who are left in the roster. They have neither left nor joined, so
-// readers see one room that goes on; without members the room finishes.
+// replaceInstance begins the instance of info with the members who remain in the roster. They have neither left nor joined, so
+// readers see one room that continues. Without members the room finishes.
 func (d *draft) replaceInstance(info RoomInfo) {
 	d.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
 	if len(d.roster) == 0 {
@@ -140,7 +140,7 @@ func (d *draft) find(sid string) *Member {
 	return nil
 }
 
-// insert adds a member whose sid is not there.
+// insert adds a member whose sid is not in the roster.
 func (d *draft) insert(m *Member) {
 	d.own()
 	i, _ := slices.BinarySearchFunc(d.roster, m, byJoin)
@@ -154,29 +154,30 @@ func (d *draft) remove(m *Member) {
 	}
 }
 
-// put adds m as one who joined.
+// put adds m to the roster and logs its join.
 func (d *draft) put(m *Member) {
 	d.insert(m)
-	d.told = append(d.told, telling{sid: m.SID})
+	d.reports = append(d.reports, eventReport{sid: m.SID})
 	d.log(ParticipantJoined, m, m.SID)
 }
 
-// replace brings a member up to date.
+// replace puts a member's new version in place of the old one and logs the update.
 func (d *draft) replace(m, with *Member) {
 	d.remove(m)
 	d.insert(with)
 	d.log(ParticipantUpdated, with, with.SID)
 }
 
-// end takes a member out of the roster and buries its sid. It left at at, in Unix ms, for the reason that LiveKit gave ("": none).
+// end removes a member from the roster and adds a tombstone for its sid. The member left at at, in Unix ms. The reason is
+// LiveKit's, or "" if LiveKit gave none.
 func (d *draft) end(m *Member, at int64, reason string) {
 	d.remove(m)
 	d.changes = append(d.changes, Change{Type: ParticipantLeft, Member: m, SID: m.SID, Reason: d.why,
 		Disconnect: cmp.Or(reason, UnknownReason), LeftAt: max(at, m.JoinedAt)})
-	d.entomb(&m.Participant, reason)
+	d.addTombstone(&m.Participant, reason)
 }
 
-// admit puts a new participant in and ends the others of its identity: one identity is one participant.
+// admit adds a new participant and ends the others of its identity: an identity has one participant.
 func (d *draft) admit(p *Participant, others []*Member) {
 	for _, o := range others {
 		d.end(o, p.JoinedAt, "")
@@ -184,7 +185,7 @@ func (d *draft) admit(p *Participant, others []*Member) {
 	d.put(NewMember(*p))
 }
 
-// others are the members of p's identity under another sid.
+// others returns the members that have p's identity under another sid.
 func (d *draft) others(p *Participant) []*Member {
 	var found []*Member
 	for _, o := range d.roster {
@@ -195,50 +196,50 @@ func (d *draft) others(p *Participant) []*Member {
 	return found
 }
 
-// entomb buries a sid that ended for LiveKit's reason.
-func (d *draft) entomb(p *Participant, reason string) {
-	if d.bury == nil {
-		d.bury = map[string]Tombstone{}
+// addTombstone adds the tombstone of a sid that ended for LiveKit's reason.
+func (d *draft) addTombstone(p *Participant, reason string) {
+	if d.newTombstones == nil {
+		d.newTombstones = map[string]Tombstone{}
 	}
-	d.bury[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled,
+	d.newTombstones[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled,
 		Migrated: reason == migration}
-	d.told = append(d.told, telling{sid: p.SID, end: true})
-	delete(d.exhume, p.SID)
+	d.reports = append(d.reports, eventReport{sid: p.SID, end: true})
+	delete(d.removedTombstones, p.SID)
 }
 
-func (d *draft) unearth(sid string) {
-	delete(d.bury, sid)
+func (d *draft) removeTombstone(sid string) {
+	delete(d.newTombstones, sid)
 	if _, stored := d.room.Tombstones[sid]; stored {
-		if d.exhume == nil {
-			d.exhume = map[string]bool{}
+		if d.removedTombstones == nil {
+			d.removedTombstones = map[string]bool{}
 		}
-		d.exhume[sid] = true
+		d.removedTombstones[sid] = true
 	}
 }
 
 func (d *draft) tomb(sid string) (Tombstone, bool) {
-	if t, ok := d.bury[sid]; ok {
+	if t, ok := d.newTombstones[sid]; ok {
 		return t, true
 	}
 	t, ok := d.room.Tombstones[sid]
-	return t, ok && !d.exhume[sid]
+	return t, ok && !d.removedTombstones[sid]
 }
 
-// ended gives all tombstones that stand.
+// ended yields all tombstones that the draft keeps or adds.
 func (d *draft) ended(yield func(Tombstone) bool) {
 	for sid, t := range d.room.Tombstones {
-		if !d.exhume[sid] && !yield(t) {
+		if !d.removedTombstones[sid] && !yield(t) {
 			return
 		}
 	}
-	for _, t := range d.bury {
+	for _, t := range d.newTombstones {
 		if !yield(t) {
 			return
 		}
 	}
 }
 
-// lastEnded is the latest join of those of an identity who ended.
+// lastEnded returns the latest join time among the ended participants of an identity, or 0.
 func (d *draft) lastEnded(identity string) int64 {
 	last := int64(0)
 	for t := range d.ended {
@@ -249,7 +250,8 @@ func (d *draft) lastEnded(identity string) int64 {
 	return last
 }
 
-// latest is the latest join known of an identity: of those present, and of those who ended.
+// latest returns the latest known join time of an identity. others are its present members; ended is the latest join time among
+// its ended participants.
 func latest(others []*Member, ended int64) int64 {
 	for _, o := range others {
 		ended = max(ended, o.JoinedAt)
@@ -257,7 +259,7 @@ func latest(others []*Member, ended int64) int64 {
 	return ended
 }
 
-// refusal is why a participant that is not stored may not come in, or "". Rival is the latest join of its identity.
+// refusal returns why a participant that is not stored may not be added, or "". rival is the latest known join time of its identity.
 func (d *draft) refusal(p *Participant, rival int64) string {
 	switch _, ended := d.tomb(p.SID); {
 	case ended:
@@ -270,27 +272,28 @@ func (d *draft) refusal(p *Participant, rival int64) string {
 	return ""
 }
 
-// beforeFinish compares whole seconds, since that is what the mark has; a tie is not before.
+// beforeFinish reports whether p joined before the finish mark. It compares whole seconds, which is what the mark has; a tie is
+// not before.
 func (d *draft) beforeFinish(p *Participant) bool { return p.JoinedAt/1000 < d.instance.mark() }
 
-// plan turns the draft into a commit.
+// plan turns the draft into a plan with its commit.
 func (d *draft) plan(cause Cause) Plan {
 	d.prune()
 	r := d.room
 	c := Commit{Room: r.Room, Claim: r.Claim, Expect: r.Stored, Version: r.Stored, Instance: d.instance,
 		ConfirmedAt: r.ConfirmedAt, Cause: cause, Time: d.now.Wall, Prev: r.Appended}
-	c.Bury, c.Exhume = d.graves(), slices.Sorted(maps.Keys(d.exhume))
+	c.AddTombstones, c.RemoveTombstones = d.tombstones(), slices.Sorted(maps.Keys(d.removedTombstones))
 	switch {
 	case d.open && (len(d.changes) > 0 || d.rewrite):
 		c.Public = Write
 	case !d.open && (r.State != nil || d.rewrite):
 		c.Public = Remove
 	}
-	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted, told: d.told}
-	if d.toldRoom || d.restarts {
-		p.toldRoom, p.repeatsRoom = d.instance.SID, !d.toldRoom
+	p := Plan{Ask: d.settleAsk(), Changes: d.changes, touched: d.touched, restarted: d.restarted, reports: d.reports}
+	if d.reportsRoom || d.restarts {
+		p.reportedRoom, p.repeatsRoom = d.instance.SID, !d.reportsRoom
 	}
-	p.Changed = c.Public != Keep || len(c.Bury)+len(c.Exhume) > 0 || d.instance != r.Instance
+	p.Changed = c.Public != Keep || len(c.AddTombstones)+len(c.RemoveTombstones) > 0 || d.instance != r.Instance
 	p.Commit = c
 	if c.Public != Keep {
 		d.publish(&p.Commit)
@@ -299,7 +302,7 @@ func (d *draft) plan(cause Cause) Plan {
 	return p
 }
 
-// publish fills in what readers of the keys and of the feed get.
+// publish fills in what readers of the keys, the feed and the timeline get.
 func (d *draft) publish(c *Commit) {
 	if c.Public == Write {
 		s := d.base
@@ -312,19 +315,19 @@ func (d *draft) publish(c *Commit) {
 	case d.room.Snapshot || d.room.Altered || d.rewrite:
 		c.Changes = []Change{whole}
 	case d.room.Unproven:
-		c.Changes = append(slices.Clip(d.changes), whole) // the differences are for those who count, such as leaves
+		c.Changes = append(slices.Clip(d.changes), whole) // the differences serve consumers that count, for example, leaves
 	}
 	c.Story = d.changes
 	if d.room.Altered || d.rewrite {
 		again := Change{Type: RoomSnapshot, SID: d.instance.SID}
 		if d.polled {
-			again.Reason = d.room.mishap()
+			again.Reason = d.room.drift()
 		}
 		c.Story = append([]Change{again}, d.changes...)
 	}
 }
 
-// number gives the commit its version once it is known to write.
+// number gives the commit a new version if it writes.
 func (p *Plan) number(r *Room) {
 	if !p.Changed {
 		return
@@ -335,9 +338,9 @@ func (p *Plan) number(r *Room) {
 	}
 }
 
-// graves are the tombstones to write: the new ones, and all that are held when Redis lost the record.
-func (d *draft) graves() []Tombstone {
-	merged := maps.Clone(d.bury)
+// tombstones returns the tombstones to write: the new ones, or all known ones if Redis has lost the record.
+func (d *draft) tombstones() []Tombstone {
+	merged := maps.Clone(d.newTombstones)
 	if d.room.lost() {
 		merged = map[string]Tombstone{}
 		for t := range d.ended {

@@ -11,7 +11,7 @@ import (
 	"strconv"
 )
 
-// Member is a participant together with its JSON, which is encoded once and not per write. It is immutable.
+// Member is a participant together with its JSON, which is encoded once and not at each write. It is immutable.
 type Member struct {
 	Participant
 	json []byte
@@ -28,13 +28,13 @@ func NewMember(p Participant) *Member {
 	return &Member{Participant: p, json: encode(p)}
 }
 
-// JSON is the participant as it stands in rooms:states:{room}.
+// JSON returns the participant as rooms:states:{room} has it.
 func (m *Member) JSON() []byte { return m.json }
 
-// Equal tells whether both say the same of the participant.
+// Equal reports whether m and o have the same content.
 func (m *Member) Equal(o *Member) bool { return bytes.Equal(m.json, o.json) }
 
-// says tells whether m already says of the participant what p does, without encoding p.
+// says reports whether m has the same content as p. It does not encode p.
 func (m *Member) says(p *Participant) bool {
 	kind := cmp.Or(p.Kind, "STANDARD")
 	return m.SID == p.SID && m.Identity == p.Identity && m.JoinedAt == p.JoinedAt && m.Version == p.Version &&
@@ -42,16 +42,16 @@ func (m *Member) says(p *Participant) bool {
 		maps.Equal(m.Attributes, p.Attributes)
 }
 
-// JSON is the value of rooms:states:{room}.
+// JSON returns the value of rooms:states:{room}.
 func (s *State) JSON(room string) []byte {
 	size := 256 + len(room) + len(s.Metadata)
 	for _, m := range s.Roster {
 		size += len(m.json) + 1
 	}
 	b := append(make([]byte, 0, size), `{"roomName":`...)
-	b = append(b, encode(room)...)
+	b = appendText(b, room)
 	b = append(b, `,"sid":`...)
-	b = append(b, encode(s.SID)...)
+	b = appendText(b, s.SID)
 	b = append(b, `,"isActive":true,"createdAt":`...)
 	b = strconv.AppendInt(b, s.CreatedAt, 10)
 	b = append(b, `,"lastUpdated":`...)
@@ -59,7 +59,7 @@ func (s *State) JSON(room string) []byte {
 	b = append(b, `,"maxParticipants":`...)
 	b = strconv.AppendUint(b, uint64(s.MaxParticipants), 10)
 	b = append(b, `,"metadata":`...)
-	b = append(b, encode(s.Metadata)...)
+	b = appendText(b, s.Metadata)
 	b = append(b, `,"version":`...)
 	b = strconv.AppendUint(b, s.Version, 10)
 	b = append(b, `,"participants":[`...)
@@ -72,9 +72,13 @@ func (s *State) JSON(room string) []byte {
 	return append(b, "]}"...)
 }
 
-// Present is the value of rooms:participants:{room}: the counted identities by join time.
+// Present returns the value of rooms:participants:{room}: a JSON array of the counted identities by join time.
 func (s *State) Present(count Kinds) []byte {
-	b := []byte{'['}
+	size := 2
+	for _, m := range s.Roster {
+		size += len(m.Identity) + 3
+	}
+	b := append(make([]byte, 0, size), '[')
 	for _, m := range s.Roster {
 		if !count.Counts(&m.Participant) {
 			continue
@@ -82,12 +86,12 @@ func (s *State) Present(count Kinds) []byte {
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = append(b, encode(m.Identity)...)
+		b = appendText(b, m.Identity)
 	}
 	return append(b, ']')
 }
 
-// Find gives the member with that sid, or nil.
+// Find returns the member with that sid, or nil. It works on a nil State.
 func (s *State) Find(sid string) *Member {
 	if s == nil {
 		return nil
@@ -99,7 +103,7 @@ func (s *State) Find(sid string) *Member {
 	return s.Roster[i]
 }
 
-// DecodeState reads a value of rooms:states:{room}. An error means that someone else wrote it.
+// DecodeState decodes a value of rooms:states:{room}. An error means that someone else wrote the value.
 func DecodeState(value []byte) (*State, error) {
 	var v struct {
 		SID             string        `json:"sid"`
@@ -125,7 +129,17 @@ func DecodeState(value []byte) (*State, error) {
 	return s, nil
 }
 
-// encode writes plain JSON: readers compare these bytes, so < > and & stay as they are.
+// encode returns v as plain JSON. Readers compare these bytes, so <, > and & are not escaped.
+// appendText appends encode(text), which most text needs not: it has nothing to escape.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return append(b, encode(text)...)
+		}
+	}
+	return append(append(append(b, '"'), text...), '"')
+}
+
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// hostile are strings that names, identities and metadata may be, by LiveKit's leave.
+// hostile holds strings that LiveKit allows as names, identities and metadata.
 var hostile = []string{"", "plain", "a\x00b", "line\r\nfeed", `quo"te\back`, "{tag}", "a:b*c?[d]", "<script>&amp;</script>",
 	"\u202eright to left", "\u2028\u2029", "😀 ümlaut", "%7D", strings.Repeat("long ", 2000), "\x7f\x1b[31m"}
 
@@ -51,7 +51,7 @@ func TestStateSurvivesItsJSON(t *testing.T) {
 	})
 }
 
-// compareWithEncodingJSON holds the hand-made encoder against the standard one, on the shape of CONTRACT.md.
+// compareWithEncodingJSON compares the handwritten encoder with encoding/json, on the shape of docs/api.md.
 func compareWithEncodingJSON(t *rapid.T, s *State, room string, value []byte) {
 	type shape struct {
 		RoomName        string        `json:"roomName"`
@@ -140,4 +140,14 @@ func TestMemberSaysWhatItsJSONSays(t *testing.T) {
 			t.Fatalf("%s says %+v: %v", m.JSON(), o, m.says(&o))
 		}
 	})
+}
+
+func TestTextIsEncodedAsJSON(t *testing.T) {
+	for c := range 300 {
+		for _, text := range []string{string(rune(c)), "a" + string(rune(c)) + "b", string([]byte{byte(c)}), "\u2028", ""} {
+			if got, want := string(appendText([]byte{'['}, text)), "["+string(encode(text)); got != want {
+				t.Errorf("%q: %s, want %s", text, got, want)
+			}
+		}
+	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// expiryLeeway is how long after its token's end a delivery is still taken; LiveKit's own verifier allows as much.
+// expiryLeeway is how long a delivery is accepted after its token has expired. LiveKit's own verifier allows the same.
 const expiryLeeway = int64(time.Minute / time.Millisecond)
 
 func stepEvent(room *Room, e Event, now Moment) Plan {
@@ -21,8 +21,8 @@ func stepEvent(room *Room, e Event, now Moment) Plan {
 	return p
 }
 
-// At is when what the event tells of happened, in Unix ms by LiveKit's clock. It is exact for a join and for a room's first
-// start; otherwise LiveKit gives whole seconds, and At is up to a second early.
+// At returns when the event happened, in Unix ms by LiveKit's clock. The time is exact for a join and for a room's first
+// start. Otherwise LiveKit gives whole seconds, and the time is up to a second early.
 func (e Event) At() (ms int64, exact bool) {
 	switch {
 	case e.Kind == Joined && e.Participant.JoinedAt > 0:
@@ -33,22 +33,23 @@ func (e Event) At() (ms int64, exact bool) {
 	return e.CreatedAt * 1000, false
 }
 
-// sound tells whether a participant's event names one; what names none can neither be stored nor ordered.
+// sound reports whether the event is one of the room itself or names its participant. A participant without sid or identity
+// can neither be stored nor ordered.
 func (e Event) sound() bool {
 	return e.Kind == Started || e.Kind == Finished || e.Participant.named()
 }
 
 func (p *Participant) named() bool { return p.SID != "" && p.Identity != "" }
 
-// order tells how an instance stands to the newest one seen.
+// order is how an instance compares with the newest one seen.
 type order int
 
 const (
 	same order = iota + 1
 	newer
 	older
-	tied      // another sid of the same age: LiveKit's clock is too coarse to tell
-	unordered // no creation time to go by, and another sid
+	tied      // another sid of the same age: LiveKit's clock is too coarse to order them
+	unordered // another sid, and no creation time to order it by
 )
 
 func (d *draft) order(info RoomInfo) order {
@@ -66,7 +67,7 @@ func (d *draft) order(info RoomInfo) order {
 	return tied
 }
 
-// enter brings the draft to the event's instance and tells whether the event counts there.
+// enter makes the event's instance the current one if it counts as newer, and reports whether the event counts.
 func (d *draft) enter(e Event) bool {
 	alive := e.Kind == Started || e.Kind == Joined
 	switch o := d.order(e.Room); {
@@ -74,15 +75,15 @@ func (d *draft) enter(e Event) bool {
 		return true
 	case o == tied:
 		d.wants("two instances of the same age")
-		if !alive || d.open { // which one is late cannot be told: nobody present goes for it
+		if !alive || d.open { // it is unknown which one is late: nobody present is removed because of it
 			return false
 		}
 	case o != newer:
 		return false
 	}
 	if d.instance.SID == "" {
-		// A room that only ListParticipants showed gets its name tag; its roster stands.
-		d.instance.SID, d.instance.CreatedMs, d.toldRoom = e.Room.SID, e.Room.CreatedMs, true
+		// A room that only ListParticipants has shown gets its sid and creation time. Its roster stays.
+		d.instance.SID, d.instance.CreatedMs, d.reportsRoom = e.Room.SID, e.Room.CreatedMs, true
 		return true
 	}
 	d.endOlder(e.Room)
@@ -129,12 +130,12 @@ func (d *draft) started(e Event) {
 	}
 	if d.instance.FinishedAt != 0 {
 		if e.CreatedAt <= d.instance.mark() {
-			return // refused; the poll is asked for already
+			return // refused; a poll has already been asked for
 		}
-		d.toldRoom = d.toldRoom || d.instance.Finished()
+		d.reportsRoom = d.reportsRoom || d.instance.Finished()
 		d.instance.revive()
 	}
-	d.toldRoom, d.restarts = d.toldRoom || !d.open, d.open
+	d.reportsRoom, d.restarts = d.reportsRoom || !d.open, d.open
 	d.start(e.Room)
 }
 
@@ -145,7 +146,7 @@ func (d *draft) finished(e Event) {
 	}
 	repeated := e.CreatedAt <= d.instance.mark()
 	if !repeated {
-		d.instance.FinishedAt, d.toldRoom = e.CreatedAt, true
+		d.instance.FinishedAt, d.reportsRoom = e.CreatedAt, true
 	}
 	for _, m := range slices.Clone(d.roster) {
 		if !repeated && d.beforeFinish(&m.Participant) {
@@ -165,14 +166,14 @@ func (d *draft) finished(e Event) {
 func (d *draft) joined(e Event) {
 	p := &e.Participant
 	if m := d.find(p.SID); m != nil {
-		d.told = append(d.told, telling{sid: p.SID, repeats: true}) // a look may have shown it before
+		d.reports = append(d.reports, eventReport{sid: p.SID, repeats: true}) // a look may have shown the participant before
 		if p.Version > m.Version {
 			d.replace(m, NewMember(*p))
 		}
 		return
 	}
 	if t, ended := d.tomb(p.SID); ended && t.Migrated {
-		d.unearth(p.SID)
+		d.removeTombstone(p.SID)
 	}
 	others := d.others(p)
 	if why := d.refusal(p, latest(others, d.lastEnded(p.Identity))); why != "" {
@@ -188,8 +189,8 @@ func (d *draft) joined(e Event) {
 	d.admit(p, others)
 }
 
-// mentioned takes a track event, which changes nothing. Of a participant of whom nothing is known in a living room it is a hint that
-// the join was lost.
+// mentioned applies a track event, which changes nothing. If the room is open and nothing is known of the participant, the join may
+// have been lost, and a poll is asked for.
 func (d *draft) mentioned(p *Participant) {
 	if _, ended := d.tomb(p.SID); d.open && !ended && d.find(p.SID) == nil {
 		d.wants("a track event of an unknown participant")
@@ -200,7 +201,7 @@ func (d *draft) left(e Event) {
 	p := &e.Participant
 	t, ended := d.tomb(p.SID)
 	if ended && !t.Polled {
-		return // an event has told of it; whoever came since came by LiveKit's own word
+		return // an event has reported this end before; participants who came since were reported by LiveKit itself
 	}
 	for _, o := range d.others(p) {
 		if o.JoinedAt < p.JoinedAt {
@@ -210,11 +211,11 @@ func (d *draft) left(e Event) {
 	if m := d.find(p.SID); m != nil {
 		d.end(m, e.CreatedAt*1000, e.Reason)
 	} else if !ended {
-		d.entomb(p, e.Reason)
+		d.addTombstone(p, e.Reason)
 	} else {
-		d.told = append(d.told, telling{sid: p.SID, end: true, repeats: true}) // a poll has ended it before
+		d.reports = append(d.reports, eventReport{sid: p.SID, end: true, repeats: true}) // a poll has ended the participant before
 	}
 	if d.instance.Finished() && len(d.roster) == 0 {
-		d.finish() // the last one whom the finish spared
+		d.finish() // the last participant that the finish spared has left
 	}
 }

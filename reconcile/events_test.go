@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// one is a step of a table: an input, what the room is after it, and the poll that it asks for.
+// one is a step of a table: an input, the room after it, and the poll that it asks for.
 type one struct {
 	in    Input
 	have  string
@@ -24,8 +24,8 @@ func (r *rig) play(steps []one) {
 	}
 }
 
-// The rooms and participants of the tables. R1 and R2 are instances of one name, a1, a2 and a3 participants of one
-// identity; b1's join ties with the end of R1's second 5, and z9 joined after it.
+// The rooms and participants of the tables. R1 and R2 are instances of one room name. a1 and a2 are participants of one
+// identity. b1 joins in second 5, in which many tables finish R1.
 var (
 	r1, r2 = life("R1", 1000), life("R2", 6000)
 	a1, a2 = who("a1", 1100), who("a2", 2200)
@@ -33,25 +33,25 @@ var (
 	c1     = who("c1", 1300)
 )
 
-// TestEvents has a subtest for each sentence of the protocol's section on events.
+// TestEvents has a subtest for each sentence about events in docs/protocol.md.
 func TestEvents(t *testing.T) {
 	tests := map[string][]one{
-		"a left of a sid that is not stored writes its tombstone": {
+		"a leave of a sid that is not stored writes its tombstone": {
 			{in: started(r1, 1000), have: "R1:"}, {in: left(r1, a1), have: "R1:"},
 			{in: joined(r1, a1), have: "R1:", why: "its sid has ended", named: []string{"a1"}},
 		},
-		"an aborted of a sid that is not stored writes its tombstone": {
+		"an abort of a sid that is not stored writes its tombstone": {
 			{in: started(r1, 1000), have: "R1:"}, {in: aborted(r1, a1), have: "R1:"},
 			{in: joined(r1, a1), have: "R1:", why: "its sid has ended", named: []string{"a1"}},
 		},
-		"a left never removes a newer sid": {
+		"a leave never removes a newer sid": {
 			{in: joined(r1, a2), have: "R1: a2"}, {in: left(r1, a1), have: "R1: a2"},
 		},
-		"a left of a newer participant ends the older one": {
+		"a leave of a newer participant ends the older one": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: left(r1, a2), have: "R1:"},
 			{in: joined(r1, a1), have: "R1:", why: "its sid has ended", named: []string{"a1"}},
 		},
-		"a left of a newer participant ends an older one that arrives later": {
+		"a leave of a newer participant ends an older one that arrives later": {
 			{in: started(r1, 1000), have: "R1:"}, {in: left(r1, a2), have: "R1:"},
 			{in: joined(r1, a1), have: "R1:", why: "a newer one of its identity", named: []string{"a1"}},
 		},
@@ -62,7 +62,7 @@ func TestEvents(t *testing.T) {
 			{in: joined(r1, a2), have: "R1: a2"},
 			{in: joined(r1, a1), have: "R1: a2", why: "a newer one of its identity", named: []string{"a1"}},
 		},
-		"of two joins at one moment the later told stands, and a poll is asked for": {
+		"of two joins at one moment the one reported last counts, and a poll is asked for": {
 			{in: joined(r1, a1), have: "R1: a1"},
 			{in: joined(r1, who("a9", 1100)), have: "R1: a9", why: "one identity and join time", named: []string{"a1", "a9"}},
 		},
@@ -73,24 +73,24 @@ func TestEvents(t *testing.T) {
 			{in: started(r2, 6000), have: "R2:"}, {in: joined(r1, a1), have: "R2:"}, {in: left(r1, a1), have: "R2:"},
 			{in: started(r1, 1000), have: "R2:"}, {in: joined(r2, a1), have: "R2: a1"},
 		},
-		"a started of a newer instance ends the older one and its roster": {
+		"a start of a newer instance ends the older one and its roster": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: started(r2, 6000), have: "R2:"},
 			{in: joined(r2, a1), have: "R2:", why: "its sid has ended", named: []string{"a1"}},
 		},
-		"a newer instance spares whoever joined since it was created, and asks for a poll that may remove them": {
+		"a newer instance spares participants who joined since it was created, and asks for a poll that may remove them": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, who("b6", 6000)), have: "R1: a1 b6"},
 			{in: started(r2, 6000), have: "R2: b6", why: "spared", named: []string{"b6"}},
 			{in: joined(r2, who("b6", 6000)), have: "R2: b6"}, {in: left(r2, who("b6", 6000)), have: "R2:"},
 		},
-		"a left of a newer instance ends the older one; keys come with the first sign of life": {
+		"a leave in a newer instance ends the older one; the keys come with the first sign of life": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: left(r2, who("a7", 6100)), have: "-"},
 			{in: joined(r2, who("c7", 6200)), have: "R2: c7", why: "has ended", named: []string{"c7"}},
 		},
-		"a finished of a newer instance ends the older one": {
+		"a finish of a newer instance ends the older one": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: finished(r2, 8000), have: "-"},
 			{in: started(r2, 6000), have: "-", why: "has ended"},
 		},
-		"two instances of one age: nobody present goes, and a poll is asked for": {
+		"two instances of equal age: nobody present is removed, and a poll is asked for": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: started(life("R9", 1000), 1000), have: "R1: a1", why: "same age"},
 			{in: finished(r1, 3000), have: "-"},
 			{in: left(life("R9", 1000), c1), have: "-", why: "same age"},
@@ -99,17 +99,17 @@ func TestEvents(t *testing.T) {
 		"a finish ends those who joined before it": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: finished(r1, 5500), have: "-"},
 		},
-		"a finish spares whoever joined in its second or later, and asks for a poll that may remove them": {
+		"a finish spares participants who joined in its second or later, and asks for a poll that may remove them": {
 			{in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, b1), have: "R1: a1 b1"},
 			{in: finished(r1, 5000), have: "R1: b1", why: "spared", named: []string{"b1"}},
 			{in: left(r1, b1), have: "-", why: "has ended", named: []string{"b1"}},
 		},
-		"a started that is not later than the finish is refused": {
+		"a start that is not later than the finish is refused": {
 			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"},
 			{in: started(r1, 5999), have: "-", why: "has ended"}, {in: started(r1, 1000), have: "-", why: "has ended"},
 			{in: started(r1, 6000), have: "R1:", why: "has ended"},
 		},
-		"a join before the finish is refused, a tie is let in, and both ask": {
+		"a join before the finish is refused, a tie is admitted, and both ask for a poll": {
 			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"},
 			{in: joined(r1, a1), have: "-", why: "has ended", named: []string{"a1"}},
 			{in: joined(r1, b1), have: "R1: b1", why: "has ended", named: []string{"b1"}},
@@ -125,7 +125,7 @@ func TestEvents(t *testing.T) {
 			{in: started(r1, 1000), have: "R1:"}, {in: started(r1, 7000), have: "R1:", why: "repeated room_started"},
 			{in: finished(r1, 5000), have: "-", why: "repeated room_started"},
 		},
-		"a repeated started keeps the roster and asks for a poll": {
+		"a repeated start keeps the roster and asks for a poll": {
 			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, a1), have: "R1: a1"},
 			{in: started(r1, 1000), have: "R1: a1", why: "repeated room_started"},
 		},
@@ -136,12 +136,12 @@ func TestEvents(t *testing.T) {
 			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 5000), have: "-"},
 			{in: track(r1, a1), have: "-", why: "has ended", named: []string{"a1"}},
 		},
-		"ordinary joins and leaves ask for none": {
+		"ordinary joins and leaves ask for no poll": {
 			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, a1), have: "R1: a1"}, {in: joined(r1, b1), have: "R1: a1 b1"},
 			{in: track(r1, a1), have: "R1: a1 b1"}, {in: left(r1, a1), have: "R1: b1"}, {in: left(r1, b1), have: "R1:"},
 			{in: finished(r1, 9000), have: "-"},
 		},
-		"a tombstone is never a room's": {
+		"a tombstone is never for a room": {
 			{in: started(r1, 1000), have: "R1:"}, {in: finished(r1, 3000), have: "-"},
 			{in: joined(r1, b1), have: "R1: b1", why: "has ended", named: []string{"b1"}},
 		},
@@ -149,7 +149,7 @@ func TestEvents(t *testing.T) {
 			{in: track(r1, a1), have: "-"}, {in: started(r1, 1000), have: "R1:"}, {in: track(r1, a1), have: "R1:", why: "a track event of an unknown participant"},
 			{in: track(r2, a1), have: "R1:"}, {in: left(r1, a1), have: "R1:"}, {in: track(r1, a1), have: "R1:"},
 		},
-		"a participant without sid or identity is nobody": {
+		"a participant without sid or identity is ignored": {
 			{in: started(r1, 1000), have: "R1:"}, {in: joined(r1, Participant{Identity: "x"}), have: "R1:"},
 			{in: joined(r1, Participant{SID: "x"}), have: "R1:"}, {in: left(r1, Participant{}), have: "R1:"},
 		},
@@ -245,7 +245,7 @@ func TestRoomWithoutANameTagGetsItFromTheFirstEvent(t *testing.T) {
 	}
 }
 
-// TestDuplicates delivers events twice under one id: nothing changes and no poll is asked for, until the id is forgotten.
+// TestDuplicates delivers events twice under one id. Nothing changes and no poll is asked for, until the id is forgotten.
 func TestDuplicates(t *testing.T) {
 	again := func(e Event, id string) Event { e.ID = id; return e }
 	r := newRig(t)
@@ -256,7 +256,7 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("a duplicate writes or touches: %+v", p)
 	}
 	wantAsk(t, r.do(again(started(r1, 1000), "EV_2")), "a repeated room_started")
-	wantAsk(t, r.do(started(r1, 1000)), "a repeated room_started") // without an id it is none
+	wantAsk(t, r.do(started(r1, 1000)), "a repeated room_started") // without an id it is not a duplicate
 	for i := range eventMemory - 2 {
 		r.do(again(track(r1, a1), fmt.Sprint("EV_t", i)))
 	}
@@ -268,10 +268,10 @@ func TestDuplicates(t *testing.T) {
 	}
 	r.room, _ = Load(nil, r.room.Record, 0)
 	r.ids = nil
-	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started") // forgotten with the claim
+	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started") // the ids are forgotten with the claim
 }
 
-// TestADuplicateWritesWhatRedisLost: 200 follows a script that finds what was written, or writes it.
+// TestADuplicateWritesWhatRedisLost: a delivery is answered with 200 only after a script has found the data in Redis or has written it.
 func TestADuplicateWritesWhatRedisLost(t *testing.T) {
 	r := newRig(t)
 	e := joined(r1, a1)
@@ -286,8 +286,8 @@ func TestADuplicateWritesWhatRedisLost(t *testing.T) {
 	r.want("R1: a1")
 }
 
-// TestARepeatedLeftEndsNobodyElse: two looks brought back an older participant of the identity, as MoveParticipant makes them. The
-// newer one's left is told once more, by another id.
+// TestARepeatedLeftEndsNobodyElse: two looks have brought back an older participant of the identity, such as MoveParticipant makes.
+// The newer one's participant_left is delivered once more, under another id.
 func TestARepeatedLeftEndsNobodyElse(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a2))
@@ -296,11 +296,11 @@ func TestARepeatedLeftEndsNobodyElse(t *testing.T) {
 	r.want("R1: a1")
 	r.do(left(r1, a2))
 	r.want("R1: a1")
-	r.do(left(r1, who("a3", 3300))) // one of whom nothing had been told
+	r.do(left(r1, who("a3", 3300))) // a participant of whom nothing has been reported
 	r.want("R1:")
 }
 
-// TestWhySomebodyLeft reads reason and times of every way to leave.
+// TestWhySomebodyLeft checks the reason and the time of every way to leave.
 func TestWhySomebodyLeft(t *testing.T) {
 	r1, r2 := life("R1", 1000), life("R2", 9000)
 	a1, a2 := who("a1", 2500), who("a2", 5700)

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/fixtures"
+	"github.com/rollcallhq/rollcall/testing/harness/fixtures"
 )
 
-// wireEvent is what the package reads of a captured body.
+// wireEvent is the part of a captured body that the package uses.
 type wireEvent struct {
 	Event     string `json:"event"`
 	ID        string `json:"id"`
@@ -59,7 +59,7 @@ func parse(t *testing.T, d fixtures.Delivery) Event {
 			Attributes: p.Attributes, Kind: p.Kind, Hidden: p.Permission.Hidden, Version: p.Version}}
 }
 
-// rooms are a folder's events by room, and what is true after all of them: who joined last and did not leave, in a room
+// rooms returns a folder's events by room, and the truth after all of them: who joined last and did not leave, in a room
 // that did not finish after its last start.
 func rooms(t *testing.T, f fixtures.Folder) (map[string][]Event, map[string]truth) {
 	events, truths := map[string][]Event{}, map[string]truth{}
@@ -101,7 +101,8 @@ func outcome(list []Event) truth {
 	return t
 }
 
-// TestFixturesInRecordedOrder ends each captured room, polls and all, where a sync finds nothing to mend.
+// TestFixturesInRecordedOrder delivers each captured room in order and makes the polls that are asked for. A sync then finds
+// nothing to repair.
 func TestFixturesInRecordedOrder(t *testing.T) {
 	for _, f := range fixtures.Load(t) {
 		t.Run(f.Name, func(t *testing.T) {
@@ -126,7 +127,7 @@ func TestFixturesInRecordedOrder(t *testing.T) {
 	}
 }
 
-// TestFixturesShuffled ends them right in any order, and never with a ghost.
+// TestFixturesShuffled delivers each captured room in random orders. The room is right in the end, and never has a ghost.
 func TestFixturesShuffled(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, f := range fixtures.Load(t) {
@@ -173,7 +174,8 @@ func noSecrets(t *testing.T, r *Room) {
 	}
 }
 
-// The captured race: a finish ties with a join into the finished sid, which LiveKit lists to the end and never as a room.
+// This is the captured race: a finish ties with a join into the finished sid. LiveKit lists the participant to the end and never lists
+// the room.
 func TestResurrectedSIDOfTheFixture(t *testing.T) {
 	r := newRig(t)
 	var alice Participant
@@ -181,13 +183,13 @@ func TestResurrectedSIDOfTheFixture(t *testing.T) {
 		e := parse(t, d)
 		if e.Kind == Left && e.Participant.SID == alice.SID {
 			if r.cycle(1, nil, alice); r.room.State.Find(alice.SID) == nil {
-				t.Error("a sync does not leave whom ListParticipants shows")
+				t.Error("a sync removes a participant whom ListParticipants shows")
 			}
 		}
 		p := r.do(e)
 		if e.Kind == Joined {
 			if alice = e.Participant; r.room.State.Find(alice.SID) == nil {
-				t.Fatalf("%s is not let in", alice.SID)
+				t.Fatalf("%s is not admitted", alice.SID)
 			}
 		}
 		if mark := r.room.Instance.FinishedAt; e.Kind == Joined && mark != 0 {

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// full tries some minutes' worth of orders instead of some seconds'.
+// full makes the tests try orders for some minutes instead of some seconds.
 var full = flag.Bool("full", false, "deliver longer histories in every order with every event doubled")
 
-// doubles are the events of a history that come twice, one at a time; -1 is none.
+// doubles returns the events of a history that are to be delivered twice, one per run; -1 is none.
 func doubles(h *history, most int) []int {
 	events := []int{-1}
 	if len(h.events) <= most || *full {
@@ -22,15 +22,15 @@ func doubles(h *history, most int) []int {
 }
 
 // TestEveryOrderOfSmallHistories delivers every history of up to five events in every order, with each event of the
-// shorter ones doubled, and asks before any poll: does no one who left come back, is no one who is there removed, and is all that is
-// wrong a matter that a poll was asked for? Then the polls make it right.
+// shorter ones doubled. Before any poll nobody who left comes back, nobody who is there is removed, and if the room is wrong, a
+// poll was asked for. Then the polls put the room right.
 func TestEveryOrderOfSmallHistories(t *testing.T) {
 	runs, wrong := 0, 0
 	for _, step := range []int64{3, 1500} {
 		for _, h := range histories(step, 5) {
 			for _, doubled := range doubles(h, 4) {
 				orders(len(h.events), doubled, func(order []int) bool {
-					// What comes twice comes as a duplicate, or under another id, which is as none here.
+					// A doubled event comes as a duplicate, or under another id, which is the same as without an id here.
 					for _, h.ids = range []bool{false, true}[:1+min(1, doubled+1)] {
 						runs++
 						if h.check(t, order) {
@@ -48,7 +48,7 @@ func TestEveryOrderOfSmallHistories(t *testing.T) {
 	t.Logf("%d deliveries; %d left something to an asked poll", runs, wrong)
 }
 
-// check tells whether the events alone left the room wrong, which is a failure only where the rules promise more.
+// check reports whether the events alone left the room wrong. That is a failure only where the rules promise more.
 func (h *history) check(t *testing.T, order []int) (wrong bool) {
 	r, end := h.deliver(t, order), h.end()
 	why := end.differs(r.room)
@@ -71,7 +71,7 @@ func (h *history) check(t *testing.T, order []int) (wrong bool) {
 	return why != ""
 }
 
-// checkPrompt delivers late, to a shell that polls at once: then nothing may be wrong in the end.
+// checkPrompt delivers late, to a shell that polls at once. Then nothing may be wrong in the end.
 func (h *history) checkPrompt(t *testing.T, order []int) {
 	r, end := newRig(t), h.end()
 	r.strict = false
@@ -85,7 +85,7 @@ func (h *history) checkPrompt(t *testing.T, order []int) {
 	}
 }
 
-// TestEveryOrderOfKnownTrouble goes further with what LIVEKIT.md calls surprises.
+// TestEveryOrderOfKnownTrouble does the same with longer histories of what docs/livekit.md calls surprising.
 func TestEveryOrderOfKnownTrouble(t *testing.T) {
 	for _, ops := range [][]string{
 		{"create", "join a", "rejoin a", "delete"},
@@ -108,7 +108,7 @@ func TestEveryOrderOfKnownTrouble(t *testing.T) {
 	}
 }
 
-// TestLostJoins loses each join that a track event follows: a poll is asked for, and puts the room right before the next sync.
+// TestLostJoins drops each join that a track event follows. A poll is asked for, and puts the room right before the next sync.
 func TestLostJoins(t *testing.T) {
 	lost := 0
 	for _, h := range histories(1500, 5) {
@@ -143,8 +143,8 @@ func TestLostJoins(t *testing.T) {
 	}
 }
 
-// TestLateLooks puts one look into every order of small histories: begun after some of the deliveries, taken at any true
-// moment that they allow, and told of after some more. A single look adds nobody who is gone and removes nobody.
+// TestLateLooks puts one look into every order of small histories. The look begins after some of the deliveries, shows any
+// true moment that they allow, and is applied after some more. A single look adds nobody who is gone and removes nobody.
 func TestLateLooks(t *testing.T) {
 	runs := 0
 	for _, step := range []int64{3, 1500} {
@@ -210,8 +210,9 @@ func (h *history) checkLook(t *testing.T, order []int, began, told, taken int) {
 	}
 }
 
-// TestSplitLooks delivers small histories in their true order with one look in between, whose list of rooms is older than its
-// list of participants, as the shell asks for them. Nobody who is shown and stays is ever taken out, nobody who left stays.
+// TestSplitLooks delivers small histories in their true order with one look in between. The look's list of rooms is older than
+// its list of participants, because the shell requests them in that order. Nobody who is shown and stays is ever removed, and
+// nobody who left stays.
 func TestSplitLooks(t *testing.T) {
 	runs, most := 0, 5
 	if *full {
@@ -238,8 +239,8 @@ func TestSplitLooks(t *testing.T) {
 	t.Logf("%d deliveries", runs)
 }
 
-// checkSplit begins a look after some events, asks for the rooms after some, for the participants after some more, and tells of it
-// when some have been delivered.
+// checkSplit begins a look after began events, lists the rooms as after listed events and the participants as after taken events,
+// and applies the look when told events have been delivered.
 func (h *history) checkSplit(t *testing.T, began, listed, taken, told int) {
 	r, end := newRig(t), h.end()
 	r.strict = false
@@ -273,12 +274,12 @@ func (h *history) checkSplit(t *testing.T, began, listed, taken, told int) {
 	}
 }
 
-// checkShown holds that whoever stays to the end and has been shown is shown.
+// checkShown checks that a participant who stays to the end never disappears after having been shown.
 func (h *history) checkShown(t *testing.T, r *rig, stay, shown map[string]bool, when string) {
 	for sid := range stay {
 		is := r.room.State != nil && r.room.State.Find(sid) != nil
 		if shown[sid] && !is {
-			t.Errorf("%s, %s: %s was taken out and is there", h.name, when, sid)
+			t.Errorf("%s, %s: %s was removed although it is there", h.name, when, sid)
 		}
 		shown[sid] = is
 	}

@@ -12,7 +12,7 @@ import (
 // history is what really happened in LiveKit: the events in their true order, and what its API shows after each.
 type history struct {
 	name   string
-	step   int64 // ms between what happens
+	step   int64 // ms between two events
 	clock  int64
 	count  int
 	rooms  int
@@ -21,7 +21,7 @@ type history struct {
 	people map[string]Participant // by identity
 	events []Event
 	truths []truth // truths[i] is after the first i events
-	ids    bool    // events have ids, so that one that comes twice is known for a duplicate
+	ids    bool    // events have ids, so that an event that comes twice is recognized as a duplicate
 }
 
 type truth struct {
@@ -52,7 +52,7 @@ func (h *history) emit(e Event) {
 	h.clock += h.step
 }
 
-// ops are what can happen; each tells whether it could.
+// ops holds what can happen in LiveKit. Each op reports whether it was possible.
 var ops = map[string]func(h *history) bool{
 	"create": func(h *history) bool {
 		if h.listed || len(h.people) > 0 {
@@ -141,7 +141,7 @@ func play(step int64, names ...string) *history {
 	return h
 }
 
-// histories are all of at most so many events that begin with a room.
+// histories returns all histories of at most most events that begin with the creation of a room.
 func histories(step int64, most int) []*history {
 	all := []*history{}
 	var grow func(names []string)
@@ -159,7 +159,7 @@ func histories(step int64, most int) []*history {
 	return all
 }
 
-// orders gives every order of 0…n-1 in which at most one, doubled, comes twice.
+// orders yields every order of 0…n-1. The number doubled comes twice; -1 doubles none.
 func orders(n, doubled int, yield func([]int) bool) {
 	left := make([]int, n)
 	total := n
@@ -202,7 +202,7 @@ func (t truth) sids() map[string]bool {
 	return sids
 }
 
-// differs is how the room stands against the truth: "", or what is wrong.
+// differs returns how the room differs from the truth, or "".
 func (t truth) differs(r *Room) string {
 	live := t.listed != nil || len(t.people) > 0
 	switch {
@@ -224,7 +224,7 @@ func (t truth) differs(r *Room) string {
 	return ""
 }
 
-// ghosts are those stored and not there, missing those there and not stored.
+// ghosts returns the sids that are stored but not there, and missing those that are there but not stored.
 func (t truth) ghosts(r *Room) string {
 	ghosts, there := []string{}, t.sids()
 	if r.State != nil {
@@ -268,7 +268,7 @@ func (r *rig) settle(now truth) {
 
 func (h *history) end() truth { return h.truths[len(h.truths)-1] }
 
-// deliver gives a fresh room the events in that order.
+// deliver delivers the events to a fresh room in that order.
 func (h *history) deliver(t rapid.TB, order []int) *rig {
 	r := newRig(t)
 	r.strict = false

@@ -10,7 +10,7 @@ import (
 // events against polls; they never leave the node.
 type Stamp int64
 
-// Moment is when an input is evaluated: the wall clock for what is written, the stamp for what is compared.
+// Moment is when an input is applied. The wall clock is what gets written; the stamp is what gets compared.
 type Moment struct {
 	Wall  int64 // Unix ms
 	Stamp Stamp
@@ -19,10 +19,10 @@ type Moment struct {
 // Input is an Event or a Look.
 type Input interface{ isInput() }
 
-// EventKind is what a webhook tells of.
+// EventKind is what a webhook reports.
 type EventKind int
 
-// The kinds of events that concern a room. Track stands for all that only mention a participant.
+// The kinds of events that concern a room. Track stands for all events that only mention a participant.
 const (
 	Started EventKind = iota + 1
 	Finished
@@ -46,29 +46,30 @@ type Event struct {
 
 func (Event) isInput() {}
 
-// Look is one successful look at LiveKit: ListRooms and ListParticipants of this room. A failed call is no look.
+// Look is one answer of LiveKit about one room: ListRooms and ListParticipants. A failed call is never taken as an answer.
 type Look struct {
 	Began Stamp // before the first of its calls, on this node
-	// Listed are the instances of the room that ListRooms has, in any order; empty when it does not list the room.
+	// Listed holds the instances of the room that ListRooms has, in any order. It is empty if ListRooms does not have the room.
 	Listed []RoomInfo
-	// Unreadable says that ListRooms has the room, or may have it, in an entry that cannot be read: it is not absent.
+	// Unreadable reports whether ListRooms has the room, or may have it, in an entry that cannot be read. Then the room is not absent.
 	Unreadable   bool
 	Participants []Participant
-	// Protected are sids that ListParticipants has in entries that cannot be used: they are not absent.
+	// Protected holds the sids that ListParticipants has in entries that cannot be used. They are not absent.
 	Protected []string
-	// Unidentified says that ListParticipants has an entry whose sid cannot be read. For UnidentifiedCycles nobody is absent.
+	// Unidentified reports whether ListParticipants has an entry whose sid cannot be read. Then nobody is absent, for up to
+	// UnidentifiedCycles cycles in a row.
 	Unidentified bool
-	// Waiting counts participants that ListParticipants shows as not ACTIVE; they are not present but keep a room alive.
+	// Waiting counts the participants that ListParticipants shows as not ACTIVE. They are not present but keep a room alive.
 	Waiting int
-	// Cycle is the sync's id; 0 for a poll that an event asked for.
+	// Cycle is the id of the sync cycle, or 0 for a poll that an event asked for.
 	Cycle     uint64
 	Scheduled bool    // the cycle counts towards the breaker's three
 	Cause     Cause   // Sync or Cleanup
-	Permit    *Permit // in round 2: lets absences be removed
-	// Named are the sids that this look may remove without a permit, because an event named them.
+	Permit    *Permit // in round 2: allows absences to be removed
+	// Named holds the sids that this look may remove without a permit, because an event named them.
 	Named []string
-	// Lag is how far LiveKit's lists may lag behind its events: the look does not contradict what an event told within that time before
-	// it began. 0 for a poll that an event asked for, and where the protection is switched off.
+	// Lag is how far LiveKit's lists may lag behind its events. The look does not contradict what an event reported within that time
+	// before the look began. Lag is 0 for a poll that an event asked for, and if the protection is switched off.
 	Lag time.Duration
 	// Verify asks to compare Redis with the record even when nothing changes.
 	Verify bool
@@ -76,8 +77,8 @@ type Look struct {
 
 func (Look) isInput() {}
 
-// Room gives the instance that counts: the newest by creation, of equal ones the one with the sid held. Among others of equal age the
-// sid decides, so that the order of the list never does. It is nil when ListRooms does not list the room.
+// Room returns the instance that counts, or nil if ListRooms does not list the room. The newest by creation counts. Among instances
+// of equal age the one with the sid held counts, and without it the one with the greatest sid, so that the order of the list never matters.
 func (l Look) Room(held string) *RoomInfo {
 	if len(l.Listed) == 0 {
 		return nil
@@ -98,17 +99,17 @@ func prefer(a, b bool) int {
 	return -1
 }
 
-// Permit is a leader's leave to remove what stayed absent.
+// Permit is a leader's permission to remove what stayed absent.
 type Permit struct {
 	Leader Token
 	Cycle  uint64 // a room that took no first look in this cycle removes nothing
-	Streak int    // least number of scheduled cycles in a row for which the absence stood; 0 or 1: this one suffices
+	Streak int    // minimum number of scheduled cycles in a row that found the absence; with 0 or 1 this cycle suffices
 }
 
 // Cause is why a commit happened, as the change feed names it.
 type Cause string
 
-// The causes of CONTRACT.md.
+// The causes, as docs/api.md names them.
 const (
 	ByWebhook Cause = "webhook"
 	BySync    Cause = "sync"

@@ -2,7 +2,7 @@ package reconcile
 
 import "testing"
 
-// cycleOf takes both looks of a cycle and its permitted one, each of which changes what the rig would see.
+// cycleOf takes two looks of a cycle and then its permitted one. It applies change to each of them first.
 func (r *rig) cycleOf(id uint64, change func(*Look), present ...Participant) Plan {
 	for range 2 {
 		look := r.sight(nil, present...)
@@ -21,7 +21,7 @@ func TestAnUnreadableRoomIsNotAbsent(t *testing.T) {
 	r.do(joined(r1, a1))
 	unreadable := func(l *Look) { l.Unreadable = true }
 	p := r.cycleOf(1, unreadable)
-	r.want("R1:") // nobody is listed in it, and it is listed
+	r.want("R1:") // the room is listed, and nobody is listed in it
 	if p.Tally.MissingRooms+p.Tally.Cleaned != 0 {
 		t.Errorf("an unreadable room counts as missing or cleaned: %+v", p.Tally)
 	}
@@ -42,8 +42,8 @@ func TestAProtectedSIDIsNotAbsent(t *testing.T) {
 	r.want("R1:")
 }
 
-// TestAnUnreadableSIDProtectsEveryoneForThreeCycles also sees that looks of polls and of one cycle do not use the cycles up, and that
-// a list without such an entry begins the count again.
+// TestAnUnreadableSIDProtectsEveryoneForThreeCycles also checks that polls and further looks of one cycle do not use up the cycles, and
+// that a list without such an entry restarts the count.
 func TestAnUnreadableSIDProtectsEveryoneForThreeCycles(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
@@ -71,11 +71,12 @@ func TestAnUnreadableSIDProtectsEveryoneForThreeCycles(t *testing.T) {
 	r.want("R1:")
 }
 
-// TestEveryoneWhoIsProtectedGoesAlongToANewerInstance: a newer instance ends those whom a look does not show, and it does show them.
+// TestEveryoneWhoIsProtectedGoesAlongToANewerInstance: a newer instance ends those whom a look does not show, and a protected participant
+// counts as shown.
 func TestEveryoneWhoIsProtectedGoesAlongToANewerInstance(t *testing.T) {
 	for name, change := range map[string]func(*Look){
-		"by sid":   func(l *Look) { l.Protected = []string{a1.SID} },
-		"by doubt": func(l *Look) { l.Unidentified = true },
+		"by sid":               func(l *Look) { l.Protected = []string{a1.SID} },
+		"by an unreadable sid": func(l *Look) { l.Unidentified = true },
 	} {
 		r := newRig(t)
 		r.do(joined(r1, a1))
@@ -87,7 +88,7 @@ func TestEveryoneWhoIsProtectedGoesAlongToANewerInstance(t *testing.T) {
 	}
 }
 
-// TestOfEqualInstancesTheHeldOneCounts, whichever LiveKit lists first.
+// TestOfEqualInstancesTheHeldOneCounts: it does not matter which one LiveKit lists first.
 func TestOfEqualInstancesTheHeldOneCounts(t *testing.T) {
 	twin := r1
 	twin.SID = "R1b"

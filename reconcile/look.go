@@ -15,24 +15,24 @@ const ConfirmEvery = 5 * time.Minute
 type looking struct {
 	*draft
 	look      Look
-	listed    *RoomInfo               // the instance of the look's list that counts; nil when the room is not listed
+	listed    *RoomInfo               // the listed instance that counts; nil if the room is not listed
 	seen      map[string]*Participant // by sid; the newest of each identity
-	doubts    map[finding]doubt       // those that remain
+	pending   map[finding]pending     // the findings that stay pending
 	named     map[string]bool         // sids that an event named
 	stored    []*Member               // the roster before the look
 	tally     Tally
 	concerned map[string]bool // identities, and "" for the room, that an event concerned since the look began
-	stale     bool            // an event told of the room itself since the look began
-	foreign   bool            // the look tells of an instance that the record holds for older or finished
+	stale     bool            // an event concerned the room itself since the look began
+	foreign   bool            // the look shows an instance that the record considers older or finished
 	gone      bool            // neither list has the room, and no event has touched it
-	// protected are sids that are not absent although nothing else is known of them; with everyone, all are.
+	// protected holds sids that are not absent although nothing else is known of them. With everyone, no sid is absent.
 	protected map[string]bool
 	everyone  bool
-	cycles    int // in a row with an entry without a readable sid
+	cycles    int // cycles in a row with an entry without a readable sid
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
-	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), doubts: map[finding]doubt{},
+	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), pending: map[finding]pending{},
 		named: make(map[string]bool, len(look.Named)), concerned: map[string]bool{}}
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
@@ -76,8 +76,8 @@ func (l *looking) shown(sid string) bool {
 	return l.everyone || l.protected[sid] || l.seen[sid] != nil
 }
 
-// newestOf indexes a list by sid, keeping the newest of each identity: LiveKit has one participant per identity. Of equally old ones the
-// one that is stored counts, so that the order of a list means nothing.
+// newestOf indexes a list by sid and keeps the newest participant of each identity, because LiveKit has one participant per identity.
+// Among equally old ones it keeps the stored one, or else the one with the greatest sid, so that the order of a list never matters.
 func newestOf(list []Participant, stored []*Member) map[string]*Participant {
 	isStored := func(sid string) bool {
 		return slices.ContainsFunc(stored, func(m *Member) bool { return m.SID == sid })
@@ -105,28 +105,29 @@ func newestOf(list []Participant, stored []*Member) map[string]*Participant {
 	return seen
 }
 
-// touchedSince tells whether an event concerned the identity ("" is the room) since the look began.
+// touchedSince reports whether an event concerned the identity ("" is the room) since the look began.
 func (l *looking) touchedSince(identity string) bool { return l.concerned[identity] }
 
-// agreed tells whether the look before found the same, long enough ago to be another look.
+// agreed reports whether the previous look had the same finding and the finding is at least LookGap old.
 func (l *looking) agreed(f finding) bool {
-	prior, ok := l.room.memory.doubts[f]
+	prior, ok := l.room.memory.pending[f]
 	return ok && l.look.Began-prior.since >= LookGap
 }
 
-// permitted tells whether an absence may be removed: by name, or by a permit of the cycle that found it first.
+// permitted reports whether an absence may be removed: because an event named the sid, or by a permit of the cycle whose first look
+// found the absence.
 func (l *looking) permitted(f finding) bool {
 	if l.named[f.sid] {
 		return true
 	}
-	prior, permit := l.room.memory.doubts[f], l.look.Permit
+	prior, permit := l.room.memory.pending[f], l.look.Permit
 	return permit != nil && permit.Cycle != 0 && prior.cycle == permit.Cycle &&
 		(permit.Streak <= 1 || prior.streak >= permit.Streak)
 }
 
-// note keeps a finding for the next look.
+// note keeps a finding pending for the next look.
 func (l *looking) note(f finding) {
-	next, ok := l.room.memory.doubts[f]
+	next, ok := l.room.memory.pending[f]
 	if !ok {
 		next.since = l.look.Began
 	}
@@ -136,10 +137,10 @@ func (l *looking) note(f finding) {
 			next.streak++
 		}
 	}
-	l.doubts[f] = next
+	l.pending[f] = next
 }
 
-// mergeRoom merges what ListRooms says of the room itself.
+// mergeRoom merges what ListRooms says about the room itself.
 func (l *looking) mergeRoom() {
 	if l.stale {
 		return
@@ -156,8 +157,8 @@ func (l *looking) mergeRoom() {
 	case o == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
 	case o == same && !l.instance.Finished():
-	case l.toldOfRoom():
-		l.leave(nil)
+	case l.roomReportedLately():
+		l.deferFinding(nil)
 		l.foreign = o != same
 		return
 	case !l.agreed(contrary):
@@ -184,8 +185,8 @@ func (l *looking) describeListed(info RoomInfo) {
 	}
 }
 
-// replaceOlder begins a newer instance. Members whom the look shows stay, and those who joined since it was created. What events have
-// told of the others was told of the older instance.
+// replaceOlder begins a newer instance. Members whom the look shows stay, and so do those who joined since the instance was created.
+// The others end: what events have reported about them concerns the older instance.
 func (l *looking) replaceOlder(info RoomInfo) {
 	for _, m := range slices.Clone(l.roster) {
 		if !l.shown(m.SID) && m.JoinedAt < info.CreatedMs {
@@ -204,8 +205,8 @@ func (l *looking) replaceOlder(info RoomInfo) {
 	l.start(info)
 }
 
-// mergePresent merges those whom LiveKit shows. A look that began before an event of the room itself adds nobody: the
-// event may have ended whom it shows.
+// mergePresent merges the participants whom LiveKit shows. A look that began before an event of the room itself adds
+// nobody, because the event may have ended those whom the look shows.
 func (l *looking) mergePresent() {
 	members := make(map[string]*Member, len(l.roster))
 	for _, m := range l.roster {
@@ -228,8 +229,8 @@ func (l *looking) mergePresent() {
 	}
 }
 
-// mergeStrangers lets in those who are not stored. Each is the only one of its identity, so what is known of the
-// others can be gathered beforehand.
+// mergeStrangers adds the participants who are not stored. Each is the only stranger of its identity, so what is known
+// of the others of its identity can be gathered beforehand.
 func (l *looking) mergeStrangers(strangers []*Participant) {
 	slices.SortFunc(strangers, func(a, b *Participant) int {
 		return cmp.Or(cmp.Compare(a.JoinedAt, b.JoinedAt), strings.Compare(a.SID, b.SID))
@@ -243,49 +244,50 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 	}
 	for _, p := range strangers {
 		others := present[p.Identity]
-		doubtful := l.doubtful(p, latest(others, ended[p.Identity]))
+		doubtful := l.needsSecondLook(p, latest(others, ended[p.Identity]))
 		switch {
 		case l.contradictsEvent(p, others, doubtful):
-			l.leave(nil)
+			l.deferFinding(nil)
 		case !doubtful || l.overrule(p):
-			l.enrol(p, others)
+			l.addParticipant(p, others)
 		}
 	}
 }
 
-// doubtful tells whether p's presence contradicts what is known. Here a tie with the finish counts as such, and a join before the
-// instance was created, as a stale list shows it of the instance before: no event vouches for either.
-func (l *looking) doubtful(p *Participant, rival int64) bool {
+// needsSecondLook reports whether p's presence contradicts what is known. In a look, a join in the second of the finish counts as a
+// contradiction, and so does a join before the instance was created, as a stale list shows it of the previous instance. No event vouches
+// for either.
+func (l *looking) needsSecondLook(p *Participant, rival int64) bool {
 	return l.foreign || l.refusal(p, rival) != "" || l.finishedAfter(p) || l.older(p)
 }
 
-// finishedAfter tells whether p joined before the instance's finish, or in its second.
+// finishedAfter reports whether p joined before the instance's finish, or in the second of the finish of a finished instance.
 func (l *looking) finishedAfter(p *Participant) bool {
 	return l.beforeFinish(p) || l.instance.Finished() && p.JoinedAt/1000 <= l.instance.mark()
 }
 
-// older tells whether p joined before the instance was created.
+// older reports whether p joined before the instance was created.
 func (l *looking) older(p *Participant) bool { return p.JoinedAt/1000 < l.instance.CreatedMs/1000 }
 
-// overrule lets in someone whom two looks agree on, against tombstone, finish mark and order.
+// overrule admits p against tombstone, finish mark and order if two looks agree on p. It reports whether they do.
 func (l *looking) overrule(p *Participant) bool {
 	f := finding{revived, p.SID, p.Identity}
 	if !l.agreed(f) {
 		l.note(f)
 		return false
 	}
-	l.unearth(p.SID)
+	l.removeTombstone(p.SID)
 	if l.beforeFinish(p) {
 		l.instance.revive()
 	}
 	return true
 }
 
-func (l *looking) enrol(p *Participant, others []*Member) {
+func (l *looking) addParticipant(p *Participant, others []*Member) {
 	if !l.open {
 		info := RoomInfo{SID: l.instance.SID, CreatedMs: l.instance.CreatedMs}
 		if info.CreatedMs == 0 {
-			info.CreatedMs = p.JoinedAt // ListRooms does not have the room: the best that is known
+			info.CreatedMs = p.JoinedAt // ListRooms does not have the room: nothing better is known
 		}
 		if l.listed != nil {
 			info = *l.listed
@@ -301,15 +303,15 @@ func (l *looking) enrol(p *Participant, others []*Member) {
 	l.put(NewMember(*p))
 }
 
-// mergeAbsent doubts, or removes, those whom LiveKit does not show.
+// mergeAbsent removes the members whom LiveKit does not show, or keeps their absence pending.
 func (l *looking) mergeAbsent() {
 	for _, m := range l.stored {
-		_, ended := l.bury[m.SID]
+		_, ended := l.newTombstones[m.SID]
 		if ended || l.shown(m.SID) || l.touchedSince(m.Identity) {
 			continue
 		}
-		if l.toldOf(m.SID) {
-			l.leave(&l.tally.DeferredParticipants)
+		if l.reportedLately(m.SID) {
+			l.deferFinding(&l.tally.DeferredParticipants)
 			continue
 		}
 		f := finding{absent, m.SID, m.Identity}
@@ -327,14 +329,15 @@ func (l *looking) mergeAbsent() {
 	}
 }
 
-// settleRoom doubts, or removes, a room that LiveKit does not show: a live one, or keys that someone else left.
+// settleRoom removes a room that LiveKit does not show, or keeps its absence pending. The room is a live one, or public keys that
+// someone else left.
 func (l *looking) settleRoom() {
 	if !l.open && !l.room.Altered || !l.gone || len(l.concerned) > 0 {
 		return
 	}
-	finished := l.instance.Finished() // then LiveKit said so itself, and silence only confirms it
-	if !finished && l.toldOfRoom() || l.tally.DeferredParticipants > 0 {
-		l.leave(&l.tally.DeferredRooms)
+	finished := l.instance.Finished() // then LiveKit itself reported the end, and the absence only confirms it
+	if !finished && l.roomReportedLately() || l.tally.DeferredParticipants > 0 {
+		l.deferFinding(&l.tally.DeferredRooms)
 		return
 	}
 	f := finding{kind: absent}
@@ -349,14 +352,14 @@ func (l *looking) settleRoom() {
 	l.tally.Cleaned = 1
 }
 
-// conclude turns the merged draft into a plan, with the tally and the doubts that remain.
+// conclude turns the merged draft into a plan, with the tally and the findings that stay pending.
 func (l *looking) conclude() Plan {
 	cause := l.look.Cause
 	if cause == "" {
 		cause = BySync
 	}
-	if mishap := l.room.mishap(); mishap != "" {
-		l.drifted(mishap, "", l.instance.SID, 0)
+	if reason := l.room.drift(); reason != "" {
+		l.drifted(reason, "", l.instance.SID, 0)
 	}
 	l.rewrite = l.rewrite || l.open && l.room.Altered
 	p := l.plan(cause)
@@ -369,16 +372,16 @@ func (l *looking) conclude() Plan {
 	}
 	p.Commit.Verify = l.look.Verify
 	l.count()
-	p.Drift, p.Tally, p.doubts, p.looked, p.at, p.touched = l.drift, l.tally, l.doubts, true, l.look.Began, nil
+	p.Drift, p.Tally, p.pending, p.looked, p.at, p.touched = l.drift, l.tally, l.pending, true, l.look.Began, nil
 	p.Unidentified, p.cycle = l.cycles, l.look.Cycle
-	p.told, p.toldRoom = nil, ""
+	p.reports, p.reportedRoom = nil, ""
 	p.Again = l.stale || l.undecided()
 	return p
 }
 
-// firstSeen is when, in Unix ms, the first of the agreeing looks began.
+// firstSeen returns when the first of the agreeing looks began, in Unix ms.
 func (l *looking) firstSeen(f finding) int64 {
-	ago := time.Duration(l.now.Stamp - l.room.memory.doubts[f].since)
+	ago := time.Duration(l.now.Stamp - l.room.memory.pending[f].since)
 	return l.now.Wall - ago.Milliseconds()
 }
 
@@ -389,9 +392,9 @@ func (l *looking) count() {
 		}
 		l.tally.Drift[d.Reason]++
 	}
-	// What an event protects is missing all the same: the breaker counts it.
+	// What an event protects is missing nevertheless: the breaker counts it.
 	l.tally.MissingRooms, l.tally.MissingParticipants = l.tally.DeferredRooms, l.tally.DeferredParticipants
-	for f, d := range l.doubts {
+	for f, d := range l.pending {
 		if f.kind != absent {
 			continue
 		}
@@ -406,9 +409,9 @@ func (l *looking) count() {
 	}
 }
 
-// undecided tells whether another look could settle a doubt without a permit.
+// undecided reports whether another look could settle a pending finding without a permit.
 func (l *looking) undecided() bool {
-	for f := range l.doubts {
+	for f := range l.pending {
 		switch {
 		case f.kind != absent:
 			return true

@@ -25,7 +25,7 @@ func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
 	}
 	r.wait(second)
 	r.do(sync(r.sight(&r1, a1), 1))
-	r.want("R1: a1 c1") // two looks agree, but nobody permits
+	r.want("R1: a1 c1") // two looks agree, but there is no permit
 	r.wait(second)
 	p = r.do(permit(r.sight(&r1, a1), 1, 1))
 	r.want("R1: a1")
@@ -33,7 +33,7 @@ func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
 		t.Errorf("the removal carries %+v and reports %v", p.Commit.Leader, p.Tally.Drift)
 	}
 	if !r.room.Tombstones["c1"].Polled {
-		t.Error("whom a poll removed has no tombstone that says so")
+		t.Error("the tombstone of a participant whom a poll removed does not say so")
 	}
 }
 
@@ -84,7 +84,7 @@ func TestHeldRemovalsWaitForThreeScheduledCycles(t *testing.T) {
 	r.want("-")
 }
 
-func TestHeldRemovalsStartAnewWhenSeenBetween(t *testing.T) {
+func TestHeldRemovalsStartOverWhenSeenBetween(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
 	for cycle, seen := range []bool{false, false, true, false, false} {
@@ -125,7 +125,7 @@ func TestManualCycleRemovesWithItsPermit(t *testing.T) {
 	r.want("-")
 }
 
-func TestDoubtsNeedLookGap(t *testing.T) {
+func TestPendingFindingsNeedLookGap(t *testing.T) {
 	for name, tc := range map[string]struct {
 		gap  Stamp
 		want string
@@ -177,7 +177,7 @@ func TestTouchedSinceTheLookBeganIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Two looks of which one was before the event do not agree against it.
+// Two looks, one of which was before an event, do not agree against that event.
 func TestEventBetweenTwoLooksResetsThem(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r1, 1000))
@@ -222,7 +222,7 @@ func TestTwoAgreeingLooksOverrideEveryOrder(t *testing.T) {
 			r.want(tc.want)
 			for _, p := range tc.shown {
 				if _, buried := r.room.Tombstones[p.SID]; buried {
-					t.Errorf("the tombstone of %s stands", p.SID)
+					t.Errorf("the tombstone of %s is still there", p.SID)
 				}
 			}
 			if p := r.twice(tc.listed, tc.shown...); len(p.Changes) > 0 {
@@ -306,7 +306,7 @@ func TestLookWithAnyEventSinceIsNoFirstLookAtARoomsAbsence(t *testing.T) {
 	r.want("R1:")
 }
 
-func TestAnyEventLetsARoomsAbsenceStartAnew(t *testing.T) {
+func TestAnyEventLetsARoomsAbsenceStartOver(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r1, 1000))
 	r.do(sync(r.sight(nil), 1))
@@ -363,7 +363,7 @@ func TestMetadataFromAPoll(t *testing.T) {
 	}
 }
 
-// TestOrderInAListMeansNothing gives a look every order of the instances of one name.
+// TestOrderInAListMeansNothing gives a look the instances of one name in every order.
 func TestOrderInAListMeansNothing(t *testing.T) {
 	r9 := life("R9", 6000) // as old as R2
 	for name, c := range map[string]struct {
@@ -399,7 +399,7 @@ func TestOrderInAListMeansNothing(t *testing.T) {
 	}
 }
 
-// TestOrderOfAnIdentitysParticipantsMeansNothing: two of one identity joined in the same millisecond.
+// TestOrderOfAnIdentitysParticipantsMeansNothing: two participants of one identity joined in the same millisecond.
 func TestOrderOfAnIdentitysParticipantsMeansNothing(t *testing.T) {
 	one, other := who("a1", 6500), who("a2", 6500)
 	other.Identity = one.Identity
@@ -428,8 +428,8 @@ func TestOrderOfAnIdentitysParticipantsMeansNothing(t *testing.T) {
 	}
 }
 
-// TestOlderThanItsRoomTakesTwoLooks: a stale list of participants shows those of the instance before. Whoever was moved in with an old
-// join time is let in all the same, by the second look.
+// TestOlderThanItsRoomTakesTwoLooks: a stale list of participants shows those of the previous instance. A participant who was moved in
+// with an old join time is admitted nevertheless, by the second look.
 func TestOlderThanItsRoomTakesTwoLooks(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r2, 6000))

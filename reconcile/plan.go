@@ -19,10 +19,11 @@ type Change struct {
 	Type   ChangeType
 	Member *Member // nil for the room's own changes
 	SID    string  // the participant's, or the room's
-	Reason Reason  // of a look's changes; empty for what an event told
-	// Disconnect and LeftAt are a ParticipantLeft's: LiveKit's DisconnectReason by name, UnknownReason where it gave none, and
-	// when the participant left, in Unix ms. LiveKit tells a leave to the second; without its word, LeftAt is when a newer
-	// participant or room began, or the first look that did not show the participant. It is never before the join.
+	Reason Reason  // why a look made the change; empty for an event's change
+	// Disconnect and LeftAt are set for ParticipantLeft only. Disconnect is LiveKit's DisconnectReason by name, or UnknownReason
+	// if LiveKit gave none. LeftAt is when the participant left, in Unix ms. LiveKit reports a leave to the second. Without such
+	// a report LeftAt is when a newer participant or room began, or the first look that did not show the participant. It is
+	// never before the join.
 	Disconnect string
 	LeftAt     int64
 }
@@ -30,7 +31,7 @@ type Change struct {
 // UnknownReason is the DisconnectReason of a participant for whom LiveKit gave none.
 const UnknownReason = "UNKNOWN_REASON"
 
-// identity is the participant's, or "".
+// identity returns the participant's identity, or "" for a change of the room itself.
 func (c Change) identity() string {
 	if c.Member == nil {
 		return ""
@@ -38,7 +39,7 @@ func (c Change) identity() string {
 	return c.Member.Identity
 }
 
-// joinedAt is when the participant joined, in Unix ms, or 0.
+// joinedAt returns when the participant joined, in Unix ms, or 0 for a change of the room itself.
 func (c Change) joinedAt() int64 {
 	if c.Member == nil {
 		return 0
@@ -49,7 +50,7 @@ func (c Change) joinedAt() int64 {
 // Reason is a kind of drift that a poll repaired.
 type Reason string
 
-// The reasons for drift. A ghost is a participant whose room is gone; a missed leave one whose room goes on.
+// The reasons for drift. A ghost is a participant whose room is gone. A missed leave is one whose room continues.
 const (
 	MissedJoin    Reason = "missed join"
 	MissedLeave   Reason = "missed leave"
@@ -64,10 +65,10 @@ const (
 // Drift is one difference between Redis and LiveKit that a look found.
 type Drift struct {
 	Reason        Reason
-	Identity, SID string // the participant's; for the room's own no identity, and the room's sid
-	// Since is since when, in Unix ms, the truth is known to be other than what Redis held: for whom or what came, the time
-	// that LiveKit gives it; for whom or what went, the first look that did not show it, which is later than the truth.
-	// 0 where nothing tells: changed metadata, lost writes, foreign changes.
+	Identity, SID string // the participant's; for the room itself "" and the room's sid
+	// Since is when the truth is known to have begun to differ from Redis, in Unix ms. For a participant or room that came it is
+	// the time that LiveKit gives. For one that went it is the first look that did not show it, which is later than the truth.
+	// It is 0 if the time is unknown: for changed metadata, lost writes and foreign changes.
 	Since int64
 }
 
@@ -81,34 +82,34 @@ const (
 	Remove                 // delete both
 )
 
-// Commit is one room's write, whole or refused. A Commit whose Version equals Expect changes nothing: it checks that
-// claim and version still stand.
+// Commit is one write to one room. It is carried out whole or refused. A Commit whose Version equals Expect changes
+// nothing: it only checks that claim and version are still current.
 type Commit struct {
-	Room            string
-	Claim           Claim
-	Leader          Token  // of the permit that the look carried; zero without one
-	Expect, Version uint64 // the stored version it was computed from, and its own
-	Instance        Instance
-	ConfirmedAt     int64 // Unix ms
-	Bury            []Tombstone
-	Exhume          []string // sids whose tombstone goes
-	Prune           bool     // drop tombstones past their time, by Redis' clock
-	Public          PublicOp
-	State           *State   // with Write
-	Changes         []Change // for the change feed; empty when the keys stay
-	Story           []Change // for the timeline: the differences themselves, also where the feed gets a snapshot
-	Event           string   // id of the event that it was computed from; empty for a look
-	Prev            uint64   // version of the last commit that appended
-	Cause           Cause
-	Time            int64 // Unix ms
-	Verify          bool  // also compare the public keys with what the record wrote, and put a room that has them on the index
+	Room             string
+	Claim            Claim
+	Leader           Token  // of the look's permit; zero without one
+	Expect, Version  uint64 // the stored version that it was computed from, and its own
+	Instance         Instance
+	ConfirmedAt      int64       // Unix ms
+	AddTombstones    []Tombstone // the tombstones to add
+	RemoveTombstones []string    // the sids whose tombstones to remove
+	Prune            bool        // drop expired tombstones, by Redis' clock
+	Public           PublicOp
+	State            *State   // with Write
+	Changes          []Change // for the change feed; empty when the keys stay
+	Story            []Change // for the timeline: the differences themselves, even if the feed gets a snapshot
+	Event            string   // id of the event that it was computed from; empty for a look
+	Prev             uint64   // version of the last commit that appended to the change feed
+	Cause            Cause
+	Time             int64 // Unix ms
+	Verify           bool  // also compare the public keys with what the record wrote, and add a room that has them to the index
 }
 
-// Receipt is what a commit that was not refused reports.
+// Receipt is the result of a commit that was not refused.
 type Receipt struct {
 	Now     int64    // Redis' clock, Unix s
 	Altered bool     // with Verify: the public keys are not what the record wrote
-	Pruned  []string // sids of the tombstones that went
+	Pruned  []string // sids of the tombstones that were dropped
 }
 
 // Refusal is why Redis refused a commit or a claim. It is an error.
@@ -116,13 +117,13 @@ type Refusal int
 
 // The refusals, as the scripts return them.
 const (
-	StaleOwner  Refusal = iota + 1 // a newer claim stands
-	Split                          // the same claim stands for another incarnation
-	Conflict                       // another version stands than the one computed from, or the record is gone
+	StaleOwner  Refusal = iota + 1 // Redis has a newer claim
+	Split                          // another incarnation holds the same claim
+	Conflict                       // the stored version is not the one that was computed from, or the record is gone
 	StaleLeader                    // a newer leader acted on the room
 )
 
-// Error says what stands in Redis instead.
+// Error says what Redis holds instead.
 func (r Refusal) Error() string {
 	switch r {
 	case StaleOwner:
@@ -143,46 +144,46 @@ type Ask struct {
 	Named []string // sids that the poll may remove
 }
 
-// Tally is what a look found, for the leader's sums.
+// Tally counts what a look found. The leader sums up the tallies of a cycle.
 type Tally struct {
 	Rooms, Participants               int // live in the record before the look
 	MissingRooms, MissingParticipants int // absent in this look, not removed by it
-	AgreedRooms, AgreedParticipants   int // of those, absent in three scheduled cycles
-	// DeferredRooms and DeferredParticipants are those of the missing that an event protects: the next cycle decides. Deferred counts all
-	// that a look left alone because of an event: those, and whoever it did not bring back or replace.
+	AgreedRooms, AgreedParticipants   int // of the missing, those absent in three scheduled cycles
+	// DeferredRooms and DeferredParticipants count those of the missing that an event protects. The next cycle decides. Deferred counts
+	// everything that a look left alone because of an event: those, and what it did not bring back or replace.
 	DeferredRooms, DeferredParticipants int
 	Deferred                            int
 	Cleaned                             int // rooms removed
 	Drift                               map[Reason]int
 }
 
-// Plan is what Step decided. Nothing has happened until the shell committed Commit and called Adopt.
+// Plan is what Step decided. It takes effect only when the shell commits Commit and calls Adopt.
 type Plan struct {
 	Commit Commit
-	// Changed says that Commit writes; otherwise it only checks.
+	// Changed reports whether Commit writes. Otherwise it only checks.
 	Changed bool
-	// Expired says that the event's token ran out more than a minute ago: refuse it, commit nothing.
+	// Expired reports whether the event's token expired more than a minute ago. Then refuse the event and commit nothing.
 	Expired bool
-	Ask     *Ask  // a poll to take
+	Ask     *Ask  // a poll to make, or nil
 	Again   bool  // take another look, LookGap after this one
 	Tally   Tally // of a look
-	// Drift is what the look found, one by one; Tally.Drift counts it. Where Changed is false it is not repaired yet.
+	// Drift lists the differences that the look found; Tally.Drift counts them. If Changed is false, they are not repaired yet.
 	Drift []Drift
-	// Changes are the differences to the record, also where Commit.Changes replaces them by a snapshot.
+	// Changes lists the differences to the record, even if Commit.Changes replaces them by a snapshot.
 	Changes []Change
-	// Unidentified is for how many cycles in a row the room's looks have had an entry without a readable sid. Above
-	// UnidentifiedCycles such entries protect nobody any more.
+	// Unidentified counts the cycles in a row in which the room's looks have had an entry without a readable sid. Above
+	// UnidentifiedCycles such entries no longer protect anybody.
 	Unidentified int
 
 	touched []string
-	told    []telling
-	// toldRoom is the sid of the instance whose start, finish or first event this is; empty for none. repeatsRoom says that the record has
-	// it already.
-	toldRoom    string
-	repeatsRoom bool
-	restarted   int64
-	doubts      map[finding]doubt
-	looked      bool
-	at          Stamp
-	cycle       uint64
+	reports []eventReport
+	// reportedRoom is the sid of the instance whose start, finish or first event this is; empty for none. repeatsRoom reports whether the
+	// record already has it.
+	reportedRoom string
+	repeatsRoom  bool
+	restarted    int64
+	pending      map[finding]pending
+	looked       bool
+	at           Stamp
+	cycle        uint64
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// told is a plan's changes in short, each with its reason.
+// told returns a plan's changes in short form, each with its reason.
 func told(p Plan) []string {
 	var list []string
 	for _, c := range p.Changes {
@@ -15,7 +15,7 @@ func told(p Plan) []string {
 	return list
 }
 
-// TestReasons: whatever a look changes says why, by identity and sid, and since when it is known.
+// TestReasons: every change of a look has its reason, identity and sid, and the time since when the difference is known.
 func TestReasons(t *testing.T) {
 	renamed := a1
 	renamed.Version, renamed.Metadata = 9, "new"
@@ -66,7 +66,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestStory: the timeline tells the differences themselves where the feed gets a snapshot, and who is to blame for it.
+// TestStory: if the feed gets a snapshot, the timeline gets the differences themselves and the cause of the snapshot.
 func TestStory(t *testing.T) {
 	r := newRig(t)
 	e := joined(r1, a1)
@@ -75,24 +75,24 @@ func TestStory(t *testing.T) {
 	if got := p.Commit.Timeline("n1"); len(got) != 2 || got[0].Type != ParticipantJoined || got[1].Type != RoomStarted ||
 		got[0] != (TimelineEntry{Time: r.now.Wall, Type: ParticipantJoined, Identity: "a", SID: "a1", Cause: ByWebhook, Event: "EV_1",
 			Gen: 1, Epoch: 1, Version: 1, Owner: "n1"}) {
-		t.Errorf("a first join tells %+v", got)
+		t.Errorf("the timeline of a first join is %+v", got)
 	}
 	r.room.Altered = true
 	look := r.sight(&r1, a1)
 	look.Verify = true
 	p = r.do(look)
 	if got := p.Commit.Timeline("n1"); len(got) != 1 || got[0].Type != RoomSnapshot || got[0].Reason != ForeignChange || got[0].Cause != BySync {
-		t.Errorf("a foreign change tells %+v", got)
+		t.Errorf("the timeline of a foreign change is %+v", got)
 	}
 	r.room.Stored-- // Redis has lost the last commit
 	p = r.do(r.sight(&r1, a1, c1))
 	got := p.Commit.Timeline("n1")
 	if len(got) != 2 || got[0].Reason != MissedJoin || got[1].Type != RoomSnapshot || got[1].Reason != LostWrite {
-		t.Errorf("a lost write tells %+v", got)
+		t.Errorf("the timeline of a lost write is %+v", got)
 	}
 }
 
-// TestStoryIsBounded: the first look at a large room tells no more than a timeline keeps.
+// TestStoryIsBounded: the first look at a large room adds no more entries than a timeline keeps.
 func TestStoryIsBounded(t *testing.T) {
 	r := newRig(t)
 	var people []Participant

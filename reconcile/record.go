@@ -8,15 +8,17 @@ type Claim struct {
 	Generation, Epoch, Incarnation uint64
 }
 
-// Compare orders claims by generation, then epoch. Equal claims with different incarnations are a split, not an order.
+// Compare orders claims by generation, then epoch. Claims that differ only in incarnation compare as equal: they are a
+// split and have no order.
 func (c Claim) Compare(o Claim) int {
 	return cmp.Or(cmp.Compare(c.Generation, o.Generation), cmp.Compare(c.Epoch, o.Epoch))
 }
 
 // Token is a leader's right to act on rooms: the cluster's generation and the raft index of its committed claim.
-// The zero Token acts for no leader.
+// The zero Token acts for no leader. The rule is the same everywhere: a token lower than the newest one known is stale.
 type Token struct {
-	Generation, Index uint64
+	Generation uint64 `json:"generation"`
+	Index      uint64 `json:"index"`
 }
 
 // Compare orders tokens by generation, then index.
@@ -24,53 +26,53 @@ func (t Token) Compare(o Token) int {
 	return cmp.Or(cmp.Compare(t.Generation, o.Generation), cmp.Compare(t.Index, o.Index))
 }
 
-// Instance is the newest life of a room name that was ever seen.
+// Instance is the newest room that was ever seen under a room name.
 type Instance struct {
 	SID       string
-	CreatedMs int64 // LiveKit's creationTimeMs; 0 when only a poll without ListRooms told of the room
-	// FinishedAt is the finish mark: the createdAt of room_finished, in Unix seconds as LiveKit sends it; 0 is none. It
-	// is negative once LiveKit has shown the instance alive again: the mark still dates what came before it, so that a
-	// repeated finish or a late join is known for what it is, but the instance is not finished.
+	CreatedMs int64 // LiveKit's creationTimeMs; 0 if only ListParticipants has shown the room
+	// FinishedAt is the finish mark: the createdAt of room_finished, in Unix seconds as LiveKit sends it, or 0 for none. It
+	// is negative once LiveKit has shown the instance alive again. Then the instance is not finished, but the mark still
+	// identifies what came before it: a repeated finish or a late join.
 	FinishedAt int64
 }
 
-// Finished tells whether the instance has ended and nothing spoke for its life since.
+// Finished reports whether the instance has ended and has not been seen alive since.
 func (i Instance) Finished() bool { return i.FinishedAt > 0 }
 
-// mark is the second of the latest finish, overruled or not.
+// mark returns the Unix second of the latest finish, even if the finish has been overruled, or 0 for none.
 func (i Instance) mark() int64 { return max(i.FinishedAt, -i.FinishedAt) }
 
-// revive keeps the mark's time and takes its verdict back.
+// revive makes the instance count as not finished and keeps the time of the mark.
 func (i *Instance) revive() { i.FinishedAt = -i.mark() }
 
 // Tombstone says that a participant's sid has ended; a late join for it is refused. It lasts 30 min by Redis' clock.
 type Tombstone struct {
 	SID, Identity string
 	JoinedAt      int64 // Unix ms
-	Polled        bool  // ended by a poll, so that a later event for the sid asks for another
-	Migrated      bool  // ended by a left whose reason is MIGRATION: a join of the same sid lifts it
+	Polled        bool  // ended by a poll, so that a later event for the sid asks for another poll
+	Migrated      bool  // ended by a participant_left whose reason is MIGRATION: a join of the same sid removes the tombstone
 	Written       int64 // Redis' clock when it was written, Unix s; 0 until the commit that writes it is confirmed
 }
 
-// Record is what Redis holds of one room: the fence, and the two public keys while the room is live.
+// Record is what Redis holds for one room: the fence, and the two public keys while the room is live.
 type Record struct {
 	Room        string
 	Claim       Claim
-	Leader      Token  // the highest that acted on the room
+	Leader      Token  // the highest token that has acted on the room
 	Version     uint64 // of the last commit
-	Appended    uint64 // version of the last commit that went into the change feed
+	Appended    uint64 // version of the last commit that appended to the change feed
 	Instance    Instance
 	ConfirmedAt int64 // last successful look, Unix ms
 	Touched     int64 // Redis' clock at the last write that an event caused, Unix s; 0 for none
-	ReadAt      int64 // Redis' clock at the last script, Unix s: Redis' present time or earlier
+	ReadAt      int64 // Redis' clock at the last script, Unix s; never later than Redis' present time
 	Tombstones  map[string]Tombstone
 	State       *State // nil while the room has no public keys
-	// Altered says that the public keys in Redis are not what this record wrote: someone else changed them, or there
-	// never was a record. They are rewritten.
+	// Altered reports whether the public keys in Redis are not what this record wrote: someone else has changed them, or
+	// there never was a record. Such keys are rewritten.
 	Altered bool
 }
 
-// State is a live room as its readers see it. It is immutable: a change makes a new one.
+// State is a live room as its readers see it. It is immutable: a change makes a new State.
 type State struct {
 	SID             string
 	CreatedAt       int64 // Unix ms
@@ -94,7 +96,7 @@ type Participant struct {
 	Version    uint32            `json:"version"` // grows within a sid
 }
 
-// RoomInfo is what an event or ListRooms says of a room.
+// RoomInfo is what an event or ListRooms says about a room.
 type RoomInfo struct {
 	Name            string
 	SID             string
@@ -106,5 +108,25 @@ type RoomInfo struct {
 // Kinds are the participant kinds that count as present in rooms:participants:{room}.
 type Kinds map[string]bool
 
-// Counts tells whether p is listed in rooms:participants:{room}: not hidden, and of a counted kind.
+// Counts reports whether p is listed in rooms:participants:{room}: not hidden, and of a counted kind.
 func (k Kinds) Counts(p *Participant) bool { return !p.Hidden && k[p.Kind] }
+
+// Occupancy counts live rooms and the people in them: the participants that rooms:participants:{room} lists.
+type Occupancy struct {
+	Rooms  int `json:"rooms"`
+	People int `json:"people"`
+}
+
+// Occupancy returns that of one room. A nil State is a room that is not live.
+func (k Kinds) Occupancy(s *State) (o Occupancy) {
+	if s == nil {
+		return o
+	}
+	o.Rooms = 1
+	for _, m := range s.Roster {
+		if k.Counts(&m.Participant) {
+			o.People++
+		}
+	}
+	return o
+}

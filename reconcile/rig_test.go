@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// rig drives one room as the shell does: step, touch, commit, adopt. With each commit it checks what holds of all: the
-// version, the chain of the change feed, and that a naive consumer of the feed has what the keys have.
+// rig drives one room as the shell does: step, touch, commit, adopt. With each commit it checks what every commit must
+// fulfil: the version, the chain of the change feed, and that a naive consumer of the feed has what the keys have.
 type rig struct {
 	t      rapid.TB
 	room   *Room
@@ -57,14 +57,14 @@ func (r *rig) do(in Input) Plan {
 	return p
 }
 
-// unrepeated checks that an event of an id that came before changes nothing and asks for nothing.
+// unrepeated checks that an event whose id came before changes nothing and asks for nothing.
 func (r *rig) unrepeated(in Input, p Plan) {
 	e, event := in.(Event)
 	if !event || e.ID == "" {
 		return
 	}
 	if slices.Contains(r.ids[max(0, len(r.ids)-64):], e.ID) {
-		if len(p.Changes)+len(p.Commit.Bury)+len(p.Commit.Exhume)+len(p.touched) > 0 && !r.room.lost() || p.Ask != nil {
+		if len(p.Changes)+len(p.Commit.AddTombstones)+len(p.Commit.RemoveTombstones)+len(p.touched) > 0 && !r.room.lost() || p.Ask != nil {
 			r.t.Fatalf("the duplicate %s %s has an effect: %+v, %+v", e.ID, describeInput(in), p.Commit, p.Ask)
 		}
 		return
@@ -72,7 +72,7 @@ func (r *rig) unrepeated(in Input, p Plan) {
 	r.ids = append(r.ids, e.ID)
 }
 
-// explained checks that all a look changes has a reason and is counted, and that an event's changes need none.
+// explained checks that every change of a look has a reason and is counted, and that an event's changes have none.
 func (r *rig) explained(in Input, p Plan) {
 	_, look := in.(Look)
 	for _, c := range p.Changes {
@@ -119,22 +119,22 @@ func (r *rig) commit(p Plan) {
 	if c.Version != want {
 		r.t.Fatalf("the commit's version is %d, want %d (changed: %v)", c.Version, want, p.Changed)
 	}
-	if !p.Changed && (c.Public != Keep || len(c.Changes)+len(c.Bury)+len(c.Exhume) > 0) {
+	if !p.Changed && (c.Public != Keep || len(c.Changes)+len(c.AddTombstones)+len(c.RemoveTombstones) > 0) {
 		r.t.Fatalf("a commit that only checks carries writes: %+v", c)
 	}
 	if (len(c.Changes) > 0) != (c.Public != Keep) {
 		r.t.Fatalf("the keys change without the feed, or the feed without the keys: %+v", c)
 	}
 	checkLeaves(r.t, p.Changes)
-	if n := len(c.Bury); n > MaxTombstones || len(c.Exhume) > MaxTombstones+2 {
-		r.t.Fatalf("a commit writes %d tombstones and drops %d", n, len(c.Exhume))
+	if n := len(c.AddTombstones); n > MaxTombstones || len(c.RemoveTombstones) > MaxTombstones+2 {
+		r.t.Fatalf("a commit writes %d tombstones and drops %d", n, len(c.RemoveTombstones))
 	}
 	r.room.Adopt(p, Receipt{Now: r.now.Wall / 1000})
 	r.feed.take(r.t, c)
 	r.feed.compare(r.t, r.room)
 }
 
-// checkLeaves checks that each leave has its reason and times, and that no one who stays is told as left and joined.
+// checkLeaves checks that each leave has its reason and times, and that nobody who stays is reported as left and joined.
 func checkLeaves(t rapid.TB, changes []Change) {
 	left := map[string]bool{}
 	for _, c := range changes {
@@ -146,13 +146,13 @@ func checkLeaves(t rapid.TB, changes []Change) {
 			}
 		case ParticipantJoined:
 			if left[c.SID] {
-				t.Fatalf("%s is told as left and joined in one commit: %+v", c.SID, changes)
+				t.Fatalf("%s is reported as left and joined in one commit: %+v", c.SID, changes)
 			}
 		}
 	}
 }
 
-// consumer folds the change feed as a stranger would who knows only docs/protocol.md.
+// consumer folds the change feed as a reader would who knows only docs/protocol.md.
 type consumer struct {
 	last    uint64
 	begun   bool
@@ -212,12 +212,12 @@ func (f *consumer) compare(t rapid.TB, r *Room) {
 	}
 }
 
-// deepCopy copies all that a Step could reach and must not change.
+// deepCopy copies everything that a Step could reach and must not change.
 func deepCopy(r *Room) *Room {
 	c := *r
 	c.Tombstones = maps.Clone(r.Tombstones)
-	c.memory.touched, c.memory.doubts = slices.Clone(r.memory.touched), maps.Clone(r.memory.doubts)
-	c.memory.told, c.memory.events = slices.Clone(r.memory.told), slices.Clone(r.memory.events)
+	c.memory.touched, c.memory.pending = slices.Clone(r.memory.touched), maps.Clone(r.memory.pending)
+	c.memory.reported, c.memory.events = slices.Clone(r.memory.reported), slices.Clone(r.memory.events)
 	if r.State != nil {
 		s := *r.State
 		s.Roster = slices.Clone(s.Roster)
@@ -231,15 +231,15 @@ func deepCopy(r *Room) *Room {
 	return &c
 }
 
-// at is a moment of LiveKit's clock: ms after the rig's second 0.
+// at returns a moment of LiveKit's clock, in Unix ms: ms after the rig's second 0.
 func at(ms int64) int64 { return epoch + ms }
 
-// life is an instance of the rig's room, made at ms.
+// life returns an instance of the rig's room that was created at ms.
 func life(sid string, ms int64) RoomInfo {
 	return RoomInfo{Name: "r", SID: sid, CreatedMs: at(ms), MaxParticipants: 9, Metadata: "of " + sid}
 }
 
-// who is a participant that joined at ms; its identity is the first letter of its sid.
+// who returns a participant that joined at ms. Its identity is the first letter of its sid.
 func who(sid string, ms int64) Participant {
 	return Participant{Identity: sid[:1], SID: sid, JoinedAt: at(ms), Version: 2, Name: "Name " + sid[:1]}
 }
@@ -267,13 +267,13 @@ func aborted(room RoomInfo, p Participant) Event {
 	return e
 }
 
-// track is an event that carries no more of room and participant than their names.
+// track returns an event that identifies room and participant and says nothing else about them.
 func track(room RoomInfo, p Participant) Event {
 	return Event{Kind: Track, Room: RoomInfo{Name: room.Name, SID: room.SID},
 		Participant: Participant{SID: p.SID, Identity: p.Identity}}
 }
 
-// claim claims the room anew, as another owner does: what is remembered and not stored is gone.
+// claim claims the room again, as another owner does. What is remembered but not stored is gone.
 func (r *rig) claim() {
 	stored := r.room.Record
 	stored.ReadAt = r.now.Wall / 1000
@@ -283,7 +283,7 @@ func (r *rig) claim() {
 	r.ids = nil
 }
 
-// sight is a look that begins now.
+// sight returns a look that begins now.
 func (r *rig) sight(room *RoomInfo, present ...Participant) Look {
 	r.wait(1)
 	look := Look{Began: r.now.Stamp, Participants: present}
@@ -293,14 +293,14 @@ func (r *rig) sight(room *RoomInfo, present ...Participant) Look {
 	return look
 }
 
-// twice takes two looks that see the same, a second apart, and gives the second's plan.
+// twice takes two looks that see the same, a second apart, and returns the plan of the second.
 func (r *rig) twice(room *RoomInfo, present ...Participant) Plan {
 	r.do(r.sight(room, present...))
 	r.wait(second)
 	return r.do(r.sight(room, present...))
 }
 
-// cycle is a sync that sees the same in all its looks and is permitted.
+// cycle is a sync cycle that sees the same in all its looks and has a permit. It returns the plan of the last look.
 func (r *rig) cycle(id uint64, room *RoomInfo, present ...Participant) Plan {
 	look := func() Look {
 		look := r.sight(room, present...)
@@ -317,7 +317,7 @@ func (r *rig) cycle(id uint64, room *RoomInfo, present ...Participant) Plan {
 	return r.do(last)
 }
 
-// have is the room in short: "sid: sid sid" with the present by join time, or "-" without public keys.
+// have returns the room in short form: "sid: sid sid" with the present by join time, or "-" without public keys.
 func (r *rig) have() string {
 	if r.room.State == nil {
 		return "-"
@@ -336,7 +336,7 @@ func (r *rig) want(have string) {
 	}
 }
 
-// wantAsk checks the poll that a plan asks for; why "" is none.
+// wantAsk checks the poll that a plan asks for. If why is "", the plan must ask for none.
 func wantAsk(t rapid.TB, p Plan, why string, named ...string) {
 	t.Helper()
 	switch {

@@ -8,8 +8,8 @@ import (
 
 const testLag = 10 * time.Second
 
-// TestLaggingLists delivers small histories in their true order and then lets a whole cycle, permit included, see lists of any earlier
-// moments, each list of its own: nothing changes, also for an owner who has just claimed the room. Once the lag is over, a cycle with true
+// TestLaggingLists delivers small histories in their true order. Then a whole cycle, permit included, sees lists of earlier moments, of
+// any moment for each list. Nothing changes, even for an owner that has just claimed the room. Once the lag is over, a cycle with true
 // lists finds nothing to repair.
 func TestLaggingLists(t *testing.T) {
 	runs := 0
@@ -40,7 +40,7 @@ func (h *history) checkLag(t *testing.T, listed, shown int, moved bool) {
 			r.settle(end) // polls of events that share a second; they are over before the cycle
 		}
 	}
-	what := fmt.Sprintf("%s, rooms as after %d and participants as after %d, claimed anew: %v", h.name, listed, shown, moved)
+	what := fmt.Sprintf("%s, rooms as after %d and participants as after %d, claimed again: %v", h.name, listed, shown, moved)
 	if why := end.differs(r.room); why != "" {
 		t.Fatalf("%s: before the cycle %s", what, why)
 	}
@@ -52,7 +52,7 @@ func (h *history) checkLag(t *testing.T, listed, shown int, moved bool) {
 	if r.have() != before || r.feed.last != feed {
 		t.Errorf("%s: the cycle makes %q of %q", what, r.have(), before)
 	}
-	r.wait(11 * second) // Redis tells whole seconds
+	r.wait(11 * second) // Redis gives whole seconds
 	if drift := r.cycle(8, end.listed, end.people...).Tally.Drift; len(drift) > 0 {
 		t.Errorf("%s: the next cycle still finds %v", what, drift)
 	}
@@ -61,8 +61,8 @@ func (h *history) checkLag(t *testing.T, listed, shown int, moved bool) {
 	}
 }
 
-// TestQuietRoomsAreRepairedAtOnce loses the end of each history. A cycle that begins once the lag is over puts the room right, also
-// under a new claim.
+// TestQuietRoomsAreRepairedAtOnce drops the last events of each history. A cycle that begins once the lag is over puts the room right,
+// even under a new claim.
 func TestQuietRoomsAreRepairedAtOnce(t *testing.T) {
 	for _, h := range histories(1500, 5) {
 		for lost := 1; lost <= len(h.events); lost++ {
@@ -80,14 +80,14 @@ func TestQuietRoomsAreRepairedAtOnce(t *testing.T) {
 				}
 				r.cycle(7, end.listed, end.people...)
 				if why := end.differs(r.room); why != "" {
-					t.Errorf("%s without the last %d, claimed anew: %v: %s", h.name, lost, moved, why)
+					t.Errorf("%s without the last %d, claimed again: %v: %s", h.name, lost, moved, why)
 				}
 			}
 		}
 	}
 }
 
-// lagging is a look of a cycle's first round under the lag of the tests.
+// lagging takes a look of a cycle's round 1 with the lag of the tests.
 func (r *rig) lagging(cycle uint64, room *RoomInfo, present ...Participant) Plan {
 	look := sync(r.sight(room, present...), cycle)
 	look.Lag = testLag
@@ -100,12 +100,12 @@ func TestWhatIsDeferredCountsAsMissing(t *testing.T) {
 	r.do(joined(r1, a1))
 	p := r.lagging(1, nil)
 	if got := p.Tally; got.MissingRooms != 1 || got.MissingParticipants != 1 || got.DeferredRooms != 1 || got.DeferredParticipants != 1 ||
-		got.Deferred != 2 || p.Again || r.room.Doubtful() {
-		t.Errorf("a look that lacks all reports %+v, again: %v", got, p.Again)
+		got.Deferred != 2 || p.Again || r.room.HasPending() {
+		t.Errorf("a look that shows nothing reports %+v, again: %v", got, p.Again)
 	}
 	r.do(left(r1, a1))
 	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 1 || p.Tally.MissingParticipants != 0 || p.Again {
-		t.Errorf("a look that still shows who left reports %+v, again: %v", p.Tally, p.Again)
+		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.Again)
 	}
 	r.want("R1:")
 }
@@ -117,7 +117,7 @@ func TestOtherEventsDoNotProtectTheRoom(t *testing.T) {
 	for range 4 {
 		r.wait(3 * second)
 		r.do(track(r1, a1))
-		r.do(joined(r1, a1)) // repeated: the time goes on
+		r.do(joined(r1, a1)) // a repeated join does not renew the protection
 	}
 	p := r.lagging(1, nil)
 	if p.Tally.Deferred != 0 || p.Tally.MissingRooms != 1 || p.Tally.MissingParticipants != 1 {
@@ -140,7 +140,7 @@ func TestWhatCannotBeStaleIsTakenAtOnce(t *testing.T) {
 		"somebody else":                      {r1, []Participant{a1, c1}, "R1: a1 c1"},
 	} {
 		for _, moved := range []bool{false, true} {
-			t.Run(fmt.Sprint(name, ", claimed anew: ", moved), func(t *testing.T) {
+			t.Run(fmt.Sprint(name, ", claimed again: ", moved), func(t *testing.T) {
 				r := newRig(t)
 				r.do(joined(r1, a1))
 				if moved {
@@ -157,11 +157,11 @@ func TestWhatCannotBeStaleIsTakenAtOnce(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
 	r.do(left(r1, a1))
-	r.lagging(1, &r1, later) // after the last known end
+	r.lagging(1, &r1, later) // joined after the last known participant, who has ended
 	r.want("R1: a9")
 }
 
-// TestMigration: LiveKit moves a participant to another of its nodes, who keeps the sid.
+// TestMigration: LiveKit moves a participant to another of its nodes. The participant keeps its sid.
 func TestMigration(t *testing.T) {
 	r := newRig(t)
 	gone := left(r1, a1)
@@ -176,7 +176,7 @@ func TestMigration(t *testing.T) {
 	r.want("R1:")
 }
 
-// TestALagOfZeroProtectsNothing is the switch.
+// TestALagOfZeroProtectsNothing: a lag of 0 switches the protection off.
 func TestALagOfZeroProtectsNothing(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r1, 1000))
@@ -185,7 +185,8 @@ func TestALagOfZeroProtectsNothing(t *testing.T) {
 	r.want("-")
 }
 
-// TestAFinishIsNotContradictedByItsRoomsAbsence: a look within the lag of a finish may end the room that only those kept whom it spared.
+// TestAFinishIsNotContradictedByItsRoomsAbsence: a look within the lag of a finish may end a room that only remained open because of the
+// participants whom the finish spared.
 func TestAFinishIsNotContradictedByItsRoomsAbsence(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))

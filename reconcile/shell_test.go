@@ -14,8 +14,8 @@ func TestDryRunLeavesTheRecord(t *testing.T) {
 	if after := mustJSON(t, r.room.Record); after != before {
 		t.Errorf("the record became %s", after)
 	}
-	if len(p.Changes) == 0 || !r.room.Doubtful() {
-		t.Errorf("the dry run would change %v and doubts %v", p.Changes, r.room.Doubtful())
+	if len(p.Changes) == 0 || !r.room.HasPending() {
+		t.Errorf("the dry run would change %v and has pending findings: %v", p.Changes, r.room.HasPending())
 	}
 }
 
@@ -46,11 +46,11 @@ func TestConfirmationIsWrittenEveryFiveMinutesAndPrunes(t *testing.T) {
 	r.do(left(r1, c1))
 	r.room.Adopt(r.step(track(r1, a1)), Receipt{Pruned: []string{"c1"}})
 	if len(r.room.Tombstones) != 0 {
-		t.Errorf("what Redis pruned is held: %v", r.room.Tombstones)
+		t.Errorf("what Redis pruned is still held: %v", r.room.Tombstones)
 	}
 }
 
-// reload claims anew over what is stored.
+// reload claims the room again over what is stored, and reports whether data was lost.
 func (r *rig) reload(held *Room, stored Record) bool {
 	stored.Room, stored.Claim = "r", Claim{1, 2, 1}
 	room, lost := Load(held, stored, 0)
@@ -61,12 +61,12 @@ func (r *rig) reload(held *Room, stored Record) bool {
 func TestLoadOfWhatWasWrittenGoesOn(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
-	r.do(r.sight(&r1)) // a doubt dies with its claim
+	r.do(r.sight(&r1)) // a pending finding is lost with its claim
 	if r.reload(r.room, r.room.Record) {
 		t.Error("nothing was lost")
 	}
-	if r.room.Doubtful() {
-		t.Error("a doubt outlived its claim")
+	if r.room.HasPending() {
+		t.Error("a pending finding outlived its claim")
 	}
 	r.do(joined(r1, c1)) // checks the chain of the feed
 	r.want("R1: a1 c1")
@@ -81,7 +81,7 @@ func TestLostDataIsWrittenAgainWhole(t *testing.T) {
 		t.Fatal("the loss was not noticed")
 	}
 	p := r.do(track(r1, a1))
-	if c := p.Commit; c.Version != held+1 || c.Expect != 0 || c.Public != Write || len(c.Bury) != 1 ||
+	if c := p.Commit; c.Version != held+1 || c.Expect != 0 || c.Public != Write || len(c.AddTombstones) != 1 ||
 		len(c.Changes) != 1 || c.Changes[0].Type != RoomSnapshot || c.Claim.Epoch != 2 {
 		t.Errorf("the first commit after the loss is %+v", c)
 	}
@@ -97,7 +97,7 @@ func TestLostRecordOfAClosedRoomIsWrittenAgain(t *testing.T) {
 	r.do(finished(r1, 9000))
 	r.reload(r.room, Record{})
 	p := r.do(r.sight(nil))
-	if c := p.Commit; c.Public != Remove || len(c.Bury) != 1 || p.Tally.Drift[LostWrite] != 1 || p.Tally.Drift[ForeignChange] != 0 {
+	if c := p.Commit; c.Public != Remove || len(c.AddTombstones) != 1 || p.Tally.Drift[LostWrite] != 1 || p.Tally.Drift[ForeignChange] != 0 {
 		t.Errorf("the commit is %+v, drift %v", c, p.Tally.Drift)
 	}
 	r.do(joined(r1, a1))
@@ -106,7 +106,7 @@ func TestLostRecordOfAClosedRoomIsWrittenAgain(t *testing.T) {
 
 func TestClaimOverAnEmptyRecordBeginsTheFeedWithASnapshot(t *testing.T) {
 	r := newRig(t)
-	r.do(left(r1, c1)) // changes the record alone
+	r.do(left(r1, c1)) // changes only the record
 	if p := r.do(joined(r1, a1)); len(p.Commit.Changes) != 1 || p.Commit.Changes[0].Type != RoomSnapshot {
 		t.Errorf("the first entry is %+v", p.Commit.Changes)
 	}
@@ -116,8 +116,8 @@ func TestClaimOverAnEmptyRecordBeginsTheFeedWithASnapshot(t *testing.T) {
 	}
 }
 
-// TestAClaimWithoutMemoryEndsItsFirstCommitWithASnapshot: Redis may have been set back to an older copy, and whoever held the later
-// versions is gone. The differences are told all the same, for those who count leaves.
+// TestAClaimWithoutMemoryEndsItsFirstCommitWithASnapshot: Redis may have been set back to an older copy, and the owner that held the
+// later versions is gone. The feed gets the differences as well, for consumers that count leaves.
 func TestAClaimWithoutMemoryEndsItsFirstCommitWithASnapshot(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
@@ -130,26 +130,26 @@ func TestAClaimWithoutMemoryEndsItsFirstCommitWithASnapshot(t *testing.T) {
 	}
 	r.reload(nil, r.room.Record)
 	if got := types(r.do(left(r1, c1))); !slices.Equal(got, []ChangeType{ParticipantLeft, RoomSnapshot}) {
-		t.Errorf("the first commit of a new owner tells %v", got)
+		t.Errorf("the first commit of a new owner appends %v", got)
 	}
 	if got := types(r.do(joined(r1, who("d1", 1400)))); !slices.Equal(got, []ChangeType{ParticipantJoined}) {
-		t.Errorf("the second tells %v", got)
+		t.Errorf("the second commit appends %v", got)
 	}
 	held := r.room
 	r.reload(held, r.room.Record)
 	if got := types(r.do(joined(r1, who("e1", 1500)))); !slices.Equal(got, []ChangeType{ParticipantJoined}) {
-		t.Errorf("an owner that has kept its claim tells %v", got)
+		t.Errorf("an owner that has kept its claim appends %v", got)
 	}
 	other := *r.room
-	other.Claim.Epoch = 1 // the claim that it held before another's
+	other.Claim.Epoch = 1 // the claim that it held before another owner's claim
 	r.reload(&other, r.room.Record)
 	if got := types(r.do(finished(r1, 2000))); got[len(got)-1] != RoomSnapshot || !slices.Contains(got, RoomFinished) {
-		t.Errorf("an owner that has lost and gained the room tells %v", got)
+		t.Errorf("an owner that has lost and regained the room appends %v", got)
 	}
 }
 
-// A node whose feed was off has changed the keys and appended nothing: what the feed's consumers hold is old.
-func TestTheFeedBeginsAnewWhereItWasOff(t *testing.T) {
+// A node whose feed was off has changed the keys and appended nothing, so consumers of the feed hold old data.
+func TestAFeedThatIsBehindBeginsWithASnapshot(t *testing.T) {
 	for _, behind := range []uint64{0, 1} {
 		r := newRig(t)
 		r.do(joined(r1, a1))
@@ -183,7 +183,19 @@ func TestAlteredKeysAreRewrittenFromALook(t *testing.T) {
 	}
 }
 
-// Keys without a record may be true, and may be all that there is of a room.
+// TestWhatRedisLostIsWrittenWhole checks that a record that is older than the owner's makes the next commit write everything, and the feed restart.
+func TestWhatRedisLostIsWrittenWhole(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	held, old := *r.room, r.room.Record
+	held.Version++
+	room, lost := Load(&held, old, 0)
+	if !lost || !room.Altered || !room.Snapshot || room.Version != held.Version || room.Stored != old.Version {
+		t.Errorf("lost %v, altered %v, snapshot %v, version %d over %d", lost, room.Altered, room.Snapshot, room.Version, room.Stored)
+	}
+}
+
+// Keys without a record may be right, and may be all that exists of a room.
 func TestKeysWithoutARecordGoOnlyAfterTwoLooksAndAPermit(t *testing.T) {
 	foreign := Record{Altered: true, State: nil}
 	r := newRig(t)
@@ -191,14 +203,14 @@ func TestKeysWithoutARecordGoOnlyAfterTwoLooksAndAPermit(t *testing.T) {
 		t.Fatal("foreign keys ask for no poll")
 	}
 	if p := r.do(left(r1, a1)); p.Commit.Public != Keep {
-		t.Errorf("an event that says nothing of the room takes its keys: %+v", p.Commit)
+		t.Errorf("an event that says nothing about the room removes its keys: %+v", p.Commit)
 	}
 	if p := r.do(sync(r.sight(nil), 1)); p.Commit.Public != Keep || p.Tally.MissingRooms != 1 || p.Tally.Rooms != 1 {
-		t.Errorf("one look takes them: %+v, %+v", p.Commit, p.Tally)
+		t.Errorf("one look removes the keys: %+v, %+v", p.Commit, p.Tally)
 	}
 	r.wait(second)
 	if p := r.do(permit(r.sight(nil), 1, 1)); p.Commit.Public != Remove || p.Tally.Cleaned != 1 {
-		t.Errorf("the permit does not: %+v", p.Commit)
+		t.Errorf("a look with a permit does not remove the keys: %+v", p.Commit)
 	}
 }
 

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// touchMemory is how long events are remembered against looks. No look that is used is older than MaxLookAge, and it may be protected by
-// what an event told up to MaxLag before it began.
+// touchMemory is how long events are remembered for looks. No look that is used is older than MaxLookAge, and what an event reported up
+// to MaxLag before the look began may be protected from it.
 const touchMemory = Stamp(MaxLookAge + MaxLag)
 
-// MaxLookAge is how old a look may be, from its beginning to its evaluation.
+// MaxLookAge is the maximum age of a look, from its beginning to its Step.
 const MaxLookAge = 4 * time.Minute
 
-// Step decides what an input makes of a room. It changes nothing: commit the plan, then Adopt it.
+// Step decides how an input changes a room. It changes nothing itself: commit the plan, then Adopt it.
 func Step(room *Room, in Input, now Moment) Plan {
 	switch in := in.(type) {
 	case Event:
@@ -25,19 +25,20 @@ func Step(room *Room, in Input, now Moment) Plan {
 	return Plan{}
 }
 
-// Load is the room after a claim returned stored. Held is what the owner knew before, or nil; where Redis has lost what
-// was held, the held record stands, the next commit writes all of it, and lost is true: ask for a poll. What was
-// remembered between looks is gone, since a poll dies with its claim. The claim was made at at, on the owner's clock.
+// Load returns the room after a claim returned stored. held is what the owner knew before, or nil. The claim was made at
+// at, on the owner's clock. If Redis has lost what was held, the held record counts and the next commit writes all of it.
+// lost reports whether Redis lost it or its public keys were altered: then ask for a poll. What was remembered between
+// looks is gone, because a poll ends with its claim.
 func Load(held *Room, stored Record, at Stamp) (room *Room, lost bool) {
 	room = &Room{Record: stored, Stored: stored.Version}
 	if len(stored.Tombstones) == 0 {
-		room.Tombstones = nil // an idle room is small
+		room.Tombstones = nil // keeps an idle room small
 	}
 	if held != nil {
 		room.Touched = max(held.Touched, stored.Touched)
 	}
 	room.memory.touchedBefore, room.memory.before = room.Touched != 0, room.lastTouch(at)
-	// Keys that are newer than the feed were written while it was off.
+	// Keys that are newer than the feed were written while the feed was off.
 	unfed := stored.State != nil && stored.State.Version > stored.Appended
 	room.Snapshot = stored.Appended == 0 || stored.Altered || unfed
 	room.Unproven = held == nil || held.Unproven || held.Claim != stored.Claim
@@ -53,18 +54,18 @@ func Load(held *Room, stored Record, at Stamp) (room *Room, lost bool) {
 	return room, true
 }
 
-// lastTouch is when, on the owner's clock and at the latest, an event changed the room before the claim at at. Redis tells whole
-// seconds.
+// lastTouch returns the latest time, on the owner's clock, at which an event may have changed the room before the claim at at. Redis
+// gives whole seconds only.
 func (r *Room) lastTouch(at Stamp) Stamp {
 	return at - Stamp(max(0, time.Duration(r.ReadAt-r.Touched-1)*time.Second))
 }
 
-// Adopt makes the room what a committed plan decided.
+// Adopt applies a committed plan to the room.
 func (r *Room) Adopt(p Plan, got Receipt) {
 	c := p.Commit
 	if p.Changed {
 		r.Version, r.Stored, r.Instance, r.ConfirmedAt = c.Version, c.Version, c.Instance, c.ConfirmedAt
-		r.rebury(c, got.Now)
+		r.restoreTombstones(c, got.Now)
 	}
 	r.ReadAt = max(r.ReadAt, got.Now)
 	if p.Changed && c.Cause == ByWebhook {
@@ -89,11 +90,11 @@ func (r *Room) Adopt(p Plan, got Receipt) {
 	r.Remember(p)
 }
 
-func (r *Room) rebury(c Commit, now int64) {
-	for _, sid := range c.Exhume {
+func (r *Room) restoreTombstones(c Commit, now int64) {
+	for _, sid := range c.RemoveTombstones {
 		delete(r.Tombstones, sid)
 	}
-	for _, t := range c.Bury {
+	for _, t := range c.AddTombstones {
 		if r.Tombstones == nil {
 			r.Tombstones = map[string]Tombstone{}
 		}
@@ -102,14 +103,14 @@ func (r *Room) rebury(c Commit, now int64) {
 	}
 }
 
-// Remember keeps what a plan learned for the next look, without its commit. A dry run does no more than this.
+// Remember keeps what a plan found for the next look, without its commit. A dry run does only this.
 func (r *Room) Remember(p Plan) {
 	if !p.looked {
 		return
 	}
-	r.memory.doubts = nil
-	if len(p.doubts) > 0 {
-		r.memory.doubts = p.doubts
+	r.memory.pending = nil
+	if len(p.pending) > 0 {
+		r.memory.pending = p.pending
 	}
 	if r.memory.unidentified = uint16(min(p.Unidentified, math.MaxUint16)); p.Unidentified == 0 {
 		r.memory.unidentifiedIn = 0
@@ -119,15 +120,15 @@ func (r *Room) Remember(p Plan) {
 	r.memory.forget(p.at)
 }
 
-// Touch notes whom an event concerns, so that a poll under way leaves them alone and nothing that was doubted before
-// counts on. Call it when the event is evaluated, whether or not its commit succeeds.
+// Touch records whom an event concerns, so that a running poll leaves them alone. It also drops the pending findings about
+// them and the pending absence of the room. Call it after Step, whether or not the commit succeeds.
 func (r *Room) Touch(p Plan, at Stamp) {
 	r.memory.restarted = max(r.memory.restarted, p.restarted)
-	r.memory.tell(p, at)
+	r.memory.forget(at) // first: what is forgotten does not make a report a repeated one
+	r.memory.remember(p, at)
 	if len(p.touched) == 0 {
 		return
 	}
-	r.memory.forget(at)
 	again := make(map[string]bool, len(p.touched))
 	for _, who := range p.touched {
 		again[who] = true
@@ -135,11 +136,11 @@ func (r *Room) Touch(p Plan, at Stamp) {
 	r.memory.touched = slices.DeleteFunc(r.memory.touched, func(t touch) bool { return again[t.identity] })
 	for who := range again {
 		r.memory.touched = append(r.memory.touched, touch{who, at})
-		maps.DeleteFunc(r.memory.doubts, func(f finding, _ doubt) bool {
+		maps.DeleteFunc(r.memory.pending, func(f finding, _ pending) bool {
 			return who == "" || f.identity == who || f == finding{kind: absent}
 		})
 	}
 }
 
-// Doubtful tells whether a look found something that the next one may settle.
-func (r *Room) Doubtful() bool { return len(r.memory.doubts) > 0 }
+// HasPending reports whether a look found something that the next look may settle.
+func (r *Room) HasPending() bool { return len(r.memory.pending) > 0 }

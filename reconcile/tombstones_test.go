@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// crowd joins and leaves n participants, one after another, every other ms from ms on.
+// crowd lets n participants join and leave, one after another, every 2 ms from ms on. It returns the last.
 func (r *rig) crowd(n int, ms int64) (last Participant) {
 	r.strict = false
 	for i := range n {
@@ -17,19 +17,19 @@ func (r *rig) crowd(n int, ms int64) (last Participant) {
 	return last
 }
 
-// TestTombstonesAreBounded: no look, cleanup or claim ever comes, and a room stays small.
+// TestTombstonesAreBounded: a room stays small even if no look, cleanup or claim ever comes.
 func TestTombstonesAreBounded(t *testing.T) {
 	r := newRig(t)
 	last := r.crowd(3*MaxTombstones, 1000)
 	if n := len(r.room.Tombstones); n != MaxTombstones {
 		t.Errorf("%d tombstones, want %d", n, MaxTombstones)
 	}
-	wantAsk(t, r.do(joined(r1, last)), "its sid has ended", last.SID) // the oldest went
+	wantAsk(t, r.do(joined(r1, last)), "its sid has ended", last.SID) // only the oldest were dropped
 	r.wait(31 * minute)
-	r.do(left(r1, who("z1", 9000))) // its script tells Redis' time
+	r.do(left(r1, who("z1", 9000))) // its script returns Redis' time
 	p := r.do(left(r1, who("z2", 9100)))
-	if n := len(r.room.Tombstones); n != 2 || len(p.Commit.Exhume) != MaxTombstones-1 {
-		t.Errorf("%d tombstones after 31 min, %d dropped; want the new ones only", n, len(p.Commit.Exhume))
+	if n := len(r.room.Tombstones); n != 2 || len(p.Commit.RemoveTombstones) != MaxTombstones-1 {
+		t.Errorf("%d tombstones after 31 min, %d dropped; want the new ones only", n, len(p.Commit.RemoveTombstones))
 	}
 }
 
@@ -37,16 +37,16 @@ func TestAFinishedRoomKeepsFewTombstones(t *testing.T) {
 	r := newRig(t)
 	r.crowd(MaxTombstones, 1000)
 	p := r.do(finished(r1, 60_000))
-	if n := len(r.room.Tombstones); n != MaxClosedTombstones || len(p.Commit.Exhume) != MaxTombstones-MaxClosedTombstones {
-		t.Errorf("%d tombstones of a finished room, %d dropped; want %d kept", n, len(p.Commit.Exhume), MaxClosedTombstones)
+	if n := len(r.room.Tombstones); n != MaxClosedTombstones || len(p.Commit.RemoveTombstones) != MaxTombstones-MaxClosedTombstones {
+		t.Errorf("%d tombstones of a finished room, %d dropped; want %d kept", n, len(p.Commit.RemoveTombstones), MaxClosedTombstones)
 	}
 	oldest := who("p1000-0", 1000)
 	oldest.Identity = oldest.SID
 	wantAsk(t, r.do(joined(r1, oldest)), "has ended", oldest.SID)
-	r.want("-") // whose tombstone went is refused by the finish
+	r.want("-") // the finish refuses a participant whose tombstone was dropped
 }
 
-// TestManyEndAtOnce: one commit ends more than a room's bound, and writes no more tombstones than that.
+// TestManyEndAtOnce: one commit ends more participants than a room's bound of tombstones, and writes no more tombstones than the bound.
 func TestManyEndAtOnce(t *testing.T) {
 	r := newRig(t)
 	r.strict = false
@@ -58,12 +58,12 @@ func TestManyEndAtOnce(t *testing.T) {
 	}
 	r.do(r.sight(&r1, all...))
 	p := r.do(started(r2, 6000))
-	if n := len(p.Commit.Bury); n != MaxTombstones || p.Commit.Bury[0].SID != "p0500" {
-		t.Errorf("%d tombstones from %s on, want the latest %d", n, p.Commit.Bury[0].SID, MaxTombstones)
+	if n := len(p.Commit.AddTombstones); n != MaxTombstones || p.Commit.AddTombstones[0].SID != "p0500" {
+		t.Errorf("%d tombstones from %s on, want the latest %d", n, p.Commit.AddTombstones[0].SID, MaxTombstones)
 	}
 }
 
-// TestAnOldRecordShrinksBitByBit: a record of a version without bounds loses so many tombstones with each commit, and no more.
+// TestAnOldRecordShrinksBitByBit: a record of a version without bounds loses at most maxPruned tombstones with each commit.
 func TestAnOldRecordShrinksBitByBit(t *testing.T) {
 	stored := Record{Room: "r", Claim: Claim{1, 1, 1}, Version: 7, Tombstones: map[string]Tombstone{}, ReadAt: epoch / 1000}
 	for i := range 3 * maxPruned {
@@ -73,8 +73,8 @@ func TestAnOldRecordShrinksBitByBit(t *testing.T) {
 	r := newRig(t)
 	r.room, _ = Load(nil, stored, 0)
 	for i := range 4 {
-		if p := r.do(left(r1, who(fmt.Sprint("a", i), int64(1000+i)))); len(p.Commit.Exhume) > maxPruned {
-			t.Errorf("one commit drops %d tombstones", len(p.Commit.Exhume))
+		if p := r.do(left(r1, who(fmt.Sprint("a", i), int64(1000+i)))); len(p.Commit.RemoveTombstones) > maxPruned {
+			t.Errorf("one commit drops %d tombstones", len(p.Commit.RemoveTombstones))
 		}
 	}
 	if n := len(r.room.Tombstones); n != 4 {

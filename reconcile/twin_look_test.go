@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// twinLook is one look on its way through the twin.
+// twinLook is one look that the twin applies.
 type twinLook struct {
 	*twin
 	Look
 	seen   []Participant
 	info   *RoomInfo // the instance that counts
-	next   []twinDoubt
-	stale  bool // the room was touched since
-	others bool // the look is of an instance that is not the one at hand
+	next   []twinPending
+	stale  bool // an event touched the room since the look began
+	others bool // the look shows an instance that is not the current one
 	all    bool // nobody is absent
 }
 
@@ -52,9 +52,9 @@ func (w *twin) look(in Look, now int64) {
 	l.present()
 	l.absent(before)
 	l.emptyRoom()
-	w.doubts = l.next
+	w.pending = l.next
 	w.again = l.stale
-	for _, d := range w.doubts {
+	for _, d := range w.pending {
 		if d.what != "absent" || d.sid == "" && w.over() || slices.Contains(in.Named, d.sid) {
 			w.again = true
 		}
@@ -69,22 +69,22 @@ func (w *twin) touchedSince(identity string, began Stamp) bool {
 	return slices.ContainsFunc(w.touches, func(t twinTouch) bool { return t.identity == identity && t.at >= began })
 }
 
-func (w *twin) doubt(what, sid string) *twinDoubt {
-	for i := range w.doubts {
-		if w.doubts[i].what == what && w.doubts[i].sid == sid {
-			return &w.doubts[i]
+func (w *twin) pendingFinding(what, sid string) *twinPending {
+	for i := range w.pending {
+		if w.pending[i].what == what && w.pending[i].sid == sid {
+			return &w.pending[i]
 		}
 	}
 	return nil
 }
 
-// agree tells whether this look is the second to find it; if not, the finding waits.
+// agree reports whether this look is the second with the finding. If it is not, the finding waits.
 func (l *twinLook) agree(what, sid, identity string, allowed bool) bool {
-	d := l.doubt(what, sid)
+	d := l.pendingFinding(what, sid)
 	if d != nil && l.Began-d.since >= LookGap && allowed {
 		return true
 	}
-	now := twinDoubt{what: what, sid: sid, identity: identity, since: l.Began}
+	now := twinPending{what: what, sid: sid, identity: identity, since: l.Began}
 	if d != nil {
 		now = *d
 	}
@@ -98,35 +98,36 @@ func (l *twinLook) agree(what, sid, identity string, allowed bool) bool {
 	return false
 }
 
-// permit tells whether the leader lets this absence go.
+// permit reports whether the leader permits the removal of this absence.
 func (l *twinLook) permit(sid string) bool {
-	d := l.doubt("absent", sid)
+	d := l.pendingFinding("absent", sid)
 	return d != nil && l.Permit != nil && l.Permit.Cycle != 0 && d.cycle == l.Permit.Cycle &&
 		(l.Permit.Streak < 2 || d.streak >= l.Permit.Streak)
 }
 
-// late tells whether what happened at at may be missing in the look's lists.
+// late reports whether what happened at at may be missing in the look's lists.
 func (l *twinLook) late(at Stamp) bool { return l.Lag != 0 && l.Began-at < Stamp(l.Lag) }
 
 func (l *twinLook) unsettled() bool { return l.before != nil && l.late(*l.before) }
 
-func (l *twinLook) toldOf(sid string) bool {
-	return l.unsettled() || slices.ContainsFunc(l.told, func(t twinTold) bool { return t.sid == sid && l.late(t.at) })
+func (l *twinLook) reportedLately(sid string) bool {
+	return l.unsettled() || slices.ContainsFunc(l.reported, func(t twinReported) bool { return t.sid == sid && l.late(t.at) })
 }
 
-func (l *twinLook) toldOfRoom() bool {
-	return l.unsettled() || l.toldRoom.identity != "" && l.toldRoom.identity == l.sid && l.late(l.toldRoom.at)
+func (l *twinLook) roomReportedLately() bool {
+	return l.unsettled() || l.reportedRoom.identity != "" && l.reportedRoom.identity == l.sid && l.late(l.reportedRoom.at)
 }
 
-// beatenByTold tells whether an event told of one of p's identity who is not older, within the lag.
-func (l *twinLook) beatenByTold(p Participant, graves bool) bool {
+// beatenByTold reports whether an event reported a participant of p's identity who is not older than p, within the lag. With graves
+// it also considers those who have ended.
+func (l *twinLook) contradictsReported(p Participant, graves bool) bool {
 	for _, o := range l.people {
-		if o.Identity == p.Identity && o.SID != p.SID && o.JoinedAt >= p.JoinedAt && l.toldOf(o.SID) {
+		if o.Identity == p.Identity && o.SID != p.SID && o.JoinedAt >= p.JoinedAt && l.reportedLately(o.SID) {
 			return true
 		}
 	}
 	for _, g := range l.graves {
-		if graves && g.Identity == p.Identity && g.JoinedAt >= p.JoinedAt && l.toldOf(g.SID) {
+		if graves && g.Identity == p.Identity && g.JoinedAt >= p.JoinedAt && l.reportedLately(g.SID) {
 			return true
 		}
 	}
@@ -138,7 +139,7 @@ func (l *twinLook) room(info RoomInfo) {
 	switch {
 	case info.SID == w.sid && !w.over():
 	case info.SID == w.sid:
-		if l.toldOfRoom() {
+		if l.roomReportedLately() {
 			w.deferred++
 			return
 		}
@@ -151,7 +152,7 @@ func (l *twinLook) room(info RoomInfo) {
 	case info.CreatedMs > w.created && w.sid != "":
 		w.nextInstance(info, func(p Participant) bool { return l.shows(p.SID) || p.JoinedAt >= info.CreatedMs })
 	default:
-		if l.toldOfRoom() {
+		if l.roomReportedLately() {
 			w.deferred++
 			l.others = true
 			return
@@ -182,7 +183,7 @@ func (l *twinLook) present() {
 		}
 		untimely := l.others || p.JoinedAt/1000 < w.mark || w.over() && p.JoinedAt/1000 <= w.mark || p.JoinedAt/1000 < w.created/1000
 		contrary := untimely || w.grave(p.SID) != nil || w.beaten(p)
-		if l.Lag != 0 && (l.beatenByTold(p, contrary) || contrary && (l.toldOf(p.SID) || untimely && l.toldOfRoom())) {
+		if l.Lag != 0 && (l.contradictsReported(p, contrary) || contrary && (l.reportedLately(p.SID) || untimely && l.roomReportedLately())) {
 			w.deferred++
 			continue
 		}
@@ -208,13 +209,13 @@ func (l *twinLook) absent(before []Participant) {
 		if l.shows(p.SID) || w.person(p.SID) == nil || w.touchedSince(p.Identity, l.Began) {
 			continue
 		}
-		if l.toldOf(p.SID) {
+		if l.reportedLately(p.SID) {
 			w.deferred++
 			w.deferredPeople++
 			continue
 		}
 		if l.agree("absent", p.SID, p.Identity, l.permit(p.SID) || slices.Contains(l.Named, p.SID)) {
-			w.bury(p)
+			w.addTombstone(p)
 		}
 	}
 }
@@ -226,7 +227,7 @@ func (l *twinLook) emptyRoom() {
 	if !w.live || !gone || !untouched {
 		return
 	}
-	if !w.over() && l.toldOfRoom() || w.deferredPeople > 0 {
+	if !w.over() && l.roomReportedLately() || w.deferredPeople > 0 {
 		w.deferred++
 		w.deferredRooms++
 		return

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestStepEqualsItsTwin feeds both the same inputs, true or absurd, and compares all that they make of them.
+// TestStepEqualsItsTwin gives Step and the twin the same inputs, true or absurd, and compares all results.
 func TestStepEqualsItsTwin(t *testing.T) {
 	checks(t, 3000)
 	rapid.Check(t, func(t *rapid.T) {
@@ -21,7 +21,7 @@ func TestStepEqualsItsTwin(t *testing.T) {
 		for range rapid.IntRange(1, 25).Draw(t, "inputs") {
 			switch rapid.IntRange(0, 6).Draw(t, "what") {
 			case 6:
-				if len(pending) == 0 && rapid.Bool().Draw(t, "claim") { // a look dies with its claim
+				if len(pending) == 0 && rapid.Bool().Draw(t, "claim") { // a look is lost with its claim
 					r.wait(1)
 					r.claim()
 					w.claim(r.now.Stamp, r.now.Wall/1000)
@@ -52,7 +52,7 @@ func TestStepEqualsItsTwin(t *testing.T) {
 	})
 }
 
-// checks makes rapid try harder than its 100, unless the command line says how hard.
+// checks raises rapid's number of checks from its default of 100 to n, unless the command line sets it.
 func checks(t *testing.T, n int) {
 	t.Helper()
 	f := flag.Lookup("rapid.checks")
@@ -81,7 +81,7 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 		graves[g.SID] = g
 	}
 	if !maps.Equal(r.room.Tombstones, graves) {
-		fail("graveyard", r.room.Tombstones, graves)
+		fail("set of tombstones", r.room.Tombstones, graves)
 	}
 	named := map[string]bool{}
 	if p.Ask != nil {
@@ -93,11 +93,11 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 		fail("ask", p.Ask, w.named)
 	}
 	if p.Again != w.again {
-		fail("wish for another look", p.Again, w.again)
+		fail("need of a second look", p.Again, w.again)
 	}
 	if look, ok := in.(Look); ok {
 		missing, rooms := w.deferredPeople, w.deferredRooms
-		for _, d := range w.doubts {
+		for _, d := range w.pending {
 			if d.what == "absent" && d.sid == "" {
 				rooms++
 			} else if d.what == "absent" {

@@ -6,36 +6,36 @@ import (
 	"slices"
 )
 
-// twin is the protocol once more, written down from its rules as plainly as possible and with no regard for speed,
-// commits or sharing: lists that are searched from end to end.
+// twin is a second implementation of the protocol, written from its rules as plainly as possible and without regard for
+// speed, commits or sharing. It searches its lists from end to end.
 type twin struct {
 	sid       string
 	created   int64
 	mark      int64 // second of the latest finish, 0 for none
-	overruled bool  // LiveKit showed life after the mark
+	overruled bool  // LiveKit has shown the instance alive after the mark
 	live      bool
 	fields    RoomInfo
 	people    []Participant
 	graves    []Tombstone
 
-	events    []string // ids of those that were delivered
-	restarted int64
-	touches   []twinTouch
-	doubts    []twinDoubt
-	blind     []uint64 // the cycles in a row that had an entry without a readable sid
-	told      []twinTold
-	toldRoom  twinTouch // the same of the instance
-	changed   int64     // Redis' clock when an event last changed something, 0 for never
-	before    *Stamp    // when that was at the latest, if under an earlier claim
+	events       []string // ids of the delivered events
+	restarted    int64
+	touches      []twinTouch
+	pending      []twinPending
+	blind        []uint64 // the cycles in a row that had an entry without a readable sid
+	reported     []twinReported
+	reportedRoom twinTouch // the same for the instance
+	changed      int64     // Redis' clock when an event last changed something, 0 for never
+	before       *Stamp    // the latest time at which that may have been, if under an earlier claim
 
-	now, read int64 // Redis' clock at this script and at the one before, Unix s
+	now, read int64 // Redis' clock at this script and at the previous one, Unix s
 
 	// Of the latest input:
 	asked  bool
 	named  map[string]bool
 	again  bool
 	polled bool
-	reason string // of a left that is being taken
+	reason string // of a leave that is being applied
 	at     Stamp
 
 	deferred, deferredRooms, deferredPeople int
@@ -46,14 +46,14 @@ type twinTouch struct {
 	at       Stamp
 }
 
-// twinTold is the join or the end of a sid, and when an event told of it.
-type twinTold struct {
+// twinTold is the join or the end of a sid, and when an event reported it.
+type twinReported struct {
 	sid string
 	end bool
 	at  Stamp
 }
 
-type twinDoubt struct {
+type twinPending struct {
 	what, sid, identity string
 	since               Stamp
 	cycle               uint64
@@ -89,38 +89,38 @@ func (w *twin) person(sid string) *Participant {
 	return nil
 }
 
-func (w *twin) bury(p Participant) {
+func (w *twin) addTombstone(p Participant) {
 	w.people = slices.DeleteFunc(w.people, func(o Participant) bool { return o.SID == p.SID })
 	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
 	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled,
 		Migrated: w.reason == "MIGRATION", Written: w.now})
-	w.tell(p.SID, true)
+	w.report(p.SID, true)
 }
 
-func (w *twin) buryAll(which func(Participant) bool) {
+func (w *twin) addTombstones(which func(Participant) bool) {
 	for _, p := range slices.Clone(w.people) {
 		if which(p) {
-			w.bury(p)
+			w.addTombstone(p)
 		}
 	}
 }
 
 func (w *twin) add(p Participant) {
-	w.buryAll(func(o Participant) bool { return o.Identity == p.Identity && o.SID != p.SID })
+	w.addTombstones(func(o Participant) bool { return o.Identity == p.Identity && o.SID != p.SID })
 	w.people = append(w.people, p)
-	w.tell(p.SID, false)
+	w.report(p.SID, false)
 }
 
-// tell notes that an event tells of a sid.
-func (w *twin) tell(sid string, end bool) {
+// report records that an event reports on a sid.
+func (w *twin) report(sid string, end bool) {
 	if !w.polled {
-		w.told = append(w.told, twinTold{sid, end, w.at})
+		w.reported = append(w.reported, twinReported{sid, end, w.at})
 	}
 }
 
-// tellAgain is tell for what the record has already: it counts unless the last that an event told of the sid is the same.
-func (w *twin) tellAgain(sid string, end bool) {
-	for _, t := range slices.Backward(w.told) {
+// tellAgain is tell for what the record already has. It counts unless the last report of an event on the sid is the same.
+func (w *twin) reportAgain(sid string, end bool) {
+	for _, t := range slices.Backward(w.reported) {
 		if t.sid == sid && w.at-t.at <= touchMemory {
 			if t.end == end {
 				return
@@ -128,12 +128,12 @@ func (w *twin) tellAgain(sid string, end bool) {
 			break
 		}
 	}
-	w.tell(sid, end)
+	w.report(sid, end)
 }
 
-func (w *twin) tellRoom() { w.toldRoom = twinTouch{w.sid, w.at} }
+func (w *twin) reportRoom() { w.reportedRoom = twinTouch{w.sid, w.at} }
 
-// state is all that a record holds.
+// state returns all that a record holds, for comparison.
 func (w *twin) state() string {
 	return fmt.Sprint(w.sid, w.created, w.mark, w.overruled, w.live, w.fields, w.roster(), w.graves)
 }
@@ -141,7 +141,7 @@ func (w *twin) state() string {
 // claim forgets what is not stored.
 func (w *twin) claim(at Stamp, now int64) {
 	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return now-g.Written >= 1800 })
-	w.restarted, w.events, w.touches, w.doubts, w.told, w.toldRoom, w.before = 0, nil, nil, nil, nil, twinTouch{}, nil
+	w.restarted, w.events, w.touches, w.pending, w.reported, w.reportedRoom, w.before = 0, nil, nil, nil, nil, twinTouch{}, nil
 	if w.changed != 0 {
 		last := at - Stamp(max(0, now-w.changed-1))*second
 		w.before = &last
@@ -157,9 +157,9 @@ func (w *twin) open(room RoomInfo) {
 
 func (w *twin) close() { w.live, w.fields, w.people = false, RoomInfo{}, nil }
 
-// nextInstance ends the instance at hand, and all but those who stay.
+// nextInstance ends the current instance and every participant for whom stays is false, and begins the next instance.
 func (w *twin) nextInstance(room RoomInfo, stays func(Participant) bool) {
-	w.buryAll(func(p Participant) bool { return !stays(p) })
+	w.addTombstones(func(p Participant) bool { return !stays(p) })
 	along := w.people
 	w.close()
 	w.people = along
@@ -173,7 +173,7 @@ func (w *twin) graveSIDs() (sids []string) {
 	return sids
 }
 
-// prune keeps the tombstones within their bounds, where an input has changed them or closed the room.
+// prune keeps the tombstones within their bounds if an input has changed them or closed the room.
 func (w *twin) prune(before []string, lived bool) {
 	after := w.graveSIDs()
 	slices.Sort(before)
@@ -194,7 +194,7 @@ func (w *twin) prune(before []string, lived bool) {
 	}
 }
 
-// beaten tells whether a newer participant of the identity is known, present or ended.
+// beaten reports whether a newer participant of the identity is known, present or ended.
 func (w *twin) beaten(p Participant) bool {
 	for _, o := range w.people {
 		if o.Identity == p.Identity && o.SID != p.SID && o.JoinedAt > p.JoinedAt {
@@ -264,7 +264,7 @@ func (w *twin) event(e Event, at Stamp, now int64) {
 	}
 }
 
-// enter takes an event of another instance and tells whether it counts.
+// enter applies an event's other instance and reports whether the event counts.
 func (w *twin) enter(e Event, at Stamp) bool {
 	room, alive := e.Room, e.Kind == Started || e.Kind == Joined
 	switch {
@@ -272,7 +272,7 @@ func (w *twin) enter(e Event, at Stamp) bool {
 		return false
 	case w.sid == "":
 		w.sid, w.created = room.SID, room.CreatedMs
-		w.tellRoom()
+		w.reportRoom()
 		return true
 	case room.CreatedMs < w.created:
 		return false
@@ -283,7 +283,7 @@ func (w *twin) enter(e Event, at Stamp) bool {
 		}
 	}
 	w.nextInstance(room, func(p Participant) bool { return p.JoinedAt >= room.CreatedMs })
-	w.tellRoom()
+	w.reportRoom()
 	w.touch("", at)
 	for _, p := range w.people {
 		w.ask(p.SID)
@@ -302,8 +302,8 @@ func (w *twin) start(e Event) {
 	if w.mark != 0 && e.CreatedAt <= w.mark {
 		return
 	}
-	if !w.live || w.over() || w.toldRoom.identity != w.sid {
-		w.tellRoom()
+	if !w.live || w.over() || w.reportedRoom.identity != w.sid {
+		w.reportRoom()
 	}
 	w.overruled = w.mark != 0
 	w.open(e.Room)
@@ -323,8 +323,8 @@ func (w *twin) finish(e Event) {
 		return
 	}
 	w.mark, w.overruled = e.CreatedAt, false
-	w.tellRoom()
-	w.buryAll(func(p Participant) bool { return p.JoinedAt/1000 < w.mark })
+	w.reportRoom()
+	w.addTombstones(func(p Participant) bool { return p.JoinedAt/1000 < w.mark })
 	for _, p := range w.people {
 		w.ask(p.SID)
 	}
@@ -335,7 +335,7 @@ func (w *twin) finish(e Event) {
 
 func (w *twin) join(p Participant, room RoomInfo) {
 	if o := w.person(p.SID); o != nil {
-		w.tellAgain(p.SID, false)
+		w.reportAgain(p.SID, false)
 		if p.Version > o.Version {
 			*o = p
 		}
@@ -361,13 +361,13 @@ func (w *twin) leave(p Participant) {
 		return
 	}
 	w.reason = ""
-	w.buryAll(func(o Participant) bool { return o.SID != p.SID && o.Identity == p.Identity && o.JoinedAt < p.JoinedAt })
+	w.addTombstones(func(o Participant) bool { return o.SID != p.SID && o.Identity == p.Identity && o.JoinedAt < p.JoinedAt })
 	w.reason = reason
-	w.buryAll(func(o Participant) bool { return o.SID == p.SID })
+	w.addTombstones(func(o Participant) bool { return o.SID == p.SID })
 	if g := w.grave(p.SID); g == nil {
-		w.bury(p)
+		w.addTombstone(p)
 	} else if g.Polled {
-		w.tellAgain(p.SID, true)
+		w.reportAgain(p.SID, true)
 	}
 	if w.over() && len(w.people) == 0 {
 		w.close()
@@ -376,12 +376,12 @@ func (w *twin) leave(p Participant) {
 
 func (w *twin) touch(identity string, at Stamp) {
 	w.touches = append(w.touches, twinTouch{identity, at})
-	w.doubts = slices.DeleteFunc(w.doubts, func(d twinDoubt) bool {
+	w.pending = slices.DeleteFunc(w.pending, func(d twinPending) bool {
 		return identity == "" || d.identity == identity || d.what == "absent" && d.sid == ""
 	})
 }
 
-// roster is the people as the keys have them.
+// roster returns the people in the order of the keys.
 func (w *twin) roster() []Participant {
 	sorted := slices.Clone(w.people)
 	slices.SortFunc(sorted, func(a, b Participant) int {

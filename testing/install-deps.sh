@@ -1,27 +1,36 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks, or of that only the command named. Needs root, or sudo, only when
-# something is missing.
+# Installs what the tests of packages need and the machine lacks: testing/install-deps.sh [pattern...], by default ./...
+# It needs root, or sudo, only if something is missing.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v go >/dev/null || { echo "go is not on the PATH: the tests need Go 1.26, see https://go.dev/dl" >&2; exit 1; }
+packages=$(go list -test -deps "${@:-./...}")
+# tests PACKAGE: whether this package is tested, or used by a test.
+tests() { grep -q "^github.com/rollcallhq/rollcall/$1\$" <<<"$packages"; }
 
 missing=()
-# need COMMAND PACKAGE…: the packages that bring a command.
+# need COMMAND PACKAGE…: adds the packages to missing if the command is not installed.
 need() { command -v "$1" >/dev/null || missing+=("${@:2}"); }
 
-need redis-server redis-server
-if [ "${1:-}" != redis-server ]; then
-	need chromium chromium fonts-dejavu-core # testing/browser drives it, and looks at letters
-	# testing/docs runs what the pages show, cmd/rollcall lets each shell read its completion.
-	need systemd-analyze systemd
+if tests testing/harness/redistest || tests testing/localcluster; then need redis-server redis-server; fi
+if tests testing/browser || tests testing/docs; then need node nodejs; fi # it runs the modules and the TypeScript of the pages
+if tests testing/harness/browsertest; then need chromium chromium fonts-dejavu-core; fi # screenshots need a font
+if tests cmd/rollcall; then # its completion is loaded into each shell, its manual pages are formatted
 	need zsh zsh
 	need fish fish
 	need mandoc mandoc
+fi
+if tests testing/docs; then # it runs what the pages show
+	need systemd-analyze systemd
 	for python in python3 /usr/bin/python3; do "$python" -c 'import redis' 2>/dev/null && break; done || missing+=(python3-redis)
-	# Where there are containers, testing/compose puts busybox into an image, for its wget, and testing/chaos cuts and slows their networks.
-	if command -v docker >/dev/null; then
-		need busybox busybox-static
-		need iptables iptables
-		need tc iproute2
-	fi
+fi
+# Where Docker is installed, testing/compose makes images of these, with busybox for its wget, and testing/chaos cuts and slows networks.
+if tests testing/compose && command -v docker >/dev/null; then
+	need redis-server redis-server
+	need busybox busybox-static
+	need iptables iptables
+	need tc iproute2
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a build and says every few seconds that it goes on.
+# Runs a build and prints every few seconds that it is still running.
 #   with-progress.sh WHAT COMMAND…
 set -euo pipefail
 

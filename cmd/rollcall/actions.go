@@ -13,25 +13,30 @@ import (
 func actionFlags(cmd *cobra.Command) *client.ActionOptions {
 	o := &client.ActionOptions{}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "change nothing, list what would change")
-	cmd.Flags().BoolVar(&o.Force, "force", false, "let removals go that are held because they are so many")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "do the removals that are held back because they are so many")
 	return o
 }
 
 func (a *app) syncCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "sync",
-		Short: "Compare every room with LiveKit now",
-		Args:  noArgs,
+		Use:   "sync [ROOM]",
+		Short: "Compare every room with LiveKit now, or only the one that is named",
+		Args:  anyRoom,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func([]string) ask {
+	return a.asking(cmd, cycleTimeout, func(args []string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) { return c.Sync(ctx, *o) })
+			answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) {
+				if len(args) > 0 {
+					return c.SyncRoom(ctx, args[0], *o)
+				}
+				return c.Sync(ctx, *o)
+			})
 			if err != nil {
 				return err
 			}
-			err = a.answer(asJSON, answer, a.resultText(answer.Result)+heldText(answer.Held), o.DryRun, answer.WouldChange)
-			return failures(err, answer.Result.Errors, answer.FirstError)
+			err = a.answer(asJSON, answer, a.resultText(answer.Result, answer.Fault)+heldText(answer.Held), o.DryRun, answer.WouldChange)
+			return failures(err, answer.Result.Errors, answer.FirstError, answer.Fault)
 		}
 	})
 }
@@ -49,9 +54,9 @@ func (a *app) cleanupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleaned, "room"))
+			text := fmt.Sprintf("Cleanup done: %s removed.\n", count(answer.Cleaned, "room"))
 			err = a.answer(asJSON, answer, text+heldText(answer.Held), o.DryRun, answer.WouldChange)
-			return failures(err, 0, answer.FirstError)
+			return failures(err, 0, answer.FirstError, answer.Fault)
 		}
 	})
 }
@@ -69,14 +74,14 @@ func (a *app) fullSyncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := a.resultText(answer.Sync) + fmt.Sprintf("Cleaned up: %s removed.\n", count(answer.Cleanup, "room")) + heldText(answer.Held)
+			text := a.resultText(answer.Sync, answer.Fault) + fmt.Sprintf("Cleanup done: %s removed.\n", count(answer.Cleanup, "room")) + heldText(answer.Held)
 			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
-			return failures(err, answer.Sync.Errors, answer.FirstError)
+			return failures(err, answer.Sync.Errors, answer.FirstError, answer.Fault)
 		}
 	})
 }
 
-// waiting waits for a cycle and shows how far it is.
+// waiting runs a cycle and shows its progress.
 func waiting[A any](ctx context.Context, a *app, c *client.Client, run func() (A, error)) (answer A, err error) {
 	err = a.withProgress(ctx, c, func() error {
 		var err error
@@ -89,7 +94,7 @@ func waiting[A any](ctx context.Context, a *app, c *client.Client, run func() (A
 func (a *app) startCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start",
-		Short: "Switch the cluster's sync service on",
+		Short: "Start the schedule of syncs and cleanups, for the whole cluster",
 		Args:  noArgs,
 	}
 	return a.switching(cmd, (*client.Client).StartService)
@@ -98,7 +103,7 @@ func (a *app) startCommand() *cobra.Command {
 func (a *app) stopCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stop",
-		Short: "Switch the cluster's sync service off; webhooks go on",
+		Short: "Stop the schedule of syncs and cleanups, for the whole cluster; webhooks go on",
 		Args:  noArgs,
 	}
 	return a.switching(cmd, (*client.Client).StopService)
@@ -111,51 +116,60 @@ func (a *app) switching(cmd *cobra.Command, do func(*client.Client, context.Cont
 			if err != nil {
 				return err
 			}
-			text := "The sync service is stopped, on every node and over restarts. Webhooks are still served. Start it again: rollcall start\n"
+			text := "The schedule is stopped, on every node and over restarts. Webhooks are still served. Start it again: rollcall start\n"
 			if answer.Running {
-				text = "The sync service is running.\n"
+				text = "The schedule is running.\n"
 			}
 			return a.answer(asJSON, answer, text, false, nil)
 		}
 	})
 }
 
-// answer prints an answer: as JSON, as text, or as what a dry run would change.
+// answer prints an answer as JSON or as text, and for a dry run lists what would change.
 func (a *app) answer(asJSON bool, answer any, text string, dryRun bool, would []client.WouldChange) error {
 	if asJSON {
 		return printJSON(a.stdout, answer)
+	}
+	if dryRun {
+		text = "Dry run: nothing was changed.\n" + text
 	}
 	if _, err := io.WriteString(a.stdout, text); err != nil || !dryRun {
 		return err
 	}
 	if len(would) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "Dry run: nothing would change.")
+		_, err := fmt.Fprintln(a.stdout, "Nothing would change.")
 		return err
 	}
-	fmt.Fprintf(a.stdout, "Dry run: nothing was changed. %s would be made:\n\n", count(len(would), "change"))
+	fmt.Fprintf(a.stdout, "%s would be made:\n\n", count(len(would), "change"))
 	rows := [][]string{{"ROOM", "CHANGE", "IDENTITY", "SID", "REASON"}}
 	for _, w := range would {
 		rows = append(rows, []string{safe(w.Room), orDash(w.Change), orDash(w.Identity), orDash(w.SID), orDash(w.Reason)})
 	}
-	return a.table(rows, inked{1, changeInk})
+	return a.table(rows, colored{1, changeColor})
 }
 
-func (a *app) resultText(r client.Result) string {
-	return fmt.Sprintf("Synced: %s, %d removed%s.\n", examined(r.Synced), r.Cleaned, a.colours.errorsText(r.Errors))
+func (a *app) resultText(r client.Result, fault string) string {
+	if fault != "" {
+		return "No room was compared.\n"
+	}
+	return fmt.Sprintf("Sync done: %s, %d removed%s.\n", compared(r.Synced), r.Cleaned, a.colours.errorsText(r.Errors))
 }
 
-// heldText says what the breaker keeps from being removed, and what to do about it.
+// heldText says which removals the breaker holds back, and what to do about it.
 func heldText(h *client.Held) string {
 	if h == nil {
 		return ""
 	}
 	return fmt.Sprintf("Held: %s and %s are gone from LiveKit, so many at once that they are kept until 3 scheduled syncs agree. "+
-		"If they are gone for good: rollcall sync --force\n", count(h.Rooms, "room"), count(h.Participants, "participant"))
+		"If they are really gone, repeat the command with --force.\n", count(h.Rooms, "room"), count(h.Participants, "participant"))
 }
 
-// failures makes a run with errors fail, so that a script notices. Those of a cleanup are not counted.
-func failures(err error, failed int, first string) error {
+// failures makes a command with errors fail, so that a script notices. The errors of a cleanup are not counted.
+func failures(err error, failed int, first, fault string) error {
+	t := client.FaultTrouble(fault, first)
 	switch {
+	case err == nil && t != nil:
+		return fmt.Errorf("%s: %s (%s)", t, t.Todo, safe(clip(first, 300)))
 	case err != nil || failed == 0 && first == "":
 		return err
 	case failed == 0:
@@ -163,6 +177,5 @@ func failures(err error, failed int, first string) error {
 	case first == "":
 		first = "the nodes' logs say why"
 	}
-	return fmt.Errorf("%s could not be examined; what Redis holds of them is unchanged and the next sync tries again (%s)",
-		count(failed, "room"), safe(first))
+	return fmt.Errorf("%s; what could not be compared is unchanged in Redis, and the next sync tries again (%s)", count(failed, "error"), safe(first))
 }

@@ -6,9 +6,10 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/cluster"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// What check-config accepts must start: the cluster has rules of its own.
+// What check-config accepts must start, although the cluster has rules of its own.
 func TestCheckConfigRefusesWhatServeRefuses(t *testing.T) {
 	refused, accepted := 0, 0
 	for _, expect := range []string{"", "1", "3"} {
@@ -26,7 +27,7 @@ func TestCheckConfigRefusesWhatServeRefuses(t *testing.T) {
 						continue
 					}
 					accepted++
-					l := mustLoad(t, baseEnv(), args[1:]...)
+					l := nodetest.Load(t, baseEnv(), args[1:]...)
 					c := l.Config
 					err := cluster.Config{NodeID: "n1", NodeAddr: c.NodeAddr, NodeAdvertise: c.NodeAdvertise, BootstrapExpect: c.BootstrapExpect, Join: c.Join,
 						Generation: func(context.Context, uint64) (uint64, error) { return 1, nil }}.Validate()
@@ -38,7 +39,7 @@ func TestCheckConfigRefusesWhatServeRefuses(t *testing.T) {
 		}
 	}
 	if refused == 0 || accepted == 0 {
-		t.Errorf("%d refused and %d accepted: the test tells nothing", refused, accepted)
+		t.Errorf("%d refused and %d accepted: the test proves nothing", refused, accepted)
 	}
 }
 
@@ -53,7 +54,7 @@ func TestAnAddressThatOthersCannotUseIsWarnedOf(t *testing.T) {
 		{"--join=127.0.0.1:7001 --node-addr=127.0.0.1:7000", false},
 		{"--join=n2.example.org:7000 --node-addr=:7000 --node-advertise=n1.example.org:7000 --insecure", false},
 	} {
-		l := mustLoad(t, baseEnv(), append(strings.Fields(c.args), "--redis-url=redis://localhost")...)
+		l := nodetest.Load(t, baseEnv(), append(strings.Fields(c.args), "--redis-url=redis://localhost")...)
 		if warned := strings.Contains(strings.Join(l.Warnings, "\n"), "--node-advertise"); warned != c.warn {
 			t.Errorf("%s: warnings %q, want one of the address: %v", c.args, l.Warnings, c.warn)
 		}

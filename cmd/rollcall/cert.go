@@ -6,23 +6,18 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/authority"
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
-// The days for which certificates last.
-const (
-	authorityDays = 3650
-	nodeDays      = 365
-)
-
-// certOptions are the flags of `rollcall cert`.
-type certOptions struct {
-	dir         string
-	days        int
-	force, json bool
-}
+// nodeDays is how many days certificates of nodes are valid by default.
+const nodeDays = 365
 
 func (a *app) certCommand() *cobra.Command {
-	var o certOptions
+	var o authority.Options
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "cert NODE[=HOST,…] …",
 		GroupID: groupNode,
@@ -36,27 +31,27 @@ The first call makes an authority in --dir, later calls use it again. Whoever ha
 key (ca-key.pem) can make nodes: keep it off them.`,
 		Example: `  rollcall cert n1=10.0.0.1,n1.example.org n2=10.0.0.2 n3=10.0.0.3
   rollcall cert --dir /etc/rollcall n4=10.0.0.4    # one more, by the same authority
-  rollcall cert --force n1=10.0.0.1                # a new one in the place of the old`,
+  rollcall cert --force n1=10.0.0.1                # replaces the old one`,
 		Args: someNodes,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.dir, "dir", "certs", "`directory` of the files; made where it is missing")
-	flags.IntVar(&o.days, "days", nodeDays, "how many days the nodes' certificates last; the authority's lasts 10 years")
-	flags.BoolVar(&o.force, "force", false, "replace node certificates that are there; the authority stays")
-	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.StringVar(&o.Dir, "dir", "certs", "`directory` of the files; created if it is missing")
+	flags.IntVar(&o.Days, "days", nodeDays, "how many days the nodes' certificates last; the authority's lasts 10 years")
+	flags.BoolVar(&o.Force, "force", false, "replace existing node certificates; the authority stays")
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		requests, err := parseCertArgs(args, o)
 		if err != nil {
 			return err
 		}
-		made, err := makeCerts(o, requests, time.Now())
+		made, err := authority.MakeFiles(o, requests, time.Now())
 		if err != nil {
 			return err
 		}
-		if o.json {
+		if asJSON {
 			return printJSON(a.stdout, made)
 		}
-		_, err = fmt.Fprint(a.stdout, made.text())
+		_, err = fmt.Fprint(a.stdout, certText(made))
 		return err
 	}
 	return cmd
@@ -69,23 +64,17 @@ func someNodes(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// certRequest is a node and the hosts by which others dial it.
-type certRequest struct {
-	name  string
-	hosts []string
-}
-
-// parseCertArgs reads the nodes of a command line. Its error lists every problem, one line each.
-func parseCertArgs(args []string, o certOptions) ([]certRequest, error) {
-	var requests []certRequest
+// parseCertArgs parses the nodes of a command line. Its error lists every problem, one line each.
+func parseCertArgs(args []string, o authority.Options) ([]authority.Request, error) {
+	var requests []authority.Request
 	var lines []string
 	report := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
 	seen := map[string]bool{}
 	for _, arg := range args {
 		name, list, given := strings.Cut(arg, "=")
 		switch {
-		case !goodNodeID(name) || name == "ca" || strings.HasSuffix(name, "-key"):
-			report("%q is no name for a node's files: give letters, digits, '-', '_' and '.', such as n1; not ca, and nothing that ends in -key", name)
+		case !fsm.ValidNodeID(name) || name == "ca" || strings.HasSuffix(name, "-key"):
+			report("%q is not a name for a node's files: give letters, digits, '-', '_' and '.', such as n1; not ca, and nothing that ends in -key", name)
 			continue
 		case seen[name]:
 			report("%s is named twice: give all its hosts at once, %s=HOST,HOST", name, name)
@@ -94,26 +83,45 @@ func parseCertArgs(args []string, o certOptions) ([]certRequest, error) {
 		seen[name] = true
 		hosts := []string{name, "localhost", "127.0.0.1", "::1"}
 		if given {
-			hosts = splitList(list)
+			hosts = config.SplitList(list)
 		}
 		if len(hosts) == 0 {
 			report("%s= names no host: give some, such as %s=10.0.0.1, or the name alone", name, name)
 		}
 		for _, host := range hosts {
-			if !goodCertHost(host) {
-				report("%s: %q is no host: give a name or an IP address, without port or brackets, such as n1.example.org", name, host)
+			if !authority.GoodHost(host) {
+				report("%s: %q is not a host: give a name or an IP address, without port or brackets, such as n1.example.org", name, host)
 			}
 		}
-		requests = append(requests, certRequest{name, hosts})
+		requests = append(requests, authority.Request{Name: name, Hosts: hosts})
 	}
-	if o.days < 1 || o.days > authorityDays {
-		report("--days: give a number from 1 to %d", authorityDays)
+	if o.Days < 1 || o.Days > authority.MaxDays {
+		report("--days: give a number from 1 to %d", authority.MaxDays)
 	}
-	if o.dir == "" {
+	if o.Dir == "" {
 		report("--dir: give the directory of the files, such as certs")
 	}
 	if len(lines) > 0 {
-		return nil, &usageError{lines: lines}
+		return nil, &config.UsageError{Lines: lines}
 	}
 	return requests, nil
+}
+
+// certText describes what was made and what to do with it.
+func certText(m authority.Made) string {
+	var b strings.Builder
+	verb := "Used the authority"
+	if m.Authority.Created {
+		verb = "Made an authority"
+	}
+	fmt.Fprintf(&b, "%s, until %s:\n  %s\n  %s   keep it off the nodes: it can make more of them\n", verb,
+		m.Authority.NotAfter.Format(time.DateOnly), m.Authority.Cert, m.Authority.Key)
+	for _, n := range m.Nodes {
+		fmt.Fprintf(&b, "Made %s, until %s, for %s:\n  %s\n  %s\n", n.Name, n.NotAfter.Format(time.DateOnly), strings.Join(n.Hosts, ", "), n.Cert, n.Key)
+	}
+	b.WriteString("\nGive each node its own two files and " + m.Authority.Cert + ":\n")
+	for _, n := range m.Nodes {
+		fmt.Fprintf(&b, "  rollcall serve --node-id %s %s …\n", n.Name, strings.Join(n.Flags, " "))
+	}
+	return b.String()
 }

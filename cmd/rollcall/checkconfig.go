@@ -5,79 +5,74 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-)
 
-// shownSetting is one line of check-config.
-type shownSetting struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"`
-	Source string `json:"source"`
-}
+	"github.com/rollcallhq/rollcall/internal/config"
+)
 
 // checkedConfig is what check-config --json prints.
 type checkedConfig struct {
-	OK       bool           `json:"ok"`
-	Settings []shownSetting `json:"settings,omitempty"`
-	Warnings []string       `json:"warnings,omitempty"`
-	Errors   []string       `json:"errors,omitempty"`
+	OK       bool                  `json:"ok"`
+	Settings []config.ShownSetting `json:"settings,omitempty"`
+	Warnings []string              `json:"warnings,omitempty"`
+	Errors   []string              `json:"errors,omitempty"`
 }
 
 func (a *app) checkConfigCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:     "check-config",
 		GroupID: groupNode,
 		Short:   "Check the configuration of serve and show where each value comes from",
 		Long: `Read flags, environment and file as "rollcall serve" does, and start nothing. Shows
-the effective values, with secrets redacted, and the source of each. Problems are
-listed one a line, with exit code 2.`,
+the values that differ from the defaults, with secrets redacted, and the source of each;
+with --all or --json, every value. Problems are listed one a line, with exit code 2.`,
 		Args: noArgs,
 	}
-	addSettingFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&all, "all", false, "show every value, also the defaults")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := load(cmd.Flags(), a.environ, forServe)
+		loaded, err := config.Load(cmd.Flags(), a.environ, config.ForServe)
 		if asJSON {
 			return errors.Join(printJSON(a.stdout, checked(loaded, err)), err)
 		}
-		loaded.warn(a.stderr)
+		loaded.WriteWarnings(a.stderr)
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"SETTING", "VALUE", "SOURCE"}}
-		for _, s := range show(loaded) {
-			value := s.Value
-			if value == "" {
-				value = "-"
-			}
-			rows = append(rows, []string{s.Name, value, s.Source})
-		}
-		if err := a.table(rows); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(a.stdout, "\nThe configuration is right.")
-		return err
+		return a.printSettings(loaded, all)
 	}
 	return cmd
 }
 
-func checked(loaded Loaded, err error) checkedConfig {
-	var usage *usageError
+func checked(loaded config.Loaded, err error) checkedConfig {
+	var usage *config.UsageError
 	if errors.As(err, &usage) {
-		return checkedConfig{Warnings: loaded.Warnings, Errors: usage.lines}
+		return checkedConfig{Warnings: loaded.Warnings, Errors: usage.Lines}
 	}
-	return checkedConfig{OK: true, Settings: show(loaded), Warnings: loaded.Warnings}
+	return checkedConfig{OK: true, Settings: loaded.Settings(), Warnings: loaded.Warnings}
 }
 
-// show lists the effective values, secrets redacted.
-func show(loaded Loaded) []shownSetting {
-	var list []shownSetting
-	for _, s := range settings() {
-		value := s.show(&loaded.Config)
-		if !s.secret { // which show themselves without their secret part
-			value = hideURLUser(value, value)
+func (a *app) printSettings(loaded config.Loaded, all bool) error {
+	rows, defaults := [][]string{{"SETTING", "VALUE", "SOURCE"}}, 0
+	for _, s := range loaded.Settings() {
+		if s.IsDefault && !all {
+			defaults++
+			continue
 		}
-		list = append(list, shownSetting{s.name, value, loaded.Sources[s.name]})
+		value := s.Value
+		if value == "" {
+			value = "-"
+		}
+		rows = append(rows, []string{s.Name, value, s.Source})
 	}
-	return list
+	if err := a.table(rows); err != nil {
+		return err
+	}
+	end := "\n"
+	if defaults > 0 {
+		end = fmt.Sprintf("\n%s at the default: --all shows them too.\n", count(defaults, "more setting"))
+	}
+	_, err := fmt.Fprintln(a.stdout, end+"The configuration is valid.")
+	return err
 }

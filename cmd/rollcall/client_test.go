@@ -18,16 +18,16 @@ import (
 
 const testToken = "tok3n-for-tests"
 
-// node answers as a rollcall node does, from a table of canned answers.
-type node struct {
+// fakeNode answers like a rollcall node, from a table of canned answers.
+type fakeNode struct {
 	*httptest.Server
 	requests []string
 }
 
 // newNode answers each "METHOD /path?query body" of answers, and 404 otherwise.
-func newNode(t *testing.T, answers map[string]string) *node {
+func newNode(t *testing.T, answers map[string]string) *fakeNode {
 	t.Helper()
-	n := &node{}
+	n := &fakeNode{}
 	n.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		request := strings.TrimSpace(r.Method + " " + r.URL.RequestURI() + " " + string(body))
@@ -50,7 +50,7 @@ func newNode(t *testing.T, answers map[string]string) *node {
 	return n
 }
 
-func (n *node) command(t *testing.T, args ...string) outcome {
+func (n *fakeNode) command(t *testing.T, args ...string) outcome {
 	t.Helper()
 	return command(t, deps{}, []string{"ROLLCALL_ADDR=" + n.URL, "ROLLCALL_TOKEN=" + testToken}, args...)
 }
@@ -66,6 +66,10 @@ const (
 	clusterAnswer  = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h1:8080","nodeAddr":"h1:7000","rooms":341,"version":"v1","cannotReach":["n2","n4"],"relayed":17,"cannotWrite":["10.0.0.7:6379","10.0.0.8:6379"]},
 		{"id":"n2","state":"unreachable","voter":true,"httpAddr":"h2:8080","nodeAddr":"h2:7000"},{"id":"n3","state":"away","nodeAddr":"h3:7000"},
 		{"id":"n4","state":"ready","voter":true,"httpAddr":"h4:8080","nodeAddr":"h4:7000","rooms":330,"version":"v1","cannotWrite":["10.0.0.8:6379"]}]}`
+	wellAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,"redis":{"state":"ok"},"livekit":{"state":"unknown"}}`
+	downAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,
+		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":0,"errors":1,"cleaned":0},"firstError":"dial h:7880: refused","fault":"livekit_silent"},
+		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z"}}`
 	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
 	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
 	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,
@@ -74,7 +78,7 @@ const (
 		{"identity":"","joinedAt":1795399866512,"metadata":"","sid":"PA_y","name":"","kind":"AGENT","hidden":true,"version":1}]}`
 )
 
-// TestClientCommands holds the requests and the output of every client command.
+// TestClientCommands checks the requests and the output of every client command.
 func TestClientCommands(t *testing.T) {
 	post := func(body string) string { return "POST /api/sync-rooms " + body }
 	rooms := `{"rooms":[{"roomName":"a","participantCount":2,"createdAt":1795399866205,"lastUpdated":1795399866530},{"roomName":"ab\u0000","participantCount":0,"createdAt":0,"lastUpdated":0}]`
@@ -85,11 +89,20 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/sync-rooms", statusAnswer, []string{"status"}},
 		{"GET /api/sync-rooms", statusAnswer, []string{"status", "--json"}},
 		{"GET /api/sync-rooms", stoppedAnswer, []string{"status"}},
+		{"GET /api/sync-rooms", wellAnswer, []string{"status", "--check"}},
+		{"GET /api/sync-rooms", downAnswer, []string{"status", "--check"}},
+		{"GET /api/sync-rooms", downAnswer, []string{"status", "--check", "--json"}},
+		{"GET /api/sync-rooms", stoppedAnswer, []string{"status", "--check"}},
+		{"GET /api/sync-rooms", statusAnswer, []string{"status", "--check", "--json"}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"connection refused","fault":"livekit_silent"}`, []string{"sync"}},
 		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":1,"errors":0,"cleaned":0},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync"}},
 		{post(`{"action":"sync","dryRun":true}`), `{"action":"sync","result":{"synced":4,"errors":0,"cleaned":0},` + wouldChange + `}`, []string{"sync", "--dry-run"}},
 		{post(`{"action":"sync","dryRun":true}`), `{"action":"sync","result":{"synced":4,"errors":0,"cleaned":0}}`, []string{"sync", "--dry-run"}},
 		{post(`{"action":"sync","force":true}`), `{"action":"sync","result":{"synced":9,"errors":2,"cleaned":3}}`, []string{"sync", "--force"}},
 		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":9,"errors":1,"cleaned":3},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync", "--json"}},
+		{post(`{"action":"sync","room":"a b"}`), `{"action":"sync","room":"a b","result":{"synced":1,"errors":0,"cleaned":1},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync", "a b"}},
+		{post(`{"action":"sync","dryRun":true,"force":true,"room":"r"}`), `{"action":"sync","room":"r","result":{"synced":1,"errors":0,"cleaned":0},` + wouldChange + `}`, []string{"sync", "r", "--dry-run", "--force"}},
+		{"", "", []string{"sync", ""}},
 		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":2}`, []string{"cleanup"}},
 		{post(`{"action":"cleanup","dryRun":true,"force":true}`), `{"action":"cleanup","cleaned":0,` + wouldChange + `}`, []string{"cleanup", "--dry-run", "--force"}},
 		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":5,"errors":0,"cleaned":1},"cleanup":1}`, []string{"full-sync"}},
@@ -148,7 +161,7 @@ func TestRoomsFollowsPages(t *testing.T) {
 		"GET /api/rooms?cursor=c+1&limit=500": room("r2") + `,"nextCursor":"c2"}`,
 		"GET /api/rooms?cursor=c2&limit=500":  room("r3") + `}`,
 	})
-	if o := n.command(t, "rooms", "--all"); o.code != exitDone || !strings.HasSuffix(o.out, "\n3 rooms\n") {
+	if o := n.command(t, "rooms", "--all"); o.code != exitDone || !strings.HasSuffix(o.out, "\n0 people in 3 rooms\n") {
 		t.Errorf("%+v", o)
 	}
 	n = newNode(t, map[string]string{
@@ -160,7 +173,7 @@ func TestRoomsFollowsPages(t *testing.T) {
 	}
 }
 
-// TestRefusals holds what each refusal tells the operator to do.
+// TestRefusals checks what each refusal tells the operator to do.
 func TestRefusals(t *testing.T) {
 	tests := []struct {
 		status       int
@@ -170,7 +183,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{401, "", `{"error":"Unauthorized"}`, "", "URL wants a token: give --token or ROLLCALL_TOKEN"},
 		{401, "", `{"error":"Unauthorized"}`, testToken, "URL does not accept this token: check --token (ROLLCALL_TOKEN)"},
-		{403, "", `{"error":"Forbidden"}`, testToken, "URL knows this token, but it may not do that: use the admin token"},
+		{403, "", `{"error":"Forbidden"}`, testToken, "URL knows this token, but it may not do that (it says: Forbidden): use the admin token"},
 		{503, "3", `{"error":"no leader"}`, testToken, "URL cannot do that now (it says: no leader): try again in 3s"},
 		{503, "", ``, testToken, "URL cannot do that now (it says: nothing more): try again in a few seconds"},
 		{404, "", `404 page not found`, testToken, "URL does not know that request (it says: nothing more): check --addr"},
@@ -202,8 +215,9 @@ func TestRefusals(t *testing.T) {
 func TestReadySaysWhyNot(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error":"Draining"}`:  "does not serve: it is stopping",
-		`{"error":"Not ready"}`: "does not serve: it has no leader, is no member yet, or its Redis does not answer or takes no commits, or no other node reaches it",
-		`{"error":"\u001b[2J"}`: `does not serve: "\x1b[2J"`,
+		`{"error":"Not ready"}`: "does not serve: it gives no reason to this caller: ask on its own machine, or give --token (ROLLCALL_TOKEN)",
+		`{"error":"Not ready: Redis at db:6379 does not answer"}`: "does not serve: Redis at db:6379 does not answer",
+		`{"error":"\u001b[2J"}`:                                   `does not serve: "\x1b[2J"`,
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -215,7 +229,7 @@ func TestReadySaysWhyNot(t *testing.T) {
 		}
 		said := readiness{Ready: true}
 		if o := command(t, deps{}, nil, "ready", "--addr", srv.URL, "--json"); o.code != exitFailed || json.Unmarshal([]byte(o.out), &said) != nil ||
-			said.Ready || !strings.HasSuffix(want, said.Why) && !strings.Contains(said.Why, "its log tells which") {
+			said.Ready || !strings.HasSuffix(want, said.Why) && !strings.Contains(said.Why, "its log says it too") {
 			t.Errorf("%s: as JSON: %+v", body, o)
 		}
 		srv.Close()
@@ -283,8 +297,19 @@ func TestTokenFallsBackToAdminToken(t *testing.T) {
 }
 
 func TestStatusWithoutLeader(t *testing.T) {
-	text := palette{}.statusText(client.Status{SyncServiceRunning: true, Timestamp: time.Unix(1, 0)})
-	if !strings.Contains(text, "Leader        NONE: ") {
-		t.Error(text)
+	voter := func(id, state string) client.Member { return client.Member{ID: id, State: state, Voter: true} }
+	for want, nodes := range map[string]client.Cluster{
+		"Leader        NONE: no sync runs": {},
+		"NONE: no sync runs ":              {Members: []client.Member{voter("n1", "ready"), voter("n2", "unready"), voter("n3", "unreachable")}},
+		"NONE: 1 of 3 voters can be reached, and 2 must be: bring back n2 or n3. Until then webhooks get 503": {Members: []client.Member{voter("n1", "unready"), voter("n2", "unreachable"),
+			voter("n3", "away"), {ID: "n4", State: "unreachable"}}},
+		"NONE: 1 of 2 voters can be reached, and 2 must be: bring back n2. ": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
+		"NONE: 1 of 5 voters can be reached, and 3 must be: bring back 2 of n2, n3, n4, n5. ": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away"), voter("n3", "away"),
+			voter("n4", "unreachable"), voter("n5", "unreachable")}},
+	} {
+		text := palette{}.statusText(client.Status{SyncServiceRunning: true, Timestamp: time.Unix(1, 0)}, nodes)
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
 	}
 }

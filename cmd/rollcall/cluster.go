@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,13 +33,13 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	}
 	rows := [][]string{{"NODE", "STATE", "ROLE", "ROOMS", "HTTP", "NODE ADDR", "VERSION"}}
 	for _, m := range s.Members {
-		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.Rooms),
+		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.LiveRooms()),
 			orDash(m.HTTPAddr), orDash(m.NodeAddr), orDash(m.Version)})
 	}
-	if err := a.table(rows, inked{1, memberInk}); err != nil {
+	if err := a.table(rows, colored{1, memberColor}); err != nil {
 		return err
 	}
-	down := map[string]bool{} // for all who answer, not for one
+	down := map[string]bool{} // unreachable for all members that answer, not just for one
 	for _, m := range s.Members {
 		down[m.ID] = m.State == "unreachable" && !slices.ContainsFunc(s.Members, func(o client.Member) bool {
 			return o.ID != m.ID && (o.State == "ready" || o.State == "unready") && !slices.Contains(o.CannotReach, m.ID)
@@ -50,22 +49,22 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 		cut := slices.DeleteFunc(m.CannotReach, func(id string) bool { return down[id] })
 		if len(cut) > 0 {
 			fmt.Fprintf(a.stdout, "\n%s: %s cannot reach %s directly, and sends events through another node (%d so far): look at the network between them\n",
-				a.colours.paint(bad, "CUT"), safe(m.ID), safe(strings.Join(cut, ", ")), m.Relayed)
+				a.colours.colorize(bad, "CUT"), safe(m.ID), safe(strings.Join(cut, ", ")), m.Relayed)
 		}
 	}
 	a.showShards(s.Members)
-	if s.Leader == "" {
-		fmt.Fprintln(a.stdout, "\n"+a.colours.paint(bad, "NO LEADER")+": no sync runs and no node can join or leave until one is elected; if that takes longer than seconds, most voters are down or out of reach")
+	if t := s.LeaderTrouble(); t != nil {
+		fmt.Fprintln(a.stdout, "\n"+a.colours.colorize(bad, "NO LEADER")+": "+safe(t.Todo))
 	}
 	return nil
 }
 
-// showShards names the masters of Redis that take no commits, and of whom.
+// showShards prints the Redis masters that accept no commits, and from which nodes.
 func (a *app) showShards(members []client.Member) {
 	from := map[string][]string{}
 	answered := 0
 	for _, m := range members {
-		if m.State == "ready" || m.State == "unready" {
+		if m.Answers() {
 			answered++
 		}
 		for _, shard := range m.CannotWrite {
@@ -73,13 +72,13 @@ func (a *app) showShards(members []client.Member) {
 		}
 	}
 	for _, shard := range slices.Sorted(maps.Keys(from)) {
-		whom, where := "any node", "look at that Redis"
+		whom, what := "any node", "webhooks for its rooms get 503, which LiveKit retries for about 15 s; look at that Redis"
 		if len(from[shard]) < answered {
 			whom = strings.Join(from[shard], ", ")
-			where = "look at the network between them, and at the user's ACL there"
+			what = "other nodes take over its work, and it comes back by itself; look at the network between them, and at the user's ACL there"
 		}
-		fmt.Fprintf(a.stdout, "\n%s: Redis at %s takes no commits of %s: webhooks for its rooms get 503; %s, and at the node's log for the reason\n",
-			a.colours.paint(bad, "REDIS"), safe(shard), whom, where)
+		fmt.Fprintf(a.stdout, "\n%s: Redis at %s takes no commits of %s: %s, and at the node's log for the reason\n",
+			a.colours.colorize(bad, "REDIS"), safe(shard), whom, what)
 	}
 }
 
@@ -93,7 +92,7 @@ func roleText(m client.Member, leader string) string {
 	return "non-voter"
 }
 
-// stateText shouts what needs a look.
+// stateText marks a state that needs attention.
 func stateText(state string) string {
 	if state == "unreachable" || state == "unready" {
 		return "! " + state
@@ -104,9 +103,9 @@ func stateText(state string) string {
 func (a *app) clusterRemoveCommand() *cobra.Command {
 	cmd := a.asking(&cobra.Command{
 		Use:   "remove NODE",
-		Short: "Take a node out of the cluster for good",
-		Long: `Take a node out of the cluster for good: other nodes own its rooms, it votes no
-more, and its process, if it runs, ends by itself. Started again, it joins anew.
+		Short: "Remove a node from the cluster permanently",
+		Long: `Remove a node from the cluster permanently: other nodes own its rooms, it no longer
+votes, and its process, if it runs, ends by itself. Started again, it joins again.
 A node that was only stopped needs no removal: it comes back by itself, and one
 that stays away is removed after --dead-after.`,
 		Args: oneNode,
@@ -127,9 +126,6 @@ that stays away is removed after --dead-after.`,
 	return cmd
 }
 
-func oneNode(_ *cobra.Command, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return errors.New("give the one node's name, as `rollcall cluster` shows it")
-	}
-	return nil
+func oneNode(cmd *cobra.Command, args []string) error {
+	return oneWord(cmd, args, "give the one node's name, as `rollcall cluster` shows it")
 }

@@ -8,19 +8,22 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/config"
+	"github.com/rollcallhq/rollcall/internal/daemon"
 	"github.com/rollcallhq/rollcall/internal/demo"
 )
 
-// dev runs a node with all it needs around it, until ctx ends.
-func dev(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) error {
+// dev runs a node with everything around it that it needs, until ctx ends.
+func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.Writer) error {
 	if c.LogLevel == slog.LevelInfo {
-		c.LogLevel = slog.LevelWarn // the roster is what dev is about
+		c.LogLevel = slog.LevelWarn // dev is about the roster, not about the log
 	}
 	log := newLogger(c, stderr)
-	limitMemory(log)
+	daemon.LimitMemory(ctx, log)
 	c.DrainDelay = 0
 	c.NodeID, c.DataDir = "dev", "" // raft in memory: dev leaves nothing behind
 	addr, err := devAddr(c)
@@ -34,91 +37,98 @@ func dev(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) 
 	hook := "http://" + addr + "/api/livekit-webhook"
 	own := c.LiveKit.Host == ""
 	if own {
-		server, err := startDevLiveKit(ctx, o.LiveKitServer, hook)
+		self, _ := os.Executable() // without it, the PATH remains
+		bin, err := demo.FindLiveKit(o.LiveKitServer, filepath.Dir(self))
 		if err != nil {
 			return err
 		}
-		defer server.stop()
-		c.LiveKit.Host, c.LiveKit.APIKey, c.LiveKit.APISecret = server.url, server.key, Secret(server.secret)
-		fmt.Fprintf(stdout, "livekit-server  %s   key %s   secret %s\n                log: %s\n", server.url, server.key, server.secret, server.log())
+		server, err := demo.StartLiveKit(ctx, bin, hook)
+		if err != nil {
+			return err
+		}
+		defer server.Stop()
+		c.LiveKit.Host, c.LiveKit.APIKey, c.LiveKit.APISecret = server.URL, server.Key, config.Secret(server.Secret)
+		fmt.Fprintf(stdout, "livekit-server  %s   key %s   secret %s\n                log: %s\n", server.URL, server.Key, server.Secret, server.Log)
 	} else {
 		fmt.Fprintf(stdout, "LiveKit         %s   (yours: let its webhooks go to %s)\n", c.LiveKit.Host, hook)
 	}
-	n, err := startDaemon(ctx, c, log)
+	d, err := daemon.Start(ctx, c, apiBuild(), log)
 	if err != nil {
 		return err
 	}
 	if own {
-		if err := n.refuseOthersRooms(ctx); err != nil {
-			return errors.Join(err, n.stop())
+		if err := refuseOthersRooms(ctx, d, c); err != nil {
+			return errors.Join(err, d.Stop())
 		}
 	}
-	n.introduce(stdout, o)
+	introduce(stdout, d, c, o)
 	guests := &demo.People{URL: c.LiveKit.Host, Key: c.LiveKit.APIKey, Secret: c.LiveKit.APISecret.Reveal(), Log: log}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	go func() {
 		select {
-		case err := <-n.failed:
-			log.Error("the node cannot go on", "error", err)
+		case err := <-d.Failed():
+			log.Error("the node cannot continue", "error", err)
 			end()
 		case <-ctx.Done():
 		}
 	}()
 	guests.Start(ctx, o.Participants)
-	watch := &demo.Roster{Redis: n.store, Out: stdout}
+	watch := &demo.Roster{Redis: d.Store(), Out: stdout}
 	watch.Show(ctx)
 	fmt.Fprintln(stdout, "\nending: the participants leave, then rollcall, then the rest")
 	guests.Wait()
-	n.finishRooms(guests)
-	return n.stop()
+	finishRooms(d, guests)
+	return d.Stop()
 }
 
-// refuseOthersRooms keeps dev, whose LiveKit is its own, from a Redis that holds the rooms of another: it would remove them.
-func (n *daemon) refuseOthersRooms(ctx context.Context) error {
-	if n.embedded != nil {
+// refuseOthersRooms keeps dev, which has a LiveKit of its own, from using a Redis with the rooms of another LiveKit: dev
+// would remove them.
+func refuseOthersRooms(ctx context.Context, d *daemon.Daemon, c config.Config) error {
+	if d.EmbeddedURL() != "" {
 		return nil
 	}
-	names, _, err := n.store.Rooms(ctx, "", 1, "")
+	names, _, err := d.Store().Rooms(ctx, "", 1, "")
 	if err != nil {
 		return fmt.Errorf("--redis-url, REDIS_URL: %w", err)
 	}
 	if len(names) > 0 {
 		return fmt.Errorf("--redis-url, REDIS_URL: %s already holds rooms (%q): dev would remove them, since its own LiveKit does not have them. "+
-			"Give an empty database, unset REDIS_URL, or set LIVEKIT_HOST to the LiveKit whose rooms they are", n.config.Redis, names[0])
+			"Give an empty database, unset REDIS_URL, or set LIVEKIT_HOST to the LiveKit whose rooms they are", c.Redis, names[0])
 	}
 	return nil
 }
 
-// finishRooms lets dev's rooms end, so that nothing of them stays in a Redis that outlives dev.
-func (n *daemon) finishRooms(guests *demo.People) {
+// finishRooms ends dev's rooms, so that nothing of them stays in a Redis that outlives dev.
+func finishRooms(d *daemon.Daemon, guests *demo.People) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	guests.Finish(ctx)
 	for {
-		left, _, err := n.store.Rooms(ctx, "", 1, demo.Prefix)
-		if err != nil || len(left) == 0 || !pause(ctx, 50*time.Millisecond) {
+		left, _, err := d.Store().Rooms(ctx, "", 1, demo.Prefix)
+		if err != nil || len(left) == 0 { // also if ctx has ended
 			return
 		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-func (n *daemon) introduce(out io.Writer, o DevOptions) {
-	redis := n.config.Redis.String()
-	if n.embedded != nil {
-		redis = fmt.Sprintf("%s   embedded, in memory\n                look with: redis-cli -u %s", n.embedded.url(), n.embedded.url())
+func introduce(out io.Writer, d *daemon.Daemon, c config.Config, o DevOptions) {
+	redis := c.Redis.String()
+	if url := d.EmbeddedURL(); url != "" {
+		redis = fmt.Sprintf("%s   embedded, in memory\n                look with: redis-cli -u %s", url, url)
 	}
 	fmt.Fprintf(out, "Redis           %s\n", redis)
-	fmt.Fprintf(out, "rollcall        http://%s\n", n.listener.Addr())
-	fmt.Fprintf(out, "                curl http://%s/api/rooms\n", n.listener.Addr())
-	fmt.Fprintf(out, "                %s status --addr http://%s\n", os.Args[0], n.listener.Addr())
+	fmt.Fprintf(out, "rollcall        http://%s\n", d.Addr())
+	fmt.Fprintf(out, "                curl http://%s/api/rooms\n", d.Addr())
+	fmt.Fprintf(out, "                %s status --addr http://%s\n", os.Args[0], d.Addr())
 	fmt.Fprintf(out, "participants    %d, who come and go in %s\n\n", o.Participants, strings.Join(demo.Rooms(), ", "))
 	fmt.Fprintf(out, "What follows is rooms:participants:* in Redis as it changes. Ctrl-C ends everything.\n\n")
 }
 
-// devAddr is the loopback address that dev serves on: the configured port, or a free one when the default is taken and no
-// LiveKit but dev's own has to know it.
-func devAddr(c Config) (string, error) {
+// devAddr returns the loopback address that dev serves on: the configured port, or a free one if the default is taken and
+// only dev's own LiveKit has to know it.
+func devAddr(c config.Config) (string, error) {
 	host, port, err := net.SplitHostPort(c.HTTPAddr)
 	if err != nil {
 		return "", fmt.Errorf("--http-addr: %w", err)
@@ -127,7 +137,7 @@ func devAddr(c Config) (string, error) {
 		host = "127.0.0.1"
 	}
 	tries := []string{port}
-	if c.LiveKit.Host == "" && c.HTTPAddr == defaultHTTPAddr {
+	if c.LiveKit.Host == "" && c.HTTPAddr == config.DefaultHTTPAddr {
 		tries = append(tries, "0")
 	}
 	for _, try := range tries {
@@ -137,5 +147,5 @@ func devAddr(c Config) (string, error) {
 			return l.Addr().String(), nil
 		}
 	}
-	return "", portTaken(err)
+	return "", daemon.PortTaken(err)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// withoutJSON are the commands that print nothing to be read by programs, and why.
+// withoutJSON lists the commands that print nothing for programs to read, and why.
 func withoutJSON() map[string]string {
 	return map[string]string{
 		"serve":                 "its output is its log: --log-format json",
@@ -22,7 +22,7 @@ func withoutJSON() map[string]string {
 	}
 }
 
-// TestEveryCommandPrintsJSON: --json is everywhere, and what stands on stdout then is JSON and nothing else.
+// TestEveryCommandPrintsJSON checks that every command has --json, and that stdout is then JSON and nothing else.
 func TestEveryCommandPrintsJSON(t *testing.T) {
 	t.Parallel()
 	post := func(action, rest string) (string, string) {
@@ -42,14 +42,14 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 	}
 	arguments := map[string][]string{
 		"room": {"r"}, "cluster remove": {"n2"}, "man": {t.TempDir()}, "cert": {"n1", "--dir", filepath.Join(t.TempDir(), "certs")},
-		"check-config": {"--livekit-host=h", "--livekit-api-key=k", "--livekit-api-secret=" + strings.Repeat("s", 32)},
+		"check-config": {"--livekit-host=h", "--livekit-api-key=k", "--livekit-api-secret=" + strings.Repeat("s", 32), "--redis-url=redis://r", "--admin-token=" + testToken},
 	}
 	n := newNode(t, answers)
 	for _, path := range runnable((&app{}).root(), "") {
 		if withoutJSON()[path] != "" {
 			continue
 		}
-		if path == "watch" { // goes on until it is interrupted
+		if path == "watch" { // it runs until it is interrupted
 			for line := range strings.Lines(watching(t, `"running":false`, "--json")) {
 				if !json.Valid([]byte(line)) {
 					t.Errorf("watch --json prints %s", line)
@@ -64,7 +64,7 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 	}
 }
 
-// runnable are the paths of the commands that do something.
+// runnable returns the paths of the commands that do something.
 func runnable(parent *cobra.Command, above string) []string {
 	var all []string
 	for _, cmd := range parent.Commands() {

@@ -26,7 +26,7 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
-			// Under the race detector every process would linger for a second.
+			// Under the race detector every process would wait for a second before it exits.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
@@ -51,7 +51,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// outcome is what a command line did.
+// outcome is the result of a command line.
 type outcome struct {
 	code        int
 	out, errOut string
@@ -75,9 +75,9 @@ func TestDocsAreCurrent(t *testing.T) {
 	if diff := cmp.Diff(string(want), got.out); diff != "" {
 		t.Errorf("docs/configuration.md is old: go run ./cmd/rollcall gen-docs > docs/configuration.md\n%s", diff)
 	}
-	for _, s := range settings() {
-		if !strings.Contains(got.out, "`--"+s.name+"`") {
-			t.Errorf("--%s is not documented", s.name)
+	for _, f := range serveFlags(t) {
+		if !strings.Contains(got.out, "`--"+f.Name+"`") {
+			t.Errorf("--%s is not documented", f.Name)
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// manCommand writes a page for each command. The pages bear no date, so that those of one version are the same.
+// manCommand returns the command that writes a page for each command. The pages have no date, so that those of one version
+// are identical.
 func (a *app) manCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -17,11 +18,8 @@ func (a *app) manCommand() *cobra.Command {
 		Short: "Write the manual pages into a directory",
 		Long: `Write a manual page for each command into a directory, such as
 /usr/local/share/man/man1.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
-				return fmt.Errorf("give the one directory, such as /usr/local/share/man/man1")
-			}
-			return nil
+		Args: func(cmd *cobra.Command, args []string) error {
+			return oneWord(cmd, args, "give the one directory, such as /usr/local/share/man/man1")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {

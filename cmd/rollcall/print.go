@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
 func printJSON(w io.Writer, v any) error {
@@ -21,14 +23,15 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// inked says how the cells of one column stand out.
-type inked struct {
+// colored describes how to colour the cells of one column.
+type colored struct {
 	column int
-	ink    func(cell string) ink
+	color  func(cell string) color
 }
 
-// table prints rows in aligned columns, the first row is the head. Colours come after the widths, which count letters only.
-func (a *app) table(rows [][]string, inks ...inked) error {
+// table prints rows in aligned columns; the first row is the header. Colours are applied after the widths are computed,
+// which count letters only.
+func (a *app) table(rows [][]string, colors ...colored) error {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -40,8 +43,8 @@ func (a *app) table(rows [][]string, inks ...inked) error {
 		line := ""
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
-			if at := slices.IndexFunc(inks, func(c inked) bool { return c.column == i }); n > 0 && at >= 0 {
-				cell = a.colours.paint(inks[at].ink(cell), cell)
+			if at := slices.IndexFunc(colors, func(c colored) bool { return c.column == i }); n > 0 && at >= 0 {
+				cell = a.colours.colorize(colors[at].color(cell), cell)
 			}
 			line += cell + pad
 		}
@@ -53,8 +56,8 @@ func (a *app) table(rows [][]string, inks ...inked) error {
 	return nil
 }
 
-// safe is a name as it is, or quoted when a terminal or a column would not show
-// it as it is: names may hold line ends, escapes and nothing at all.
+// safe returns a name as it is, or quoted if a terminal or a column would not show it as it is: names may contain line ends
+// and escapes, and may be empty.
 func safe(name string) string {
 	if q := strconv.Quote(name); name == "" || q != `"`+name+`"` || name != strings.TrimSpace(name) {
 		return q
@@ -62,7 +65,7 @@ func safe(name string) string {
 	return name
 }
 
-// clip bounds a text for one line.
+// clip shortens a text for one line.
 func clip(s string, most int) string {
 	runes := []rune(s)
 	if len(runes) <= most {
@@ -71,31 +74,34 @@ func clip(s string, most int) string {
 	return string(runes[:most-1]) + "…"
 }
 
-// count is a number with its noun: 1 room, 2 rooms.
+// count returns a number with its noun: 1 room, 2 rooms, 2 people.
 func count(n int, noun string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case noun == "person":
+		return fmt.Sprintf("%d people", n)
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// span is a duration as an operator reads it: two units at most.
+// span formats a duration for operators, with at most two units.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Minute:
-		return brief(d.Round(time.Second))
+		return config.FormatDuration(d.Round(time.Second))
 	case d < time.Hour:
-		return brief(d.Round(time.Second))
+		return config.FormatDuration(d.Round(time.Second))
 	case d < 48*time.Hour:
-		return brief(d.Round(time.Minute))
+		return config.FormatDuration(d.Round(time.Minute))
 	default:
 		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 	}
 }
 
-// clock is a time in Unix milliseconds, in UTC.
+// clock formats a time in Unix milliseconds, in UTC.
 func clock(ms int64) string {
 	if ms == 0 {
 		return "-"

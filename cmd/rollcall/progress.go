@@ -18,13 +18,13 @@ const (
 	progressEvery = 250 * time.Millisecond
 )
 
-// isTerminal tells whether people read what is written there.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// withProgress runs work and shows, on a terminal, how far the cluster's cycle is meanwhile.
+// withProgress runs work and meanwhile shows the progress of the cluster's cycle on a terminal.
 func (a *app) withProgress(ctx context.Context, c *client.Client, work func() error) error {
 	if !isTerminal(a.stderr) {
 		return work()
@@ -41,7 +41,7 @@ func (a *app) withProgress(ctx context.Context, c *client.Client, work func() er
 	return err
 }
 
-// showProgress draws a bar until done is closed, and leaves nothing of it behind.
+// showProgress draws a bar until done is closed, and then removes it.
 func showProgress(ctx context.Context, done <-chan struct{}, w io.Writer, ask func(context.Context) (client.Status, error)) {
 	var bar *progressbar.ProgressBar
 	defer func() {
@@ -65,6 +65,6 @@ func showProgress(ctx context.Context, done <-chan struct{}, w io.Writer, ask fu
 		}
 		bar.ChangeMax(s.Progress.Of)
 		bar.Describe(s.Progress.Kind)
-		_ = bar.Set(min(s.Progress.Done, s.Progress.Of-1)) // at its end it would begin anew
+		_ = bar.Set(min(s.Progress.Done, s.Progress.Of-1)) // at its maximum the bar would start again
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,21 +13,22 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 )
 
-// readyTimeout is short, because whoever asks by a probe asks again.
+// readyTimeout is short, because a probe asks again anyway.
 const readyTimeout = 2 * time.Second
 
 // readiness is what ready --json prints.
 type readiness struct {
 	Ready bool   `json:"ready"`
-	Why   string `json:"why,omitempty"` // it is not
+	Why   string `json:"why,omitempty"` // the reason if it is not ready
 }
 
 func (a *app) readyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ready",
 		Short: "Exit 0 if the node is ready to serve, else 1: a health check",
-		Long: `Ask the node's /readyz. Exit 0 if it serves, else 1 with the reason on one line. It needs
-no token, no shell and no curl, so it is a health check for images without them.`,
+		Long: `Ask the node's /readyz. Exit 0 if it serves, else 1 with the reason on one line. On the
+node's own machine it needs no token, no shell and no curl, so it is a health check for
+images without them. Elsewhere the node gives the reason only to a token that may read.`,
 		Args: noArgs,
 	}
 	return a.asking(cmd, readyTimeout, func([]string) ask {
@@ -35,7 +37,7 @@ no token, no shell and no curl, so it is a health check for images without them.
 			var refused *client.Error
 			if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
 				why := notReady(refused.Message)
-				err = &explained{line: fmt.Sprintf("%s does not serve: %s", c.Base(), why), cause: err}
+				err = &explainedError{line: fmt.Sprintf("%s does not serve: %s", c.Base(), why), cause: err}
 				if asJSON {
 					return errors.Join(printJSON(a.stdout, readiness{Why: why}), err)
 				}
@@ -52,14 +54,15 @@ no token, no shell and no curl, so it is a health check for images without them.
 	})
 }
 
-// notReady says in an operator's words what /readyz, which is open to everyone, says in one.
+// notReady explains to operators what /readyz says. It gives the reason only to callers on the node's machine and to tokens
+// that may read.
 func notReady(said string) string {
 	switch said {
 	case "Draining":
 		return "it is stopping"
 	case "Not ready":
-		return "it has no leader, is no member yet, or its Redis does not answer or takes no commits, or no other node reaches it; its log tells which"
+		return "it gives no reason to this caller: ask on its own machine, or give --token (ROLLCALL_TOKEN) of one that may read everything; its log says it too"
 	default:
-		return safe(clip(said, 200))
+		return safe(clip(strings.TrimPrefix(said, "Not ready: "), 400))
 	}
 }

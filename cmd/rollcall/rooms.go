@@ -10,9 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
-// roomsOptions choose what `rollcall rooms` lists.
+// roomsOptions select what `rollcall rooms` lists.
 type roomsOptions struct {
 	prefix, search string
 	limit          int
@@ -22,7 +23,7 @@ type roomsOptions struct {
 // roomList is what `rollcall rooms --json` prints.
 type roomList struct {
 	Rooms []client.RoomSummary `json:"rooms"`
-	// More says that the limit cut the list.
+	// More is true if the limit cut the list off.
 	More bool `json:"more"`
 }
 
@@ -42,7 +43,7 @@ func (a *app) roomsCommand() *cobra.Command {
 	return a.asking(cmd, readTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
 			if o.limit < 1 {
-				return &usageError{lines: []string{"--limit: give a number above 0, or --all"}}
+				return &config.UsageError{Lines: []string{"--limit: give a number above 0, or --all"}}
 			}
 			list, err := listRooms(ctx, c, o)
 			if err != nil {
@@ -83,14 +84,15 @@ func (a *app) printRooms(list roomList) error {
 		_, err := fmt.Fprintln(a.stdout, "No rooms.")
 		return err
 	}
-	rows := [][]string{{"ROOM", "PARTICIPANTS", "CREATED", "UPDATED"}}
+	rows, people := [][]string{{"ROOM", "PEOPLE", "STARTED", "UPDATED"}}, 0
 	for _, r := range list.Rooms {
+		people += r.ParticipantCount
 		rows = append(rows, []string{safe(r.RoomName), fmt.Sprint(r.ParticipantCount), clock(r.CreatedAt), clock(r.LastUpdated)})
 	}
 	if err := a.table(rows); err != nil {
 		return err
 	}
-	end := count(len(list.Rooms), "room")
+	end := count(people, "person") + " in " + count(len(list.Rooms), "room")
 	if list.More {
 		end += ", and more: give --all or --limit"
 	}
@@ -113,7 +115,7 @@ func (a *app) roomCommand() *cobra.Command {
 			room, err := c.Room(ctx, args[0])
 			var refused *client.Error
 			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && refused.Message != "" {
-				return &explained{line: fmt.Sprintf("no live room is named %q: rollcall rooms lists them", args[0]), cause: err}
+				return &explainedError{line: fmt.Sprintf("no live room is named %q: rollcall rooms lists them", args[0]), cause: err}
 			}
 			if err != nil {
 				return err
@@ -141,7 +143,7 @@ func (a *app) printRoom(r client.Room) error {
 	if err := a.table([][]string{
 		{"Room", safe(r.RoomName)},
 		{"SID", orDash(r.SID)},
-		{"Created", clock(r.CreatedAt)},
+		{"Started", clock(r.CreatedAt)},
 		{"Updated", clock(r.LastUpdated)},
 		{"Limit", limitText(r.MaxParticipants)},
 		{"Metadata", orDash(clip(r.Metadata, 200))},

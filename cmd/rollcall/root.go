@@ -2,38 +2,42 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
-// deps is what the commands need and do not make themselves: the wiring.
+// deps holds the functions that the commands need and that tests replace.
 type deps struct {
-	// Serve runs a node until ctx ends, and has drained when it returns.
-	Serve func(ctx context.Context, c Config, stdout, stderr io.Writer) error
-	// Dev runs a node with all it needs around it, for trying it out.
-	Dev func(ctx context.Context, c Config, o DevOptions, stdout, stderr io.Writer) error
+	// Serve runs a node until ctx ends, and returns after the node has drained.
+	Serve func(ctx context.Context, c config.Config, stdout, stderr io.Writer) error
+	// Dev runs a node with everything around it that it needs, to try it out.
+	Dev func(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.Writer) error
+	// Terminal is where somebody can answer a question; nil if nobody can.
+	Terminal io.Reader
 }
 
 // DevOptions are the settings that only `rollcall dev` has.
 type DevOptions struct {
 	// LiveKitServer is the path of a livekit-server binary, used when no
-	// LiveKit host is configured. Empty means: look for it on the PATH.
+	// LiveKit host is configured. Empty means: look for it beside rollcall's own binary, then on the PATH.
 	LiveKitServer string
-	// Participants is how many pretended participants come and go.
+	// Participants is how many simulated participants come and go.
 	Participants int
 }
 
-// app is one command line while it runs.
+// app is one running command line.
 type app struct {
 	deps           deps
 	environ        []string
 	stdout, stderr io.Writer
 	colours        palette // of stdout
-	// started is set once a command's flags and arguments have been accepted:
-	// what fails after that is a failure, not a wrong use.
+	// started is set once a command's flags and arguments have been accepted: an error after that is a failure, not a usage
+	// error.
 	started bool
 }
 
@@ -57,21 +61,44 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.nodeCommands()...)
 	root.AddCommand(a.clientCommands()...)
 	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
-	root.SetOut(a.stdout) // completion remembers where, so it comes first
+	root.SetOut(a.stdout) // completion keeps the writer, so it must be set before
 	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = knownCommand
+	}
+	plainHelp(root)
 	a.mark(root.Commands())
 	return root
 }
 
-// mark lets every command note that it has started.
+// plainBool is a value without pflag's IsBoolFlag, for which the help would say --json[=true|false].
+type plainBool struct{ pflag.Value }
+
+func plainHelp(cmd *cobra.Command) {
+	cmd.InitDefaultHelpFlag()
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" {
+			f.Value = plainBool{f.Value}
+		}
+	})
+}
+
+// mark makes every command record that it has started, and completes what is the same for all.
 func (a *app) mark(commands []*cobra.Command) {
 	for _, cmd := range commands {
 		a.mark(cmd.Commands())
+		plainHelp(cmd)
+		if !strings.Contains(cmd.Use, " ") && cmd.ValidArgsFunction == nil {
+			cmd.ValidArgsFunction = cobra.NoFileCompletions
+		}
 		run := cmd.RunE
+		if run == nil && cmd.Run != nil { // help
+			continue
+		}
 		if run == nil {
-			// completion without a shell: cobra would show help for a shell that
-			// it does not know, and succeed.
+			// This is completion without a shell: cobra would show help for a shell that it does not know, and succeed.
 			run = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -101,13 +128,13 @@ and every time after. Each flag can also be given as ROLLCALL_<FLAG> in the
 environment or as a line "flag: value" in the file of --config.`,
 		Args: noArgs,
 	}
-	addSettingFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := load(cmd.Flags(), a.environ, forServe)
+		loaded, err := config.Load(cmd.Flags(), a.environ, config.ForServe)
 		if err != nil {
 			return err
 		}
-		loaded.warn(a.stderr)
+		loaded.WriteWarnings(a.stderr)
 		return a.deps.Serve(cmd.Context(), loaded.Config, a.stdout, a.stderr)
 	}
 	return cmd
@@ -124,39 +151,22 @@ participants who come and go, and show the roster changing, until Ctrl-C. With
 LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`,
 		Args: noArgs,
 	}
-	addSettingFlags(cmd.Flags())
-	cmd.Flags().StringVar(&o.LiveKitServer, "livekit-server", "", "`path` of the livekit-server binary (default: the one on the PATH)")
+	config.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&o.LiveKitServer, "livekit-server", "", "`path` of the livekit-server binary (default: the one beside rollcall's own binary, or else on the PATH)")
 	cmd.Flags().IntVar(&o.Participants, "participants", 4, "how many participants come and go")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.Participants < 0 || o.Participants > 100 {
-			return &usageError{lines: []string{"--participants: give a number from 0 to 100"}}
+			return &config.UsageError{Lines: []string{"--participants: give a number from 0 to 100"}}
 		}
-		loaded, err := load(cmd.Flags(), a.environ, forDev)
+		loaded, err := config.Load(cmd.Flags(), a.environ, config.ForDev)
 		if err != nil {
 			return err
 		}
-		if !loaded.Config.alone() {
-			return &usageError{lines: []string{"dev runs one node: leave --bootstrap-expect, --join, --node-addr and --node-advertise out. `make cluster` runs three"}}
+		if !loaded.Config.Alone() {
+			return &config.UsageError{Lines: []string{"dev runs one node: leave --bootstrap-expect, --join, --node-addr and --node-advertise out. `make cluster` runs three"}}
 		}
-		loaded.warn(a.stderr)
+		loaded.WriteWarnings(a.stderr)
 		return a.deps.Dev(cmd.Context(), loaded.Config, o, a.stdout, a.stderr)
 	}
 	return cmd
-}
-
-// noArgs refuses arguments without repeating them: one may be a secret that
-// slipped from its flag.
-func noArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("it takes no arguments, but %d stood there (not shown): write values as --flag=value", len(args))
-	}
-	return nil
-}
-
-// exactName accepts the one argument that names a room; any text is a name.
-func exactName(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return errors.New("give one room name (in quotes if it holds spaces)")
-	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
 // The exit codes of every command.
@@ -15,21 +17,8 @@ const (
 	exitUsage  = 2
 )
 
-// usageError says that a command was used wrongly: each line is one problem.
-// It makes the exit code 2.
-type usageError struct {
-	lines []string
-}
-
-func (e *usageError) Error() string { return strings.Join(e.lines, "\n") }
-
-// wrong is a usageError of one line.
-func wrong(format string, args ...any) error {
-	return &usageError{lines: []string{fmt.Sprintf(format, args...)}}
-}
-
-// run carries out one command line. The process's surroundings are parameters,
-// so that a test can run any command without a process.
+// run runs one command line. The process's environment and output are parameters, so that a test can run any command without
+// a process.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
 	return runWith(ctx, wired(), args, environ, stdout, stderr)
 }
@@ -42,12 +31,16 @@ func runWith(ctx context.Context, d deps, args, environ []string, stdout, stderr
 	if err == nil || a.started {
 		return err
 	}
-	// Before a command has started, only its use can have been wrong.
-	hint := fmt.Sprintf("see: %s --help", cmd.CommandPath())
-	return &usageError{lines: append(strings.Split(strings.TrimSpace(err.Error()), "\n"), hint)}
+	// Before a command has started, every error is a usage error.
+	hint := fmt.Sprintf("see: %s --help", strings.TrimSuffix(cmd.CommandPath(), " help"))
+	text := err.Error()
+	if unknown, near, ok := strings.Cut(text, "\n\nDid you mean this?\n"); ok {
+		text = unknown + ": " + didYouMean(strings.Fields(near))
+	}
+	return &config.UsageError{Lines: append(strings.Split(strings.TrimSpace(text), "\n"), hint)}
 }
 
-// report prints an error as lines and returns the exit code that it means.
+// report prints an error as lines and returns its exit code.
 func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitDone
@@ -57,7 +50,7 @@ func report(stderr io.Writer, err error) int {
 			fmt.Fprintln(stderr, "rollcall: "+line)
 		}
 	}
-	var usage *usageError
+	var usage *config.UsageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}

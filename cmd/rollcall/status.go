@@ -4,20 +4,28 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
 func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show whether the sync runs, who leads, and what the last runs did",
-		Args:  noArgs,
+		Short: "Show whether the schedule runs, who leads, whether Redis and LiveKit answer, and what the last runs did",
+		Long: `Show the state of the cluster, and what to do if something is wrong. With --check, exit 1 and
+name it if there is no leader, Redis or LiveKit does not answer, the schedule is stopped, the
+breaker holds removals, or the last sync failed. A node that is away fails no check, because
+it comes back by itself.`,
+		Args: noArgs,
 	}
+	check := cmd.Flags().Bool("check", false, "exit 1 if something is wrong, and name it: for scripts")
 	return a.asking(cmd, readTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
 			s, err := c.Status(ctx)
@@ -25,29 +33,39 @@ func (a *app) statusCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(a.stdout, s)
+				err = printJSON(a.stdout, s)
+			} else {
+				nodes := client.Cluster{Leader: s.Leader}
+				if s.Leader == "" && s.Node != "" {
+					nodes, _ = c.Cluster(ctx) // without an answer, no missing node is named
+				}
+				_, err = io.WriteString(a.stdout, a.colours.statusText(s, nodes))
 			}
-			_, err = io.WriteString(a.stdout, a.colours.statusText(s))
+			if *check && err == nil {
+				err = s.Check()
+			}
 			return err
 		}
 	})
 }
 
-// statusText is a status for people. All ages are by the answering node's clock.
-func (p palette) statusText(s client.Status) string {
+// statusText formats a status for people. All ages are by the clock of the node that answers. Without a leader, nodes are the cluster's.
+func (p palette) statusText(s client.Status, nodes client.Cluster) string {
 	var b strings.Builder
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(&b, "%-13s %s\n", label, fmt.Sprintf(format, args...))
 	}
 	if s.SyncServiceRunning {
-		line("Service", "%s", p.paint(good, "running"))
+		line("Schedule", "%s", p.colorize(good, "running"))
 	} else {
-		line("Service", "%s: nothing is synced by itself; webhooks are still served. Start it: rollcall start", p.paint(bad, "STOPPED"))
+		line("Schedule", "%s: nothing is synced by itself; webhooks are still served. Start it: rollcall start", p.colorize(bad, "STOPPED"))
 	}
-	line("Leader", "%s", p.leaderText(s))
+	line("Leader", "%s", p.leaderText(s, nodes))
 	line("Node", "%s", orDash(s.Node))
+	p.answersText(line, "Redis", s.Redis, s.RedisTrouble(), s.Timestamp)
+	p.answersText(line, "LiveKit", s.LiveKit, s.LiveKitTrouble(), s.Timestamp)
 	if now := s.Progress; now != nil && now.Slow {
-		line("Running", "%s", p.paint(bad, fmt.Sprintf("a %s since %s, %d of %d rooms: it cannot end within 5 min", safe(now.Kind),
+		line("Running", "%s", p.colorize(bad, fmt.Sprintf("a %s since %s, %d of %d rooms: it cannot end within 5 min", safe(now.Kind),
 			span(max(s.Timestamp.Sub(now.StartedAt), 0)), now.Done, now.Of)))
 	}
 	p.runText(line, "Last sync", s.LastSync, s.Timestamp)
@@ -58,9 +76,25 @@ func (p palette) statusText(s client.Status) string {
 	return b.String()
 }
 
-func (p palette) leaderText(s client.Status) string {
-	if s.Leader == "" {
-		return p.paint(bad, "NONE") + ": no sync runs until one is elected; if that takes longer than seconds, most nodes are down or out of reach"
+// answersText says whether something answers, and if not, what to do.
+func (p palette) answersText(line lineFunc, label string, d *client.Dependency, t *client.Trouble, now time.Time) {
+	switch {
+	case d == nil:
+	case t != nil:
+		line(label, "%s: %s", p.colorize(bad, strings.ToUpper(t.What)), t.Todo)
+		line("", "%s", safe(clip(t.Error, 300)))
+	case d.State == "unknown":
+		line(label, "not asked by the last sync")
+	case d.At != nil:
+		line(label, "%s %s ago", p.colorize(good, "answered"), span(max(now.Sub(*d.At), 0)))
+	default:
+		line(label, "%s", p.colorize(good, "answers"))
+	}
+}
+
+func (p palette) leaderText(s client.Status, nodes client.Cluster) string {
+	if t := nodes.LeaderTrouble(); s.Leader == "" && t != nil {
+		return p.colorize(bad, "NONE") + ": " + safe(t.Todo)
 	}
 	text := safe(s.Leader)
 	if s.Term > 0 {
@@ -76,42 +110,42 @@ func (p palette) runText(line lineFunc, label string, r *client.Report, now time
 		line(label, "none yet")
 		return
 	}
-	why := "asked for"
+	why := "by hand"
 	if r.Scheduled {
 		why = "scheduled"
 	}
 	line(label, "%s ago, %s, took %s", span(max(now.Sub(r.StartedAt), 0)), why, span(time.Duration(r.DurationMs)*time.Millisecond))
 	line("", "%s", p.reportText(*r))
-	if r.FirstError != "" {
-		line("", "%s", p.paint(bad, "first error: "+safe(r.FirstError)))
+	if r.FirstError != "" && r.Fault == "" {
+		line("", "%s", p.colorize(bad, "first error: "+safe(r.FirstError)))
 	}
 	if r.Slow {
-		line("", "%s", p.paint(bad, "it took longer than 5 min: LiveKit's request budget is small for that many rooms, or LiveKit or Redis is slow"))
+		line("", "%s", p.colorize(bad, "it took longer than 5 min: LiveKit's request budget is small for that many rooms, or LiveKit or Redis is slow"))
 	}
 	if r.PassedOver != nil {
-		line("", "%s", p.paint(bad, fmt.Sprintf("passed over: %d of LiveKit's list entries; the first is %s", r.PassedOver.Entries, safe(r.PassedOver.First))))
+		line("", "%s", p.colorize(bad, fmt.Sprintf("passed over: %d of LiveKit's list entries; the first is %s", r.PassedOver.Entries, safe(r.PassedOver.First))))
 	}
 	if len(r.Drift) > 0 {
 		var parts []string
-		for _, reason := range sortedKeys(r.Drift) {
+		for _, reason := range slices.Sorted(maps.Keys(r.Drift)) {
 			parts = append(parts, fmt.Sprintf("%d %s", r.Drift[reason], safe(reason)))
 		}
 		line("", "repaired: %s", strings.Join(parts, ", "))
 	}
 }
 
-func examined(rooms int) string { return count(rooms, "room") + " examined" }
+func compared(rooms int) string { return count(rooms, "room") + " compared" }
 
 func (p palette) errorsText(n int) string {
 	if n == 0 {
 		return ", no errors"
 	}
-	return ", " + p.paint(bad, strings.ToUpper(count(n, "error")))
+	return ", " + p.colorize(bad, strings.ToUpper(count(n, "error")))
 }
 
 func nextText(line lineFunc, label string, next *time.Time, every client.Interval, s client.Status) {
 	if !s.SyncServiceRunning {
-		line(label, "none while the service is stopped")
+		line(label, "none while the schedule is stopped")
 		return
 	}
 	text := "not known"
@@ -122,12 +156,12 @@ func nextText(line lineFunc, label string, next *time.Time, every client.Interva
 		}
 	}
 	if every > 0 {
-		text += ", every " + brief(time.Duration(every))
+		text += ", every " + config.FormatDuration(time.Duration(every))
 	}
 	line(label, "%s", text)
 }
 
-// heldText says what the breaker holds, and what to do.
+// heldText says what the breaker holds back, and what to do.
 func (p palette) heldText(s client.Status) string {
 	var b strings.Builder
 	for _, r := range []struct {
@@ -142,7 +176,7 @@ func (p palette) heldText(s client.Status) string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n%s by the %s: LiveKit no longer lists %s and %s. That is more than half, so nothing was removed.\n",
-			p.paint(doubtful, "HELD"), r.what, count(h.Rooms, "room"), count(h.Participants, "participant"))
+			p.colorize(doubtful, "HELD"), r.what, count(h.Rooms, "room"), count(h.Participants, "participant"))
 		fmt.Fprintf(&b, "  LiveKit is failing or empty by mistake?  Repair it and do nothing here: nothing is lost.\n")
 		fmt.Fprintf(&b, "  They are really gone?                    Let them go: %s (look first: add --dry-run)\n", r.command)
 		if s.SyncServiceRunning {

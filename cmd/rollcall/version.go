@@ -8,8 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// VersionInfo says which build this is. Fields that the build does not know are
-// empty.
+// VersionInfo describes the build. Fields that the build does not know are empty.
 type VersionInfo struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
@@ -43,7 +42,7 @@ func buildVersion() VersionInfo {
 	return v
 }
 
-// String is the build in one line.
+// String describes the build in one line.
 func (v VersionInfo) String() string {
 	s := fmt.Sprintf("rollcall %s (%s, %s", v.Version, v.Go, v.Platform)
 	if v.Commit != "" {

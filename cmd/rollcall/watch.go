@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/internal/config"
 )
 
 func (a *app) watchCommand() *cobra.Command {
@@ -29,14 +33,15 @@ changes that were missed are shown. With --json, one JSON object a line.`,
 			if err := reachable(ctx, c, room); err != nil {
 				return err
 			}
+			columns := &watchColumns{palette: a.colours, room: 16}
 			for event, err := range c.Events(ctx, client.EventsQuery{Room: room}) {
 				if ctx.Err() != nil {
-					return nil // Ctrl-C is how it ends
+					return nil // Ctrl-C is the normal end
 				}
 				if err != nil {
 					return err
 				}
-				if err := a.tell(event, asJSON); err != nil {
+				if err := a.print(columns, event, asJSON); err != nil {
 					return err
 				}
 			}
@@ -45,7 +50,7 @@ changes that were missed are shown. With --json, one JSON object a line.`,
 	})
 }
 
-// reachable fails where watching would try again for ever.
+// reachable returns an error where watching would retry forever.
 func reachable(ctx context.Context, c *client.Client, room string) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -57,14 +62,14 @@ func reachable(ctx context.Context, c *client.Client, room string) error {
 	return err
 }
 
-func (a *app) tell(e client.Event, asJSON bool) error {
+func (a *app) print(columns *watchColumns, e client.Event, asJSON bool) error {
 	if asJSON {
 		if e.Connected {
 			return nil
 		}
 		return json.NewEncoder(a.stdout).Encode(eventJSON(e))
 	}
-	line := a.colours.eventText(e)
+	line := columns.line(e)
 	if line == "" {
 		return nil
 	}
@@ -72,7 +77,7 @@ func (a *app) tell(e client.Event, asJSON bool) error {
 	return err
 }
 
-// eventJSON is an event under its name.
+// eventJSON returns an event under its name.
 func eventJSON(e client.Event) map[string]any {
 	all := map[string]any{}
 	switch {
@@ -84,6 +89,8 @@ func eventJSON(e client.Event) map[string]any {
 		all["members"] = e.Members
 	case e.Service != nil:
 		all["service"] = e.Service
+	case e.Redis != nil:
+		all["redis"] = e.Redis
 	case e.Sync != nil:
 		all["sync"] = e.Sync
 	case e.Cleanup != nil:
@@ -92,43 +99,72 @@ func eventJSON(e client.Event) map[string]any {
 	return all
 }
 
-func (p palette) eventText(e client.Event) string {
+// watchColumns aligns the lines of watch. The column of rooms widens with the names.
+type watchColumns struct {
+	palette
+	room int
+}
+
+// line returns an event as a line, or "" if it is not worth one. Changes have the time of their commit, others that of their
+// arrival here.
+func (w *watchColumns) line(e client.Event) string {
+	if e.Change != nil {
+		return w.changeText(*e.Change)
+	}
+	what, text := w.eventText(e)
+	if what == "" {
+		return ""
+	}
+	return w.columns(time.Now(), what, plain, text)
+}
+
+func (w *watchColumns) columns(at time.Time, what string, hue color, text string) string {
+	return at.UTC().Format("2006-01-02 15:04:05.000Z") + "  " + w.colorize(hue, fmt.Sprintf("%-8s", what)) + "  " + text
+}
+
+func (p palette) eventText(e client.Event) (what, text string) {
 	switch {
-	case e.Change != nil:
-		return p.changeText(*e.Change)
 	case e.Leader != nil && e.Leader.Leader == "":
-		return "-- " + p.paint(bad, "no leader")
+		return "leader", p.colorize(bad, "none")
 	case e.Leader != nil:
-		return fmt.Sprintf("-- leader %s, term %d", safe(e.Leader.Leader), e.Leader.Term)
+		return "leader", fmt.Sprintf("%s, term %d", safe(e.Leader.Leader), e.Leader.Term)
 	case e.Members != nil:
 		names := make([]string, len(e.Members.Members))
 		for i, name := range e.Members.Members {
 			names[i] = safe(name)
 		}
-		return fmt.Sprintf("-- members %s", strings.Join(names, ", "))
+		return "members", strings.Join(names, ", ")
 	case e.Service != nil && e.Service.Running:
-		return "-- the sync service is " + p.paint(good, "running")
+		return "service", "the schedule is " + p.colorize(good, "running")
 	case e.Service != nil:
-		return "-- the sync service is " + p.paint(bad, "stopped")
+		return "service", "the schedule is " + p.colorize(bad, "stopped")
+	case e.Redis != nil:
+		if t := (client.Status{Redis: e.Redis}).RedisTrouble(); t != nil {
+			return "redis", p.colorize(bad, t.String())
+		}
+		return "redis", "Redis " + p.colorize(good, "answers")
 	case e.Sync != nil && interesting(*e.Sync):
-		return "-- sync: " + p.reportText(*e.Sync)
+		return "sync", p.reportText(*e.Sync)
 	case e.Cleanup != nil && interesting(*e.Cleanup):
-		return "-- cleanup: " + p.reportText(*e.Cleanup)
+		return "cleanup", p.reportText(*e.Cleanup)
 	}
-	return ""
+	return "", ""
 }
 
-// interesting cycles found something; the others would only fill the screen.
+// interesting reports whether a cycle found something; the others would only fill the screen.
 func interesting(r client.Report) bool {
 	return r.Changed+r.Result.Cleaned+r.Result.Errors > 0
 }
 
 func (p palette) reportText(r client.Report) string {
-	return fmt.Sprintf("%s, %d changed, %d removed%s%s", examined(r.Result.Synced), r.Changed, r.Result.Cleaned, deferredText(r),
+	if t := client.FaultTrouble(r.Fault, ""); t != nil {
+		return p.colorize(bad, "no room was compared: "+t.String())
+	}
+	return fmt.Sprintf("%s, %d differed, %d removed%s%s", compared(r.Result.Synced), r.Changed, r.Result.Cleaned, deferredText(r),
 		p.errorsText(r.Result.Errors))
 }
 
-// deferredText counts what a report leaves to the next cycle.
+// deferredText says how many rooms a report leaves to the next cycle.
 func deferredText(r client.Report) string {
 	if r.Deferred == 0 {
 		return ""
@@ -136,21 +172,22 @@ func deferredText(r client.Report) string {
 	return fmt.Sprintf(", %d deferred", r.Deferred)
 }
 
-func (p palette) changeText(c client.Change) string {
+func (w *watchColumns) changeText(c client.Change) string {
 	what := strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(c.Type, "participant_"), "room_"), "_", " ")
-	who := ""
+	room, rest := safe(c.Room), ""
 	if strings.HasPrefix(c.Type, "participant_") {
-		who = "  " + safe(c.Identity)
+		rest = "  " + safe(c.Identity)
 	}
-	cause := leaveText(c.Reason)
+	rest += leaveText(c.Reason)
 	if c.Cause != "webhook" {
-		cause += "  (by " + safe(c.Cause) + ")"
+		rest += "  (by " + safe(c.Cause) + ")"
 	}
-	what = p.paint(changeInk(c.Type), fmt.Sprintf("%-8s", safe(what)))
-	return fmt.Sprintf("%s  %s  %s%s%s", time.UnixMilli(c.Time).UTC().Format("15:04:05.000"), what, safe(c.Room), who, cause)
+	w.room = max(w.room, utf8.RuneCountInString(room))
+	pad := strings.Repeat(" ", w.room-utf8.RuneCountInString(room))
+	return w.columns(time.UnixMilli(c.Time), safe(what), changeColor(c.Type), strings.TrimRight(room+pad+rest, " "))
 }
 
-// leaveText is why a participant left, in LiveKit's words: CONNECTION_TIMEOUT is "connection timeout".
+// leaveText returns why a participant left, in LiveKit's words: CONNECTION_TIMEOUT is "connection timeout".
 func leaveText(reason string) string {
 	if reason == "" || reason == "UNKNOWN_REASON" {
 		return ""
@@ -171,7 +208,7 @@ func (a *app) driftCommand() *cobra.Command {
 	return a.asking(cmd, readTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
 			if q.Limit < 1 || q.Limit > 1000 {
-				return &usageError{lines: []string{"--limit: give a number from 1 to 1000"}}
+				return &config.UsageError{Lines: []string{"--limit: give a number from 1 to 1000"}}
 			}
 			drift, err := c.Drift(ctx, q)
 			if err != nil {
@@ -187,25 +224,25 @@ func (a *app) driftCommand() *cobra.Command {
 
 func (a *app) printDrift(d client.Drift) error {
 	if len(d.Entries) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No repairs: what the webhooks told was right.")
+		_, err := fmt.Fprintln(a.stdout, "No repairs: the webhooks reported everything correctly.")
 		return err
 	}
 	rows := [][]string{{"TIME", "ROOM", "REASON", "IDENTITY", "CAUSE", "NODE"}}
 	for _, e := range d.Entries {
 		rows = append(rows, []string{clock(e.Time), safe(e.Room), orDash(e.Reason), orDash(e.Identity), orDash(e.Cause), orDash(e.Node)})
 	}
-	if err := a.table(rows, inked{2, driftInk}); err != nil {
+	if err := a.table(rows, colored{2, driftColor}); err != nil {
 		return err
 	}
 	var sums []string
-	for _, reason := range sortedKeys(d.Totals) {
+	for _, reason := range slices.Sorted(maps.Keys(d.Totals)) {
 		sums = append(sums, fmt.Sprintf("%d %s", d.Totals[reason], safe(reason)))
 	}
 	_, err := fmt.Fprintf(a.stdout, "\nIn all: %s\n", strings.Join(sums, ", "))
 	return err
 }
 
-// whyText is what a sync repaired; of a leave that a webhook told, it is LiveKit's reason.
+// whyText returns what a sync repaired. For a leave that a webhook reported, it is LiveKit's reason.
 func whyText(e client.TimelineEntry) string {
 	if e.Reason != "" {
 		return e.Reason
@@ -215,7 +252,7 @@ func whyText(e client.TimelineEntry) string {
 
 func (a *app) printTimeline(entries []client.TimelineEntry) error {
 	if len(entries) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No changes are known: the room never was, ended more than 24 h ago, or --timeline is off.")
+		_, err := fmt.Fprintln(a.stdout, "No changes are known: the room never existed, ended more than 24 h ago, or --timeline is off.")
 		return err
 	}
 	rows := [][]string{{"TIME", "CHANGE", "IDENTITY", "CAUSE", "REASON", "EVENT", "VERSION", "OWNER"}}
@@ -223,5 +260,5 @@ func (a *app) printTimeline(entries []client.TimelineEntry) error {
 		rows = append(rows, []string{clock(e.Time), orDash(e.Type), orDash(e.Identity), orDash(e.Cause), orDash(whyText(e)),
 			orDash(e.Event), fmt.Sprint(e.Version), orDash(e.Owner)})
 	}
-	return a.table(rows, inked{1, changeInk})
+	return a.table(rows, colored{1, changeColor})
 }

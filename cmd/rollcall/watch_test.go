@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,12 @@ id: 2-0
 event: change
 data: {"room":"r","type":"room_finished","identity":"","sid":"RM_1","cause":"sync","version":3,"time":1795399867530,"data":null}
 
+event: redis
+data: {"state":"silent"}
+
+event: redis
+data: {"state":"ok"}
+
 event: sync
 data: {"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":9,"errors":0,"cleaned":1},"changed":1}
 
@@ -80,21 +87,26 @@ func watching(t *testing.T, until string, args ...string) string {
 	return out.out.String()
 }
 
+// arrival matches the beginning of a line whose time is not known before.
+var arrival = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z  (leader|members|service|sync|redis) `)
+
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	want := `-- leader n1, term 3
--- members n1, n2
--- the sync service is running
-02:11:06.530  joined    "a\nb"  ada
-02:11:07.530  finished  r  (by sync)
--- sync: 9 rooms examined, 1 changed, 1 removed, no errors
--- the sync service is stopped
+	want := `TIME  leader    n1, term 3
+TIME  members   n1, n2
+TIME  service   the schedule is running
+2026-11-23 02:11:06.530Z  joined    "a\nb"            ada
+2026-11-23 02:11:07.530Z  finished  r                 (by sync)
+TIME  redis     Redis does not answer
+TIME  redis     Redis answers
+TIME  sync      9 rooms compared, 1 differed, 1 removed, no errors
+TIME  service   the schedule is stopped
 `
-	if got := watching(t, "stopped"); got != want {
+	if got := arrival.ReplaceAllString(watching(t, "stopped"), "TIME  $1 "); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	got := watching(t, `"running":false`, "--json")
-	if lines := strings.Split(strings.TrimSpace(got), "\n"); len(lines) != 8 || !strings.Contains(lines[3], `"id":"1-0"`) {
+	if lines := strings.Split(strings.TrimSpace(got), "\n"); len(lines) != 10 || !strings.Contains(lines[3], `"id":"1-0"`) {
 		t.Errorf("as JSON:\n%s", got)
 	}
 }

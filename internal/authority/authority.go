@@ -1,7 +1,7 @@
-// Package authority makes certificates by which nodes know each other: for trying TLS out, and for tests.
+// Package authority makes certificates by which nodes identify each other: for trying TLS out, and for tests.
 //
-// Its promise: what it issues proves a node to its peers both as server and as client, for the hosts named and no others, and
-// never lasts longer than the authority. Keys are ECDSA P-256; everything is PEM in memory, and where it is kept is the caller's.
+// It guarantees that a certificate it issues proves a node to its peers both as server and as client, for the hosts named and no others, and
+// never lasts longer than the authority. Keys are ECDSA P-256. Everything is PEM in memory, except for MakeFiles, which is `rollcall cert`.
 package authority
 
 import (
@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// backdate lets a certificate hold on machines whose clock is somewhat behind.
+// backdate makes a certificate valid on machines whose clock is somewhat behind.
 const backdate = time.Hour
 
 var (
-	// ErrNoAuthority says that a certificate or its key cannot sign others.
+	// ErrNoAuthority means that a certificate or its key cannot sign others.
 	ErrNoAuthority = errors.New("this is no authority's certificate with its ECDSA key")
-	// ErrOutlives says that a certificate would last longer than its authority.
+	// ErrOutlives means that a certificate would last longer than its authority.
 	ErrOutlives = errors.New("the certificate would last longer than its authority")
 )
 
@@ -40,7 +40,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// New makes an authority of that name that lasts from now to until.
+// New makes an authority with that name, valid from now to until.
 func New(name string, now, until time.Time) (*Authority, error) {
 	pair, err := sign(&x509.Certificate{
 		Subject:               pkix.Name{CommonName: name},
@@ -57,7 +57,7 @@ func New(name string, now, until time.Time) (*Authority, error) {
 	return Load(pair)
 }
 
-// Load is the authority that an earlier Pair holds. Errors: those of the PEM, and ErrNoAuthority.
+// Load returns the authority that an earlier Pair holds. Errors: those of the PEM, and ErrNoAuthority.
 func Load(pair Pair) (*Authority, error) {
 	both, err := tls.X509KeyPair(pair.Cert, pair.Key)
 	if err != nil {
@@ -70,13 +70,13 @@ func Load(pair Pair) (*Authority, error) {
 	return &Authority{pair: pair, cert: both.Leaf, key: key}, nil
 }
 
-// Pair is what Load takes. Whoever has its key can make nodes.
+// Pair returns what Load takes. Anyone who has its key can add nodes.
 func (a *Authority) Pair() Pair { return a.pair }
 
-// NotAfter is when the authority ends.
+// NotAfter returns when the authority expires.
 func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
 
-// Issue makes the certificate of a node: hosts are the names and IP addresses by which others dial it. Errors: ErrOutlives.
+// Issue makes the certificate of a node. hosts are the names and IP addresses by which others dial it. Errors: ErrOutlives.
 func (a *Authority) Issue(name string, hosts []string, now, until time.Time) (Pair, error) {
 	if until.After(a.cert.NotAfter) {
 		return Pair{}, fmt.Errorf("%w, which ends on %s", ErrOutlives, a.cert.NotAfter.UTC().Format(time.DateOnly))
@@ -99,7 +99,7 @@ func (a *Authority) Issue(name string, hosts []string, now, until time.Time) (Pa
 	return sign(template, a)
 }
 
-// sign makes a key and its certificate, signed by a, or by itself without one.
+// sign makes a key and its certificate, signed by a, or self-signed if a is nil.
 func sign(template *x509.Certificate, a *Authority) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

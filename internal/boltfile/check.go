@@ -1,7 +1,7 @@
-// Package boltfile checks a bbolt database by reading it. bbolt maps its file and trusts what it finds: over a file that was cut
-// short, or whose pages were damaged, it may panic, loop, or end the process with a fault that nothing recovers. A file
-// that Check accepts has none of that in store. Check reads each page at most once and keeps one path of the tree in
-// memory: it takes time and memory by the size of the file, whatever stands in it.
+// Package boltfile checks a bbolt database by reading it. bbolt maps its file and trusts the contents. If the file was cut short, or its
+// pages were damaged, bbolt may panic, loop, or end the process with a fault that cannot be recovered. With a file that Check accepts, none
+// of this happens. Check reads each page at most once and keeps one path of the tree in memory, so its time and memory depend only on the
+// size of the file, whatever the contents.
 package boltfile
 
 import (
@@ -14,14 +14,14 @@ import (
 	"os"
 )
 
-// ErrDamaged is the error of a file that is no bbolt database, or not a whole one.
+// ErrDamaged means that a file is not a bbolt database, or not a complete one.
 var ErrDamaged = errors.New("it is not a whole database")
 
-// ErrLocked is the error of a file that a process has open: while it writes, the file may look damaged.
+// ErrLocked means that another process has the file open. While that process writes, the file may look damaged.
 var ErrLocked = errors.New("another process has it open")
 
 const (
-	headerSize  = 16 // of a page, of an element and of a bucket
+	headerSize  = 16 // the size of the header of a page, an element and a bucket
 	metaSize    = 64
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
@@ -33,15 +33,15 @@ const (
 	freelistPage = 0x10
 	bucketValue  = 0x01
 
-	manyFree   = 0xFFFF     // a freelist with so many pages has their number in its first entry
+	manyFree   = 0xFFFF     // a freelist with this count has the real count in its first entry
 	noFreelist = ^uint64(0) // the freelist is not written
 	maxDepth   = 64         // far beyond what a tree of 2^64 pages needs
-	firstData  = uint64(2)  // the pages before are the two metas
+	firstData  = uint64(2)  // the first page after the two meta pages
 )
 
 var order = binary.NativeEndian // bbolt writes its structs as they are in memory
 
-// Check returns nil for a whole database, an ErrDamaged that says what is wrong, ErrLocked, or the error of reading the file.
+// Check returns nil for an intact database, an ErrDamaged that says what is wrong, ErrLocked, or the error of reading the file.
 func Check(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -67,10 +67,10 @@ type checker struct {
 	file io.ReaderAt
 	size int64
 	meta meta
-	used []bool // by page: some part of the tree is there
+	used []bool // by page: whether the page was seen, as a part of the tree or as free
 }
 
-// meta is what the head of the file says.
+// meta is the contents of a meta page, the head of the file.
 type meta struct {
 	pageSize             uint64
 	root, freelist, next uint64 // next is the first page that was never used
@@ -91,7 +91,7 @@ func (c *checker) check() error {
 	return c.freelist()
 }
 
-// findMeta reads the newer of the two heads. One alone suffices: a crash may leave the other half written.
+// findMeta reads the newer of the two meta pages. One valid meta page is enough, because a crash may leave the other half written.
 func (c *checker) findMeta() error {
 	first, ok := c.metaAt(0)
 	if ok {
@@ -125,7 +125,7 @@ func (c *checker) metaAt(at int64) (meta, bool) {
 	return m, ok
 }
 
-// page is a page with what follows it as its overflow.
+// page is a page together with its overflow pages.
 type page struct {
 	id    uint64
 	kind  uint16
@@ -133,7 +133,7 @@ type page struct {
 	data  []byte
 }
 
-// read reads a page that nothing else may use.
+// read reads a page and marks it as used. It is an error if the page is in use already.
 func (c *checker) read(id uint64) (page, error) {
 	if id < firstData || id >= c.meta.next {
 		return page{}, damaged("page %d is referred to, and there is none", id)
@@ -160,12 +160,12 @@ func (c *checker) read(id uint64) (page, error) {
 func (c *checker) readAt(b []byte, id uint64) error {
 	_, err := c.file.ReadAt(b, int64(id*c.meta.pageSize))
 	if errors.Is(err, io.EOF) {
-		return damaged("page %d lies behind the end of the file", id)
+		return damaged("page %d lies beyond the end of the file", id)
 	}
 	return err
 }
 
-// tree checks a page of a bucket and all below. Its keys are from low on and below high; nil is no bound.
+// tree checks a page of a bucket and everything below it. The keys must be at least low and below high; nil means no bound.
 func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	if depth > maxDepth {
 		return damaged("page %d is %d levels deep", id, depth)
@@ -205,7 +205,7 @@ func (c *checker) branch(p page, low, high []byte, depth int) error {
 	for i, child := range children {
 		from, to := keys[i], high
 		if i == 0 {
-			from = low // bbolt does not keep a branch's first key as its least
+			from = low // bbolt does not keep a branch's first key as its lower bound
 		}
 		if i+1 < len(keys) {
 			to = keys[i+1]
@@ -240,7 +240,7 @@ func (c *checker) leaf(p page, low, high []byte, depth int) error {
 	return p.inOrder(keys, low, high)
 }
 
-// bucket checks a bucket within a leaf: it names its first page, or holds its only one.
+// bucket checks a bucket within a leaf. The value names the bucket's first page, or holds its only page.
 func (c *checker) bucket(in uint64, value []byte, depth int) error {
 	if len(value) < headerSize {
 		return damaged("a bucket of page %d is cut short", in)
@@ -263,7 +263,7 @@ func (p page) element(i int) ([]byte, bool) {
 	return part(p.data, uint64(headerSize*(i+1)), headerSize)
 }
 
-// at is what lies at a position that counts from element i.
+// at returns the bytes at a position that is relative to element i.
 func (p page) at(i int, pos, size uint64) ([]byte, bool) {
 	return part(p.data, uint64(headerSize*(i+1))+pos, size)
 }
@@ -286,7 +286,7 @@ func (p page) inOrder(keys [][]byte, low, high []byte) error {
 	return nil
 }
 
-// freelist checks that no page that is free is in use: bbolt would write over it.
+// freelist checks that no free page is in use, because bbolt would overwrite it.
 func (c *checker) freelist() error {
 	if c.meta.freelist == noFreelist {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// database makes a database that has branches, overflow pages, free pages, and a small bucket within a leaf.
+// database returns a database that has branches, overflow pages, free pages, and a small bucket within a leaf.
 func database(t testing.TB) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "db")
@@ -67,7 +67,7 @@ func checkBytes(t testing.TB, data []byte) (path string, err error) {
 	return path, Check(path)
 }
 
-// readAll is what would panic, loop or end the process over a damaged file.
+// readAll reads and writes all of a file with bbolt. On a damaged file it may panic, loop or end the process.
 func readAll(path string) error {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
 	if err != nil {
@@ -110,7 +110,7 @@ func TestAFileThatWasCutShort(t *testing.T) {
 	}
 }
 
-// A crash in the middle of a commit leaves one of the two heads half written, and the other counts.
+// A crash in the middle of a commit leaves one of the two meta pages half written. The other one counts.
 func TestOneHeadSuffices(t *testing.T) {
 	for head := range 2 {
 		data := database(t)
@@ -125,7 +125,7 @@ func TestOneHeadSuffices(t *testing.T) {
 	}
 }
 
-// Whatever is damaged is found, or does no harm: this test would not survive it.
+// Damage is either found or harmless: this test would not survive the rest.
 func TestWhatIsAcceptedDoesNoHarm(t *testing.T) {
 	whole := database(t)
 	accepted := 0
@@ -168,7 +168,7 @@ func TestWhatIsAcceptedDoesNoHarm(t *testing.T) {
 	t.Logf("%d of 600 were accepted", accepted)
 }
 
-// A page whose element refers to the page itself, or to one above, has no end for those who follow.
+// If an element of a page refers to the page itself, or to one above it, following the references never ends.
 func TestCyclesAreFound(t *testing.T) {
 	data := database(t)
 	found := 0

@@ -4,5 +4,5 @@ package boltfile
 
 import "os"
 
-// lock does nothing: bbolt's own lock is of another kind here.
+// lock does nothing: on these systems bbolt uses another kind of lock.
 func lock(*os.File) error { return nil }

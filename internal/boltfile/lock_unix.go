@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lock takes the lock that bbolt takes, shared, until the file is closed.
+// lock takes bbolt's lock, shared, until the file is closed.
 func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -1,7 +1,7 @@
 // Package certfile reads certificates from files, and reads them again when the files change.
 //
-// Its promise: what was good once stays in use until something good takes its place; a changed file is used within CheckEvery,
-// without a restart.
+// It guarantees that a valid value stays in use until another valid one replaces it, and that a changed file is used within CheckEvery, without
+// a restart.
 package certfile
 
 import (
@@ -19,7 +19,7 @@ import (
 // CheckEvery is how long a changed file may go unnoticed.
 const CheckEvery = 10 * time.Second
 
-// ErrNoCertificate says that a file holds no certificate in PEM.
+// ErrNoCertificate means that a file holds no certificate in PEM.
 var ErrNoCertificate = errors.New("it holds no PEM certificate")
 
 // Watched is a value read from files. It is safe for concurrent use.
@@ -34,7 +34,7 @@ type Watched[T any] struct {
 	checked time.Time
 }
 
-// mark tells one state of a file from the next.
+// mark identifies one state of a file.
 type mark struct {
 	changed time.Time
 	size    int64
@@ -48,7 +48,7 @@ func Pair(certFile, keyFile string, log *slog.Logger) (*Watched[*tls.Certificate
 	}, certFile, keyFile)
 }
 
-// Pool reads the authorities to trust from a PEM file; several may stand in it while one follows the other.
+// Pool reads the authorities to trust from a PEM file. The file may hold several, such as during the change from one to the next.
 func Pool(file string, log *slog.Logger) (*Watched[*x509.CertPool], error) {
 	return watch(log, func() (*x509.CertPool, error) { return ReadPool(file) }, file)
 }
@@ -68,7 +68,7 @@ func ReadPool(file string) (*x509.CertPool, error) {
 
 func watch[T any](log *slog.Logger, read func() (T, error), files ...string) (*Watched[T], error) {
 	w := &Watched[T]{files: files, read: read, log: log, checked: time.Now()}
-	// The marks are taken first: a change between the two is then seen as one.
+	// The marks are taken first: a change between the two steps is then noticed as one.
 	marks, err := marksOf(files)
 	if err == nil {
 		w.current, err = read()
@@ -80,7 +80,7 @@ func watch[T any](log *slog.Logger, read func() (T, error), files ...string) (*W
 	return w, nil
 }
 
-// Get returns the value of the files as they were at most CheckEvery ago, or the last good one.
+// Get returns the value of the files as they were at most CheckEvery ago, or the last valid one.
 func (w *Watched[T]) Get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,11 +93,11 @@ func (w *Watched[T]) Get() T {
 		var next T
 		if next, err = w.read(); err == nil {
 			w.current, w.marks = next, marks
-			w.log.Info("a TLS file was read anew", "file", w.files[0])
+			w.log.Info("a changed TLS file was read again", "file", w.files[0])
 		}
 	}
 	if err != nil {
-		w.log.Warn("a TLS file has changed and cannot be read; what it held before stays in use", "file", w.files[0], "err", err)
+		w.log.Warn("a TLS file has changed and cannot be read; its previous contents stay in use", "file", w.files[0], "error", err)
 	}
 	return w.current
 }

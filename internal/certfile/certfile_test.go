@@ -16,7 +16,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// pairFor makes a self-signed pair of that name.
+// pairFor returns a self-signed pair with that name.
 func pairFor(t *testing.T, name string) authority.Pair {
 	t.Helper()
 	now := time.Now()

@@ -1,6 +1,5 @@
-// Package crash turns a panic of a goroutine into an error. Go ends the whole process for a panic that its own goroutine does
-// not recover: one room or one answer that our code cannot bear would take all rooms of the node with it, and of the next
-// node after it.
+// Package crash turns a panic of a goroutine into an error. Go ends the whole process for a panic that its own goroutine does not recover: one
+// room or one answer that our code cannot handle would take down all rooms of the node, and then of the next node.
 package crash
 
 import (
@@ -10,10 +9,10 @@ import (
 	"runtime/debug"
 )
 
-// Err is what every such error is.
+// Err is wrapped by every error that this package makes of a panic.
 var Err = errors.New("it crashed; please report this with the stack in the log")
 
-// Recover is for defer: if the goroutine panics, it logs that with the stack and sets *err. What names the work.
+// Recover is for defer: if the goroutine panics, it logs the panic with the stack and sets *err. what names the work.
 func Recover(log *slog.Logger, what string, err *error) {
 	cause := recover()
 	if cause == nil {
@@ -23,7 +22,7 @@ func Recover(log *slog.Logger, what string, err *error) {
 	*err = fmt.Errorf("%s: %w: %v", what, Err, cause)
 }
 
-// Contain runs work and returns its error, or that of its crash.
+// Contain runs work and returns its error, or an error for its panic.
 func Contain(log *slog.Logger, what string, work func() error) (err error) {
 	defer Recover(log, what, &err)
 	return work()

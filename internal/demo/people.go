@@ -1,5 +1,5 @@
-// Package demo is what makes `rollcall dev` and `make cluster` worth a look: participants who come and go in a LiveKit, and a
-// line for each change that their coming and going makes in Redis. It promises that both end with their context.
+// Package demo shows something in `rollcall dev` and `make cluster`: a livekit-server for dev, participants who join and leave rooms of a
+// LiveKit, and a line for each change that this makes in Redis. The participants and the lines end with their context.
 package demo
 
 import (
@@ -14,20 +14,22 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
-// Prefix begins the names of all demo rooms: it keeps them apart in a LiveKit that is not the demo's own.
+// Prefix begins the names of all demo rooms. It distinguishes them in a LiveKit that is not the demo's own.
 const Prefix = "dev-"
 
-// Rooms are those that the participants visit.
+// Rooms returns the rooms that the participants visit.
 func Rooms() []string { return []string{Prefix + "lobby", Prefix + "standup", Prefix + "support"} }
 
 var names = [...]string{"ada", "alan", "barbara", "clara", "donald", "edsger", "frances", "grace", "john", "katherine",
 	"leslie", "margaret"}
 
-// People come and go: each visits a room for some seconds, stays away for some, and visits another.
+// People are participants who come and go: each visits a room for some seconds, stays away for some, and visits another.
 type People struct {
-	// URL, Key and Secret are LiveKit's.
+	// URL, Key and Secret belong to LiveKit.
 	URL, Key, Secret string
 	Log              *slog.Logger
 
@@ -35,13 +37,13 @@ type People struct {
 	complaint sync.Once
 }
 
-// token is an access token, which LiveKit's answers quote.
+// token matches access tokens, which LiveKit's answers quote.
 var token = regexp.MustCompile(`(access_token=|eyJ)[A-Za-z0-9._~+/=-]+`)
 
-// complain tells of the first participant who cannot join: the others' reasons are the same.
+// complain logs the first participant who cannot join; the others fail for the same reason.
 func (p *People) complain(err error) {
 	p.complaint.Do(func() {
-		p.Log.Error("participants cannot join: look at LIVEKIT_HOST, LIVEKIT_API_KEY and LIVEKIT_API_SECRET; trying on",
+		p.Log.Error("participants cannot join: check LIVEKIT_HOST, LIVEKIT_API_KEY and LIVEKIT_API_SECRET; retrying",
 			"livekit", p.URL, "error", token.ReplaceAllString(err.Error(), "[redacted]"))
 	})
 }
@@ -50,13 +52,13 @@ func (p *People) complain(err error) {
 func (p *People) Finish(ctx context.Context) {
 	rooms := lksdk.NewRoomServiceClient(p.URL, p.Key, p.Secret)
 	for _, room := range Rooms() {
-		_, _ = rooms.DeleteRoom(ctx, &livekit.DeleteRoomRequest{Room: room}) // most often there is no such room
+		_, _ = rooms.DeleteRoom(ctx, &livekit.DeleteRoomRequest{Room: room}) // usually there is no such room
 	}
 }
 
-// Start sends n participants on their way until ctx ends; Wait returns when all have left.
+// Start lets n participants come and go until ctx ends; Wait returns when all have left.
 func (p *People) Start(ctx context.Context, n int) {
-	lksdk.SetLogger(logger.GetDiscardLogger()) // the SDK and pion tell of every packet
+	lksdk.SetLogger(logger.GetDiscardLogger()) // the SDK and pion log every packet
 	for i := range n {
 		name := names[i%len(names)]
 		if i >= len(names) {
@@ -66,11 +68,11 @@ func (p *People) Start(ctx context.Context, n int) {
 	}
 }
 
-// Wait returns when all have left.
+// Wait waits until all participants have left.
 func (p *People) Wait() { p.visits.Wait() }
 
 func (p *People) live(ctx context.Context, name string, away time.Duration) {
-	for pause(ctx, away) {
+	for wait.For(ctx, away) == nil {
 		room := Rooms()[rand.IntN(len(Rooms()))]
 		if err := p.visit(ctx, room, name); err != nil && ctx.Err() == nil {
 			p.complain(err)
@@ -86,19 +88,7 @@ func (p *People) visit(ctx context.Context, room, name string) error {
 	if err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
-	pause(ctx, 4*time.Second+rand.N(8*time.Second))
+	_ = wait.For(ctx, 4*time.Second+rand.N(8*time.Second)) // an early end is an end all the same
 	in.Disconnect()
 	return nil
-}
-
-// pause waits and tells whether to go on.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 // Reader reads what rollcall keeps in Redis, as an application would.
 type Reader interface {
-	// Rooms lists rooms by name, so many after cursor, and says where to go on.
+	// Rooms lists up to limit rooms by name from cursor on, and returns the cursor of the next page.
 	Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error)
-	// States gives the values of both keys, by room.
+	// States returns the values of both keys, by room.
 	States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error)
 }
 
@@ -26,13 +28,13 @@ type Roster struct {
 	known map[string][]string
 }
 
-// Show looks until ctx ends.
+// Show prints changes until ctx ends.
 func (r *Roster) Show(ctx context.Context) {
 	r.known = map[string][]string{}
-	for pause(ctx, 200*time.Millisecond) {
+	for wait.For(ctx, 200*time.Millisecond) == nil {
 		now, err := r.read(ctx)
 		if err != nil {
-			continue // Redis is away for a moment; the node says so itself
+			continue // Redis is away for a moment; the node itself logs that
 		}
 		r.compare(now)
 	}
@@ -41,7 +43,7 @@ func (r *Roster) Show(ctx context.Context) {
 func (r *Roster) read(ctx context.Context) (map[string][]string, error) {
 	names, _, err := r.Redis.Rooms(ctx, "", 1000, "")
 	if err != nil {
-		return nil, err // also of an incomplete list: its rooms would seem to be gone
+		return nil, err // also for an incomplete list: its missing rooms would seem to be gone
 	}
 	present, _, err := r.Redis.States(ctx, names)
 	if err != nil {

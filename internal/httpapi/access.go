@@ -5,21 +5,23 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// right is what an endpoint needs of its caller.
+// right is what an endpoint requires of its caller.
 type right int
 
 const (
 	open     right = iota // anyone
-	readRoom              // to read the call's room
+	readRoom              // to read the room of the call
 	readAll
 	act
 )
 
-// access decides who may do what, by the contract's paragraph.
+// access decides who may do what, by the rules in docs/api.md.
 type access struct {
-	admin   *[sha256.Size]byte // of the admin token; nil without one
+	admin   *[sha256.Size]byte // digest of the admin token; nil if there is none
 	tokens  Tokens
 	origins origins
 }
@@ -33,8 +35,9 @@ func newAccess(adminToken string, tokens Tokens, origins origins) access {
 	return a
 }
 
-// check returns nil when the caller has that right, and notes who it is. Credentials that are presented are judged, also those of a caller who
-// would have needed none: a proxy on this machine that passes a moderator's token on must not make an operator of him.
+// check returns nil if the caller has the right, and records who the caller is. Credentials that are sent are always
+// checked, even if the caller would need none: a proxy on this machine that forwards a moderator's token must not turn the
+// moderator into an operator.
 func (a *access) check(c *call, needs right) error {
 	if needs == open {
 		return nil
@@ -48,11 +51,11 @@ func (a *access) check(c *call, needs right) error {
 			c.who = caller{rank: actsAsWell}
 			return nil
 		}
-		return unauthorized("")
+		return unauthorized("", "Unauthorized: this node wants a token: send the admin token, or a LiveKit access token, as Authorization: Bearer")
 	}
 	token, ok := bearer(given)
 	if !ok {
-		return unauthorized("invalid_request")
+		return unauthorized("invalid_request", "Unauthorized: send one Authorization header: Bearer, a space and the token")
 	}
 	if a.isAdmin(token) {
 		c.who = caller{rank: actsAsWell}
@@ -60,10 +63,10 @@ func (a *access) check(c *call, needs right) error {
 	}
 	grant, err := a.tokens.VerifyToken(token, c.at)
 	if err != nil {
-		return unauthorized("invalid_token")
+		return unauthorized("invalid_token", "Unauthorized: the token is wrong, expired or not valid yet")
 	}
-	if !grant.allows(needs, c.room) {
-		p := refuse(http.StatusForbidden, "The token does not allow this")
+	if !allows(grant, needs, c.room) {
+		p := refuse(http.StatusForbidden, "The token does not allow this: "+lacks(needs, c.room))
 		p.header = challenge("insufficient_scope")
 		return p
 	}
@@ -71,7 +74,7 @@ func (a *access) check(c *call, needs right) error {
 	return nil
 }
 
-// isAdmin compares digests, so that neither the token's bytes nor its length show in the time it takes.
+// isAdmin compares digests, so that the time it takes reveals neither the token's bytes nor its length.
 func (a *access) isAdmin(token string) bool {
 	if a.admin == nil {
 		return false
@@ -80,7 +83,7 @@ func (a *access) isAdmin(token string) bool {
 	return subtle.ConstantTimeCompare(sum[:], a.admin[:]) == 1
 }
 
-func (g Grant) allows(needs right, room string) bool {
+func allows(g reconcile.Grant, needs right, room string) bool {
 	switch needs {
 	case act:
 		return g.RoomAdmin && g.RoomList && g.Room == ""
@@ -94,7 +97,18 @@ func (g Grant) allows(needs right, room string) bool {
 	return false
 }
 
-// bearer gives the token of the one Authorization header.
+// lacks says which grants a LiveKit token needs for a right that it does not give.
+func lacks(needs right, room string) string {
+	switch {
+	case needs == act:
+		return "an action needs roomList and roomAdmin, and no room"
+	case needs == readRoom && room != "":
+		return "it needs roomAdmin with the name of this room, or roomList"
+	}
+	return "it needs roomList"
+}
+
+// bearer returns the token of the Authorization header, of which there must be exactly one.
 func bearer(given []string) (string, bool) {
 	if len(given) != 1 {
 		return "", false
@@ -104,7 +118,8 @@ func bearer(given []string) (string, bool) {
 	return token, strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
-// oneToken is the value of the one Authorization header, empty where there are several: a proxy may have judged another of them.
+// oneToken returns the value of the Authorization header. It returns "" if there are several, because a proxy may have
+// checked a different one.
 func oneToken(h http.Header) string {
 	if given := h.Values("Authorization"); len(given) == 1 {
 		return given[0]
@@ -120,8 +135,8 @@ func challenge(reason string) http.Header {
 	return http.Header{"Www-Authenticate": {value}}
 }
 
-func unauthorized(reason string) *problem {
-	p := refuse(http.StatusUnauthorized, "Unauthorized")
+func unauthorized(reason, text string) *problem {
+	p := refuse(http.StatusUnauthorized, text)
 	p.header = challenge(reason)
 	return p
 }

@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 func from(peer, host string) func(*http.Request) {
@@ -11,7 +14,7 @@ func from(peer, host string) func(*http.Request) {
 }
 
 func TestTokens(t *testing.T) {
-	grants := map[string]Grant{
+	grants := map[string]reconcile.Grant{
 		"reader":         {RoomList: true},
 		"operator":       {RoomList: true, RoomAdmin: true},
 		"room-operator":  {RoomList: true, RoomAdmin: true, Room: "mine"},
@@ -24,10 +27,11 @@ func TestTokens(t *testing.T) {
 	const mine, other, do, metrics = "GET /api/rooms/mine", "GET /api/rooms?name=other", "POST /api/sync-rooms", "GET /metrics"
 	const myPast, myLiveKit, myEvents = "GET /api/rooms/mine/timeline", "GET /api/rooms/livekit?name=mine", "HEAD /api/events?room=mine"
 	const otherPast, otherLiveKit, otherEvents = "GET /api/rooms/timeline?name=other", "GET /api/rooms/other/livekit", "HEAD /api/events?room=other"
+	const doRoom = "POST /api/sync-rooms?" // of one room
 	const drift, stats, events, cluster = "GET /api/drift", "GET /api/stats", "HEAD /api/events", "GET /api/cluster"
 	own := []string{mine, myPast, myLiveKit, myEvents}
 	reads := append([]string{list, match, status, other, metrics, otherPast, otherLiveKit, otherEvents, drift, stats, events, cluster}, own...)
-	all := append([]string{do}, reads...)
+	all := append([]string{do, doRoom}, reads...)
 	allowed := map[string][]string{adminToken: all, "reader": reads, "operator": all, "room-operator": reads,
 		"moderator": own, "admin-only": {}, "only-a-room": {}, "nothing-at-all": {}, "forged": {}}
 	for _, withAdmin := range []bool{true, false} {
@@ -45,7 +49,11 @@ func TestTokens(t *testing.T) {
 			}
 			for _, call := range all {
 				method, target, _ := strings.Cut(call, " ")
-				w := r.ask(method, target, `{"action":"sync"}`, header("Authorization", "bearer "+token))
+				body := `{"action":"sync"}`
+				if call == doRoom {
+					body = `{"action":"sync","room":"mine"}`
+				}
+				w := r.ask(method, target, body, header("Authorization", "bearer "+token))
 				status := http.StatusForbidden
 				if _, known := grants[token]; !known {
 					status = http.StatusUnauthorized
@@ -163,5 +171,68 @@ func TestOpenEndpoints(t *testing.T) {
 	public := newRig(t, &node{}, func(c *Config) { c.MetricsPublic = true })
 	if w := public.ask("GET", "/metrics", "", far); w.Code != 200 || !strings.Contains(w.Body.String(), "rollcall_webhooks_in_flight") {
 		t.Errorf("public /metrics: %d", w.Code)
+	}
+}
+
+// TestRefusalsSayWhatIsMissing checks that a missing token is told from a wrong one, and that a token hears which grants it lacks.
+func TestRefusalsSayWhatIsMissing(t *testing.T) {
+	grants := map[string]reconcile.Grant{"reader": {RoomList: true}, "participant": {Room: "mine", Identity: "ada"}, "moderator": {RoomAdmin: true, Room: "mine"}}
+	r := newRig(t, &node{grants: grants}, func(c *Config) { c.AdminToken = adminToken })
+	for _, c := range []struct{ method, target, token, says string }{
+		{"GET", "/api/rooms", "", "this node wants a token"},
+		{"GET", "/api/rooms", "Bearer forged", "the token is wrong, expired or not valid yet"},
+		{"GET", "/api/rooms", "Basic YTpi", "send one Authorization header"},
+		{"POST", "/api/sync-rooms", "Bearer reader", "an action needs roomList and roomAdmin, and no room"},
+		{"GET", "/api/rooms/mine", "Bearer participant", "it needs roomAdmin with the name of this room, or roomList"},
+		{"GET", "/api/rooms/other", "Bearer moderator", "it needs roomAdmin with the name of this room, or roomList"},
+		{"GET", "/api/events", "Bearer moderator", "does not allow this: it needs roomList"},
+		{"GET", "/api/sync-rooms", "Bearer moderator", "does not allow this: it needs roomList"},
+	} {
+		w := r.ask(c.method, c.target, "", func(req *http.Request) {
+			if c.token != "" {
+				req.Header.Set("Authorization", c.token)
+			}
+		})
+		if !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%s %s with %q: %s", c.method, c.target, c.token, w.Body)
+		}
+	}
+}
+
+// TestStatusSaysWhetherTheCallerMayAct is for the page, which offers no buttons that would be refused.
+func TestStatusSaysWhetherTheCallerMayAct(t *testing.T) {
+	r := newRig(t, &node{grants: map[string]reconcile.Grant{"reader": {RoomList: true}, "operator": {RoomList: true, RoomAdmin: true}}}, nil)
+	for token, want := range map[string]string{"": `"mayAct":true`, "Bearer reader": `"mayAct":false`, "Bearer operator": `"mayAct":true`} {
+		w := r.ask("GET", "/api/sync-rooms", "", func(req *http.Request) {
+			if token != "" {
+				req.Header.Set("Authorization", token)
+			}
+		})
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("with %q: %s", token, w.Body)
+		}
+	}
+}
+
+// TestReadyzSaysWhy checks that the reason is for callers on this machine, also with an admin token, and for those who may read.
+func TestReadyzSaysWhy(t *testing.T) {
+	const why, no = `{"error":"Not ready: Redis at 10.0.0.7:6379 does not answer"}`, `{"error":"Not ready"}`
+	far := from("203.0.113.9:1", "rollcall.example")
+	grants := map[string]reconcile.Grant{"reader": {RoomList: true}, "moderator": {RoomAdmin: true, Room: "mine"}}
+	r := newRig(t, &node{grants: grants, readyErr: errors.New("Redis at 10.0.0.7:6379 does not answer")}, func(c *Config) { c.AdminToken = adminToken })
+	for _, c := range []struct {
+		body  string
+		tweak []func(*http.Request)
+	}{
+		{why, nil},
+		{no, []func(*http.Request){far}},
+		{no, []func(*http.Request){header("X-Forwarded-For", "203.0.113.9")}},
+		{no, []func(*http.Request){header("Authorization", "Bearer forged")}},
+		{no, []func(*http.Request){far, header("Authorization", "Bearer forged")}},
+		{no, []func(*http.Request){far, header("Authorization", "Bearer moderator")}},
+		{why, []func(*http.Request){far, header("Authorization", "Bearer reader")}},
+		{why, []func(*http.Request){far, header("Authorization", "Bearer "+adminToken)}},
+	} {
+		want(t, r.ask("GET", "/readyz", "", c.tweak...), 503, c.body)
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// actions run what operators ask for, apart from the request that asked: a caller who goes away stops waiting, and the
-// cycle, which others may wait for too, goes on. Each ends with stop or after its time.
+// actions runs what operators ask for, detached from the request that asked: a caller who disconnects only stops waiting,
+// and the sync cycle, which others may wait for too, continues. Each action ends at stop or after its time limit.
 type actions struct {
 	time    time.Duration
 	stopped chan struct{}
 
 	mu      sync.Mutex
 	closed  bool
-	free    int // below 0 while more switches than places run
+	free    int // below 0 while more switches run than there are slots
 	limit   int
 	running sync.WaitGroup
 }
@@ -25,8 +25,8 @@ func newActions(limit int, atMost time.Duration) *actions {
 	return &actions{time: atMost, stopped: make(chan struct{}), free: limit, limit: limit}
 }
 
-// do runs one and waits for it as long as ctx lasts. A switch is quick and has as many places again: whoever stops the
-// service must not wait behind the cycles. Errors: ErrBusy, ErrUnavailable while stopping, ctx's, or run's own.
+// do runs one action and waits for it until ctx ends. Switches are quick and have as many slots again, so that stopping the
+// service never waits behind sync cycles. Errors: ErrBusy, ErrUnavailable while stopping, ctx's, or run's own.
 func (a *actions) do(ctx context.Context, isSwitch bool, run func(context.Context) (any, error)) (any, error) {
 	if err := a.admit(isSwitch); err != nil {
 		return nil, err
@@ -61,7 +61,8 @@ func (a *actions) do(ctx context.Context, isSwitch bool, run func(context.Contex
 	}
 }
 
-// recovered keeps a panic from ending the process: this is no request's goroutine, so net/http would not.
+// recovered keeps a panic from ending the process: net/http recovers only in the goroutines of its requests, and this is
+// none of them.
 func recovered(ctx context.Context, run func(context.Context) (any, error)) (value any, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -71,7 +72,7 @@ func recovered(ctx context.Context, run func(context.Context) (any, error)) (val
 	return run(ctx)
 }
 
-// admit counts both goroutines of an action in.
+// admit counts in both goroutines of an action.
 func (a *actions) admit(isSwitch bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -93,7 +94,7 @@ func (a *actions) leave() {
 	a.running.Done()
 }
 
-// stop cancels what runs and lets nothing new begin.
+// stop cancels the running actions and admits no new one.
 func (a *actions) stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -109,7 +110,7 @@ func (a *actions) idle() bool {
 	return a.free == a.limit
 }
 
-// wait returns when all have ended, or ctx has. Where none runs it does not matter that ctx has.
+// wait returns when all actions have ended or ctx has. It returns nil if none runs, even if ctx has ended.
 func (a *actions) wait(ctx context.Context) error {
 	if a.idle() {
 		return nil

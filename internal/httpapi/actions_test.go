@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestIdleActionsHaveEnded also where the time for waiting is over: a slow client must not be told of as a running action.
+// TestIdleActionsHaveEnded checks that idle actions count as ended even if the time for waiting is over: a slow client must
+// not be reported as a running action.
 func TestIdleActionsHaveEnded(t *testing.T) {
 	a := newActions(1, time.Minute)
 	if _, err := a.do(t.Context(), false, func(context.Context) (any, error) { return nil, nil }); err != nil {
@@ -26,7 +27,8 @@ func TestIdleActionsHaveEnded(t *testing.T) {
 	}
 }
 
-// TestSwitchesPassTheCycles: where every place is taken, the service can still be stopped; though not without bound.
+// TestSwitchesPassTheCycles checks that the service can still be stopped while every slot is taken, though not without
+// limit.
 func TestSwitchesPassTheCycles(t *testing.T) {
 	a := newActions(1, time.Minute)
 	var tried []error

@@ -6,27 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// places bounds how many webhooks are in flight. Who finds none is told at once; nobody queues.
-type places struct {
-	limit int64
-	taken atomic.Int64
-}
+// errOverMemory means that the bodies in memory have reached the limit.
+var errOverMemory = errors.New("too many bytes of bodies in memory")
 
-func (p *places) take() bool {
-	if p.taken.Add(1) <= p.limit {
-		return true
-	}
-	p.taken.Add(-1)
-	return false
-}
-
-func (p *places) leave() { p.taken.Add(-1) }
-
-// errNoRoom: the bodies in memory reach the bound.
-var errNoRoom = errors.New("too many bytes of bodies in memory")
-
-// budget bounds the bytes of all bodies held at once. It is spent as bytes arrive and not by what a header announces, so
-// that reserving memory costs a stranger the sending.
+// budget limits the bytes of all bodies held at once. It is charged as bytes arrive, not by what a header announces: a
+// stranger can reserve memory only by sending as much.
 type budget struct {
 	limit int64
 	spent atomic.Int64
@@ -40,11 +24,11 @@ func (b *budget) spend(n int64) bool {
 	return false
 }
 
-// firstBytes is what a body gets before it has shown more; nearly every webhook fits.
+// firstBytes is the first buffer of a body; nearly every webhook fits into it.
 const firstBytes = 16 << 10
 
-// read takes a body of at most limit bytes; declared is its Content-Length, or -1. free gives the bytes back and is never
-// nil. Errors: errTooLarge, errTooSlow, errNoRoom, or the reader's.
+// read reads a body of at most limit bytes; declared is its Content-Length, or -1. free gives the bytes back and is never
+// nil. Errors: errTooLarge, errTooSlow, errOverMemory, or the reader's.
 func (b *budget) read(r io.Reader, declared, limit int64) (body []byte, free func(), err error) {
 	free = func() { b.spent.Add(-int64(cap(body))) }
 	if declared > limit {
@@ -54,10 +38,10 @@ func (b *budget) read(r io.Reader, declared, limit int64) (body []byte, free fun
 	if declared >= 0 {
 		most = declared
 	}
-	// One byte more than may come, so that the end is seen without growing.
+	// One byte more than may come, so that the end is seen without growing the buffer.
 	for size := min(firstBytes, most+1); ; size = min(2*size, most+1) {
 		if !b.spend(size) {
-			return body, free, errNoRoom
+			return body, free, errOverMemory
 		}
 		grown := append(make([]byte, 0, size), body...)
 		b.spent.Add(-int64(cap(body)))
@@ -73,8 +57,8 @@ func (b *budget) read(r io.Reader, declared, limit int64) (body []byte, free fun
 	}
 }
 
-// fill reads until body is as long as it has room for, or to an error. io.ReadFull would not do: it gives the same error
-// for a body that ends as for one that breaks off.
+// fill reads until body is full or an error occurs. io.ReadFull would not do: it returns the same error for a body that ends
+// and for one that breaks off.
 func fill(r io.Reader, body []byte) ([]byte, error) {
 	for len(body) < cap(body) {
 		n, err := r.Read(body[len(body):cap(body)])

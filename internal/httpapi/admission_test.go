@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 func TestBudgetReads(t *testing.T) {
@@ -57,7 +59,7 @@ func TestBudgetIsShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, freeNone, err := b.read(bytes.NewReader(make([]byte, 60<<10)), -1, 80<<10); !errors.Is(err, errNoRoom) {
+	if _, freeNone, err := b.read(bytes.NewReader(make([]byte, 60<<10)), -1, 80<<10); !errors.Is(err, errOverMemory) {
 		t.Errorf("two bodies in the place of one: %v", err)
 	} else {
 		freeNone()
@@ -75,11 +77,11 @@ func TestWebhookBodyBounds(t *testing.T) {
 	}
 	r := newRig(t, &node{}, nil)
 	undeclared := func(r *http.Request) { r.ContentLength = -1 }
-	want(t, r.hook(padded(MaxWebhookBytes)), 200, success)
-	want(t, r.hook(padded(MaxWebhookBytes), undeclared), 200, success)
+	want(t, r.hook(padded(reconcile.MaxWebhookBytes)), 200, success)
+	want(t, r.hook(padded(reconcile.MaxWebhookBytes), undeclared), 200, success)
 	const tooLargeText = `{"error":"The body is larger than 8 MiB"}`
-	want(t, r.hook(padded(MaxWebhookBytes+1)), 413, tooLargeText)
-	want(t, r.hook(padded(MaxWebhookBytes+1), undeclared), 413, tooLargeText)
+	want(t, r.hook(padded(reconcile.MaxWebhookBytes+1)), 413, tooLargeText)
+	want(t, r.hook(padded(reconcile.MaxWebhookBytes+1), undeclared), 413, tooLargeText)
 	want(t, r.hook("", func(r *http.Request) {
 		r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
 		r.ContentLength = 9

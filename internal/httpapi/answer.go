@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// problem is an answer other than success. Only text is shown; cause is for the log and for errors.Is.
+// problem is an answer other than success. Only text is shown to the caller; cause is for the log and for errors.Is.
 type problem struct {
 	status int
 	text   string
@@ -25,8 +25,8 @@ func (p *problem) Unwrap() error { return p.cause }
 
 func refuse(status int, text string) *problem { return &problem{status: status, text: text} }
 
-// clientGone is the status of an answer that nobody waits for; it is for logs and metrics. Something must be sent all the
-// same: net/http would say 200 for a handler that said nothing.
+// clientGone is the status of an answer that nobody waits for; it is for logs and metrics. Something must be sent even so:
+// net/http would send 200 for a handler that wrote nothing.
 const clientGone = 499
 
 // explain turns any error of a handler into the problem to answer with.
@@ -52,7 +52,7 @@ type errorAnswer struct {
 	Error string `json:"error"`
 }
 
-// pieces are a body, one after another. Large values of Redis are pieces of their own, so that nothing copies them.
+// pieces are the consecutive parts of a body. Large values from Redis are parts of their own, so that nothing copies them.
 type pieces [][]byte
 
 func (p pieces) size() (n int64) {
@@ -62,10 +62,10 @@ func (p pieces) size() (n int64) {
 	return n
 }
 
-// smallAnswer is up to how many bytes an answer is not counted: it costs no more than the connection does.
+// smallAnswer is the size up to which an answer is not counted: it costs no more than its connection does.
 const smallAnswer = 4 << 10
 
-// keep makes the call's share of the bytes of answers what its answer has, once that is put together. Error: ErrBusy.
+// keep sets the call's share of the answer memory to the size of its finished answer. Error: ErrBusy.
 func (c *call) keep(n int64) error {
 	if n <= smallAnswer {
 		n = 0
@@ -73,7 +73,7 @@ func (c *call) keep(n int64) error {
 	return c.need(n)
 }
 
-// encode gives a JSON answer. A RawMessage and pieces go out as they are.
+// encode returns a JSON answer. A RawMessage and pieces are sent as they are.
 func encode(value any) (pieces, error) {
 	switch v := value.(type) {
 	case json.RawMessage:
@@ -93,7 +93,7 @@ func encodeJSON(value any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// send writes a whole JSON answer, in at most the time that one may take to fetch it.
+// send writes a complete JSON answer; the client has the time within to fetch it.
 func (c *call) send(status int, body pieces, within time.Duration) {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
@@ -105,7 +105,7 @@ func (c *call) send(status int, body pieces, within time.Duration) {
 	}
 	for i, piece := range body {
 		if _, err := c.w.Write(piece); err != nil {
-			return // whoever asked is gone: there is nobody to tell
+			return // the client is gone: there is nobody to tell
 		}
 		body[i] = nil
 	}

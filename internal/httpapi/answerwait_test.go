@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestAnAnswerWaitsForOthers: callers who come at the same moment are served one after the other, and not refused.
+// TestAnAnswerWaitsForOthers checks that callers who come at the same moment are served one after the other instead of
+// refused.
 func TestAnAnswerWaitsForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQuota(100, 50)

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
-// api answers requests. It is an http.Handler, and safe for use by many.
+// api answers requests. It is an http.Handler and safe for concurrent use.
 type api struct {
 	ports    Ports
 	limits   Limits
@@ -26,12 +26,12 @@ type api struct {
 	actions  *actions
 	hub      *hub
 	answers  *quota // bytes of answers, until they are written
-	looks    *quota // places at LiveKit
-	watching *quota // places of /api/events
-	replays  *quota // places of streams that read what they missed
+	looks    *quota // slots for requests to LiveKit
+	watching *quota // slots of /api/events
+	replays  *quota // slots for streams that read what they missed
 	metrics  *metrics
 	drain    *drain
-	trouble  seldom
+	trouble  logLimiter
 }
 
 // ServeHTTP answers one request, whatever the handler does.
@@ -39,13 +39,13 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: &recorder{ResponseWriter: w, stall: a.limits.Stall}, r: r, at: time.Now()}
 	c.begin(c.at.Add(a.limits.Deliver))
 	defer a.finish(c)
-	protect(c.w.Header())
+	securityHeaders(c.w.Header())
 	if len(c.r.TransferEncoding) > 0 {
-		// net/http hides a Content-Length beside it. A proxy that goes by that one would take what follows for another caller's request
-		// (RFC 9112, 6.3), so nothing follows.
+		// net/http hides a Content-Length that comes with a Transfer-Encoding. A proxy that goes by that length would take
+		// what follows for another caller's request (RFC 9112, 6.3), so nothing may follow.
 		c.w.Header().Set("Connection", "close")
 	}
-	a.origins.greet(c)
+	a.origins.setCORS(c)
 	defer a.release(c)
 	value, err := a.answer(c)
 	var body pieces
@@ -63,14 +63,14 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// release gives back what the call holds of the bytes of answers: its answer is written, or nobody fetches it.
+// release gives back the answer memory that the call holds: its answer is written, or nobody fetches it.
 func (a *api) release(c *call) {
 	if c.held.of != nil {
-		_ = c.held.need(0) // to give back does not fail
+		_ = c.held.need(0) // giving back does not fail
 	}
 }
 
-// answer gives the value to send, or nil when the handler wrote its own answer.
+// answer returns the value to send, or nil if the handler wrote its own answer.
 func (a *api) answer(c *call) (any, error) {
 	query, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -99,22 +99,24 @@ func (a *api) answer(c *call) (any, error) {
 	return e.serve(c)
 }
 
-// fail answers err. Only failures of ours are logged above debug, and those seldom: an outage brings them by the thousand.
+// fail answers err. Only this node's own failures are logged above debug, and those are rate-limited: an outage brings
+// thousands.
 func (a *api) fail(c *call, err error) {
 	p := explain(err)
 	if gone := c.r.Context().Err(); gone != nil && errors.Is(err, gone) {
 		p = refuse(clientGone, "Nobody waits for this any more")
 	}
-	if p.status >= http.StatusInternalServerError && p.cause != nil {
+	// A 503 of /readyz is an answer. The daemon logs when the readiness changes, and why.
+	if p.status >= http.StatusInternalServerError && p.cause != nil && c.pattern() != "/readyz" {
 		if skipped, ok := a.trouble.now(c.at); ok {
-			a.log.Warn("a request failed", "route", c.pattern(), "status", p.status, "err", p.cause, "alike", skipped)
+			a.log.Warn("a request failed", "route", c.pattern(), "status", p.status, "error", p.cause, "alike", skipped)
 		}
 	}
 	c.sendProblem(p, a.limits.Write)
 }
 
-// finish counts and logs the request and turns a panic into a 500. The log has the route and never the path: names and
-// whatever else people put into URLs stay out of it.
+// finish counts and logs the request and turns a panic into a 500. The log holds the route and never the path, which may
+// contain names and whatever else people put into URLs.
 func (a *api) finish(c *call) {
 	if cause := recover(); cause != nil {
 		if cause == http.ErrAbortHandler {
@@ -133,8 +135,8 @@ func (a *api) finish(c *call) {
 		"took", took, "peer", c.r.RemoteAddr)
 }
 
-// protect sets what every answer of an API should carry.
-func protect(h http.Header) {
+// securityHeaders sets the headers that every answer of an API should carry.
+func securityHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

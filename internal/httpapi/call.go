@@ -19,18 +19,18 @@ type call struct {
 	query url.Values
 	room  string // for the routes of one room
 	route *route // nil while unknown
-	who   caller // once its right is known
-	held  share  // of the bytes of answers
+	who   caller // set once its right is known
+	held  share  // of the answer memory
 }
 
-// recorder notes what was answered. Unwrap lets http.ResponseController reach the connection's deadlines.
+// recorder records what was answered. Unwrap lets http.ResponseController reach the connection's deadlines.
 type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the header is written
 	bytes  int64
-	by     time.Time     // when all is to be written; zero: no bound
-	stall  time.Duration // within which a caller must take writeChunk bytes; 0: no bound
-	ended  atomic.Bool   // by interrupt
+	by     time.Time     // when everything must be written; zero: no limit
+	stall  time.Duration // time in which a caller must take writeChunk bytes; 0: no limit
+	ended  atomic.Bool   // set by interrupt
 }
 
 // writeChunk is how many bytes a caller must take within Limits.Stall.
@@ -61,7 +61,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	}
 }
 
-// setDeadline says until when the next chunk must be written. A writer without a connection (in a test) needs no deadline.
+// setDeadline sets the deadline for writing the next chunk. A writer without a connection (in a test) needs no deadline.
 func (w *recorder) setDeadline() {
 	if w.by.IsZero() {
 		return
@@ -76,7 +76,8 @@ func (w *recorder) setDeadline() {
 	}
 }
 
-// interrupt fails the write that is under way and all later ones. It may be called beside them, until the handler returns.
+// interrupt makes the current write and all later ones fail. It may be called concurrently with them, until the handler
+// returns.
 func (w *recorder) interrupt() {
 	w.ended.Store(true)
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
@@ -88,15 +89,16 @@ func (c *call) writeWithin(d time.Duration) {
 	c.w.setDeadline()
 }
 
-// answerWait is how long a call that has no memory yet waits for that of others.
+// answerWait is how long a call that holds no memory waits for memory that others hold.
 const answerWait = 2 * time.Second
 
-// need reserves n bytes of memory for this call's answer, what it is made of included, in the place of what it had. The first of them may
-// take a while to come free; a call that has some already does not wait for more, since two could wait for each other. Error: ErrBusy.
+// need reserves n bytes of memory for this call's answer, including what it is built from, in place of what the call held
+// before. The first reservation may wait for memory to come free. A call that holds memory does not wait for more, since two
+// such calls could wait for each other. Error: ErrBusy.
 func (c *call) need(n int64) error {
 	switch {
 	case c.held.of == nil:
-		return nil // an endpoint that is open to all has small answers
+		return nil // endpoints that are open to everyone have small answers
 	case c.held.n > 0 || n == 0:
 		return c.held.need(n)
 	}
@@ -109,8 +111,8 @@ func (c *call) need(n int64) error {
 	return err
 }
 
-// begin gives a body until bodyBy, also one that no handler reads and the server itself discards. net/http lifts the
-// deadline when the body has ended, as it lifts the one for writing when the answer has.
+// begin sets bodyBy as the deadline for the body, including one that no handler reads and that the server itself discards.
+// net/http lifts this deadline when the body ends, and the one for writing when the answer ends.
 func (c *call) begin(bodyBy time.Time) {
 	if c.r.Body != nil && c.r.Body != http.NoBody {
 		_ = http.NewResponseController(c.w).SetReadDeadline(bodyBy)
@@ -122,7 +124,7 @@ var (
 	errTooSlow  = errors.New("the body did not arrive in time")
 )
 
-// readError tells a slow body from one that ended early.
+// readError distinguishes a slow body from one that ended early.
 func readError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errTooSlow
@@ -130,7 +132,7 @@ func readError(err error) error {
 	return err
 }
 
-// readSmall reads a body of at most limit bytes, or answers with a problem.
+// readSmall reads a body of at most limit bytes, or returns a problem.
 func (c *call) readSmall(limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(c.r.Body, limit+1))
 	switch {

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// rank orders callers by what they may do. Places and bytes are kept free for those of a higher rank.
+// rank orders callers by what they may do. Some slots and bytes are reserved for callers of a higher rank.
 type rank int
 
 const (
@@ -17,23 +19,23 @@ const (
 	ranks
 )
 
-// caller is whose places and bytes are counted together. The holder of the admin token, and a local program that needs no token,
-// have no id: no share of theirs is bounded.
+// caller identifies whose slots and bytes are counted together. The holder of the admin token, and a local program that
+// needs no token, have no id: their share has no limit of its own.
 type caller struct {
 	id   string
 	rank rank
 }
 
-// callerOf names the holder of a LiveKit token: its identity and room or, without an identity, the token itself. Tokens for one room that
-// say the same identity are one caller, however many there are.
-func callerOf(g Grant, token string) caller {
+// callerOf identifies the holder of a LiveKit token by its identity and room or, without an identity, by the token itself.
+// All tokens for one room with the same identity are one caller.
+func callerOf(g reconcile.Grant, token string) caller {
 	c := caller{id: "identity " + g.Identity + "\x00room " + g.Room, rank: readsRoom}
 	if g.Identity == "" {
 		sum := sha256.Sum256([]byte(token))
 		c.id = "token " + hex.EncodeToString(sum[:])
 	}
 	switch {
-	case g.allows(act, ""):
+	case allows(g, act, ""):
 		c.rank, c.id = actsAsWell, "acts, "+c.id
 	case g.RoomList:
 		c.rank, c.id = readsAll, "reads, "+c.id
@@ -41,19 +43,19 @@ func callerOf(g Grant, token string) caller {
 	return c
 }
 
-// quota bounds how much of a thing callers hold: places, or bytes. It is safe for use by many.
+// quota limits how much of something callers hold: slots or bytes. It is safe for concurrent use.
 type quota struct {
-	upTo [ranks]int64 // what callers of that rank and of the lower ones may hold together
+	upTo [ranks]int64 // what callers of that rank and of lower ones may hold together
 	each int64        // what one caller with an id may hold
 
 	mu    sync.Mutex
 	spent [ranks]int64
 	by    map[string]int64
-	freed chan struct{} // closed when something is given back; nil while nobody waits
+	freed chan struct{} // closed when something is given back; nil if nobody waits
 }
 
-// newQuota keeps a quarter free for those who read everything, half of that for those who act, and not less than one for each rank
-// where there are four.
+// newQuota reserves a quarter for callers that read everything, half of that quarter for callers that act, and at least one
+// for each rank if limit is four or more.
 func newQuota(limit, each int64) *quota {
 	q := &quota{upTo: [ranks]int64{limit, limit, limit}, each: each, by: map[string]int64{}}
 	if limit >= 4 {
@@ -62,7 +64,7 @@ func newQuota(limit, each int64) *quota {
 	return q
 }
 
-// take takes n for a caller, or nothing.
+// take takes n for a caller, or nothing. It reports whether it did.
 func (q *quota) take(who caller, n int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -98,7 +100,7 @@ func (q *quota) give(who caller, n int64) {
 	}
 }
 
-// wait takes n for a caller as soon as it can. Error: ErrBusy when ctx ends first.
+// wait takes n for a caller as soon as possible. Error: ErrBusy if ctx ends first.
 func (q *quota) wait(ctx context.Context, who caller, n int64) error {
 	for {
 		freed := q.next()
@@ -113,7 +115,7 @@ func (q *quota) wait(ctx context.Context, who caller, n int64) error {
 	}
 }
 
-// next is closed when something is given back.
+// next returns a channel that is closed when something is given back.
 func (q *quota) next() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -123,24 +125,15 @@ func (q *quota) next() <-chan struct{} {
 	return q.freed
 }
 
-// held is how much all callers hold.
-func (q *quota) held() (sum int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, n := range q.spent {
-		sum += n
-	}
-	return sum
-}
-
-// share is what one request holds of the bytes of answers.
+// share is the part of the answer memory that one request holds.
 type share struct {
 	of  *quota
 	who caller
 	n   int64
 }
 
-// need makes the share n bytes. It must grow before the memory does. Error: ErrBusy, and the share is as it was.
+// need sets the share to n bytes. It must be called before the memory grows. Error: ErrBusy, which leaves the share as it
+// was.
 func (s *share) need(n int64) error {
 	switch {
 	case n > s.n && !s.of.take(s.who, n-s.n):

@@ -2,42 +2,47 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Cluster tells of the cluster's nodes and mends by hand.
+// Cluster reports on the cluster's nodes and removes them by hand.
 type Cluster interface {
-	// Cluster is the membership as this node knows it, and what each member says of itself.
-	Cluster(ctx context.Context) (ClusterStatus, error)
-	// Remove takes a node out for good. Errors: ErrNoLeader, a Refused, ErrUnavailable.
+	// Cluster returns the membership as this node knows it, and what each member reports about itself.
+	Cluster(ctx context.Context) (Membership, error)
+	// Remove removes a node permanently. Errors: ErrNoLeader, a Refused, ErrUnavailable.
 	Remove(ctx context.Context, id string) error
 }
 
-// ClusterStatus is GET /api/cluster. Leader is empty while there is none.
-type ClusterStatus struct {
+// Membership is the answer of GET /api/cluster. Leader is empty while there is none.
+type Membership struct {
 	Leader  string   `json:"leader"`
 	Term    uint64   `json:"term"`
 	Epoch   uint64   `json:"epoch"`
 	Members []Member `json:"members"`
 }
 
-// Member is one node. State is ready, unready, unreachable or away; what is not known of it is empty or 0.
+// Member is one node. State is ready, unready, unreachable or away; unknown fields are empty or 0.
 type Member struct {
 	ID       string `json:"id"`
 	State    string `json:"state"`
 	Voter    bool   `json:"voter"`
 	HTTPAddr string `json:"httpAddr"`
 	NodeAddr string `json:"nodeAddr"`
-	Rooms    int    `json:"rooms"` // that the node has at hand, finished ones of the last minutes included
-	Version  string `json:"version"`
-	// CannotReach are the members that this one does not reach directly. Its events for them go through another node;
+	Rooms    int    `json:"rooms"` // rooms that the node has in memory, including those that finished in the last minutes
+	// Occupancy counts the live rooms that the node owns and the people in them.
+	Occupancy *reconcile.Occupancy `json:"occupancy,omitempty"`
+	Version   string               `json:"version"`
+	// CannotReach lists the members that this one cannot reach directly. Its events for them go through another node;
 	// Relayed counts those since its start.
 	CannotReach []string `json:"cannotReach,omitempty"`
 	Relayed     uint64   `json:"relayed,omitempty"`
-	// CannotWrite are the masters of Redis, host:port, to which this member's commits do not go through.
+	// CannotWrite lists the Redis masters, host:port, to which this member cannot commit.
 	CannotWrite []string `json:"cannotWrite,omitempty"`
+	// Why is the reason that a member gives for not being ready; empty for one that is ready or does not answer.
+	Why string `json:"why,omitempty"`
 }
 
 const invalidClusterAction = `Invalid action. Use: {"action":"remove","id":"the node's name"}`
@@ -48,7 +53,7 @@ type clusterAction struct {
 	ID     string `json:"id"`
 }
 
-// clusterAnswer is what it is answered with.
+// clusterAnswer is the answer to a clusterAction.
 type clusterAnswer struct {
 	clusterAction
 	Timestamp string `json:"timestamp"`
@@ -66,14 +71,14 @@ func (a *api) cluster(c *call) (any, error) {
 	return s, nil
 }
 
-// mend answers POST /api/cluster.
-func (a *api) mend(c *call) (any, error) {
-	body, err := c.readSmall(maxActionBytes)
+// removeNode answers POST /api/cluster.
+func (a *api) removeNode(c *call) (any, error) {
+	var req clusterAction
+	err := c.readObject(`{"action":"remove","id":"n2"}`, map[string]field{"action": {&req.Action, invalidClusterAction}, "id": {&req.ID, invalidClusterAction}})
 	if err != nil {
 		return nil, err
 	}
-	var req clusterAction
-	if json.Unmarshal(body, &req) != nil || req.Action != "remove" || req.ID == "" {
+	if req.Action != "remove" || req.ID == "" {
 		return nil, refuse(http.StatusBadRequest, invalidClusterAction)
 	}
 	return a.actions.do(c.r.Context(), true, func(ctx context.Context) (any, error) {

@@ -8,9 +8,11 @@ import (
 )
 
 func TestCluster(t *testing.T) {
-	r := newRig(t, &node{cluster: ClusterStatus{Leader: "n1", Term: 3, Epoch: 12, Members: []Member{{ID: "n1", State: "ready", Voter: true,
-		HTTPAddr: "h:8080", NodeAddr: "h:7000", Rooms: 4, Version: "v1"}}}}, nil)
-	const want = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h:8080","nodeAddr":"h:7000","rooms":4,"version":"v1"}]}`
+	r := newRig(t, &node{cluster: Membership{Leader: "n1", Term: 3, Epoch: 12, Members: []Member{{ID: "n1", State: "ready", Voter: true,
+		HTTPAddr: "h:8080", NodeAddr: "h:7000", Rooms: 4, Version: "v1"},
+		{ID: "n2", State: "away", CannotWrite: []string{"r:6379"}, Why: "no Redis"}}}}, nil)
+	const want = `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"ready","voter":true,"httpAddr":"h:8080","nodeAddr":"h:7000","rooms":4,"version":"v1"},` +
+		`{"id":"n2","state":"away","voter":false,"httpAddr":"","nodeAddr":"","rooms":0,"version":"","cannotWrite":["r:6379"],"why":"no Redis"}]}`
 	if w := r.ask("GET", "/api/cluster", ""); w.Code != 200 || strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("%d\n got %s\nwant %s", w.Code, w.Body, want)
 	}

@@ -11,38 +11,39 @@ import (
 	"time"
 )
 
-// defaultConnections is Limits.Connections where it is 0.
+// defaultConnections replaces a Limits.Connections of 0.
 const defaultConnections = 512
 
-// How long a connection that has not asked for anything is kept however many others come. A handshake takes longer than a request.
+// The time for which a connection that has not sent a request is kept, however many others come. A handshake takes longer
+// than a request.
 const (
 	connGrace = 250 * time.Millisecond
 	tlsGrace  = 500 * time.Millisecond
 )
 
-// The reasons for which a connection is closed to make room, in the order in which they are tried.
+// The reasons for closing a connection to make room, in the order in which they are tried.
 const (
-	closedStranger = "idle_unauthenticated"    // no request of it had an accepted token or signature, and none is being answered
-	closedIdle     = "idle"                    // none is being answered
-	closedServed   = "serving_unauthenticated" // it is being answered what everybody may ask for
+	closedStranger = "idle_unauthenticated"    // none of its requests had an accepted token or signature, and none is being answered
+	closedIdle     = "idle"                    // no request is being answered
+	closedServed   = "serving_unauthenticated" // it is being sent what everybody may ask for
 	closedNew      = "refused"                 // all others are being answered: the new one was closed
 )
 
-// connections bounds the open connections. Where there are as many as there may be, a new one takes the place of another, so that
-// nobody keeps others out by holding connections open. It is safe for use by many.
+// connections limits the open connections. When the limit is reached, a new connection replaces another one, so that nobody
+// can keep others out by holding connections open. It is safe for concurrent use.
 type connections struct {
 	limit  int
-	grace  time.Duration // for which a connection stays, if others can go
+	grace  time.Duration // time for which a connection stays if others can go
 	log    *slog.Logger
 	closed func(reason string) // counts
 
 	mu   sync.Mutex
 	open int
-	// Each connection is in one of these at most, the one that has been there longest first. Those that are being answered after an
+	// Each connection is in at most one of these lists, the oldest entry first. Connections that are being answered after an
 	// accepted token or signature are in none.
 	strangers, idle, served *list.List // of *tracked
 
-	near seldom // of the log line
+	near logLimiter // for the log line
 }
 
 func newConnections(limit int, log *slog.Logger) *connections {
@@ -56,13 +57,13 @@ type tracked struct {
 	all     *connections
 	since   time.Time // when it was accepted
 	gone    bool
-	trusted bool // a request of it had an accepted token or signature
-	serving int  // requests whose handler runs
+	trusted bool // one of its requests had an accepted token or signature
+	serving int  // number of requests whose handler runs
 	in      *list.List
 	place   *list.Element
 }
 
-// move puts c into the list where it belongs now. The caller holds all.mu.
+// move puts c into the list where it now belongs. The caller holds all.mu.
 func (c *tracked) move() {
 	var to *list.List
 	switch {
@@ -86,7 +87,7 @@ func (c *tracked) move() {
 	}
 }
 
-// forget takes c out of the count. The caller holds all.mu.
+// forget removes c from the count. The caller holds all.mu.
 func (c *tracked) forget() {
 	if !c.gone {
 		c.gone = true
@@ -95,7 +96,8 @@ func (c *tracked) forget() {
 	}
 }
 
-// change makes a change to c and puts it where it belongs then. A nil c is a request without a listener of ours.
+// change applies a change to c and moves it to the list where it then belongs. A nil c is a request that came by none of our
+// listeners.
 func (c *tracked) change(do func()) {
 	if c == nil {
 		return
@@ -110,8 +112,8 @@ func (c *tracked) enter() { c.change(func() { c.serving++ }) }
 func (c *tracked) leave() { c.change(func() { c.serving-- }) }
 func (c *tracked) trust() { c.change(func() { c.trusted = true }) }
 
-// CloseWrite lets net/http end an answer before it closes: otherwise the rest of a body that was not read would reset the connection, and the
-// answer with it.
+// CloseWrite lets net/http end an answer before it closes the connection. Otherwise the unread rest of a body would reset
+// the connection, and the answer would be lost.
 func (c *tracked) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -127,8 +129,9 @@ func (c *tracked) Close() error {
 	return c.Conn.Close()
 }
 
-// wait returns when there is room, or a connection that may go and has had grace: so long it may take until its first request is read.
-// Meanwhile new connections wait in the system's queue, so that a flood of them does not push out one that has just come.
+// wait returns when there is room, or when a connection that may go has had its grace, which is the time until its first
+// request is read. Meanwhile new connections wait in the system's queue, so that a flood of them does not push out one that
+// has just come.
 func (t *connections) wait(grace time.Duration) {
 	for end := time.Now().Add(grace); time.Now().Before(end); time.Sleep(grace / 50) {
 		t.mu.Lock()
@@ -141,7 +144,7 @@ func (t *connections) wait(grace time.Duration) {
 	}
 }
 
-// choose gives the connection that has to go for a new one, among those that were accepted at least that long ago, and why it goes. The
+// choose returns the connection that must go for a new one, among those accepted at least grace ago, and the reason. The
 // caller holds mu.
 func (t *connections) choose(grace time.Duration) (victim *tracked, reason string) {
 	for _, from := range []struct {
@@ -157,7 +160,7 @@ func (t *connections) choose(grace time.Duration) (victim *tracked, reason strin
 	return nil, ""
 }
 
-// add counts a connection and makes room for it. It is nil where there is none: then conn is closed.
+// add counts a connection and makes room for it. If there is no room, it closes conn and returns nil.
 func (t *connections) add(conn net.Conn) *tracked {
 	t.mu.Lock()
 	victim, reason := t.makeRoom()
@@ -182,7 +185,8 @@ func (t *connections) add(conn net.Conn) *tracked {
 	return added
 }
 
-// makeRoom takes the connection that has to go out of the count; the caller closes it. The reason is empty while there is room. The caller holds mu.
+// makeRoom removes from the count the connection that must go; the caller closes it. The reason is empty while there is
+// room. The caller holds mu.
 func (t *connections) makeRoom() (victim *tracked, reason string) {
 	if t.open < t.limit {
 		return nil, ""
@@ -197,13 +201,13 @@ func (t *connections) makeRoom() (victim *tracked, reason string) {
 	return victim, reason
 }
 
-// warn tells, seldom, that the limit is near or was reached.
+// warn logs, rate-limited, that the limit is near or was reached.
 func (t *connections) warn(open int, reason string) {
 	if open*5 < t.limit*4 {
 		return
 	}
 	if skipped, ok := t.near.now(time.Now()); ok {
-		t.log.Warn("nearly as many HTTP connections are open as may be: those that ask for nothing are closed for new ones; "+
+		t.log.Warn("the limit of open HTTP connections is nearly reached: idle ones are closed for new ones; "+
 			"find out who connects, or raise the limit of file descriptors (LimitNOFILE, ulimit -n)",
 			"open", open, "limit", t.limit, "closed", reason, "alike", skipped)
 	}
@@ -237,7 +241,7 @@ func (l limited) Accept() (net.Conn, error) {
 
 type connKey struct{}
 
-// withConn makes the connection known to the requests that come by it. It is for http.Server.ConnContext.
+// withConn makes a connection known to the requests that arrive on it. It is for http.Server.ConnContext.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
@@ -248,13 +252,13 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
-// connOf is nil for a request that came by no listener of ours.
+// connOf returns nil for a request that came by none of our listeners.
 func connOf(r *http.Request) *tracked {
 	c, _ := r.Context().Value(connKey{}).(*tracked)
 	return c
 }
 
-// counting notes for how long a request's handler runs.
+// counting counts a request on its connection while its handler runs.
 func counting(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)

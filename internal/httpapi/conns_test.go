@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// pipeConn is a connection that says when it was closed.
+// pipeConn is a connection that records that it was closed.
 type pipeConn struct {
 	net.Conn
 	closed bool
@@ -21,7 +21,7 @@ type pipeConn struct {
 
 func (p *pipeConn) Close() error { p.closed = true; return nil }
 
-// TestWhoGoesFirst fills the table and looks at which connection makes room.
+// TestWhoGoesFirst fills the table and checks which connection makes room.
 func TestWhoGoesFirst(t *testing.T) {
 	all := newConnections(4, slog.New(slog.DiscardHandler))
 	var reasons []string
@@ -91,7 +91,7 @@ func serveRig(t *testing.T, r *rig) net.Addr {
 	go func() { served <- r.Serve(l) }()
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
-		cancel() // what is open is cut
+		cancel() // open connections are cut
 		_ = r.Shutdown(ended)
 		if err := <-served; err != nil {
 			t.Error(err)
@@ -100,7 +100,7 @@ func serveRig(t *testing.T, r *rig) net.Addr {
 	return l.Addr()
 }
 
-// TestIdleStrangersDoNotKeepCallersOut opens more silent connections, and some that began a request, than may be open.
+// TestIdleStrangersDoNotKeepCallersOut opens more silent connections than may be open, some of which have begun a request.
 func TestIdleStrangersDoNotKeepCallersOut(t *testing.T) {
 	const limit = 12
 	r := newRig(t, &node{}, func(c *Config) { c.Limits.Connections = limit })
@@ -131,13 +131,13 @@ func TestIdleStrangersDoNotKeepCallersOut(t *testing.T) {
 			t.Fatalf("a caller was kept out: %v", err)
 		}
 		resp.Body.Close()
-		// It stays open: the next ones have to find room all the same.
+		// The connection stays open: the next ones have to find room nevertheless.
 		defer conn.Close()
 	}
 	if r.metric(t, "rollcall_http_connections_closed_total", closedStranger) == 0 || r.metric(t, "rollcall_http_connections_limit") != limit {
-		t.Error("the metrics do not tell of it")
+		t.Error("the metrics do not report it")
 	}
 	if !strings.Contains(r.logs.String(), "LimitNOFILE") {
-		t.Error("the log does not tell of it")
+		t.Error("the log does not report it")
 	}
 }

@@ -7,22 +7,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	// replayPage is how many changes one read looks at for a watcher who comes back, replayBytes how many bytes it brings, unless one
-	// change alone has more.
+	// replayPage is how many changes one read examines for a watcher that comes back, and replayBytes how many bytes it
+	// returns, unless a single change has more.
 	replayPage  = 1000
 	replayBytes = 1 << 20
-	// replayEntries and replayLooked bound what such a watcher may be behind, in changes of all rooms and in their bytes.
+	// replayEntries and replayLooked limit how far behind such a watcher may be, in changes of all rooms and in their bytes.
 	replayEntries = 10_000
 	replayLooked  = 64 << 20
-	// replayCopies is how often a change is in memory until it is a frame: as Redis sent it, as a Change, and as the frame.
+	// replayCopies is how many copies of a change are in memory until it is a frame: as Redis sent it, as a FeedEntry, and
+	// as the frame.
 	replayCopies = 3
 )
 
-// events answers GET /api/events with a stream that ends when the watcher goes, is too slow, has had Limits.Watch (his token
-// is then judged again), or the node stops.
+// events answers GET /api/events with a stream. It ends when the watcher disconnects, is too slow, or has been connected for
+// Limits.Watch (its token is then checked again), or when the node stops.
 func (a *api) events(c *call) (any, error) {
 	if c.query.Has("room") && c.room == "" {
 		return nil, refuse(http.StatusBadRequest, "room must not be empty")
@@ -50,7 +53,7 @@ func (a *api) events(c *call) (any, error) {
 	return nil, nil
 }
 
-// unwatchable answers a stream that cannot begin.
+// unwatchable returns the problem of a stream that cannot begin.
 func unwatchable(err error) error {
 	if errors.Is(err, ErrBusy) {
 		return ErrBusy
@@ -58,25 +61,25 @@ func unwatchable(err error) error {
 	return &problem{status: http.StatusServiceUnavailable, retry: soon, text: "The changes cannot be followed now; try again shortly", cause: err}
 }
 
-// stream is one watcher's.
+// stream is the stream of one watcher.
 type stream struct {
 	*call
 	api     *api
 	watcher *watcher
-	secret  bool   // the watcher may not learn of other rooms' changes, so it is shown ids of its own
-	resumes bool   // the watcher says after which change it goes on
-	start   string // the id with which it begins if it does not
-	after   string // the change as far as which it has been served
-	skip    place  // how many of the room's changes of one moment it has already
+	secret  bool   // the watcher may not learn about other rooms' changes, so it is sent ids of its own kind
+	resumes bool   // the watcher says after which change it continues
+	start   string // the id with which it begins if it does not resume
+	after   string // the id of the change up to which it has been served
+	skip    place  // how many of the room's changes of one millisecond it already has
 	nth     ordinals
-	missed  []*frame // that it is to be sent first
-	more    bool     // and others after those
-	behind  int      // how many changes were looked at for it
-	looked  int64    // and how many bytes
-	first   []*frame // how the cluster stands
+	missed  []*frame // sent to it first
+	more    bool     // others follow after missed
+	behind  int      // how many changes were examined for it
+	looked  int64    // how many bytes were examined for it
+	first   []*frame // the cluster status
 }
 
-// beginStream does all that can fail before the answer begins.
+// beginStream does everything that can fail before the answer begins.
 func (a *api) beginStream(c *call) (*stream, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.limits.Read)
 	defer cancel()
@@ -105,8 +108,8 @@ func (a *api) beginStream(c *call) (*stream, error) {
 		err = s.read(ctx)
 	}
 	if c.room == "" && err == nil {
-		var now Standing
-		now, err = a.ports.Live.Standing()
+		var now ClusterStatus
+		now, err = a.ports.Live.Now()
 		s.first = []*frame{now.leader(), now.members(), now.service()}
 	}
 	if err != nil {
@@ -119,7 +122,7 @@ func (a *api) beginStream(c *call) (*stream, error) {
 func (s *stream) run() {
 	begin := ": rollcall\n\n"
 	if !s.resumes {
-		begin = "id: " + s.start + "\n\n" // no event: it is where to go on if the stream breaks before the first change
+		begin = "id: " + s.start + "\n\n" // not an event: it says where to continue if the stream breaks before the first change
 	}
 	if s.write([]byte(begin)) != nil {
 		return
@@ -137,19 +140,20 @@ func (s *stream) run() {
 	}
 }
 
-// read reads a page of what the watcher missed. Few read at once, and the memory is reserved before. Errors: ErrBusy, or the port's.
+// read reads a page of what the watcher missed. Few streams read at once, and the memory is reserved before the read.
+// Errors: ErrBusy, or the port's.
 func (s *stream) read(ctx context.Context) error {
 	if err := s.api.replays.wait(ctx, s.who, 1); err != nil {
 		return err
 	}
 	defer s.api.replays.give(s.who, 1)
-	var part Part
+	var part reconcile.FeedPart
 	for space := int64(replayBytes); ; space = part.Needs {
 		if err := s.need(replayCopies * space); err != nil {
 			return err
 		}
 		var err error
-		part, err = s.api.ports.Live.Since(ctx, Query{After: s.after, OneRoom: s.room != "", Room: s.room, Entries: replayPage, Bytes: space})
+		part, err = s.api.ports.Live.Since(ctx, reconcile.FeedQuery{After: s.after, OneRoom: s.room != "", Room: s.room, Entries: replayPage, Bytes: space})
 		if err != nil {
 			return err
 		}
@@ -169,12 +173,12 @@ func (s *stream) read(ctx context.Context) error {
 		f := frameOf(c)
 		f.nth = nth
 		s.missed, size = append(s.missed, f), size+int64(len(f.text))
-		part.Changes[i] = Change{}
+		part.Changes[i] = reconcile.FeedEntry{}
 	}
 	return s.need(size)
 }
 
-// has tells whether the watcher has the room's nth change of that moment by what it said.
+// has reports whether the watcher already has the room's nth change of that millisecond, according to the id that it sent.
 func (s *stream) has(id string, nth uint64) bool {
 	ms, _, ok := numbersOf(id)
 	return ok && s.skip.nth > 0 && ms == s.skip.ms && nth <= s.skip.nth
@@ -194,18 +198,18 @@ func (s *stream) replay() error {
 			return nil
 		}
 		if s.behind >= replayEntries || s.looked >= replayLooked {
-			return s.write([]byte(": too far behind: changes are left out, read the rooms anew\n\n"))
+			return s.write([]byte(": too far behind: changes are left out, read the rooms again\n\n"))
 		}
 		ctx, cancel := context.WithTimeout(s.r.Context(), s.api.limits.Read)
 		err := s.read(ctx)
 		cancel()
 		if err != nil {
-			return errors.Join(err, s.write([]byte(": connect again\n\n"))) // and go on from the last that it got
+			return errors.Join(err, s.write([]byte(": connect again\n\n"))) // and continue after the last change received
 		}
 	}
 }
 
-// follow sends what happens. What was replayed may wait here once more.
+// follow sends events as they happen. Changes that were replayed may be queued here again; they are skipped.
 func (s *stream) follow() {
 	beat := time.NewTicker(s.api.limits.Heartbeat)
 	defer beat.Stop()
@@ -227,7 +231,7 @@ func (s *stream) follow() {
 				return
 			}
 		case <-s.watcher.cut:
-			_ = s.write([]byte(": " + s.watcher.why + "\n\n")) // it is cut off, whether it hears of it or not
+			_ = s.write([]byte(": " + s.watcher.why + "\n\n")) // it is cut off, whether this reaches it or not
 			return
 		case <-end.C:
 			_ = s.write([]byte(": connect again\n\n"))
@@ -238,7 +242,7 @@ func (s *stream) follow() {
 	}
 }
 
-// send writes an event, under the id that this watcher may see.
+// send writes an event, with the id that this watcher may see.
 func (s *stream) send(f *frame) error {
 	id := f.id
 	if ms, _, ok := numbersOf(id); ok && s.secret {
@@ -256,7 +260,7 @@ func (s *stream) send(f *frame) error {
 	return http.NewResponseController(s.w).Flush()
 }
 
-// write sends at once, or fails in the time that one may take to fetch it.
+// write sends text at once, or fails after Limits.Heartbeat.
 func (s *stream) write(text []byte) error {
 	s.writeWithin(s.api.limits.Heartbeat)
 	if _, err := s.w.Write(text); err != nil {
@@ -265,14 +269,14 @@ func (s *stream) write(text []byte) error {
 	return http.NewResponseController(s.w).Flush()
 }
 
-// follows tells whether a change's id is after another's. Any id is after one that is none.
+// follows reports whether the id of a change is after another's. Any id is after a malformed one.
 func follows(id, than string) bool {
 	ms, n, ok := numbersOf(id)
 	thanMs, thanN, known := numbersOf(than)
 	return !ok || !known || ms > thanMs || ms == thanMs && n > thanN
 }
 
-// numbersOf are the two numbers of an id.
+// numbersOf returns the two numbers of an id.
 func numbersOf(id string) (ms, n uint64, ok bool) {
 	first, second, _ := strings.Cut(id, "-")
 	ms, err := strconv.ParseUint(first, 10, 64)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // listener reads a stream of events as text blocks.
@@ -22,7 +24,7 @@ type listener struct {
 	blocks chan string
 }
 
-// listen opens a stream; head is a list of header names and values.
+// listen opens a stream; head lists header names and values alternately.
 func listen(t *testing.T, client *http.Client, query string, head ...string) *listener {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -64,10 +66,10 @@ func (l *listener) read(ctx context.Context) {
 	}
 }
 
-// next is the next block, "" at the end.
+// next returns the next block, or "" at the end.
 func (l *listener) next() string { return <-l.blocks }
 
-// wants reads blocks that must be these.
+// wants reads blocks and compares them with these.
 func (l *listener) wants(blocks ...string) {
 	l.t.Helper()
 	for _, want := range blocks {
@@ -93,7 +95,7 @@ func change(id string, room string, version int, data string) string {
 // streaming runs a test against a server on pipes, in virtual time.
 func streaming(t *testing.T, limits Limits, test func(t *testing.T, r *rig, client *http.Client)) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &node{grants: map[string]Grant{"moderator": {RoomAdmin: true, Room: "mine"}, "reader": {RoomList: true}}}
+		n := &node{grants: map[string]reconcile.Grant{"moderator": {RoomAdmin: true, Room: "mine"}, "reader": {RoomList: true}}}
 		r := newRig(t, n, func(c *Config) { c.Limits = limits })
 		client, stop := r.serve(t)
 		test(t, r, client)
@@ -104,7 +106,7 @@ func streaming(t *testing.T, limits Limits, test func(t *testing.T, r *rig, clie
 			t.Errorf("%d still follow", left)
 		}
 		if taken := r.api.watching.held(); taken != 0 {
-			t.Errorf("%d places are still taken", taken)
+			t.Errorf("%d slots are still taken", taken)
 		}
 	})
 }
@@ -119,31 +121,33 @@ func TestEvents(t *testing.T) {
 			t.Fatalf("%d, %s", all.resp.StatusCode, got)
 		}
 		all.wants("id: 1000-1\n", noLeader, nobody, stopped)
-		mine.wants("id: 7-9223372036854775808\n") // Redis' time, and nothing of another room
+		mine.wants("id: 7-9223372036854775808\n") // Redis' time, and nothing about another room
 		wire.emit("mine", "{\"a\":\n \"<b>\"}")
 		all.wants(change("1000-2", "mine", 2, `{"a":"<b>"}`))
 		mine.wants(change("1000-9223372036854775809", "mine", 2, `{"a":"<b>"}`))
 		wire.emit("other", "null")
 		all.wants(change("1001-0", "other", 3, "null"))
-		wire.set(func(s *Standing) {
+		wire.set(func(s *ClusterStatus) {
 			s.Leader, s.Term, s.Epoch, s.Members, s.Running = "n1", 3, 12, []string{"n1", "n2"}, true
 		})
 		all.wants("event: leader\ndata: {\"leader\":\"n1\",\"term\":3,\"epoch\":12}\n",
 			"event: members\ndata: {\"epoch\":12,\"members\":[\"n1\",\"n2\"]}\n", "event: service\ndata: {\"running\":true}\n")
-		wire.set(func(s *Standing) {
-			s.LastSync = &Report{StartedAt: time.UnixMilli(1795399866530), Result: Result{Synced: 2}}
+		wire.set(func(s *ClusterStatus) {
+			s.LastSync = &reconcile.Report{StartedAt: time.UnixMilli(1795399866530), Synced: 2}
 		})
 		all.wants("event: sync\ndata: {\"startedAt\":\"2026-11-23T02:11:06.530Z\",\"durationMs\":0,\"scheduled\":false," +
 			"\"result\":{\"synced\":2,\"errors\":0,\"cleaned\":0},\"changed\":0,\"drift\":{},\"deferred\":0,\"held\":{\"rooms\":0,\"participants\":0,\"cycles\":0}}\n")
+		wire.quietly(func(s *ClusterStatus) { s.Redis = Silent }) // nothing reports that Redis hangs
+		all.wants("event: redis\ndata: {\"state\":\"silent\"}\n")
 		time.Sleep(15 * time.Second)
 		all.wants(":\n")
-		mine.wants(":\n") // nothing of what happened elsewhere
+		mine.wants(":\n") // nothing about changes of other rooms
 		all.cancel()
 		mine.cancel()
 	})
 }
 
-// versions reads n changes and gives their versions.
+// versions reads n changes and returns their versions.
 func (l *listener) versions(n int) []string {
 	l.t.Helper()
 	var got []string
@@ -168,7 +172,8 @@ func numbers(from, to int) []string {
 	return list
 }
 
-// TestEventsResume: after Last-Event-ID every change comes once, in order, also what comes meanwhile and over several pages.
+// TestEventsResume checks that after Last-Event-ID every change comes once, in order, including those made meanwhile and
+// those on several pages.
 func TestEventsResume(t *testing.T) {
 	streaming(t, Limits{}, func(t *testing.T, r *rig, client *http.Client) {
 		wire := &r.node.wire
@@ -196,7 +201,7 @@ func TestEventsResume(t *testing.T) {
 		}
 		l := listen(t, client, "?room=a", "Last-Event-ID", "1000-1")
 		l.versions(missed)
-		for block := l.next(); block != ": too far behind: changes are left out, read the rooms anew\n"; block = l.next() {
+		for block := l.next(); block != ": too far behind: changes are left out, read the rooms again\n"; block = l.next() {
 			if block == "" {
 				t.Fatal("nothing says that changes are left out")
 			}
@@ -212,7 +217,7 @@ func TestEventsResume(t *testing.T) {
 	})
 }
 
-// TestEventsAfterAFailure: what happens while the changes cannot be followed comes late, and comes.
+// TestEventsAfterAFailure checks that changes made while the feed cannot be followed arrive late, but arrive.
 func TestEventsAfterAFailure(t *testing.T) {
 	streaming(t, Limits{}, func(t *testing.T, r *rig, client *http.Client) {
 		wire := &r.node.wire
@@ -231,7 +236,7 @@ func TestEventsAfterAFailure(t *testing.T) {
 	})
 }
 
-// TestSlowWatchers: who does not read is cut off, and keeps nobody else from the news.
+// TestSlowWatchers checks that a watcher that does not read is cut off and does not delay the others.
 func TestSlowWatchers(t *testing.T) {
 	streaming(t, Limits{}, func(t *testing.T, r *rig, client *http.Client) {
 		wire := &r.node.wire
@@ -243,19 +248,19 @@ func TestSlowWatchers(t *testing.T) {
 			quick.versions(1)
 		}
 		if got := r.api.watching.held(); got != 2 {
-			t.Errorf("%d places are taken, for the write to the slow one has not failed yet", got)
+			t.Errorf("%d slots are taken, because the write to the slow watcher has not failed yet", got)
 		}
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
 		if got := r.api.watching.held(); got != 1 {
-			t.Errorf("%d places are taken, one by whom nobody serves", got)
+			t.Errorf("%d slots are taken, one by a watcher that is not served", got)
 		}
 		slow.cancel()
 		quick.cancel()
 	})
 }
 
-// TestCutOffIsTold: who was cut off and reads on is told to connect again.
+// TestCutOffIsTold checks that a watcher that was cut off and continues to read is told to connect again.
 func TestCutOffIsTold(t *testing.T) {
 	streaming(t, Limits{Heartbeat: time.Hour}, func(t *testing.T, r *rig, client *http.Client) {
 		l := listen(t, client, "")
@@ -292,7 +297,7 @@ func TestEventsAreBounded(t *testing.T) {
 		for _, l := range []*listener{two, three} {
 			for block := l.next(); block != ": connect again\n"; block = l.next() {
 				if block == "" {
-					t.Fatal("it ends without a word")
+					t.Fatal("it ends without a comment")
 				}
 			}
 			l.wants("")
@@ -300,7 +305,7 @@ func TestEventsAreBounded(t *testing.T) {
 	})
 }
 
-// TestEventsEndWithTheNode: a shutdown waits for no stream.
+// TestEventsEndWithTheNode checks that a shutdown waits for no stream.
 func TestEventsEndWithTheNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &node{}, nil)
@@ -334,6 +339,6 @@ func TestEventsCannotBegin(t *testing.T) {
 		t.Errorf("HEAD: %d", w.Code)
 	}
 	if taken := r.api.watching.held(); taken != 0 {
-		t.Errorf("%d places are taken", taken)
+		t.Errorf("%d slots are taken", taken)
 	}
 }

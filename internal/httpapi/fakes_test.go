@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ const (
 
 var errSecret = errors.New("redis://:hunter2@db failed")
 
-// node is a fake of all ports. The zero value of each field behaves.
+// node is a fake of all ports. The zero value of each field is a working default.
 type node struct {
 	mu sync.Mutex
 
@@ -38,19 +39,20 @@ type node struct {
 
 	status    Status
 	statusErr error
-	outcome   Outcome
-	cluster   ClusterStatus
+	report    reconcile.Report
+	cluster   Membership
 	actErr    error
 	acting    func(ctx context.Context) // called within each action
 	asked     []string
 
 	present, states map[string]string
 	readErr         error
-	read            int // how many states
+	read            int // number of states read
 	active, queue   int64
 
-	grants   map[string]Grant
+	grants   map[string]reconcile.Grant
 	readyErr error
+	redis    Dependency // the zero value answers
 
 	timeline []reconcile.TimelineEntry
 	drift    []reconcile.DriftEntry
@@ -60,26 +62,30 @@ type node struct {
 	wire     wire
 }
 
-func (n *node) Admit(authorization string, _ time.Time) error {
+func (n *node) Admit(authorization string, now time.Time) (Admission, error) {
 	if n.verify == nil && authorization != goodSign {
-		return ErrUnauthorized
+		return nil, ErrUnauthorized
 	}
-	return nil
+	return admission{n, authorization, now}, nil
 }
 
-func (n *node) Verify(body []byte, authorization string, now time.Time) (reconcile.Event, bool, error) {
-	if n.verify != nil {
-		return n.verify(body, authorization, now)
-	}
-	if authorization != goodSign {
-		return reconcile.Event{}, false, ErrUnauthorized
+// admission is the token of a webhook to a node.
+type admission struct {
+	node          *node
+	authorization string
+	now           time.Time
+}
+
+func (a admission) Event(body []byte) (reconcile.Event, bool, error) {
+	if a.node.verify != nil {
+		return a.node.verify(body, a.authorization, a.now)
 	}
 	var e struct {
 		ID, Event string
 		CreatedAt int64 `json:",string"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
-		return reconcile.Event{}, false, fmt.Errorf("%w: %s", ErrMalformed, body) // as careless as can be
+		return reconcile.Event{}, false, fmt.Errorf("%w: %s", ErrMalformed, body) // as careless as an implementation can be
 	}
 	kinds := map[string]reconcile.EventKind{"room_started": reconcile.Started, "room_finished": reconcile.Finished,
 		"participant_joined": reconcile.Joined, "participant_left": reconcile.Left,
@@ -118,19 +124,23 @@ func (n *node) note(ctx context.Context, format string, args ...any) {
 	}
 }
 
-func (n *node) Sync(ctx context.Context, o Options) (Outcome, error) {
-	n.note(ctx, "sync %+v", o)
-	return n.outcome, n.actErr
+func (n *node) Sync(ctx context.Context, o reconcile.Options) (reconcile.Report, error) {
+	what := fmt.Sprintf("sync dry %t force %t", o.DryRun, o.Force)
+	if o.Room != "" {
+		what += " room " + o.Room
+	}
+	n.note(ctx, "%s", what)
+	return n.report, n.actErr
 }
 
-func (n *node) Cleanup(ctx context.Context, o Options) (Outcome, error) {
-	n.note(ctx, "cleanup %+v", o)
-	return n.outcome, n.actErr
+func (n *node) Cleanup(ctx context.Context, o reconcile.Options) (reconcile.Report, error) {
+	n.note(ctx, "cleanup dry %t force %t", o.DryRun, o.Force)
+	return n.report, n.actErr
 }
 
-func (n *node) FullSync(ctx context.Context, o Options) (Outcome, Outcome, error) {
-	n.note(ctx, "full-sync %+v", o)
-	return n.outcome, n.outcome, n.actErr
+func (n *node) FullSync(ctx context.Context, o reconcile.Options) (reconcile.Report, reconcile.Report, error) {
+	n.note(ctx, "full-sync dry %t force %t", o.DryRun, o.Force)
+	return n.report, n.report, n.actErr
 }
 
 func (n *node) SetService(ctx context.Context, running bool) (bool, error) {
@@ -138,14 +148,14 @@ func (n *node) SetService(ctx context.Context, running bool) (bool, error) {
 	return running, n.actErr
 }
 
-func (n *node) Cluster(context.Context) (ClusterStatus, error) { return n.cluster, n.readErr }
+func (n *node) Cluster(context.Context) (Membership, error) { return n.cluster, n.readErr }
 
 func (n *node) Remove(ctx context.Context, id string) error {
 	n.note(ctx, "remove %s", id)
 	return n.actErr
 }
 
-// Rooms has the name that comes last as its cursor.
+// Rooms uses the last name of a page as its cursor.
 func (n *node) Rooms(_ context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
 	if n.readErr != nil && !errors.Is(n.readErr, ErrIncomplete) {
 		return nil, "", n.readErr
@@ -166,10 +176,10 @@ func (n *node) Rooms(_ context.Context, cursor string, limit int, search string)
 	return all, "", n.readErr
 }
 
-func (n *node) Sizes(_ context.Context, rooms []string) ([]Size, error) {
-	sizes := make([]Size, len(rooms))
+func (n *node) Sizes(_ context.Context, rooms []string) ([]reconcile.RoomSize, error) {
+	sizes := make([]reconcile.RoomSize, len(rooms))
 	for i, room := range rooms {
-		sizes[i] = Size{int64(len(n.present[room])), int64(len(n.states[room]))}
+		sizes[i] = reconcile.RoomSize{Participants: int64(len(n.present[room])), State: int64(len(n.states[room]))}
 	}
 	return sizes, n.readErr
 }
@@ -202,14 +212,16 @@ func (n *node) Count(context.Context) (int64, error) { return int64(len(n.states
 
 func (n *node) Matching(context.Context) (int64, int64, error) { return n.active, n.queue, n.readErr }
 
-func (n *node) VerifyToken(token string, _ time.Time) (Grant, error) {
+func (n *node) VerifyToken(token string, _ time.Time) (reconcile.Grant, error) {
 	if g, ok := n.grants[token]; ok {
 		return g, nil
 	}
-	return Grant{}, ErrUnauthorized
+	return reconcile.Grant{}, ErrUnauthorized
 }
 
 func (n *node) Ready(context.Context) error { return n.readyErr }
+
+func (n *node) Redis() Dependency { return cmp.Or(n.redis, Dependency{State: Answers}) }
 
 func (n *node) put(room, present, state string) {
 	if n.states == nil {
@@ -218,7 +230,7 @@ func (n *node) put(room, present, state string) {
 	n.present[room], n.states[room] = present, state
 }
 
-// logs keeps what was logged.
+// logs keeps everything that was logged.
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -243,7 +255,7 @@ type rig struct {
 	registry *prometheus.Registry
 }
 
-// newRig makes a server over n; change may adjust its configuration.
+// newRig makes a server with the ports of n; change may adjust its configuration.
 func newRig(t testing.TB, n *node, change func(*Config)) *rig {
 	t.Helper()
 	l := &logs{}
@@ -318,3 +330,16 @@ func want(t testing.TB, w *httptest.ResponseRecorder, status int, body string) {
 func event(name, id string, created time.Time) string {
 	return fmt.Sprintf(`{"event":%q,"id":%q,"createdAt":"%d"}`, name, id, created.Unix())
 }
+
+// held returns how much all callers hold together.
+func (q *quota) held() (sum int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, n := range q.spent {
+		sum += n
+	}
+	return sum
+}
+
+// Handler returns the API without a listener.
+func (s *Server) Handler() http.Handler { return s.api }

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// boundHTTP2 makes a server end HTTP/2 connections whose preface, frame or header block is not complete within headerTimeout, as
-// ReadHeaderTimeout does for HTTP/1. net/http's own HTTP/2 has no such bound.
+// boundHTTP2 makes a server close HTTP/2 connections whose preface, frame or header block is not complete within
+// headerTimeout, as ReadHeaderTimeout does for HTTP/1. net/http's own HTTP/2 has no such limit.
 //
-//lint:file-ignore SA1019 the HTTP/2 of net/http, which is to be used instead, lets nobody bound a header block.
+//lint:file-ignore SA1019 the HTTP/2 of net/http, which should be used instead, has no way to limit a header block.
 func boundHTTP2(s *http.Server) error {
 	conf := &http2.Server{}
 	if err := http2.ConfigureServer(s, conf); err != nil {
@@ -23,7 +23,7 @@ func boundHTTP2(s *http.Server) error {
 	}
 	s.TLSNextProto[http2.NextProtoTLS] = func(hs *http.Server, conn *tls.Conn, h http.Handler) {
 		opts := &http2.ServeConnOpts{BaseConfig: hs, Handler: h}
-		if base, ok := h.(interface{ BaseContext() context.Context }); ok { // net/http passes the connection's context so
+		if base, ok := h.(interface{ BaseContext() context.Context }); ok { // net/http passes the connection's context this way
 			opts.Context = base.BaseContext()
 		}
 		conf.ServeConn(newFrameGuard(conn, headerTimeout), opts)
@@ -36,18 +36,18 @@ const (
 	frameHeaderBytes = 9
 )
 
-// frameGuard follows the frames that a client sends, and bounds the time for each incomplete part: the preface, a frame, and a
-// header block with its continuations. It is read by one goroutine.
+// frameGuard follows the frames that a client sends and limits the time for each incomplete part: the preface, a frame, and
+// a header block with its continuations. It is read by one goroutine.
 type frameGuard struct {
 	*tls.Conn
 	within time.Duration
 
-	need   int // bytes of the part that is being read which are still to come
+	need   int // bytes still to come of the part that is being read
 	inside bool
 	head   [frameHeaderBytes]byte
-	got    int  // bytes of head
+	got    int  // bytes of head that have been read
 	block  bool // a header block has begun and not ended
-	begun  bool // the deadline runs
+	begun  bool // the deadline is set
 }
 
 func newFrameGuard(conn *tls.Conn, within time.Duration) *frameGuard {
@@ -67,10 +67,10 @@ func (g *frameGuard) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// partial tells whether the client owes the rest of something.
+// partial reports whether the client still has to send the rest of something.
 func (g *frameGuard) partial() bool { return g.inside || g.got > 0 || g.block }
 
-// follow takes in what was read.
+// follow processes what was read.
 func (g *frameGuard) follow(data []byte) {
 	for len(data) > 0 {
 		if g.inside {
@@ -91,7 +91,7 @@ func (g *frameGuard) follow(data []byte) {
 	}
 }
 
-// frame reads a frame's header.
+// frame parses a frame's header.
 func (g *frameGuard) frame() {
 	length := int(binary.BigEndian.Uint32(append([]byte{0}, g.head[:3]...)))
 	kind, flags := http2.FrameType(g.head[3]), http2.Flags(g.head[4])
@@ -104,12 +104,12 @@ func (g *frameGuard) frame() {
 	}
 }
 
-// completed ends the preface or a frame. The time of a header block goes on over its frames.
+// completed ends the preface or a frame. The time limit of a header block spans all of its frames.
 func (g *frameGuard) completed() {
 	g.inside = false
 	if g.begun && !g.block {
 		g.begun = false
-		_ = g.SetReadDeadline(time.Time{}) // it fails on a closed connection, whose next Read says so
+		_ = g.SetReadDeadline(time.Time{}) // it fails on a closed connection, and the next Read reports that
 	}
 }
 

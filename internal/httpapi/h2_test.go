@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestUnfinishedHTTP2 begins a part of HTTP/2 and does not end it. The connection ends within the time for headers, though some bytes
-// go on coming; one that owes nothing stays.
+// TestUnfinishedHTTP2 begins a part of HTTP/2 and does not complete it. The connection must end within the time for headers
+// although some bytes continue to arrive; a connection with nothing incomplete must stay.
 func TestUnfinishedHTTP2(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -72,7 +72,7 @@ func TestUnfinishedHTTP2(t *testing.T) {
 			}()
 			tick := time.NewTicker(time.Second)
 			defer tick.Stop()
-			const much = headerTimeout + 4*time.Second // twelve seconds were the fault
+			const much = headerTimeout + 4*time.Second // with the fault it took twelve seconds
 			for {
 				select {
 				case <-ended:

@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// lightBytes is the size up to which a webhook, or what it was decoded to, passes freely. LiveKit's default limits allow 128 KiB of
-	// metadata and attributes, so nearly every webhook is light.
+	// lightBytes is the size up to which a webhook, or what it was decoded to, passes freely. LiveKit's default limits allow
+	// 128 KiB of metadata and attributes, so nearly every webhook is light.
 	lightBytes = 256 << 10
-	// lightEvent is what a decoded event may hold and still pass freely: as many as there are places wait for their commit.
+	// lightEvent is the size up to which a decoded event needs no share of heavyBytes: 4,096 slots of 16 KiB are 64 MiB.
 	lightEvent = 16 << 10
-	// heavyBytes bounds the larger webhooks that are decoded and committed at once, by their sizes. Each takes up to ten times its size
-	// until it is in Redis.
+	// heavyBytes limits the total size of the larger webhooks that are decoded and committed at once. Each takes up to ten
+	// times its size until it is in Redis.
 	heavyBytes = 16 << 20
-	// heavyShare is the part of the bodies in memory that the larger ones may take: the rest is left to the light ones.
+	// heavyShare is the fraction of the body memory that the larger webhooks may take. The rest is left to the light ones.
 	heavyShare = 0.75
-	// attributeCost is what an attribute takes apart from its text.
+	// attributeCost is the memory that an attribute takes apart from its text.
 	attributeCost = 96
 )
 
-// errHeavy is a large webhook whose turn did not come in time.
+// errHeavy means that a large webhook had to wait too long for others.
 var errHeavy = errors.New("too many large webhooks at once")
 
-// heavy bounds what large webhooks take. Light ones never wait for them.
+// heavy limits what large webhooks take. Light ones never wait for them.
 type heavy struct {
 	reading atomic.Int64 // bytes of larger bodies that are being read
-	most    int64        // of reading
+	most    int64        // limit of reading
 	work    *semaphore.Weighted
 }
 
@@ -41,13 +41,13 @@ func newHeavy(bodies int64) *heavy {
 	return &heavy{most: int64(float64(bodies) * heavyShare), work: semaphore.NewWeighted(heavyBytes)}
 }
 
-// body counts what is read of a body once it is no longer light. done must be called when the body is let go.
+// body counts what is read of a body once it is no longer light. done must be called when the body is released.
 func (h *heavy) body(r io.Reader) (counted io.Reader, done func()) {
 	c := &countedBody{Reader: r, heavy: h}
 	return c, func() { h.reading.Add(-c.spent) }
 }
 
-// countedBody spends twice what arrives: a body that grows is copied into a buffer of twice its size.
+// countedBody charges twice what arrives: a body that grows is copied into a buffer of twice its size.
 type countedBody struct {
 	io.Reader
 	heavy       *heavy
@@ -62,19 +62,19 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	more := 2*c.read - c.spent
 	c.spent += more
 	if c.heavy.reading.Add(more) > c.heavy.most {
-		return n, errNoRoom
+		return n, errOverMemory
 	}
 	return n, err
 }
 
-// heavyPart is one webhook's part of the work on heavy ones.
+// heavyPart is the share of one webhook in the work on large ones.
 type heavyPart struct {
 	heavy *heavy
 	size  int64
 }
 
-// take takes what the webhook needs, waiting until the deadline at the longest. A webhook that has a share already does not wait for more:
-// two could wait for each other.
+// take reserves what the webhook needs and waits until the deadline at most. A webhook that already holds a share does not
+// wait for more, since two such webhooks could wait for each other.
 func (s *heavyPart) take(ctx context.Context, size int64, deadline time.Time) error {
 	more := min(size, heavyBytes) - s.size
 	switch {
@@ -100,7 +100,7 @@ func (s *heavyPart) free() {
 	}
 }
 
-// weight is about what an event holds in memory.
+// weight estimates the memory that an event holds.
 func weight(ev reconcile.Event) int64 {
 	p := &ev.Participant
 	n := len(ev.ID) + len(ev.Reason) + len(ev.Room.Name) + len(ev.Room.SID) + len(ev.Room.Metadata) +

@@ -11,13 +11,13 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// largeEvent is an event with a body of that many bytes.
+// largeEvent returns an event with a body of that many bytes.
 func largeEvent(id string, now time.Time, size int) string {
 	return event("room_started", id, now) + strings.Repeat(" ", size)
 }
 
-// TestLargeWebhooksTakeTurns sends three of 7 MiB to a node whose Redis hangs: the third gets 503 after half the time, and a webhook of
-// usual size passes meanwhile.
+// TestLargeWebhooksTakeTurns sends three webhooks of 7 MiB to a node whose Redis hangs. The third must get 503 after half
+// the time, and a webhook of usual size must pass meanwhile.
 func TestLargeWebhooksTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -56,7 +56,7 @@ func TestLargeWebhooksTakeTurns(t *testing.T) {
 	})
 }
 
-// TestALargeEventWaitsInItsPart: a light body may hold an event that is not: it counts while it waits for its commit.
+// TestALargeEventWaitsInItsPart checks that a large event from a light body counts while it waits for its commit.
 func TestALargeEventWaitsInItsPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attributes := map[string]string{}
@@ -93,13 +93,13 @@ func TestALargeEventWaitsInItsPart(t *testing.T) {
 	})
 }
 
-// TestLargeBodiesLeaveRoom: bodies above the usual size may take three quarters of the bytes, and are given back.
+// TestLargeBodiesLeaveRoom checks that larger bodies may take three quarters of the bytes, and that they give them back.
 func TestLargeBodiesLeaveRoom(t *testing.T) {
 	h := newHeavy(8 << 20)
 	counted, done := h.body(strings.NewReader(strings.Repeat(" ", 4<<20)))
 	b := &budget{limit: 64 << 20}
-	_, free, err := b.read(counted, -1, MaxWebhookBytes)
-	if err != errNoRoom {
+	_, free, err := b.read(counted, -1, reconcile.MaxWebhookBytes)
+	if err != errOverMemory {
 		t.Errorf("a body of half the bytes, which takes twice its size as it grows: %v", err)
 	}
 	free()
@@ -109,7 +109,7 @@ func TestLargeBodiesLeaveRoom(t *testing.T) {
 	}
 	counted, done = h.body(strings.NewReader(strings.Repeat(" ", lightBytes)))
 	defer done()
-	if _, free, err = b.read(counted, -1, MaxWebhookBytes); err != nil || h.reading.Load() != 0 {
+	if _, free, err = b.read(counted, -1, reconcile.MaxWebhookBytes); err != nil || h.reading.Load() != 0 {
 		t.Errorf("a light body counts %d bytes: %v", h.reading.Load(), err)
 	}
 	free()

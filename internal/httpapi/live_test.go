@@ -9,25 +9,26 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// wire is a fake of the changes and of the cluster's standing.
+// wire is a fake of the changes and of the cluster status.
 type wire struct {
 	mu        sync.Mutex
-	changes   []Change
+	changes   []reconcile.FeedEntry
 	news      chan struct{} // closed at the next change
-	standing  Standing
-	fail      error // of Last and Since
-	broken    error // of Follow, once
+	standing  ClusterStatus
+	changed   chan struct{} // closed at the next set
+	fail      error         // of Last and Since
+	broken    error         // of Follow, once
 	followers int
-	now       int64   // Unix ms
-	queries   []Query // of Since
+	now       int64                 // Unix ms
+	queries   []reconcile.FeedQuery // of Since
 }
 
-// emit makes a change of a room.
+// emit makes a change to a room.
 func (w *wire) emit(room string, data string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := len(w.changes) + 1
-	w.changes = append(w.changes, Change{ID: fmt.Sprintf("%d-%d", 1000+n/3, n%3), Room: room, Type: reconcile.ParticipantJoined, Identity: "ada",
+	w.changes = append(w.changes, reconcile.FeedEntry{ID: fmt.Sprintf("%d-%d", 1000+n/3, n%3), Room: room, Type: reconcile.ParticipantJoined, Identity: "ada",
 		SID: "PA_x", Cause: reconcile.ByWebhook, Version: uint64(n), Time: 1795399866530, Data: []byte(data)})
 	if w.news != nil {
 		close(w.news)
@@ -35,13 +36,24 @@ func (w *wire) emit(room string, data string) {
 	}
 }
 
-func (w *wire) set(change func(*Standing)) {
+func (w *wire) set(change func(*ClusterStatus)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.standing)
+	if w.changed != nil {
+		close(w.changed)
+		w.changed = nil
+	}
+}
+
+// quietly makes a change that Changed does not report.
+func (w *wire) quietly(change func(*ClusterStatus)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change(&w.standing)
 }
 
-// tear ends the stream that is followed.
+// tear ends the stream that is being followed.
 func (w *wire) tear(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -58,15 +70,15 @@ func (w *wire) following() int {
 	return w.followers
 }
 
-// after gives the changes after an id and, where there are none, what tells of the next.
-func (w *wire) after(id string) ([]Change, <-chan struct{}, error) {
+// after returns the changes after an id and, if there are none, a channel that is closed at the next one.
+func (w *wire) after(id string) ([]reconcile.FeedEntry, <-chan struct{}, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.broken; err != nil {
 		w.broken = nil
 		return nil, nil, err
 	}
-	at := slices.IndexFunc(w.changes, func(c Change) bool { return c.ID == id }) + 1
+	at := slices.IndexFunc(w.changes, func(c reconcile.FeedEntry) bool { return c.ID == id }) + 1
 	if w.news == nil {
 		w.news = make(chan struct{})
 	}
@@ -92,7 +104,16 @@ func (n *node) Look(context.Context, string) (reconcile.Look, error) {
 
 func (n *node) Stats() Stats { return n.stats }
 
-func (n *node) Standing() (Standing, error) {
+func (n *node) Changed() <-chan struct{} {
+	n.wire.mu.Lock()
+	defer n.wire.mu.Unlock()
+	if n.wire.changed == nil {
+		n.wire.changed = make(chan struct{})
+	}
+	return n.wire.changed
+}
+
+func (n *node) Now() (ClusterStatus, error) {
 	n.wire.mu.Lock()
 	defer n.wire.mu.Unlock()
 	return n.wire.standing, nil
@@ -104,7 +125,7 @@ func (n *node) Last(context.Context) (string, int64, error) {
 	return n.wire.newest(), n.wire.now, n.wire.fail
 }
 
-// newest needs the lock.
+// newest returns the id of the last change. The caller holds the lock.
 func (w *wire) newest() string {
 	if len(w.changes) == 0 {
 		return "0-0"
@@ -112,7 +133,7 @@ func (w *wire) newest() string {
 	return w.changes[len(w.changes)-1].ID
 }
 
-func (n *node) Follow(ctx context.Context, after string, take func([]Change)) error {
+func (n *node) Follow(ctx context.Context, after string, take func([]reconcile.FeedEntry)) error {
 	n.wire.mu.Lock()
 	n.wire.followers++
 	n.wire.mu.Unlock()
@@ -139,11 +160,11 @@ func (n *node) Follow(ctx context.Context, after string, take func([]Change)) er
 	}
 }
 
-func (n *node) Since(_ context.Context, q Query) (Part, error) {
+func (n *node) Since(_ context.Context, q reconcile.FeedQuery) (reconcile.FeedPart, error) {
 	n.wire.mu.Lock()
 	defer n.wire.mu.Unlock()
 	n.wire.queries = append(n.wire.queries, q)
-	p := Part{Last: q.After}
+	p := reconcile.FeedPart{Last: q.After}
 	if _, _, ok := numbersOf(q.After); !ok || !follows(n.wire.newest(), q.After) {
 		p.Last = n.wire.newest()
 		return p, n.wire.fail

@@ -7,11 +7,11 @@ import (
 	"errors"
 )
 
-// maxMatchBytes ends a page of check-match before the room with which its values would have more: large rooms must not fill the
-// memory. A room that is larger has a page of its own.
+// maxMatchBytes limits the values of a page of check-match: the page ends before the room that would exceed it, because
+// large rooms must not fill the memory. A room that is larger than this has a page of its own.
 const maxMatchBytes = 8 << 20
 
-// matchingBytes is what it takes to count the application's keys.
+// matchingBytes is the memory needed to count the application's keys.
 const matchingBytes = 6 << 20
 
 type matchAnswer struct {
@@ -21,20 +21,20 @@ type matchAnswer struct {
 	Running bool  `json:"syncServiceRunning"`
 	Queue   int64 `json:"matchingQueueSize"`
 
-	// Participants and Rooms are what goes out, by room: they follow the fields above, and those below follow them.
+	// Participants and Rooms are sent by room. They follow the fields above and precede those of matchTail.
 	Participants, Rooms fields `json:"-"`
 }
 
 // matchTail is the end of the answer.
 type matchTail struct {
-	// Unreadable names the rooms of which others have overwritten a value; that value is left out above.
+	// Unreadable lists the rooms with a value that others have overwritten; that value is left out above.
 	Unreadable []string `json:"unreadable,omitempty"`
 	Next       string   `json:"nextCursor,omitempty"`
-	// Incomplete says that part of Redis does not answer, and that its rooms are missing.
+	// Incomplete means that part of Redis does not answer and its rooms are missing.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 
-// fields are those of a JSON object, a name and its value in turn.
+// fields are the fields of a JSON object, names and values alternating.
 type fields struct {
 	pieces
 	count int64
@@ -52,7 +52,7 @@ func (f *fields) add(name string, value []byte) error {
 	return nil
 }
 
-// pieces puts the answer together without a copy of the rooms' states.
+// pieces builds the answer without copying the rooms' states.
 func (m *matchAnswer) pieces(t *matchTail) (pieces, error) {
 	head, err := encodeJSON(m)
 	if err != nil {
@@ -71,8 +71,8 @@ func (m *matchAnswer) pieces(t *matchTail) (pieces, error) {
 	return append(all, tail, []byte("\n")), nil
 }
 
-// checkMatch answers GET /api/check-match?limit&cursor. The counts are of all rooms, also where the page is a part: then
-// they are the index's.
+// checkMatch answers GET /api/check-match?limit&cursor. The counts cover all rooms even if the page does not; they then come
+// from the index.
 func (a *api) checkMatch(c *call) (any, error) {
 	w, err := c.window(maxLimit)
 	if err != nil {
@@ -108,7 +108,8 @@ func (a *api) checkMatch(c *call) (any, error) {
 	return m.pieces(t)
 }
 
-// collect fills in a page of rooms, batch by batch so that it can end between two, and where the next begins.
+// collect fills in a page of rooms and the cursor of the next page. It reads batch by batch, so that the page can end
+// between two.
 func (a *api) collect(ctx context.Context, c *call, w window, m *matchAnswer, t *matchTail) error {
 	cursor, kept := w.cursor, int64(0)
 	for left := w.limit; left > 0; {
@@ -120,14 +121,14 @@ func (a *api) collect(ctx context.Context, c *call, w window, m *matchAnswer, t 
 			cursor = next
 			break
 		}
-		fit, large, err := a.fit(ctx, c, names, kept, &t.Incomplete)
+		fit, large, err := a.fitAnswer(ctx, c, names, kept, &t.Incomplete)
 		if kept > 0 && errors.Is(err, ErrBusy) {
 			break // there is no memory for these now: the next page begins with them
 		}
 		if err != nil {
 			return err
 		}
-		if len(fit) < len(names) { // only the reader can tell the cursor after those that fit
+		if len(fit) < len(names) { // only the reader knows the cursor after those that fit
 			if fit, next, err = a.ports.Reader.Rooms(ctx, cursor, len(fit), ""); part(err, &t.Incomplete) != nil {
 				return err
 			}
@@ -156,7 +157,7 @@ func (a *api) collect(ctx context.Context, c *call, w window, m *matchAnswer, t 
 	return nil
 }
 
-// take adds rooms to the page if they fit, or if they are the first, and gives the bytes of their values; -1 if they do not fit.
+// take adds rooms to the page if they fit or are the first, and returns the bytes of their values, or -1 if they do not fit.
 func (a *api) take(ctx context.Context, names []string, space int64, first bool, m *matchAnswer, t *matchTail) (size int64, err error) {
 	present, states, err := a.ports.Reader.States(ctx, names)
 	if err = part(err, &t.Incomplete); err != nil {
@@ -178,7 +179,7 @@ func (a *api) take(ctx context.Context, names []string, space int64, first bool,
 
 func (m *matchAnswer) add(t *matchTail, name string, present, state json.RawMessage) error {
 	if present == nil && state == nil {
-		return nil // it has just gone
+		return nil // it has just been removed
 	}
 	var failed error
 	people, readable := identities(present)

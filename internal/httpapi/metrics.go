@@ -11,13 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are the API's own. Every label takes its values from a closed list: kinds of events, outcomes, route patterns and
-// the statuses that this package answers with.
+// metrics are the metrics of the API. Every label takes its values from a closed list: kinds of events, outcomes, route
+// patterns and the statuses that this package answers with.
 type metrics struct {
 	webhooks    *prometheus.CounterVec
 	webhookTime *prometheus.HistogramVec
 	received    prometheus.Counter
-	duplicates  prometheus.Counter
 	dropped     prometheus.Counter
 	requests    *prometheus.CounterVec
 	requestTime *prometheus.HistogramVec
@@ -25,8 +24,8 @@ type metrics struct {
 	handler     http.Handler
 }
 
-// newMetrics registers them. Error: some are registered already.
-func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error) {
+// newMetrics registers the metrics. Error: some are registered already.
+func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *budget) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
@@ -36,9 +35,8 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 		webhookTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rollcall_webhook_duration_seconds", Help: "Time from receipt of a webhook to its answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"outcome"}),
-		received:   counter("rollcall_webhook_received_bytes_total", "Bytes of webhook bodies read whole."),
-		duplicates: counter("rollcall_webhook_duplicates_total", "Deliveries of an event id that came lately already."),
-		dropped:    counter("rollcall_livekit_dropped_webhooks_total", "Events that LiveKit says it dropped before they were sent to this URL; a LiveKit up to 1.13.5 does not say so."),
+		received: counter("rollcall_webhook_received_bytes_total", "Bytes of webhook bodies that were read completely."),
+		dropped:  counter("rollcall_livekit_dropped_webhooks_total", "Events that LiveKit says it dropped before they were sent to this URL; a LiveKit up to 1.13.5 does not say so."),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_http_requests_total", Help: "HTTP requests by route and status."}, []string{"route", "code"}),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -50,8 +48,8 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 	gauge := func(name, help string, value func() int64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 	}
-	for _, c := range []prometheus.Collector{m.webhooks, m.webhookTime, m.received, m.duplicates, m.dropped, m.requests, m.requestTime, m.panics,
-		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.taken.Load),
+	for _, c := range []prometheus.Collector{m.webhooks, m.webhookTime, m.received, m.dropped, m.requests, m.requestTime, m.panics,
+		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.inFlight),
 		gauge("rollcall_webhook_body_bytes", "Bytes of webhook bodies in memory.", b.spent.Load),
 	} {
 		if err := reg.Register(c); err != nil {
@@ -61,7 +59,7 @@ func newMetrics(reg *prometheus.Registry, p *places, b *budget) (*metrics, error
 	return m, nil
 }
 
-// gathered is an answer in memory, so that a slow client does not hold one of the places for gathering.
+// gathered keeps an answer in memory, so that a slow client does not hold one of the slots for gathering.
 type gathered struct {
 	header http.Header
 	status int
@@ -77,10 +75,10 @@ func (g *gathered) WriteHeader(status int) { g.status = status }
 // Write implements http.ResponseWriter.
 func (g *gathered) Write(b []byte) (int, error) { return g.body.Write(b) }
 
-// gatherBytes is what it takes to gather the metrics.
+// gatherBytes is the memory needed to gather the metrics.
 const gatherBytes = 1 << 20
 
-// serve writes in Prometheus' own format.
+// serve writes the metrics in Prometheus' own format.
 func (m *metrics) serve(c *call) (any, error) {
 	if err := c.need(gatherBytes); err != nil {
 		return nil, err
@@ -93,22 +91,23 @@ func (m *metrics) serve(c *call) (any, error) {
 	maps.Copy(c.w.Header(), g.header)
 	c.writeWithin(time.Minute)
 	c.w.WriteHeader(g.status)
-	// Whoever asked is gone if this fails: there is nobody to tell.
+	// If this fails, the client is gone: there is nobody to tell.
 	_, _ = c.w.Write(g.body.Bytes())
 	return nil, nil
 }
 
-// connectionMetrics registers those of the listeners' connections. The result counts the connections that were closed to make room.
+// connectionMetrics registers the metrics of the listeners' connections. The returned function counts a connection that was
+// closed to make room.
 func connectionMetrics(reg *prometheus.Registry, t *connections) (closed func(reason string), err error) {
 	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_http_connections_closed_total",
-		Help: "HTTP connections closed because as many were open as may be, by reason."}, []string{"reason"})
+		Help: "HTTP connections closed because the limit was reached, by reason."}, []string{"reason"})
 	for _, reason := range []string{closedStranger, closedIdle, closedServed, closedNew} {
 		count.WithLabelValues(reason)
 	}
 	for _, c := range []prometheus.Collector{count,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections", Help: "Open HTTP connections."},
 			func() float64 { return float64(t.count()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections_limit", Help: "How many HTTP connections may be open."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections_limit", Help: "Limit of open HTTP connections."},
 			func() float64 { return float64(t.limit) }),
 	} {
 		if err := reg.Register(c); err != nil {

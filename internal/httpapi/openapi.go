@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// description is the API in OpenAPI 3.1. A test holds it against the routes and their answers.
+// description is the API in OpenAPI 3.1. A test compares it with the routes and their answers.
 //
 //go:embed openapi.yaml
 var description []byte
@@ -19,7 +19,7 @@ func (a *api) openAPI(c *call) (any, error) {
 	c.writeWithin(a.limits.Write)
 	c.w.WriteHeader(http.StatusOK)
 	if c.r.Method != http.MethodHead {
-		// Whoever asked is gone if this fails: there is nobody to tell.
+		// If this fails, the client is gone: there is nobody to tell.
 		_, _ = c.w.Write(description)
 	}
 	return nil, nil

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/openapitest"
+	"github.com/rollcallhq/rollcall/testing/harness/openapitest"
 )
 
 func (r *rig) spec(t *testing.T) *openapitest.Spec {
@@ -22,13 +22,13 @@ func (r *rig) spec(t *testing.T) *openapitest.Spec {
 	return openapitest.Read(t, w.Body.Bytes())
 }
 
-// TestOpenAPIDescribesTheRoutes: all that the server answers is described, and nothing else is.
+// TestOpenAPIDescribesTheRoutes checks that everything the server answers is described, and nothing else.
 func TestOpenAPIDescribesTheRoutes(t *testing.T) {
 	r := newRig(t, &node{}, nil)
 	served := map[string][]string{}
 	for pattern, route := range r.api.routes {
 		if route.pattern == filePattern {
-			continue // the page's own
+			continue // the files of the page
 		}
 		if route.get != nil {
 			served[pattern] = append(served[pattern], "GET")
@@ -50,22 +50,22 @@ func TestOpenAPIDescribesTheRoutes(t *testing.T) {
 	}
 }
 
-// full is a node with something of everything.
+// full returns a node that has something of everything.
 func full() *node {
-	report := &Report{StartedAt: time.UnixMilli(1795399866530), Duration: time.Second, Result: Result{3, 2, 1}, Changed: 1,
-		Drift: map[reconcile.Reason]int{reconcile.Ghost: 2}, Held: Held{1, 2, 3}, FirstError: "none", PassedOver: &PassedOver{1, "a room without a name"}, Slow: true}
+	report := &reconcile.Report{StartedAt: time.UnixMilli(1795399866530), DurationMs: 1000, Synced: 3, Errors: 2, Cleaned: 1, Changed: 1,
+		Drift: map[reconcile.Reason]int{reconcile.Ghost: 2}, Held: &reconcile.Held{Rooms: 1, Participants: 2, Cycles: 3}, Error: "none", PassedOver: 1, PassedFirst: "a room without a name", Slow: true}
 	n := &node{
 		status: Status{Running: true, Node: "n1", Leader: "n1", Term: 3, SyncInterval: time.Second, CleanupInterval: time.Minute,
 			NextSync: time.Now(), NextCleanup: time.Now(), LastSync: report, LastCleanup: report,
-			Progress: &Progress{Kind: "sync", StartedAt: time.Now(), Done: 1, Of: 2, Slow: true}},
-		outcome: Outcome{Result: Result{3, 2, 1}, Held: Held{1, 2, 3}, FirstError: "none", WouldChange: []WouldChange{
+			Progress: &reconcile.Progress{Kind: "sync", StartedAt: time.Now(), Done: 1, Of: 2, Slow: true}},
+		report: reconcile.Report{Synced: 3, Errors: 2, Cleaned: 1, Held: &reconcile.Held{Rooms: 1, Participants: 2, Cycles: 3}, Error: "none", Differences: []reconcile.Difference{
 			{Room: "r", Change: reconcile.ParticipantLeft, Identity: "ada", SID: "PA_x", Reason: reconcile.Ghost},
 			{Room: "r", Change: "index_entry_removed", Reason: "it has no keys"}}},
-		cluster:  ClusterStatus{Leader: "n1", Term: 3, Epoch: 12, Members: []Member{{ID: "n1", State: "ready", Voter: true, Rooms: 3}, {ID: "n2", State: "away"}}},
+		cluster:  Membership{Leader: "n1", Term: 3, Epoch: 12, Members: []Member{{ID: "n1", State: "ready", Voter: true, Rooms: 3, Occupancy: &reconcile.Occupancy{Rooms: 2, People: 5}}, {ID: "n2", State: "away"}}},
 		timeline: []reconcile.TimelineEntry{{Type: reconcile.ParticipantJoined, Cause: reconcile.BySync, Reason: reconcile.MissedJoin}, {Type: reconcile.RoomSnapshot, Cause: reconcile.ByWebhook}},
 		drift:    []reconcile.DriftEntry{{Room: "r", Reason: reconcile.StaleMetadata, Cause: reconcile.ByCleanup}},
 		look:     reconcile.Look{Listed: []reconcile.RoomInfo{{SID: "RM_x"}}, Participants: []reconcile.Participant{{Identity: "a", SID: "PA_a"}}},
-		stats:    Stats{Node: "n1", Interval: 10000, Points: []Point{{Time: 10000, Webhooks: 2}}},
+		stats:    Stats{Node: "n1", Interval: 10000, Points: []Point{{Time: 10000, Webhooks: 2, Occupancy: &reconcile.Occupancy{Rooms: 2, People: 5}}}},
 		active:   3, queue: 1,
 	}
 	s := &reconcile.State{SID: "RM_x", Roster: []*reconcile.Member{reconcile.NewMember(reconcile.Participant{Identity: "a", SID: "PA_a"})}}
@@ -75,7 +75,8 @@ func full() *node {
 	return n
 }
 
-// TestOpenAPIDescribesTheAnswers: those of a node with something of everything, of an empty one, and errors.
+// TestOpenAPIDescribesTheAnswers checks the answers of a node that has something of everything, those of an empty node, and
+// errors.
 func TestOpenAPIDescribesTheAnswers(t *testing.T) {
 	for name, r := range map[string]*rig{"full": newRig(t, full(), nil), "empty": newRig(t, &node{stats: Stats{Interval: 10000}}, nil)} {
 		spec, seen := r.spec(t), map[string]bool{}
@@ -94,7 +95,7 @@ func TestOpenAPIDescribesTheAnswers(t *testing.T) {
 			check("GET", path, "")
 			check("GET", path, "", header("Authorization", "Bearer wrong"))
 		}
-		for _, body := range []string{`{"action":"sync"}`, `{"action":"sync","dryRun":true}`, `{"action":"cleanup"}`, `{"action":"full-sync","dryRun":true}`,
+		for _, body := range []string{`{"action":"sync"}`, `{"action":"sync","dryRun":true}`, `{"action":"sync","room":"r"}`, `{"action":"sync","rom":"r"}`, `{"action":"cleanup"}`, `{"action":"full-sync","dryRun":true}`,
 			`{"action":"stop-service"}`, `{"action":"dance"}`} {
 			check("POST", "/api/sync-rooms", body)
 		}
@@ -119,12 +120,12 @@ func TestOpenAPIDescribesTheAnswers(t *testing.T) {
 	}
 }
 
-// TestOpenAPIDescribesTheEvents: the schemas of events are those of what is sent.
+// TestOpenAPIDescribesTheEvents checks that the schemas of events match what is sent.
 func TestOpenAPIDescribesTheEvents(t *testing.T) {
 	text := string(description)
 	for schema, event := range map[string]*frame{
-		"ChangeEvent": frameOf(Change{ID: "1-1", Room: "r"}), "LeaderEvent": Standing{}.leader(), "MembersEvent": Standing{}.members(),
-		"ServiceEvent": Standing{}.service(), "Report": {text: eventText("sync", tellReport(full().status.LastSync))},
+		"ChangeEvent": frameOf(reconcile.FeedEntry{ID: "1-1", Room: "r"}), "LeaderEvent": ClusterStatus{}.leader(), "MembersEvent": ClusterStatus{}.members(),
+		"ServiceEvent": ClusterStatus{}.service(), "Report": {text: eventText("sync", asReportAnswer(full().status.LastSync))},
 	} {
 		_, data, _ := strings.Cut(string(event.text), "data: ")
 		var fields map[string]any
@@ -142,7 +143,7 @@ func TestOpenAPIDescribesTheEvents(t *testing.T) {
 		}
 		for field := range fields {
 			if !slices.Contains([]string{"firstError", "passedOver", "slow"}, field) && !slices.Contains(want, field) {
-				t.Errorf("an event has %q, which %s does not tell of", field, schema)
+				t.Errorf("an event has %q, which %s does not describe", field, schema)
 			}
 		}
 	}

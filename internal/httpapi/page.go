@@ -3,31 +3,46 @@ package httpapi
 import (
 	"net/http"
 	"strings"
+
+	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
-// filePattern is by which name the page's files are logged and counted.
+// filePattern is the name under which the page's files are logged and counted.
 const filePattern = "/{file}"
 
-// index answers GET /: the page, and the list of endpoints for who asks for JSON and not for HTML.
+// index answers GET / with the page, or with the list of endpoints if the client asks for JSON and not for HTML.
 func (a *api) index(c *call) (any, error) {
 	c.w.Header().Add("Vary", "Accept")
 	accept := strings.Join(c.r.Header.Values("Accept"), ",")
-	if strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html") {
+	if strings.Contains(accept, "application/json") && !web.WantsPage(c.r) {
 		return indexAnswer{"rollcall", a.build.Version, a.routes.patterns()}, nil
 	}
 	return a.file(c)
 }
 
-// file answers with a file of the page. They hold nothing of this cluster and are open to all.
+// viewPath and the addresses below it are what people type who leave the # out.
+const viewPath = "/rooms"
+
+// view leads to the page's view of that address: /rooms/NAME to /#/rooms/NAME.
+func (a *api) view(c *call) (any, error) {
+	c.writeWithin(a.limits.Write)
+	c.w.Header().Set("Location", "/#"+c.r.URL.EscapedPath())
+	c.w.WriteHeader(http.StatusFound)
+	return nil, nil
+}
+
+// file answers with a file of the page. The files contain nothing about this cluster and are open to everyone.
 func (a *api) file(c *call) (any, error) {
 	c.writeWithin(a.limits.Write)
 	a.files.ServeHTTP(c.w, c.r)
 	return nil, nil
 }
 
-// addFiles puts the files beside the API's own paths, which they never shadow.
+// addFiles adds the files to the API's own paths, which they never shadow.
 func (a *api) addFiles(table routes) {
 	files := &route{pattern: filePattern, get: &endpoint{open, a.file}}
+	table[filePattern] = files
+	table[viewPath] = &route{pattern: filePattern, get: &endpoint{open, a.view}}
 	for _, path := range a.files.Paths() {
 		if table[path] == nil {
 			table[path] = files
@@ -46,15 +61,15 @@ func newOrigins(list []string) origins {
 	return o
 }
 
-// allow tells whether a page of a listed origin sent this. Browsers write an origin in one way only, so it is compared
+// allow reports whether a page of a listed origin sent this. Browsers write an origin in only one way, so it is compared
 // byte by byte.
 func (o origins) allow(r *http.Request) bool {
 	given := r.Header.Values("Origin")
 	return len(given) == 1 && o[given[0]]
 }
 
-// greet lets an allowed page read the answer. Cookies are never asked for: whoever comes from elsewhere brings a token.
-func (o origins) greet(c *call) {
+// setCORS lets an allowed page read the answer. Cookies are never allowed: a page of another origin must send a token.
+func (o origins) setCORS(c *call) {
 	if len(o) == 0 {
 		return
 	}
@@ -66,8 +81,8 @@ func (o origins) greet(c *call) {
 	}
 }
 
-// preflight answers the question that a browser asks ahead of a request with a token; false when this is none, or the
-// origin is not allowed, which is then refused as any OPTIONS is.
+// preflight answers the request that a browser sends ahead of a request with a token. It returns false if this is not such a
+// request, or the origin is not allowed; the caller then refuses it like any OPTIONS request.
 func (o origins) preflight(c *call) bool {
 	if c.r.Method != http.MethodOptions || c.r.Header.Get("Access-Control-Request-Method") == "" || !o.allow(c.r) {
 		return false

@@ -68,7 +68,7 @@ func TestAllowedOriginReadsAndActs(t *testing.T) {
 			t.Errorf("%s: cookies of a foreign page are never wanted", call)
 		}
 	}
-	// A refusal must be readable too, or the page could not say why.
+	// A refusal must be readable too, or the page could not show the reason.
 	w := r.ask("POST", "/api/sync-rooms", `{"action":"sync"}`, page)
 	if w.Code != 401 || w.Header().Get("Access-Control-Allow-Origin") != friend {
 		t.Errorf("without a token: %d %v", w.Code, w.Header())
@@ -78,7 +78,7 @@ func TestAllowedOriginReadsAndActs(t *testing.T) {
 	}
 }
 
-// TestAllowedOriginNeedsToken: being on this machine is enough for programs and our own page only.
+// TestAllowedOriginNeedsToken checks that being on this machine is enough only for programs and our own page.
 func TestAllowedOriginNeedsToken(t *testing.T) {
 	r := newRig(t, &node{}, func(c *Config) { c.CORSOrigins = []string{friend} })
 	for _, call := range []string{"GET /api/rooms", "POST /api/sync-rooms"} {
@@ -138,4 +138,23 @@ func TestPreflight(t *testing.T) {
 	if w := r.ask("GET", "/api/rooms", "", far); !slices.Contains(w.Header().Values("Vary"), "Origin") {
 		t.Error("a cache would give an answer without the origin to the page that may read it")
 	}
+}
+
+// TestAddressesThatPeopleType checks that an address without the # leads to its view, and that one that is nothing says so: to a
+// browser by the page, to a program in JSON.
+func TestAddressesThatPeopleType(t *testing.T) {
+	r := newRig(t, &node{}, nil)
+	browser := header("Accept", "text/html,*/*;q=0.8")
+	for path, to := range map[string]string{"/rooms": "/#/rooms", "/rooms/standup": "/#/rooms/standup", "/rooms/a%2Fb%3F": "/#/rooms/a%2Fb%3F", "/rooms//evil.example": "/#/rooms//evil.example"} {
+		if w := r.ask("GET", path, "", browser); w.Code != 302 || w.Header().Get("Location") != to {
+			t.Errorf("%s: %d, to %q", path, w.Code, w.Header().Get("Location"))
+		}
+	}
+	for _, path := range []string{"/nowhere", "/api-docs", "/roomsandmore"} {
+		if w := r.ask("GET", path, "", browser); w.Code != 404 || !strings.Contains(w.Body.String(), "<!doctype html>") || w.Header().Get("ETag") != "" || !slices.Contains(w.Header().Values("Vary"), "Accept") {
+			t.Errorf("%s in a browser: %d %s", path, w.Code, w.Header())
+		}
+		want(t, r.ask("GET", path, ""), 404, `{"error":"No such endpoint; GET /openapi.yaml describes all of them"}`)
+	}
+	want(t, r.ask("GET", "/api/nowhere", "", browser), 404, `{"error":"No such endpoint; GET /openapi.yaml describes all of them"}`)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxLimit  = 1000 // rooms to a page
+	maxLimit  = 1000 // rooms per page
 	maxSearch = 1024 // bytes
 )
 
@@ -27,7 +27,7 @@ func (c *call) window(defaultLimit int) (window, error) {
 	if len(w.search) > maxSearch {
 		return w, refuse(http.StatusBadRequest, "search is too long")
 	}
-	cursor, err := base64.RawURLEncoding.DecodeString(c.query.Get("cursor"))
+	cursor, err := base64.RawURLEncoding.Strict().DecodeString(c.query.Get("cursor"))
 	if err != nil {
 		return w, badCursor()
 	}
@@ -35,7 +35,7 @@ func (c *call) window(defaultLimit int) (window, error) {
 	return w, nil
 }
 
-// limit reads limit alone.
+// limit reads the limit parameter alone.
 func (c *call) limit(otherwise int) (int, error) {
 	given := c.query.Get("limit")
 	if given == "" {
@@ -48,7 +48,7 @@ func (c *call) limit(otherwise int) (int, error) {
 	return n, nil
 }
 
-// opaque is a reader's cursor as clients get it: it may hold a name, and so any byte.
+// opaque encodes a reader's cursor for clients: it may contain a name, and so any byte.
 func opaque(cursor string) string { return base64.RawURLEncoding.EncodeToString([]byte(cursor)) }
 
 func badCursor() *problem {

@@ -3,16 +3,17 @@ package httpapi
 import (
 	"math"
 	"strconv"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// place is where a watcher of one room stands: it has the first nth changes of the room in the millisecond ms, and all before. A change's
-// own id counts the changes of all rooms in its millisecond, which nobody may learn whose token is for one room. A place is written
-// as an id whose second number is at least placeBase, which Redis' own never reach.
+// place is where a watcher of one room resumes: it has everything before the millisecond ms, and the first nth changes of the room in it. A change's own id counts the changes of all rooms in its millisecond, which the holder of a token for one
+// room may not learn. A place is written as an id whose second number is at least placeBase, which Redis' own never reach.
 type place struct{ ms, nth uint64 }
 
 const placeBase = 1 << 63
 
-// placeOf reads a place; false for anything else, an id of Redis' too.
+// placeOf parses a place. It returns false for anything else, including an id of Redis.
 func placeOf(id string) (place, bool) {
 	ms, n, ok := numbersOf(id)
 	if !ok || n < placeBase {
@@ -23,7 +24,7 @@ func placeOf(id string) (place, bool) {
 
 func (p place) id() string { return joinID(p.ms, placeBase+p.nth) }
 
-// before is the last id that can be before the place's millisecond.
+// before returns the last id that can precede the place's millisecond.
 func (p place) before() string {
 	if p.ms == 0 {
 		return joinID(0, 0)
@@ -35,15 +36,15 @@ func joinID(ms, n uint64) string {
 	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(n, 10)
 }
 
-// ordinals count each room's changes in the millisecond of the last one. Who begins to count within it counts too few: then a
-// watcher who comes back gets changes twice, and misses none.
+// ordinals counts each room's changes in the millisecond of the last change. A count that begins within that millisecond is
+// too low: a watcher that comes back then gets some changes twice, and misses none.
 type ordinals struct {
 	ms     uint64
 	counts map[string]uint64
 }
 
-// of counts a change, and gives which of its room's in this millisecond it is, from 1 on.
-func (o *ordinals) of(c Change) uint64 {
+// of counts a change and returns its number among the changes of its room in this millisecond, from 1 on.
+func (o *ordinals) of(c reconcile.FeedEntry) uint64 {
 	ms, _, _ := numbersOf(c.ID)
 	if o.counts == nil || ms != o.ms {
 		o.ms, o.counts = ms, map[string]uint64{}

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// readyWithin is how long /readyz waits for an answer; a probe's own patience is often no longer.
+// readyWithin is how long /readyz waits for an answer; probes often wait no longer themselves.
 const readyWithin = 2 * time.Second
 
-// drain makes /readyz say no while all else goes on.
+// drain makes /readyz fail while everything else is served.
 type drain struct{ on atomic.Bool }
 
 type probeAnswer struct {
@@ -19,7 +19,8 @@ type probeAnswer struct {
 
 func (a *api) livez(*call) (any, error) { return probeAnswer{"ok"}, nil }
 
-// readyz tells no more than that: it is open to everyone.
+// readyz is open to everyone. The reason, which may name addresses, is only for callers on this machine, such as the image's
+// health check, and for callers who may read everything.
 func (a *api) readyz(c *call) (any, error) {
 	if a.drain.on.Load() {
 		return nil, refuse(http.StatusServiceUnavailable, "Draining")
@@ -27,7 +28,11 @@ func (a *api) readyz(c *call) (any, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), readyWithin)
 	defer cancel()
 	if err := a.ports.Health.Ready(ctx); err != nil {
-		return nil, &problem{status: http.StatusServiceUnavailable, text: "Not ready", cause: err}
+		text := "Not ready"
+		if private(c.r) && len(c.r.Header.Values("Authorization")) == 0 || a.access.check(c, readAll) == nil {
+			text += ": " + err.Error()
+		}
+		return nil, &problem{status: http.StatusServiceUnavailable, text: text, cause: err}
 	}
 	return probeAnswer{"ready"}, nil
 }

@@ -10,10 +10,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestAModeratorComesBack: from each id that a stream of one room gave, another stream gives what followed, each change once, although the
-// id tells nothing of the other rooms' changes in the same millisecond.
+// TestAModeratorComesBack checks that, from each id that a stream of one room has sent, another stream continues with what
+// followed, each change once, although the id reveals nothing about the other rooms' changes in the same millisecond.
 func TestAModeratorComesBack(t *testing.T) {
 	streaming(t, Limits{}, func(t *testing.T, r *rig, client *http.Client) {
 		mine := listen(t, client, "?room=mine", "Authorization", "Bearer moderator")
@@ -58,8 +60,8 @@ func idOf(block string) string {
 	return line
 }
 
-// TestWaitingEventsAreBounded: what waits for watchers who do not read is bounded in bytes, each event counted once. The one for whom most
-// waits goes.
+// TestWaitingEventsAreBounded checks that what waits for watchers who do not read is limited in bytes, that each event is
+// counted once, and that the watcher with the most waiting bytes is cut off.
 func TestWaitingEventsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 100_000
@@ -77,11 +79,11 @@ func TestWaitingEventsAreBounded(t *testing.T) {
 		twin, _ := join("small")
 		send := func(room string, size, times int) {
 			for i := range times {
-				f := frameOf(Change{ID: fmt.Sprintf("1-%d", i), Room: room, Data: []byte(`"` + strings.Repeat("x", size) + `"`)})
+				f := frameOf(reconcile.FeedEntry{ID: fmt.Sprintf("1-%d", i), Room: room, Data: []byte(`"` + strings.Repeat("x", size) + `"`)})
 				h.pass(context.Background(), f)
 			}
 		}
-		send("small", 5_000, 9) // as much as one watcher may have, for two
+		send("small", 5_000, 9) // as much as may wait for one watcher, for two
 		if h.waiting > limit/2 {
 			t.Errorf("%d bytes wait: events that wait for several were counted more than once", h.waiting)
 		}

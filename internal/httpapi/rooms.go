@@ -10,21 +10,21 @@ import (
 
 const (
 	defaultRooms = 100
-	// readBatch is how many rooms' values are fetched at a time; a room of a thousand people has some 300 KB.
+	// readBatch is how many rooms' values are fetched at a time; a room of a thousand participants has some 300 KB.
 	readBatch = 50
 )
 
 type roomRow struct {
 	Name         string `json:"roomName"`
 	Participants int    `json:"participantCount"`
-	CreatedAt    int64  `json:"createdAt"`   // Unix ms; 0 where others made the value unreadable
+	CreatedAt    int64  `json:"createdAt"`   // Unix ms; 0 if others made the value unreadable
 	LastUpdated  int64  `json:"lastUpdated"` // Unix ms; likewise
 }
 
 type roomsAnswer struct {
 	Rooms []roomRow `json:"rooms"`
 	Next  string    `json:"nextCursor,omitempty"`
-	// Incomplete says that part of Redis does not answer, and that its rooms are missing.
+	// Incomplete means that part of Redis does not answer and its rooms are missing.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 
@@ -43,7 +43,7 @@ func (a *api) listRooms(c *call) (any, error) {
 	}
 	answer.Next = opaque(next)
 	for len(names) > 0 {
-		batch, large, err := a.fit(ctx, c, names, 0, &answer.Incomplete)
+		batch, large, err := a.fitAnswer(ctx, c, names, 0, &answer.Incomplete)
 		if err != nil {
 			return nil, unreadable(err)
 		}
@@ -65,7 +65,8 @@ func (a *api) listRooms(c *call) (any, error) {
 	return answer, nil
 }
 
-// A read of rooms' values has a fixed part of memory, and in it some time each value twice: as Redis sent it, and as it is kept.
+// A read of rooms' values takes a fixed amount of memory, and for a while each value twice: as Redis sent it, and as it is
+// kept.
 const (
 	readBytes = 1 << 20
 	copies    = 2
@@ -74,13 +75,13 @@ const (
 const (
 	// listBytes is how many bytes of values a list reads at a time; a larger room is read alone.
 	listBytes = 1 << 20
-	// largeRoom is from how many bytes on a room's values are read by nothing but GET /api/rooms/{room}.
+	// largeRoom is the size from which on a room's values are read only by GET /api/rooms/{room}.
 	largeRoom = 10 << 20
 )
 
-// fit gives those rooms of names, from the first on, whose values are read at once, and reserves the memory beside the kept bytes.
-// large is true for a single room that is too large for a list. Errors: ErrBusy, or the reader's.
-func (a *api) fit(ctx context.Context, c *call, names []string, kept int64, incomplete *bool) (some []string, large bool, err error) {
+// fitAnswer returns the first rooms of names whose values are read at once, and reserves the memory for them in addition to the
+// kept bytes. large is true for a single room that is too large for a list. Errors: ErrBusy, or the reader's.
+func (a *api) fitAnswer(ctx context.Context, c *call, names []string, kept int64, incomplete *bool) (some []string, large bool, err error) {
 	names = names[:min(len(names), readBatch)]
 	sizes, err := a.ports.Reader.Sizes(ctx, names)
 	if err = part(err, incomplete); err != nil {
@@ -100,7 +101,7 @@ func (a *api) fit(ctx context.Context, c *call, names []string, kept int64, inco
 	return names[:n], false, c.need(readBytes + kept + copies*size)
 }
 
-// part notes that an answer is incomplete; any other error it returns.
+// part turns an ErrIncomplete into *incomplete and returns any other error.
 func part(err error, incomplete *bool) error {
 	if errors.Is(err, ErrIncomplete) {
 		*incomplete = true
@@ -109,7 +110,7 @@ func part(err error, incomplete *bool) error {
 	return err
 }
 
-// row never fails: a room that others wrote over is listed with what can be read of it.
+// row never fails: a room that others have overwritten is listed with what can be read of it.
 func row(name string, present, state json.RawMessage) roomRow {
 	var times struct {
 		CreatedAt   int64 `json:"createdAt"`
@@ -138,24 +139,25 @@ func (a *api) showRoom(c *call) (any, error) {
 	case !ok:
 		return nil, refuse(http.StatusNotFound, "No such room now")
 	case !isObject(state):
-		return nil, refuse(http.StatusServiceUnavailable, "The state of this room was overwritten by others; the next sync mends it")
+		return nil, refuse(http.StatusServiceUnavailable, "The state of this room was overwritten by others; the next sync repairs it")
 	}
 	return state, nil
 }
 
-// identities reads a value of rooms:participants:{room}; false for anything but an array of strings.
+// identities parses a value of rooms:participants:{room}. It returns false for anything but an array of strings.
 func identities(value json.RawMessage) ([]string, bool) {
 	var list []string
 	err := json.Unmarshal(value, &list)
 	return list, err == nil && list != nil
 }
 
-// isObject looks at the whole value: what is no JSON would spoil the answer that it stands in.
+// isObject checks the whole value: anything that is not JSON would spoil the answer that contains it.
 func isObject(value json.RawMessage) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte("{")) && json.Valid(value)
 }
 
-// unreadable answers a failed read. A reader that failed may do so again for a while: it is nobody's bug.
+// unreadable returns the problem of a failed read. A reader that failed may fail again for a while, which is no bug of this
+// node.
 func unreadable(err error) error {
 	if errors.Is(err, ErrMalformed) {
 		return badCursor()
@@ -164,5 +166,5 @@ func unreadable(err error) error {
 		return ErrBusy
 	}
 	return &problem{status: http.StatusServiceUnavailable, retry: soon,
-		text: "The rooms cannot be read now; try again shortly", cause: err}
+		text: "Redis cannot be read now; try again shortly", cause: err}
 }

@@ -44,7 +44,7 @@ func TestRoomByName(t *testing.T) {
 	}
 }
 
-// TestIncompleteLists: part of Redis does not answer, and the rooms of the rest are listed.
+// TestIncompleteLists checks that the other rooms are listed if part of Redis does not answer.
 func TestIncompleteLists(t *testing.T) {
 	n := &node{readErr: fmt.Errorf("%w: shard 10.0.0.3:6379", ErrIncomplete)}
 	n.put("a", `["u"]`, stateOf("a"))
@@ -82,7 +82,7 @@ func TestRoomErrors(t *testing.T) {
 	n.put("number", `[]`, `5`)
 	n.put("broken", `[]`, `{"a":`)
 	r := newRig(t, n, nil)
-	const none, altered = `{"error":"No such room now"}`, `{"error":"The state of this room was overwritten by others; the next sync mends it"}`
+	const none, altered = `{"error":"No such room now"}`, `{"error":"The state of this room was overwritten by others; the next sync repairs it"}`
 	want(t, r.ask("GET", "/api/rooms/none", ""), 404, none)
 	want(t, r.ask("GET", "/api/rooms?name=%00", ""), 404, none)
 	want(t, r.ask("GET", "/api/rooms/number", ""), 503, altered)
@@ -90,19 +90,19 @@ func TestRoomErrors(t *testing.T) {
 	want(t, r.ask("GET", "/api/rooms?name=", ""), 400, `{"error":"name must not be empty"}`)
 	want(t, r.ask("GET", "/api/rooms?name=%zz", ""), 400, `{"error":"The query is not well encoded"}`)
 	for _, path := range []string{"/api/rooms/", "/api/rooms/a/b", "/api/rooms/a/timeline/", "/api/rooms//timeline", "/api/rooms/a/b/timeline", "/api/rooms//", "//api/rooms", "/api/../api/rooms"} {
-		want(t, r.ask("GET", path, ""), 404, `{"error":"No such endpoint"}`)
+		want(t, r.ask("GET", path, ""), 404, `{"error":"No such endpoint; GET /openapi.yaml describes all of them"}`)
 	}
 	n.readErr = errSecret
 	for _, path := range []string{"/api/rooms/number", "/api/rooms", "/api/check-match"} {
 		w := r.ask("GET", path, "")
-		want(t, w, 503, `{"error":"The rooms cannot be read now; try again shortly"}`)
+		want(t, w, 503, `{"error":"Redis cannot be read now; try again shortly"}`)
 		if w.Header().Get("Retry-After") != "1" {
 			t.Errorf("%s: no Retry-After", path)
 		}
 	}
 }
 
-// TestUnescapedPaths: curl sends what it is given.
+// TestUnescapedPaths sends paths as they are given, as curl does.
 func TestUnescapedPaths(t *testing.T) {
 	n := &node{}
 	n.put(`{"ä"/[x]}`, `[]`, `{}`)
@@ -162,7 +162,7 @@ func TestCheckMatch(t *testing.T) {
 	}
 }
 
-// TestPages: following the cursor gives every room once, and the counts are of all.
+// TestPages checks that following the cursor returns every room once, and that the counts cover all rooms.
 func TestPages(t *testing.T) {
 	n := &node{}
 	for i := range 2345 {

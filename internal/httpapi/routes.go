@@ -5,15 +5,17 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
-// endpoint is one method of a route. serve returns the value to send as JSON, or nil when it has answered by itself.
+// endpoint is one method of a route. serve returns the value to send as JSON, or nil if it has written the answer itself.
 type endpoint struct {
 	needs right
 	serve func(c *call) (any, error)
 }
 
-// route is a path, by which name it is logged and counted, and what may be done there. HEAD works where GET does.
+// route is a path, the name under which it is logged and counted, and its methods. HEAD works where GET does.
 type route struct {
 	pattern   string
 	get, post *endpoint
@@ -46,7 +48,7 @@ const (
 	roomsPath   = "/api/rooms"
 	roomPattern = "/api/rooms/{room}"
 	eventsPath  = "/api/events"
-	elsewhere   = "other" // the pattern of all that is not found
+	elsewhere   = "other" // the pattern of everything that is not found
 )
 
 func (c *call) pattern() string {
@@ -56,8 +58,8 @@ func (c *call) pattern() string {
 	return c.route.pattern
 }
 
-// routes are matched as they were sent: a ServeMux would clean the path and redirect, and a room's name may hold
-// slashes, dots and whatever else.
+// routes are matched as they were sent: a ServeMux would clean the path and redirect, and a room's name may contain slashes,
+// dots and anything else.
 type routes map[string]*route
 
 func (a *api) makeRoutes(metricsPublic bool) routes {
@@ -75,7 +77,7 @@ func (a *api) makeRoutes(metricsPublic bool) routes {
 		{pattern: "/metrics", get: get(metricsNeed, a.metrics.serve)},
 		{pattern: webhookPath, post: &endpoint{open, a.hooks.serve}},
 		{pattern: "/api/sync-rooms", get: get(readAll, a.status), post: &endpoint{act, a.act}},
-		{pattern: "/api/cluster", get: get(readAll, a.cluster), post: &endpoint{act, a.mend}},
+		{pattern: "/api/cluster", get: get(readAll, a.cluster), post: &endpoint{act, a.removeNode}},
 		{pattern: "/api/check-match", get: get(readAll, a.checkMatch)},
 		{pattern: roomsPath, get: get(readAll, a.listRooms)},
 		{pattern: roomPattern, get: get(readRoom, a.showRoom)},
@@ -83,7 +85,7 @@ func (a *api) makeRoutes(metricsPublic bool) routes {
 		{pattern: roomPattern + "/livekit", get: get(readRoom, a.showLiveKit)},
 		{pattern: "/api/drift", get: get(readAll, a.showDrift)},
 		{pattern: "/api/stats", get: get(readAll, a.stats)},
-		{pattern: eventsPath, get: get(readRoom, a.events)}, // without a room, that is to read all
+		{pattern: eventsPath, get: get(readRoom, a.events)}, // without a room this requires readAll: a token for one room has that room only
 		{pattern: "/openapi.yaml", get: get(open, a.openAPI)},
 	} {
 		table[r.pattern] = r
@@ -101,10 +103,10 @@ func (t routes) patterns() []string {
 	return slices.Compact(all)
 }
 
-// find sets the call's route and room, or says why there is none.
+// find sets the call's route and room, or returns why there is none.
 func (t routes) find(c *call) error {
-	// RawPath is the path as sent, where that matters. EscapedPath alone would encode it anew when it holds characters
-	// that should have been escaped (curl sends such), and then "%2F" and "/" could not be told apart.
+	// RawPath is the path as sent, if that differs. EscapedPath alone would re-encode a path with characters that should
+	// have been escaped (curl sends such), and then "%2F" and "/" could not be told apart.
 	path := c.r.URL.RawPath
 	if path == "" {
 		path = c.r.URL.EscapedPath()
@@ -121,10 +123,18 @@ func (t routes) find(c *call) error {
 		}
 		return nil
 	}
-	return refuse(http.StatusNotFound, "No such endpoint")
+	if path == viewPath || strings.HasPrefix(path, viewPath+"/") {
+		c.route = t[viewPath]
+		return nil
+	}
+	if web.WantsPage(c.r) && !strings.HasPrefix(path, "/api/") {
+		c.route = t[filePattern] // somebody typed the address: the page says that there is no such one
+		return nil
+	}
+	return refuse(http.StatusNotFound, "No such endpoint; GET /openapi.yaml describes all of them")
 }
 
-// findRoom finds the routes of one room, whose name stands in the path or in ?name: "/name", "/name/timeline", "?name=",
+// findRoom finds the routes of one room, whose name is in the path or in ?name: "/name", "/name/timeline", "?name=",
 // "/timeline?name=".
 func (t routes) findRoom(c *call, rest string) (found bool, err error) {
 	if c.query.Has("name") && (rest == "" || rest == "/" || t[roomPattern+rest] != nil) {

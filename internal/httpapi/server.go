@@ -16,18 +16,18 @@ import (
 	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
 
-// Config is what a Server is made of beside its ports. Log and Registry are needed.
+// Config configures a Server, apart from its ports. Log and Registry are required.
 type Config struct {
-	// AdminToken may do everything; without one, callers of this very machine may.
+	// AdminToken may do everything. Without one, callers on this machine may.
 	AdminToken string
 	// MetricsPublic opens /metrics; otherwise it is a read.
 	MetricsPublic bool
 	// CORSOrigins are the origins (scheme://host[:port], as browsers write them) of other sites whose pages may call the
-	// API. They need a token always.
+	// API. They always need a token.
 	CORSOrigins []string
 	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they change.
 	TLSCert, TLSKey string
-	// Lost, when given, is told of events that LiveKit has dropped. It must not block.
+	// Lost, if set, is called with the number of events that LiveKit has dropped. It must not block.
 	Lost     func(events int)
 	Build    Build
 	Log      *slog.Logger
@@ -35,36 +35,39 @@ type Config struct {
 	Limits   Limits
 }
 
-// Limits bound what callers may take. A zero field takes its default.
+// Limits limit what callers may take. A zero field takes its default.
 type Limits struct {
-	// Connections is how many may be open at once (512). One more takes the place of one that is not being answered.
+	// Connections is how many may be open at once (512). One more replaces one that is not being answered.
 	Connections int
 	// Webhooks is how many may be in flight (4,096); one more gets 503 at once.
 	Webhooks int
-	// BodyBytes is how much of webhook bodies may be in memory at once (64 MiB); more gets 503.
+	// BodyBytes is how many bytes of webhook bodies may be in memory at once (64 MiB); more gets 503.
 	BodyBytes int64
-	// Deliver is the time from a webhook's receipt to its answer, the reading of its body included (5 s). Other bodies
-	// have as long.
+	// Deliver is the time from a webhook's receipt to its answer, including the reading of its body (5 s). Other bodies have
+	// the same time.
 	Deliver time.Duration
 	// Actions is how many actions may run or wait on this node (16), Action how long each may take (15 min).
 	Actions int
 	Action  time.Duration
-	// Read is how long an answer may take to be put together from Redis (5 s), Write how long to be fetched (1 min).
+	// Read is how long it may take to build an answer from Redis (5 s), Write how long the client may take to fetch it (1
+	// min).
 	Read, Write time.Duration
-	// Watchers is how many may have a stream of events (64), Watch how long each lasts before its owner must connect again
-	// (1 h), and Heartbeat how often it says something (15 s), which is also how long a write to it may take.
+	// Watchers is how many streams of events may be open (64), Watch how long each lasts before the watcher must connect
+	// again (1 h), and Heartbeat how often it sends something (15 s), which is also how long a write to it may take.
 	Watchers         int
 	Watch, Heartbeat time.Duration
-	// CallerWatchers is how many of those streams one caller may have (8). The admin and local programs are not bounded.
+	// CallerWatchers is how many of those streams one caller may have (8). The admin and local programs have no such limit.
 	CallerWatchers int
-	// Looks is how many may look at LiveKit at once (4), one of each caller.
+	// Looks is how many requests may ask LiveKit at once (4), one of each caller.
 	Looks int
-	// Replays is how many streams may read at once what they missed (4), one of each caller; more wait, for as long as Read.
+	// Replays is how many streams may read what they missed at once (4), one of each caller; more wait, for as long as Read.
 	Replays int
 	// AnswerBytes is how much memory answers may take, from before they are read from Redis until they are written (64 MiB),
-	// and CallerBytes how much of it those to one caller (32 MiB); more gets 503. The admin and local programs are not bounded alone.
+	// and CallerBytes how much of it the answers to one caller (32 MiB); more gets 503. CallerBytes does not apply to the
+	// admin and local programs.
 	AnswerBytes, CallerBytes int64
-	// WaitingBytes is how many bytes of events may wait for watchers in all (32 MiB); who has most waiting is cut off.
+	// WaitingBytes is how many bytes of events may wait for all watchers together (32 MiB); the watcher with the most is cut
+	// off.
 	WaitingBytes int64
 	// Stall is how long a caller may take for 32 KiB of an answer (10 s).
 	Stall time.Duration
@@ -98,8 +101,8 @@ func orElse[T comparable](field *T, value T) {
 	}
 }
 
-// Of a connection: time for its headers, time it may idle, and the headers' size (a token and a name of 256 characters,
-// each encoded, and then some).
+// For a connection: the time for its headers, the time it may idle, and the size of its headers (a token and a name of 256
+// characters, each encoded, and some more).
 const (
 	headerTimeout  = 5 * time.Second
 	idleTimeout    = 2 * time.Minute
@@ -163,9 +166,9 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 		answers: newQuota(limits.AnswerBytes, limits.CallerBytes), looks: newQuota(int64(limits.Looks), 1),
 		watching: newQuota(int64(limits.Watchers), int64(limits.CallerWatchers)), replays: newQuota(int64(limits.Replays), 1)}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
-		places: places{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
-		seen: newRepeats(rememberedEvents), log: cfg.Log, lost: cfg.Lost}
-	m, err := newMetrics(cfg.Registry, &a.hooks.places, a.hooks.bytes)
+		slots: adaptiveSemaphore{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
+		log: cfg.Log, lost: cfg.Lost}
+	m, err := newMetrics(cfg.Registry, &a.hooks.slots, a.hooks.bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -174,13 +177,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 	return a, nil
 }
 
-// rememberedEvents is for how many event ids a repeat is noticed, by the metric only.
-const rememberedEvents = 8192
-
-// Handler is the API without a listener.
-func (s *Server) Handler() http.Handler { return s.api }
-
-// Serve answers on l until Shutdown, and then returns nil. It may be called for several listeners.
+// Serve answers on l until Shutdown and then returns nil. It may be called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
 	var err error
 	l = limited{l, s.conns}
@@ -195,11 +192,12 @@ func (s *Server) Serve(l net.Listener) error {
 	return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 }
 
-// Drain makes /readyz answer 503 while everything else is served as before. There is no way back.
+// Drain makes /readyz answer 503 while everything else is served as before. It cannot be undone.
 func (s *Server) Drain() { s.api.drain.on.Store(true) }
 
-// Shutdown stops accepting, ends the operators' actions and the streams of events, and waits for the requests in flight; webhooks among them are
-// answered within Limits.Deliver. When ctx ends first the connections are cut and its error is returned.
+// Shutdown stops accepting, ends the operators' actions and the streams of events, and waits for the requests in flight;
+// webhooks among them are answered within Limits.Deliver. If ctx ends first, the connections are cut and its error is
+// returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.api.actions.stop()

@@ -27,7 +27,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// pipes is a listener without sockets, for bubbles.
+// pipes is a listener without sockets, for synctest bubbles.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -59,14 +59,14 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-// local is a pipe that says it comes from this machine.
+// local is a pipe whose address is that of this machine.
 type local struct{ net.Conn }
 
 func (local) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:2"))
 }
 
-// serve runs r on pipes and gives a client; the server ends with the test's function.
+// serve serves r on pipes and returns a client; the returned function stops the server.
 func (r *rig) serve(t *testing.T) (*http.Client, func()) {
 	l := newPipes()
 	served := make(chan error, 1)
@@ -102,7 +102,7 @@ func post(t *testing.T, c *http.Client, path string, body io.Reader) *http.Respo
 	return resp
 }
 
-// TestSlowBodies: a body that never ends costs its sender five seconds and us no more, on any endpoint.
+// TestSlowBodies checks that a body that never ends costs its sender five seconds, and the node no more, on any endpoint.
 func TestSlowBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &node{}, nil)
@@ -118,7 +118,7 @@ func TestSlowBodies(t *testing.T) {
 			}
 			end.Close()
 		}
-		time.Sleep(6 * time.Second) // the bubble's clock: until the server gave up on the bodies nobody read
+		time.Sleep(6 * time.Second) // the bubble's clock: until the server gives up on the bodies that nobody reads
 		synctest.Wait()
 		if r.metric(t, "rollcall_webhooks_total", tooSlow) != 1 || r.metric(t, "rollcall_webhook_body_bytes") != 0 {
 			t.Error("the slow webhook is not accounted for")
@@ -126,7 +126,8 @@ func TestSlowBodies(t *testing.T) {
 	})
 }
 
-// TestDeadlinesEndWithTheirRequest: one connection serves on after a commit that outlasts the body's deadline would have.
+// TestDeadlinesEndWithTheirRequest checks that a connection continues to serve after a commit that outlasts the deadline of
+// the body.
 func TestDeadlinesEndWithTheirRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{acting: func(ctx context.Context) {
@@ -145,7 +146,7 @@ func TestDeadlinesEndWithTheirRequest(t *testing.T) {
 			if resp := post(t, client, "/api/livekit-webhook", strings.NewReader(body)); resp.StatusCode != 200 {
 				t.Errorf("a webhook: %d", resp.StatusCode)
 			}
-			time.Sleep(70 * time.Second) // idle for longer than an answer may take to be fetched
+			time.Sleep(70 * time.Second) // idle for longer than the time to fetch an answer
 		}
 	})
 }
@@ -177,7 +178,7 @@ func TestShutdownWaitsForWebhooks(t *testing.T) {
 
 func TestShutdownIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &node{acting: func(context.Context) { time.Sleep(time.Hour) }} // deaf to its context
+		n := &node{acting: func(context.Context) { time.Sleep(time.Hour) }} // ignores its context
 		r := newRig(t, n, nil)
 		go r.ask("POST", "/api/sync-rooms", `{"action":"sync"}`)
 		synctest.Wait()
@@ -195,7 +196,7 @@ func TestDrainAndReady(t *testing.T) {
 	r := newRig(t, n, nil)
 	want(t, r.ask("GET", "/readyz", ""), 200, `{"status":"ready"}`)
 	n.readyErr = errSecret
-	want(t, r.ask("GET", "/readyz", ""), 503, `{"error":"Not ready"}`)
+	want(t, r.ask("GET", "/readyz", "", from("203.0.113.9:1", "rollcall.example")), 503, `{"error":"Not ready"}`)
 	n.readyErr = nil
 	r.Drain()
 	want(t, r.ask("GET", "/readyz", ""), 503, `{"error":"Draining"}`)
@@ -225,7 +226,7 @@ func TestMethods(t *testing.T) {
 			}
 			kept := "no-store"
 			if path == "/" && !refused {
-				kept = "no-cache" // the page is asked for again, and has an ETag
+				kept = "no-cache" // the page is revalidated, and has an ETag
 			}
 			for name, value := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": kept} {
 				if w.Header().Get(name) != value {
@@ -320,7 +321,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestSlowReaders: who does not fetch the answer loses the connection after Limits.Stall, and its memory is free.
+// TestSlowReaders checks that a client that does not fetch the answer loses the connection after Limits.Stall, and that its
+// memory is freed.
 func TestSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{}

@@ -12,8 +12,9 @@ const (
 	webhookType = "application/webhook+json"
 )
 
-// noteStray counts and logs a webhook that was sent to another path than the webhooks': LiveKit loses it without a word, for it repeats
-// neither a 404 nor a redirect. The path itself, which may hold anything, is not in the log.
+// noteStray counts and logs a webhook that was sent to a path other than the webhooks'. LiveKit loses such a webhook
+// silently, because it retries neither a 404 nor a redirect. The log does not contain the path itself, which may hold
+// anything.
 func (h *webhooks) noteStray(c *call) {
 	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if c.r.Method != http.MethodPost || err != nil || kind != webhookType || c.pattern() == webhookPath {
@@ -21,12 +22,12 @@ func (h *webhooks) noteStray(c *call) {
 	}
 	h.metrics.webhooks.WithLabelValues(kindUnverified, wrongPath).Inc()
 	if skipped, ok := h.refused.of(wrongPath).now(c.at); ok {
-		h.log.Warn("a webhook came to a path that takes none, and is lost: correct webhook.urls of LiveKit, or the proxy before this node",
+		h.log.Warn("a webhook came to a path that accepts none and is lost: correct webhook.urls of LiveKit, or the proxy in front of this node",
 			"right_path", webhookPath, "this_one", nearness(c.r.URL.Path), "outcome", wrongPath, "peer", c.r.RemoteAddr, "alike", skipped)
 	}
 }
 
-// nearness says how a path differs from the webhooks', from a closed list.
+// nearness says how a path differs from the webhooks', as one of a closed list.
 func nearness(sent string) string {
 	switch clean := path.Clean("/" + sent); {
 	case clean == webhookPath:
@@ -34,9 +35,9 @@ func nearness(sent string) string {
 	case strings.HasSuffix(clean, webhookPath):
 		return "has a prefix before it"
 	case strings.HasPrefix(clean, webhookPath+"/"):
-		return "goes on behind it"
+		return "continues after it"
 	case strings.EqualFold(clean, webhookPath):
-		return "has other letters"
+		return "differs in letter case"
 	case clean == "/":
 		return "is the root"
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestEachKindOfRefusalHasItsLine: they come together, and none hides another.
+// TestEachKindOfRefusalHasItsLine checks that refusals of several kinds at once are all logged, and none hides another.
 func TestEachKindOfRefusalHasItsLine(t *testing.T) {
 	var refusal error
 	r := newRig(t, &node{verify: func([]byte, string, time.Time) (reconcile.Event, bool, error) {
@@ -24,7 +24,7 @@ func TestEachKindOfRefusalHasItsLine(t *testing.T) {
 		{Rejected{ErrUnauthorized, WrongKey, "the token's signature is not made by HS256"}, "the secret of that API key"},
 		{Rejected{ErrUnauthorized, OtherBody, "the body is not the one that was signed"}, "changes bodies"},
 		{Rejected{ErrExpired, "", "outside the token's time"}, "the clocks"},
-		{Rejected{ErrMalformed, "", "a room without a name"}, "none that a supported LiveKit sends"},
+		{Rejected{ErrMalformed, "", "a room without a name"}, "no supported LiveKit sends"},
 	} {
 		refusal = &c.refusal
 		for range 3 {
@@ -42,12 +42,12 @@ func TestEachKindOfRefusalHasItsLine(t *testing.T) {
 	}
 }
 
-// TestAWebhookToAnotherPath is lost for LiveKit, and must not be lost without a sign.
+// TestAWebhookToAnotherPath checks that such a webhook, which LiveKit loses, is logged and counted.
 func TestAWebhookToAnotherPath(t *testing.T) {
 	for sent, near := range map[string]string{
 		"/api/livekit-webhook/": "a slash too many", "//api/livekit-webhook": "a slash too many", "/rollcall/api/livekit-webhook": "a prefix before it",
-		"/api/LiveKit-Webhook": "other letters", "/": "the root", "/webhook": "is another", "/api/sync-rooms": "is another", "/api/rooms/SECRET": "is another",
-		"/api/livekit-webhook/x": "goes on behind it",
+		"/api/LiveKit-Webhook": "letter case", "/": "the root", "/webhook": "is another", "/api/sync-rooms": "is another", "/api/rooms/SECRET": "is another",
+		"/api/livekit-webhook/x": "continues after it",
 	} {
 		r := newRig(t, &node{}, nil)
 		for range 3 {
@@ -75,7 +75,7 @@ func TestAWebhookToAnotherPath(t *testing.T) {
 	}
 }
 
-// TestDroppedEventsAreTold, also of a webhook that concerns no room.
+// TestDroppedEventsAreTold checks that dropped events are reported, including those in a webhook that concerns no room.
 func TestDroppedEventsAreTold(t *testing.T) {
 	lost := 0
 	r := newRig(t, &node{}, func(c *Config) { c.Lost = func(n int) { lost += n } })

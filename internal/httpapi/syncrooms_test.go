@@ -18,41 +18,45 @@ import (
 
 var stamps = regexp.MustCompile(`"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`)
 
-// undated replaces the answer's time, if it is written as it should be.
+// undated replaces the answer's time if it has the required format.
 func undated(body string) string { return stamps.ReplaceAllString(body, `"timestamp":"T"`) }
 
 func TestActions(t *testing.T) {
 	const counts = `{"synced":5,"errors":1,"cleaned":2}`
 	const change = `{"room":"r","change":"participant_left","identity":"u","sid":"PA_1","reason":"missed leave"}`
-	dry := Outcome{Result: Result{5, 1, 2}, WouldChange: []WouldChange{{"r", reconcile.ParticipantLeft, "u", "PA_1", reconcile.MissedLeave}}}
+	dry := reconcile.Report{Synced: 5, Errors: 1, Cleaned: 2, Differences: []reconcile.Difference{{Room: "r", Change: reconcile.ParticipantLeft, Identity: "u", SID: "PA_1", Reason: reconcile.MissedLeave}}}
 	for _, c := range []struct {
-		body    string
-		outcome Outcome
-		asked   string
-		answer  string
+		body   string
+		report reconcile.Report
+		asked  string
+		answer string
 	}{
-		{`{"action":"sync"}`, Outcome{Result: Result{5, 1, 2}}, "sync {DryRun:false Force:false}",
+		{`{"action":"sync"}`, reconcile.Report{Synced: 5, Errors: 1, Cleaned: 2}, "sync dry false force false",
 			`{"action":"sync","result":` + counts + `,"timestamp":"T"}`},
-		{`{"action":"cleanup"}`, Outcome{Result: Result{Cleaned: 2}}, "cleanup {DryRun:false Force:false}",
+		{`{"action":"sync"}`, reconcile.Report{Errors: 1, Error: "no answer", Fault: reconcile.LiveKitSilent}, "sync dry false force false",
+			`{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"no answer","fault":"livekit_silent","timestamp":"T"}`},
+		{`{"action":"cleanup"}`, reconcile.Report{Cleaned: 2}, "cleanup dry false force false",
 			`{"action":"cleanup","cleaned":2,"timestamp":"T"}`},
-		{`{"action":"cleanup"}`, Outcome{}, "cleanup {DryRun:false Force:false}", `{"action":"cleanup","cleaned":0,"timestamp":"T"}`},
-		{`{"action":"full-sync"}`, Outcome{Result: Result{5, 1, 2}}, "full-sync {DryRun:false Force:false}",
+		{`{"action":"cleanup"}`, reconcile.Report{}, "cleanup dry false force false", `{"action":"cleanup","cleaned":0,"timestamp":"T"}`},
+		{`{"action":"full-sync"}`, reconcile.Report{Synced: 5, Errors: 1, Cleaned: 2}, "full-sync dry false force false",
 			`{"action":"full-sync","sync":` + counts + `,"cleanup":2,"timestamp":"T"}`},
-		{`{"action":"start-service"}`, Outcome{}, "service true", `{"action":"start-service","running":true,"timestamp":"T"}`},
-		{`{"action":"stop-service","dryRun":false}`, Outcome{}, "service false", `{"action":"stop-service","running":false,"timestamp":"T"}`},
-		{`{"action":"sync","force":true,"new":1}`, Outcome{Result: Result{5, 1, 2}}, "sync {DryRun:false Force:true}",
+		{`{"action":"start-service"}`, reconcile.Report{}, "service true", `{"action":"start-service","running":true,"timestamp":"T"}`},
+		{`{"action":"stop-service","dryRun":false}`, reconcile.Report{}, "service false", `{"action":"stop-service","running":false,"timestamp":"T"}`},
+		{`{"action":"sync","force":true}`, reconcile.Report{Synced: 5, Errors: 1, Cleaned: 2}, "sync dry false force true",
 			`{"action":"sync","result":` + counts + `,"timestamp":"T"}`},
-		{`{"action":"sync","dryRun":true}`, dry, "sync {DryRun:true Force:false}",
+		{`{"action":"sync","room":"a \"b\"","force":true}`, reconcile.Report{Synced: 1}, `sync dry false force true room a "b"`,
+			`{"action":"sync","room":"a \"b\"","result":{"synced":1,"errors":0,"cleaned":0},"timestamp":"T"}`},
+		{`{"action":"sync","dryRun":true}`, dry, "sync dry true force false",
 			`{"action":"sync","result":` + counts + `,"wouldChange":[` + change + `],"timestamp":"T"}`},
-		{`{"action":"full-sync","dryRun":true}`, dry, "full-sync {DryRun:true Force:false}",
+		{`{"action":"full-sync","dryRun":true}`, dry, "full-sync dry true force false",
 			`{"action":"full-sync","sync":` + counts + `,"cleanup":2,"wouldChange":[` + change + `,` + change + `],"timestamp":"T"}`},
-		{`{"action":"cleanup","dryRun":true}`, Outcome{}, "cleanup {DryRun:true Force:false}",
+		{`{"action":"cleanup","dryRun":true}`, reconcile.Report{}, "cleanup dry true force false",
 			`{"action":"cleanup","cleaned":0,"wouldChange":[],"timestamp":"T"}`},
-		{`{"action":"sync"}`, Outcome{Held: Held{11, 30, 2}}, "sync {DryRun:false Force:false}",
+		{`{"action":"sync"}`, reconcile.Report{Held: &reconcile.Held{Rooms: 11, Participants: 30, Cycles: 2}}, "sync dry false force false",
 			`{"action":"sync","result":{"synced":0,"errors":0,"cleaned":0},"held":{"rooms":11,"participants":30,"cycles":2},"timestamp":"T"}`},
 	} {
 		t.Run(c.body, func(t *testing.T) {
-			r := newRig(t, &node{outcome: c.outcome}, nil)
+			r := newRig(t, &node{report: c.report}, nil)
 			w := r.ask("POST", "/api/sync-rooms", c.body)
 			if w.Code != 200 || strings.TrimSpace(undated(w.Body.String())) != c.answer {
 				t.Errorf("%d\n got %s\nwant %s", w.Code, w.Body, c.answer)
@@ -68,6 +72,10 @@ func TestActionsRefused(t *testing.T) {
 	const shape = `{"error":"The body must be a JSON object such as {\"action\":\"sync\"}"}`
 	const types = `{"error":"\"dryRun\" and \"force\" must be true or false"}`
 	const unknown = `{"error":"Invalid action. Use: sync, cleanup, full-sync, start-service, or stop-service"}`
+	const name, elsewhere = `{"error":"\"room\" must be the name of a room"}`, `{"error":"\"room\" goes with sync only"}`
+	field := func(name string) string {
+		return `{"error":"Unknown field \"` + name + `\". Use: action, dryRun, force, room"}`
+	}
 	const switches = `{"error":"\"dryRun\" and \"force\" go with sync, cleanup and full-sync only"}`
 	for body, c := range map[string]struct {
 		status int
@@ -77,6 +85,14 @@ func TestActionsRefused(t *testing.T) {
 		`null`: {400, unknown}, `{}`: {400, unknown}, `{"action":"Sync"}`: {400, unknown}, `{"action":"drop"}`: {400, unknown},
 		`{"action":5}`: {400, unknown}, `{"action":"sync","dryRun":"yes"}`: {400, types}, `{"action":"sync","force":1}`: {400, types},
 		`{"action":"stop-service","dryRun":true}`: {400, switches}, `{"action":"start-service","force":true}`: {400, switches},
+		`{"action":"sync","dryrun":true}`: {400, field("dryrun")}, `{"action":"full-sync","DryRun":true}`: {400, field("DryRun")},
+		`{"action":"cleanup","dry":true}`: {400, field("dry")}, `{"action":"stop-service","after":5}`: {400, field("after")},
+		`{"action":"sync","rooms":["a"]}`: {400, field("rooms")}, `{"ACTION":"sync"}`: {400, field("ACTION")},
+		`{"action":"sync","` + strings.Repeat("x", 99) + `":1}`: {400, field(strings.Repeat("x", 40))},
+		`{"action":"sync","dryRun":null}`:                       {400, types}, `{"action":"sync","dryRun":true,"force":null}`: {400, types},
+		`{"action":"sync","room":""}`: {400, name}, `{"action":"sync","room":null}`: {400, name}, `{"action":"sync","room":["a"]}`: {400, name},
+		`{"action":"cleanup","room":"a"}`: {400, elsewhere}, `{"action":"full-sync","room":"a"}`: {400, elsewhere},
+		`{"action":"stop-service","room":"a"}`: {400, elsewhere}, `{"action":"dance","room":"a"}`: {400, unknown},
 		`{"action":"sync","x":"` + strings.Repeat("x", maxActionBytes) + `"}`: {413, `{"error":"The body is too large"}`},
 	} {
 		r := newRig(t, &node{}, nil)
@@ -112,18 +128,18 @@ func TestActionsFail(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 5_000_000, time.FixedZone("", 3600))
-	report := &Report{StartedAt: at, Duration: 1500 * time.Millisecond, Scheduled: true, Result: Result{3, 1, 2}, Changed: 4,
-		Drift: map[reconcile.Reason]int{reconcile.MissedJoin: 7}, Deferred: 5, Held: Held{1, 2, 3}}
+	report := &reconcile.Report{StartedAt: at, DurationMs: 1500, Scheduled: true, Synced: 3, Errors: 1, Cleaned: 2, Changed: 4,
+		Drift: map[reconcile.Reason]int{reconcile.MissedJoin: 7}, Deferred: 5, Held: &reconcile.Held{Rooms: 1, Participants: 2, Cycles: 3}}
 	full := Status{Running: true, Node: "n1", Leader: "n2", Term: 9, SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute,
-		NextSync: at, NextCleanup: at.Add(time.Minute), LastSync: report, LastCleanup: &Report{StartedAt: at}}
+		NextSync: at, NextCleanup: at.Add(time.Minute), LastSync: report, LastCleanup: &reconcile.Report{StartedAt: at}}
 	const none = `"result":{"synced":0,"errors":0,"cleaned":0},"changed":0,"drift":{},"deferred":0,"held":{"rooms":0,"participants":0,"cycles":0}`
 	for want, status := range map[string]Status{
 		`{"syncServiceRunning":true,"timestamp":"T","node":"n1","leader":"n2","term":9,"syncInterval":30000,"cleanupInterval":300000,` +
 			`"nextSync":"2026-11-23T11:00:00.005Z","nextCleanup":"2026-11-23T11:01:00.005Z",` +
 			`"lastSync":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":1500,"scheduled":true,"result":{"synced":3,"errors":1,"cleaned":2},` +
 			`"changed":4,"drift":{"missed join":7},"deferred":5,"held":{"rooms":1,"participants":2,"cycles":3}},` +
-			`"lastCleanup":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":0,"scheduled":false,` + none + `}}`: full,
-		`{"syncServiceRunning":false,"timestamp":"T","node":"n1","term":0,"syncInterval":0,"cleanupInterval":0}`: {Node: "n1"},
+			`"lastCleanup":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":0,"scheduled":false,` + none + `},"redis":{"state":"ok"},"livekit":{"state":"ok","at":"2026-11-23T11:00:00.005Z"},"mayAct":true}`: full,
+		`{"syncServiceRunning":false,"timestamp":"T","node":"n1","term":0,"syncInterval":0,"cleanupInterval":0,"redis":{"state":"ok"},"livekit":{"state":"unknown"},"mayAct":true}`: {Node: "n1"},
 	} {
 		w := newRig(t, &node{status: status}, nil).ask("GET", "/api/sync-rooms", "")
 		if got := strings.TrimSpace(undated(w.Body.String())); w.Code != 200 || got != want {
@@ -132,7 +148,27 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestLongActions: nothing cuts an action that takes minutes, and who goes away ends only the waiting.
+// TestDependencies checks how the status says that LiveKit or Redis does not answer.
+func TestDependencies(t *testing.T) {
+	at := time.Date(2026, 11, 23, 11, 0, 0, 5_000_000, time.UTC)
+	const asked = `,"error":"why","at":"2026-11-23T11:00:00.005Z"}`
+	for fault, want := range map[reconcile.Fault]string{
+		reconcile.LiveKitSilent: `{"state":"silent"` + asked, reconcile.LiveKitRefuses: `{"state":"refuses"` + asked,
+		reconcile.LiveKitLimited: `{"state":"limited"` + asked, reconcile.RedisSilent: `{"state":"unknown"}`,
+	} {
+		n := &node{status: Status{LastSync: &reconcile.Report{StartedAt: at, Errors: 1, Error: "why", Fault: fault}},
+			redis: Dependency{State: Silent, Error: "connection refused"}}
+		body := newRig(t, n, nil).ask("GET", "/api/sync-rooms", "").Body.String()
+		for _, part := range []string{`"firstError":"why","fault":"` + string(fault) + `"`, `"redis":{"state":"silent","error":"connection refused"}`, `"livekit":` + want} {
+			if !strings.Contains(body, part) {
+				t.Errorf("%s: there is no %s in %s", fault, part, body)
+			}
+		}
+	}
+}
+
+// TestLongActions checks that nothing interrupts an action that takes minutes, and that a caller who disconnects ends only
+// the waiting.
 func TestLongActions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 2)

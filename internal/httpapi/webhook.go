@@ -10,25 +10,22 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// MaxWebhookBytes is the largest webhook body that is read.
-const MaxWebhookBytes = 8 << 20
-
-// Retry-After in seconds. LiveKit makes five attempts and lets Retry-After replace its back-off: soon lets a short hitch
-// cost little, late stretches the attempts that are left over a longer outage.
+// Values of Retry-After in seconds. LiveKit makes five attempts and lets Retry-After replace its back-off: soon makes a
+// short outage cost little, late stretches the remaining attempts over a longer one.
 const (
 	soon = 1
 	late = 4
 )
 
-// verdict is what became of a webhook: its name in the metrics, and the answer (nil for success).
+// verdict is the outcome of a webhook: its name in the metrics, and the answer (nil for success).
 type verdict struct {
 	outcome string
 	answer  *problem
 	cause   error
-	why     Cause // of a refusal, where it is known
+	why     Cause // of a refusal, if it is known
 }
 
-// The outcomes, all that the metric has.
+// The outcomes: all values of the metric's label.
 const (
 	committed   = "committed"
 	ignored     = "ignored" // nothing that concerns a room
@@ -40,45 +37,45 @@ const (
 	broken      = "broken_off"
 	overloaded  = "overloaded"
 	unavailable = "unavailable"
-	wrongPath   = "wrong_path" // a webhook to another path of this node
+	wrongPath   = "wrong_path" // a webhook that was sent to another path of this node
 )
 
-// webhooks takes LiveKit's deliveries in.
+// webhooks receives LiveKit's deliveries.
 type webhooks struct {
 	verifier  Verifier
 	deliverer Deliverer
 	within    time.Duration // from receipt to answer
-	places    places
+	slots     adaptiveSemaphore
 	bytes     *budget
 	heavy     *heavy
-	seen      *repeats
 	metrics   *metrics
 	log       *slog.Logger
 	refused   limiters
-	failed    seldom
-	dropped   seldom
+	failed    logLimiter
+	dropped   logLimiter
 	lost      func(events int)
 }
 
-// serve answers one delivery. Statuses that LiveKit does not retry lose the event for good, so they are for what a later
-// attempt could not mend: a wrong signature, a body that is no webhook or too large. All else is 503.
+// serve answers one delivery. A status that LiveKit does not retry loses the event permanently, so these are only for what a
+// later attempt could not change: a wrong signature, a body that is not a webhook or is too large. Everything else is 503.
 func (h *webhooks) serve(c *call) (any, error) {
 	event, v := kindUnverified, verdict{}
 	defer func() { h.account(c, event, v) }()
-	// Before it takes a place and any memory: strangers who send slowly must not keep LiveKit out.
-	if err := h.verifier.Admit(oneToken(c.r.Header), c.at); err != nil {
+	// This comes before the webhook takes a slot or memory: strangers who send slowly must not keep LiveKit out.
+	admission, err := h.verifier.Admit(oneToken(c.r.Header), c.at)
+	if err != nil {
 		v = refusedAs(err)
 		return nil, v.answer
 	}
 	connOf(c.r).trust()
-	if !h.places.take() {
+	if !h.slots.acquire() {
 		v = later(overloaded, late, nil)
 		return nil, v.answer
 	}
-	defer h.places.leave()
+	defer func() { h.slots.release(v.outcome == committed, time.Since(c.at)) }()
 	part := &heavyPart{heavy: h.heavy}
 	defer part.free()
-	ev, known, got := h.receive(c, part)
+	ev, known, got := h.receive(c, admission, part)
 	if got.answer != nil {
 		v = got
 		return nil, v.answer
@@ -98,11 +95,12 @@ type webhookAnswer struct {
 	Success bool `json:"success"`
 }
 
-// receive reads and verifies. The body is let go before the event waits for its commit; a large event keeps its part until then.
-func (h *webhooks) receive(c *call, part *heavyPart) (reconcile.Event, bool, verdict) {
+// receive reads and verifies. The body is released before the event waits for its commit; a large event keeps its share
+// until then.
+func (h *webhooks) receive(c *call, admission Admission, part *heavyPart) (reconcile.Event, bool, verdict) {
 	counted, done := h.heavy.body(c.r.Body)
 	defer done()
-	body, free, err := h.bytes.read(counted, c.r.ContentLength, MaxWebhookBytes)
+	body, free, err := h.bytes.read(counted, c.r.ContentLength, reconcile.MaxWebhookBytes)
 	defer free()
 	if err != nil {
 		return reconcile.Event{}, false, unread(c, err)
@@ -112,25 +110,25 @@ func (h *webhooks) receive(c *call, part *heavyPart) (reconcile.Event, bool, ver
 	if size := int64(len(body)); size > lightBytes && part.take(c.r.Context(), size, turnBy) != nil {
 		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
 	}
-	ev, known, err := h.verifier.Verify(body, c.r.Header.Get("Authorization"), c.at)
+	ev, known, err := admission.Event(body)
 	if err != nil {
 		return reconcile.Event{}, false, refusedAs(err)
 	}
 	if size := weight(ev); size > lightEvent && part.take(c.r.Context(), size, turnBy) != nil {
 		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
 	}
-	h.noteDropped(c, h.verifier.Dropped(body)) // last: what is refused comes again
+	h.noteDropped(c, h.verifier.Dropped(body)) // last: LiveKit sends again what is refused
 	return ev, known, verdict{}
 }
 
-// noteDropped tells of events that LiveKit has dropped: nothing says of which rooms they were.
+// noteDropped reports events that LiveKit has dropped. Nothing says which rooms they belong to.
 func (h *webhooks) noteDropped(c *call, n int) {
 	if n <= 0 {
 		return
 	}
 	h.metrics.dropped.Add(float64(n))
 	if skipped, ok := h.dropped.now(c.at); ok {
-		h.log.Warn("LiveKit has dropped webhooks, which this node was too slow for or could not be reached for; a sync is asked for",
+		h.log.Warn("LiveKit has dropped webhooks because this node was too slow or unreachable; a sync is requested",
 			"events", n, "alike", skipped)
 	}
 	if h.lost != nil {
@@ -138,11 +136,9 @@ func (h *webhooks) noteDropped(c *call, n int) {
 	}
 }
 
-// deliver commits. LiveKit hanging up does not stop it: a LiveKit that was killed right after sending will not send again.
+// deliver commits the event. It continues if LiveKit hangs up: a LiveKit that was killed right after sending will not send
+// again.
 func (h *webhooks) deliver(c *call, ev reconcile.Event) verdict {
-	if h.seen.again(ev.ID) {
-		h.metrics.duplicates.Inc()
-	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), c.at.Add(h.within))
 	defer cancel()
 	err := h.deliverer.Deliver(ctx, ev)
@@ -155,9 +151,9 @@ func (h *webhooks) deliver(c *call, ev reconcile.Event) verdict {
 	return later(unavailable, retryAfter(ev.CreatedAt, time.Now()), err)
 }
 
-// retryAfter is in seconds, by the age at the answer of an event of createdAt (Unix seconds). Those are whole seconds, so
-// an event may be taken for up to a second older than it is and never for younger: that errs towards the longer wait,
-// which outlasts the longer outage. An event from the future, by more than clocks should differ, is of unknown age.
+// retryAfter returns seconds, according to the event's age at the time of the answer. createdAt is in whole Unix seconds, so
+// an event may seem up to a second older than it is and never younger. That errs towards the longer wait, which outlasts the
+// longer outage. The age of an event that is further in the future than clocks should differ is unknown.
 func retryAfter(createdAt int64, now time.Time) int {
 	const slack, young = -time.Second, 2 * time.Second
 	if age := now.Sub(time.Unix(createdAt, 0)); age >= slack && age < young {
@@ -171,14 +167,14 @@ func later(outcome string, retry int, cause error) verdict {
 		answer: &problem{status: http.StatusServiceUnavailable, text: "Cannot commit now; send it again", retry: retry}}
 }
 
-// refusedAs judges what Verify, or a room, said of a delivery.
+// refusedAs returns the verdict for an error of Verify or of a room.
 func refusedAs(err error) verdict {
 	v := verdict{}
 	switch {
 	case errors.Is(err, ErrUnauthorized):
-		v = verdict{outcome: forged, answer: unauthorized(""), cause: ErrUnauthorized}
+		v = verdict{outcome: forged, answer: unauthorized("", "Unauthorized"), cause: ErrUnauthorized}
 	case errors.Is(err, ErrExpired):
-		v = verdict{outcome: expired, answer: unauthorized(""), cause: ErrExpired}
+		v = verdict{outcome: expired, answer: unauthorized("", "Unauthorized"), cause: ErrExpired}
 	case errors.Is(err, ErrMalformed):
 		v = verdict{outcome: malformed, answer: refuse(http.StatusBadRequest, "The body is not a webhook of LiveKit"), cause: ErrMalformed}
 	default:
@@ -191,16 +187,17 @@ func refusedAs(err error) verdict {
 	return v
 }
 
-// errVerifier stands for what the verifier did not explain; its own text might quote the body.
+// errVerifier replaces an error that the verifier did not classify, whose text might quote the body.
 var errVerifier = errors.New("the verifier failed")
 
-// unread judges a body that could not be read. The connection has the rest of it still to come: it ends with the answer.
+// unread returns the verdict for a body that could not be read. The rest of the body is still to come, so the connection
+// ends with the answer.
 func unread(c *call, err error) verdict {
 	c.w.Header().Set("Connection", "close")
 	switch {
 	case errors.Is(err, errTooLarge):
 		return verdict{outcome: tooLarge, answer: refuse(http.StatusRequestEntityTooLarge, "The body is larger than 8 MiB"), cause: err}
-	case errors.Is(err, errNoRoom):
+	case errors.Is(err, errOverMemory):
 		return later(overloaded, late, nil)
 	case errors.Is(err, errTooSlow):
 		return later(tooSlow, late, err)
@@ -208,8 +205,8 @@ func unread(c *call, err error) verdict {
 	return later(broken, late, err)
 }
 
-// account counts and, seldom, logs: each kind of refusal by itself. Neither a body nor a name is in it, nor what a verifier did not mean
-// for a log.
+// account counts the outcome and logs failures, rate-limited for each kind of refusal. The log contains neither a body nor a
+// name, nor any text that the verifier did not intend for a log.
 func (h *webhooks) account(c *call, event string, v verdict) {
 	if v.outcome == "" {
 		v.outcome = "panicked"
@@ -219,17 +216,17 @@ func (h *webhooks) account(c *call, event string, v verdict) {
 	if v.answer == nil {
 		return
 	}
-	gate, text := &h.failed, "a webhook could not be taken; LiveKit sends it again"
+	gate, text := &h.failed, "a webhook could not be accepted; LiveKit sends it again"
 	if v.answer.status < http.StatusInternalServerError {
-		gate, text = h.refused.of(v.outcome+string(v.why)), "a webhook was refused for good"
+		gate, text = h.refused.of(v.outcome+string(v.why)), "a webhook was refused and is lost"
 	}
 	if skipped, ok := gate.now(c.at); ok {
-		h.log.Warn(text, "event", event, "outcome", v.outcome, "err", v.cause, "look_at", lookAt(v), "peer", c.r.RemoteAddr,
+		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", c.r.RemoteAddr,
 			"alike", skipped)
 	}
 }
 
-// lookAt tells operators where a webhook's trouble mostly lies.
+// lookAt tells operators where to look for the usual cause of a webhook's failure.
 func lookAt(v verdict) string {
 	switch v.why {
 	case NoToken:
@@ -239,13 +236,13 @@ func lookAt(v verdict) string {
 	case WrongKey:
 		return "the secret of that API key: LiveKit's and the one here (LIVEKIT_API_SECRET, or in LIVEKIT_KEYS) differ"
 	case OtherBody:
-		return "a proxy between LiveKit and this node that changes bodies: the signature is right, and of another body"
+		return "a proxy between LiveKit and this node that changes bodies: the signature is valid, but for another body"
 	}
 	switch v.outcome {
 	case forged:
-		return "who sends it: the token is none that LiveKit makes for a webhook"
+		return "who sends it: LiveKit makes no such token for a webhook"
 	case malformed:
-		return "what sends it: the signature is right, and the body is none that a supported LiveKit sends"
+		return "what sends it: the signature is valid, but no supported LiveKit sends such a body"
 	case expired:
 		return "the clocks here and of LiveKit"
 	case overloaded:
@@ -259,10 +256,10 @@ func lookAt(v verdict) string {
 	return "who sends it"
 }
 
-// kindUnverified is the kind of an event whose signature was not found right.
+// kindUnverified is the kind of an event whose signature was not found valid.
 const kindUnverified = "unverified"
 
-// kindName is LiveKit's name for the event, from a closed list.
+// kindName returns LiveKit's name for the event, from a closed list.
 func kindName(k reconcile.EventKind, known bool) string {
 	if !known {
 		return "other"

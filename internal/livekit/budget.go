@@ -2,37 +2,38 @@ package livekit
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 )
 
-// Bounds of the pause after LiveKit said that there are too many requests.
+// Bounds of the pause after LiveKit reported too many requests.
 const (
 	firstPause = time.Second
 	maxPause   = 30 * time.Second
-	// maxRetryAfter bounds what a Retry-After is believed.
+	// maxRetryAfter is the longest Retry-After that is honoured.
 	maxRetryAfter = time.Minute
 )
 
-// budget lets a bounded number of requests run at once, at a bounded rate, and slows down when LiveKit says so.
+// budget limits how many requests run at once and their rate, and slows down when LiveKit asks for it.
 type budget struct {
 	slots   chan struct{}
 	limiter *rate.Limiter
 	whole   rate.Limit // as configured
-	// courtesy bounds the requests that people asked for: few at once, and a small part of the rate.
+	// courtesy bounds the requests on behalf of people: few at once, and a small part of the rate.
 	courtesy chan struct{}
 	spare    *rate.Limiter
 	order    order
 
 	mu      sync.Mutex
-	full    rate.Limit // the share of it
-	until   time.Time  // no request before
+	full    rate.Limit // the share of whole
+	until   time.Time  // no request before this time
 	strikes int        // pauses in a row
 }
 
-// newBudget takes the rate in requests a second; 0 is without limit.
+// newBudget takes the rate in requests per second; 0 means no limit.
 func newBudget(concurrency int, perSecond float64) *budget {
 	full, burst := rate.Inf, 1
 	if perSecond > 0 {
@@ -46,8 +47,8 @@ func newBudget(concurrency int, perSecond float64) *budget {
 	return b
 }
 
-// share makes the rate that part of what newBudget was given, for a budget that several processes share. A rate that was
-// lowered stays lowered by as much.
+// share sets the rate to that part of the configured one, for a budget that several processes share. A rate that was lowered stays lowered by
+// the same factor.
 func (b *budget) share(part float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -61,9 +62,16 @@ func (b *budget) share(part float64) {
 	b.spare.SetLimit(b.full / spareShare)
 }
 
-// acquire waits for a slot and then for a turn, at most as long as ctx lasts. Without an error release must follow.
+func (b *budget) rate() float64 {
+	if limit := b.limiter.Limit(); limit != rate.Inf {
+		return float64(limit)
+	}
+	return math.Inf(1)
+}
+
+// acquire waits for a slot and then for a turn, at most as long as ctx lasts. If the error is nil the caller must call release.
 func (b *budget) acquire(ctx context.Context) (release func(), err error) {
-	if asCourtesy(ctx) {
+	if isLowPriority(ctx) {
 		return b.acquireSpare(ctx)
 	}
 	b.order.enter()
@@ -106,8 +114,8 @@ func (b *budget) turn(ctx context.Context) error {
 	}
 }
 
-// limited pauses everyone, for as long as LiveKit asked or twice as long as the last time, and halves the rate, down to an
-// eighth. begun says that this is the first refusal of the pause: requests in flight are refused together.
+// limited pauses all requests, for as long as LiveKit asked or twice as long as the last time, and halves the rate, down to an eighth. begun
+// reports whether this is the first refusal of the pause: requests in flight are refused together.
 func (b *budget) limited(retryAfter time.Duration) (pause time.Duration, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +144,7 @@ func (b *budget) again(ctx context.Context) bool {
 	return ctx.Err() == nil && (!bounded || end.After(b.until))
 }
 
-// served takes back the slowing, a hundredth of the full rate for each request that LiveKit answered.
+// served raises a lowered rate by a hundredth of the full rate for each request that LiveKit answered.
 func (b *budget) served() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

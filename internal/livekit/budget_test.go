@@ -12,10 +12,10 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// bubbleClient calls handler without sockets, so that time can be virtual.
+// bubbleClient returns a client that calls handler without sockets, so that time can be virtual.
 func bubbleClient(t *testing.T, handler http.HandlerFunc, change func(*Options)) *Client {
 	return clientOf(t, "livekit.test", func(o *Options) {
 		o.Transport = fakelivekit.InProcess(handler)
@@ -112,7 +112,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestLimitedWithADeadline: a caller that cannot wait for the end of the pause gets ErrLimited at once.
+// TestLimitedWithADeadline checks that a caller that cannot wait for the end of the pause gets ErrLimited at once.
 func TestLimitedWithADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -128,7 +128,7 @@ func TestLimitedWithADeadline(t *testing.T) {
 	})
 }
 
-// TestSlowing sees the rate fall once for requests that are refused together, and rise again.
+// TestSlowing checks that the rate falls once for requests that are refused together, and rises again.
 func TestSlowing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(16, 100)
@@ -138,7 +138,7 @@ func TestSlowing(t *testing.T) {
 		if b.limiter.Limit() != 50 || b.strikes != 1 {
 			t.Errorf("after one refusal of five requests: %v/s, %d strikes", b.limiter.Limit(), b.strikes)
 		}
-		b.served() // began before the refusal
+		b.served() // the request began before the refusal
 		if b.limiter.Limit() != 50 || b.strikes != 1 {
 			t.Errorf("served during the pause: %v/s, %d strikes", b.limiter.Limit(), b.strikes)
 		}
@@ -177,7 +177,7 @@ func TestShare(t *testing.T) {
 		client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, &livekit.ListRoomsResponse{}) },
 			func(o *Options) { o.Rate = 30 })
 		client.Share(3)
-		time.Sleep(time.Minute) // what was saved up of the whole rate goes
+		time.Sleep(time.Minute) // uses up what was saved at the full rate
 		start := time.Now()
 		for range 40 {
 			if _, err := client.ListRooms(t.Context()); err != nil {
@@ -186,6 +186,18 @@ func TestShare(t *testing.T) {
 		}
 		if took := time.Since(start).Round(time.Millisecond); took != 3*time.Second {
 			t.Errorf("40 requests at a third of 30/s and a burst of 10 took %s", took)
+		}
+	})
+}
+
+// TestANewShareKeepsTheRateLowered changes the share while LiveKit has slowed this node down, as a change of the membership view does.
+func TestANewShareKeepsTheRateLowered(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		b := newBudget(16, 100)
+		b.limited(0)
+		b.share(0.5)
+		if got := b.rate(); got != 25 {
+			t.Errorf("half of a rate of 100/s that was halved is %v/s, want 25/s", got)
 		}
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// The defaults of Options.
+// Defaults of Options.
 const (
 	DefaultConcurrency = 16
 	DefaultTimeout     = 5 * time.Second
@@ -26,17 +26,17 @@ const (
 // tokenLife is how long a request's token is valid; LiveKit's clock may differ from ours.
 const tokenLife = 10 * time.Minute
 
-// Options say how LiveKit is asked.
+// Options configure a Client.
 type Options struct {
-	Host        string        // anything that HostURL takes
+	Host        string        // anything that HostURL accepts
 	Key, Secret string        // the API key and its secret
-	Concurrency int           // requests at once; default DefaultConcurrency
-	Rate        float64       // requests a second, with bursts of a second's worth; 0: as many as there are
-	Timeout     time.Duration // of LiveKit's silence in one request, its waiting for a turn not counted; default DefaultTimeout
+	Concurrency int           // most requests at once; default DefaultConcurrency
+	Rate        float64       // requests per second, with bursts of one second's worth; 0: no limit
+	Timeout     time.Duration // of LiveKit's silence in one request, not counting the wait for a turn; default DefaultTimeout
 	Log         *slog.Logger  // default: none
-	// Observe is called after each request, from many goroutines.
+	// Observe is called after each request, concurrently from many goroutines.
 	Observe func(Request)
-	// Transport carries the requests. Default: HTTP with kept connections.
+	// Transport sends the requests. Default: HTTP with kept connections.
 	Transport http.RoundTripper
 }
 
@@ -45,12 +45,12 @@ type Request struct {
 	Method  string // ListRooms or ListParticipants
 	Outcome Outcome
 	Waited  time.Duration // for a slot and a turn in the budget
-	Took    time.Duration // on the way; 0 if its turn never came
+	Took    time.Duration // from sending to the end of the answer; 0 if its turn never came
 	// PassedOver counts the entries of the answer that could not be used.
 	PassedOver int
 }
 
-// Client asks LiveKit's RoomService. It may be used from many goroutines.
+// Client sends requests to LiveKit's RoomService. It is safe for concurrent use.
 type Client struct {
 	opts   Options
 	rooms  livekit.RoomService
@@ -58,7 +58,7 @@ type Client struct {
 	kept   *kept
 }
 
-// New checks the options; it asks nothing.
+// New checks the options; it sends nothing.
 func New(opts Options) (*Client, error) {
 	host, err := HostURL(opts.Host)
 	if err != nil {
@@ -93,22 +93,26 @@ func New(opts Options) (*Client, error) {
 	}, nil
 }
 
-// Close closes the connections that are idle.
+// Close closes idle connections.
 func (c *Client) Close() {
 	if t, ok := c.opts.Transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }
 
-// Share makes the rate of requests one of parts equal ones of Options.Rate: so many processes share the budget.
+// Share sets the rate to one of parts equal parts of Options.Rate, when that many processes share the budget.
 func (c *Client) Share(parts int) { c.budget.share(1 / float64(max(1, parts))) }
 
-// send sends one request by the generated client, whose answer is read elsewhere.
+// Rate returns the most requests that are sent per second: the share of Options.Rate, and less for a while after LiveKit reported too many
+// requests. Without a limit it is infinite.
+func (c *Client) Rate() float64 { return c.budget.rate() }
+
+// send sends one request with the generated client. The answer is read by receive.
 type send func(ctx context.Context) error
 
-// list sends a request for a list under the budget, with a token that grants no more than it needs, and reads the answer's entries.
-// It is sent again for as long as LiveKit says that there are too many requests, and ctx lasts: begin is called for each attempt.
-// passed is read after each. It is also sent again, by itself, where answers that are read side by side hold too much together.
+// list sends a request for a list under the budget, with a token that grants no more than it needs, and reads the answer's entries. It retries
+// while LiveKit reports too many requests and ctx lasts. If answers that are read at the same time hold too much together, it retries this
+// request by itself. begin is called for each attempt; passed is read after each.
 func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, ask send, passed *reconcile.PassedOver, begin func(*part) entries) error {
 	p := c.kept.shared()
 	defer func() { p.free() }()
@@ -132,15 +136,15 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, errCrowded) && asCourtesy(ctx):
-			err = noTurn(err) // people ask again: a sync must not wait for them
+		case errors.Is(err, errCrowded) && isLowPriority(ctx):
+			err = noTurn(err) // people can ask again: a sync must not wait for them
 		case errors.Is(err, errCrowded):
 			if p, err = c.kept.alone(ctx); err == nil {
 				continue
 			}
 			err = noTurn(err)
 		case errors.Is(err, ErrLimited) && c.budget.again(ctx):
-			p = c.kept.shared() // the place for an answer by itself has been given back
+			p = c.kept.shared() // the place for reading an answer by itself has been given back
 			continue
 		case errors.Is(err, ErrLimited):
 			err = noTurn(err)
@@ -149,7 +153,8 @@ func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, a
 	}
 }
 
-// noTurn is what a deadline before the next turn means. A caller that went away gave up by itself.
+// noTurn converts the error of a wait that ended before the next turn: a deadline means reconcile.ErrNoTurn, whereas a cancelled caller gave up
+// by itself.
 func noTurn(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("waiting for a turn: %w", err)
@@ -157,8 +162,8 @@ func noTurn(err error) error {
 	return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
 }
 
-// sign makes a request's token. livekit/protocol/auth would make one that is valid from now on: a LiveKit whose clock is
-// behind ours would refuse it.
+// sign makes a request's token. A token of livekit/protocol/auth would be valid from now on: a LiveKit whose clock is behind ours would refuse
+// it.
 func (c *Client) sign(grant auth.VideoGrant, now time.Time) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, struct {
 		jwt.RegisteredClaims
@@ -167,10 +172,10 @@ func (c *Client) sign(grant auth.VideoGrant, now time.Time) (string, error) {
 		ExpiresAt: jwt.NewNumericDate(now.Add(tokenLife))}, grant}).SignedString([]byte(c.opts.Secret))
 }
 
-// answerWithin bounds one answer, however much of it comes. It is more than Options.Timeout for a list that is large.
+// answerWithin bounds the time for one answer, however much data arrives. It exceeds Options.Timeout so that a large list can finish.
 const answerWithin = 30 * time.Second
 
-// exchange sends one request and reads its answer into list. Options.Timeout bounds the silence before the answer and within it.
+// exchange sends one request and reads its answer into list. Options.Timeout bounds the silence before and during the answer.
 func (c *Client) exchange(ctx context.Context, grant auth.VideoGrant, ask send, list entries) error {
 	token, err := c.sign(grant, time.Now())
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// newClient gives a client of handler, and ends both with the test.
+// newClient returns a client of a server that runs handler, and closes both with the test.
 func newClient(t *testing.T, handler http.HandlerFunc, change func(*Options)) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -53,7 +53,7 @@ func answer(w http.ResponseWriter, m proto.Message) {
 	_, _ = w.Write(b)
 }
 
-// TestLyingAnswers wants an error for each answer that is not surely LiveKit's, from both lists, and never an empty list.
+// TestLyingAnswers wants an error, and never an empty list, for each answer that is not certainly LiveKit's, from both lists.
 func TestLyingAnswers(t *testing.T) {
 	typed := func(kind string, status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -99,7 +99,7 @@ func TestLyingAnswers(t *testing.T) {
 				o.Timeout = 30 * time.Second
 			})
 			ctx := t.Context()
-			if c.want == Limited { // otherwise it would go on asking
+			if c.want == Limited { // otherwise it would retry for a long time
 				short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 				defer cancel()
 				ctx = short
@@ -127,7 +127,7 @@ func TestLyingAnswers(t *testing.T) {
 	}
 }
 
-// redirect would, if it were followed, end in an empty list.
+// redirect would end in an empty list if the client followed it.
 func redirect(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/portal" {
 		answer(w, &livekit.ListRoomsResponse{})
@@ -142,7 +142,7 @@ func cut(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte{0x0a, 0x00})
 }
 
-// said answers 200 with these header lines and ends the connection.
+// said answers 200 with these header lines and closes the connection.
 func said(header string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -156,7 +156,7 @@ func said(header string) http.HandlerFunc {
 
 func TestStates(t *testing.T) {
 	var people []*livekit.ParticipantInfo
-	for state := range livekit.ParticipantInfo_State(6) { // 4 and 5 are of a newer server
+	for state := range livekit.ParticipantInfo_State(6) { // 4 and 5 are states of a newer server
 		people = append(people, &livekit.ParticipantInfo{Sid: "PA", Identity: state.String(), State: state, JoinedAt: 7})
 	}
 	client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -168,7 +168,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestNamesThatLiveKitCannotHave are of keys that others wrote. They are absent, and spoil no request for other rooms.
+// TestNamesThatLiveKitCannotHave uses names from keys that others wrote. Such rooms are absent, and they do not affect the request for other
+// rooms.
 func TestNamesThatLiveKitCannotHave(t *testing.T) {
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/ListParticipants") {
@@ -187,7 +188,7 @@ func TestNamesThatLiveKitCannotHave(t *testing.T) {
 	}
 }
 
-// TestListedInParts also sees that no names ask for nothing: to LiveKit they would mean all rooms.
+// TestListedInParts also checks that a call without names sends no request: to LiveKit it would mean all rooms.
 func TestListedInParts(t *testing.T) {
 	var calls, running, most atomic.Int32
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
@@ -225,14 +226,14 @@ func TestListedInParts(t *testing.T) {
 	}
 }
 
-// TestConnections sees that as many connections are kept as may be in use at once.
+// TestConnections checks that as many connections are kept as may be in use at once.
 func TestConnections(t *testing.T) {
 	const n = 8
 	var opened atomic.Int32
 	full := make(chan struct{}, n)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		full <- struct{}{}
-		for len(full) < n && r.Context().Err() == nil { // all are in use at once
+		for len(full) < n && r.Context().Err() == nil { // wait until all are in use at once
 			runtime.Gosched()
 		}
 		answer(w, &livekit.ListParticipantsResponse{})
@@ -324,7 +325,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestNoSecrets orders all failures at once and reads everything that was said.
+// TestNoSecrets provokes all failures and reads everything that was logged or returned.
 func TestNoSecrets(t *testing.T) {
 	var said bytes.Buffer
 	var calls atomic.Int32

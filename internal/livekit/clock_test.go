@@ -8,7 +8,8 @@ import (
 	"github.com/livekit/protocol/auth"
 )
 
-// LiveKit's own verifier allows a minute; a request of ours must do whichever clock is off by up to five.
+// TestARequestsTokenAllowsForClocks checks that a token is valid whichever clock is off, by up to five minutes. LiveKit's own verifier allows
+// one minute.
 func TestARequestsTokenAllowsForClocks(t *testing.T) {
 	t.Parallel()
 	c, err := New(Options{Host: "http://127.0.0.1:1", Key: testKey, Secret: testSecret})

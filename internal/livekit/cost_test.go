@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,57 +14,12 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/livekit"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// TestReadingIsCheap reads lists of 16 MiB with as many entries as possible: what it allocates in all, kept or not, may be a small
-// multiple of the list.
-func TestReadingIsCheap(t *testing.T) {
-	const size = 16 << 20
-	texts := func(num ...protowire.Number) func(i int) []byte {
-		return func(i int) (entry []byte) {
-			for _, n := range num {
-				entry = protowire.AppendString(protowire.AppendTag(entry, n, protowire.BytesType), fmt.Sprintf("%x", i))
-			}
-			return entry
-		}
-	}
-	named := func(list *reconcile.RoomList) entries { return newNamedRooms([]string{"1", "2"}, list, nil) }
-	for name, c := range map[string]struct {
-		entry func(i int) []byte
-		take  entries
-		most  uint64 // of the list's size
-	}{
-		"rooms of nothing":    {texts(), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 1},
-		"rooms of a name":     {texts(roomName), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 3},
-		"rooms":               {texts(roomSID, roomName), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 3},
-		"other rooms":         {texts(roomSID, roomName), named(new(reconcile.RoomList)), 3},
-		"participants":        {texts(), &people{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 1},
-		"faulty participants": {texts(personMetadata), &people{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var list []byte
-			for i := 0; len(list) < size; i++ {
-				list = protowire.AppendBytes(protowire.AppendTag(list, entryField, protowire.BytesType), c.entry(i))
-			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			err := readEntries(bytes.NewReader(list), c.take.take)
-			runtime.ReadMemStats(&after)
-			if err != nil && !errors.Is(err, errTooLarge) {
-				t.Fatal(err)
-			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > c.most*size {
-				t.Errorf("reading took %d MiB, more than %d times the list", took>>20, c.most)
-			}
-		})
-	}
-}
-
-// halves answers every request with the same list, the second half of it a second after the first.
+// halves answers every request with the same list; the second half arrives a second after the first.
 type halves struct {
 	list  []byte
 	calls atomic.Int32
@@ -87,7 +41,8 @@ func (p pause) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestAnswersTogether: answers that are read side by side and hold too much together are read one after another; none fails.
+// TestAnswersTogether checks that answers that are read at the same time and hold too much together are read one after another, and that none
+// fails.
 func TestAnswersTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rooms = 8
@@ -112,7 +67,7 @@ func TestAnswersTogether(t *testing.T) {
 	})
 }
 
-// TestNoRoomForAnAnswer: an answer that gets no room before its deadline had no turn.
+// TestNoRoomForAnAnswer checks that an answer that gets no memory before its deadline counts as a request without a turn.
 func TestNoRoomForAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := clientOf(t, "livekit.test", func(o *Options) { o.Transport = &halves{list: answerOf(t, 700<<10)} })
@@ -133,7 +88,7 @@ func TestNoRoomForAnAnswer(t *testing.T) {
 	})
 }
 
-// answerOf is a list of seven participants who have that many bytes of metadata.
+// answerOf returns a list of seven participants who have that many bytes of metadata together.
 func answerOf(t *testing.T, size int) []byte {
 	t.Helper()
 	list := &livekit.ListParticipantsResponse{}

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// courtesyShare and spareShare say which part of the requests at once, and of the rate, people's requests may take.
+	// Requests on behalf of people may take 1/courtesyShare of the concurrent requests and 1/spareShare of the rate.
 	courtesyShare = 8
 	spareShare    = 10
 	// courtesyBurst lets a single look, which is two requests, go at once.
@@ -16,19 +16,19 @@ const (
 
 type courtesyKey struct{}
 
-// Courtesy marks what is asked with the context as asked by people: it takes a turn only while no other request waits for one, and a small
-// part of the budget at most. Without a turn before the deadline of ctx it fails as every request does.
-func Courtesy(ctx context.Context) context.Context {
+// LowPriority marks requests with the returned context as made on behalf of people. Such a request takes a turn only while no other request
+// waits for one, and a small part of the budget at most. Without a turn before the deadline of ctx it fails like any other request.
+func LowPriority(ctx context.Context) context.Context {
 	return context.WithValue(ctx, courtesyKey{}, true)
 }
 
-func asCourtesy(ctx context.Context) bool { return ctx.Value(courtesyKey{}) != nil }
+func isLowPriority(ctx context.Context) bool { return ctx.Value(courtesyKey{}) != nil }
 
-// order counts the requests that wait for their turn and are not asked by people. The zero value is ready.
+// order counts the waiting requests that are not on behalf of people. The zero value is ready to use.
 type order struct {
 	mu      sync.Mutex
 	waiting int
-	idle    chan struct{} // closed when none waits any more; nil while nobody wants to know
+	idle    chan struct{} // closed when no request waits any more; nil unless someone waits for that
 }
 
 func (o *order) enter() {
@@ -46,7 +46,7 @@ func (o *order) leave() {
 	}
 }
 
-// ifIdle calls take while no request waits, and returns what it does; otherwise it returns a channel that is closed once none waits.
+// ifIdle calls take while no request waits, and returns its result; otherwise it returns a channel that is closed once none waits.
 func (o *order) ifIdle(take func() bool) (taken bool, idle <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -59,11 +59,11 @@ func (o *order) ifIdle(take func() bool) (taken bool, idle <-chan struct{}) {
 	return false, o.idle
 }
 
-// retryTurn is how often a request by people looks whether there is a turn to spare.
+// retryTurn is how often a request on behalf of people checks whether a turn is free.
 const retryTurn = 20 * time.Millisecond
 
-// acquireSpare waits for one of the few slots for people's requests and for their part of the rate, and then for a moment in which
-// no other request waits and a slot and a turn are free.
+// acquireSpare waits for one of the few slots for people's requests and for their part of the rate, and then until no other request waits and a
+// slot and a turn are free.
 func (b *budget) acquireSpare(ctx context.Context) (release func(), err error) {
 	select {
 	case b.courtesy <- struct{}{}:
@@ -108,7 +108,7 @@ func (b *budget) takeFree() bool {
 	return true
 }
 
-// wait waits until idle is closed or, where that is nil, a moment.
+// wait waits until idle is closed, or for retryTurn if idle is nil.
 func wait(ctx context.Context, idle <-chan struct{}) error {
 	if idle == nil {
 		return sleep(ctx, retryTurn)

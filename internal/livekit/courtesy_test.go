@@ -10,7 +10,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// granted asks for a turn and tells of it on a channel.
+// granted acquires a turn, reports the result on grants, and holds the turn for that time.
 func granted(ctx context.Context, b *budget, name string, grants chan<- string, held time.Duration) {
 	release, err := b.acquire(ctx)
 	if err != nil {
@@ -22,13 +22,14 @@ func granted(ctx context.Context, b *budget, name string, grants chan<- string, 
 	release()
 }
 
-// TestPeopleComeAfterSyncs: of requests that wait for the only slot, all syncs' get it before the one that people asked for earlier.
+// TestPeopleComeAfterSyncs checks that all requests of syncs that wait for the only slot get it before a request on behalf of people that has
+// waited longer.
 func TestPeopleComeAfterSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, grants := newBudget(1, 0), make(chan string, 10)
 		go granted(t.Context(), b, "sync", grants, time.Second)
 		synctest.Wait()
-		go granted(Courtesy(t.Context()), b, "people", grants, time.Second)
+		go granted(LowPriority(t.Context()), b, "people", grants, time.Second)
 		synctest.Wait()
 		for range 3 {
 			go granted(t.Context(), b, "sync", grants, time.Second)
@@ -43,8 +44,8 @@ func TestPeopleComeAfterSyncs(t *testing.T) {
 	})
 }
 
-// TestPeopleLeaveTheRate: while a sync takes each turn of the rate as it comes, people's requests get none and fail by their deadline;
-// the sync takes as long as it would without them.
+// TestPeopleLeaveTheRate checks that people's requests get no turn, and fail at their deadline, while a sync uses every turn of the rate. The
+// sync takes no longer than without them.
 func TestPeopleLeaveTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, start := newBudget(16, 10), time.Now()
@@ -53,14 +54,14 @@ func TestPeopleLeaveTheRate(t *testing.T) {
 			for range 4 {
 				granted(t.Context(), b, "sync", make(chan string, 1), 0)
 			}
-			for range 100 { // from here on one waits at all times
+			for range 100 { // from here on one request always waits
 				granted(t.Context(), b, "sync", make(chan string, 1), 0)
 			}
 			done <- time.Since(start)
 		}()
 		for range 20 {
 			go func() {
-				ctx, cancel := context.WithTimeout(Courtesy(t.Context()), 5*time.Second)
+				ctx, cancel := context.WithTimeout(LowPriority(t.Context()), 5*time.Second)
 				defer cancel()
 				release, err := b.acquire(ctx)
 				if err == nil {
@@ -88,12 +89,12 @@ func TestPeopleLeaveTheRate(t *testing.T) {
 	})
 }
 
-// TestPeopleTakeFewSlots: however many look, two of sixteen slots are the most that they hold; and alone they are served at once.
+// TestPeopleTakeFewSlots checks that people's requests hold at most two of sixteen slots, and are served at once if no others wait.
 func TestPeopleTakeFewSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, grants := newBudget(16, 0), make(chan string, 100)
 		for range 20 {
-			go granted(Courtesy(t.Context()), b, "people", grants, time.Minute)
+			go granted(LowPriority(t.Context()), b, "people", grants, time.Minute)
 		}
 		synctest.Wait()
 		if len(grants) != 2 || len(b.slots) != 2 {
@@ -113,17 +114,17 @@ func TestPeopleTakeFewSlots(t *testing.T) {
 	})
 }
 
-// TestPeopleWaitOutAPause: a pause that LiveKit asked for holds for people too, and a deadline within it ends their wait.
+// TestPeopleWaitOutAPause checks that a pause that LiveKit asked for applies to people too, and that a deadline within it ends their wait.
 func TestPeopleWaitOutAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, start := newBudget(16, 100), time.Now()
 		b.limited(3 * time.Second)
-		ctx, cancel := context.WithTimeout(Courtesy(t.Context()), 2*time.Second)
+		ctx, cancel := context.WithTimeout(LowPriority(t.Context()), 2*time.Second)
 		defer cancel()
 		if _, err := b.acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a deadline within the pause: %v", err)
 		}
-		release, err := b.acquire(Courtesy(t.Context()))
+		release, err := b.acquire(LowPriority(t.Context()))
 		if err != nil || time.Since(start) < 3*time.Second || time.Since(start) > 3500*time.Millisecond {
 			t.Fatalf("after %v: %v", time.Since(start), err)
 		}

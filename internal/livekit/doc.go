@@ -1,10 +1,10 @@
-// Package livekit turns LiveKit into observations: a webhook into a verified reconcile.Event, the RoomService into room and
-// participant lists, an access token into the grants of our API. It promises that nothing unverified gets through, that a failed,
-// cut, throttled or foreign answer is an error and never an empty list, and that no secret (turnPassword, API secret, raw
-// body) leaves it: what it returns is built field by field, and its errors quote neither bodies nor tokens.
+// Package livekit turns LiveKit into observations: a webhook into a verified reconcile.Event, the RoomService into room and participant lists,
+// an access token into the grants of our API. It guarantees that nothing unverified gets through; that a failed, truncated, throttled or foreign
+// answer is an error and never an empty list; and that no secret (turnPassword, API secret, raw body) leaves the package: results are built
+// field by field, and errors quote neither bodies nor tokens.
 //
-// It uses the RoomService client generated in livekit/protocol, which is what server-sdk-go wraps, and not the wrapper. That
-// (v2.18.1) takes no http.Client and no transport, so an empty 200 of any content type would decode as an empty list and the
-// answer's size would have no bound; it keeps two idle connections per host; with failover on (by default, for LiveKit Cloud) it
-// asks up to three regions, restarts a deadline of 5 s or more for each, and spends requests that our budget does not see.
+// It uses the RoomService client generated in livekit/protocol, which is what server-sdk-go wraps, but not the wrapper. The wrapper (v2.18.1)
+// takes no http.Client and no transport, so an empty 200 of any content type would decode as an empty list and the answer's size would be
+// unbounded. It keeps two idle connections per host. With failover on (by default, for LiveKit Cloud) it asks up to three regions, restarts a
+// deadline of 5 s or more for each, and spends requests that our budget does not see.
 package livekit

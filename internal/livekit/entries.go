@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Bounds of a list from LiveKit, in bytes. A list is read entry by entry, so its own size costs time and no memory.
+// Bounds of a list from LiveKit, in bytes. A list is read entry by entry, so its total size costs time but no memory.
 const (
 	maxAnswer = 1 << 30
 	// maxEntry is the largest entry that is read. LiveKit's limits allow about 6.7 MB.
@@ -22,7 +22,7 @@ const (
 )
 
 var (
-	// errTooLarge is a list of which more would have to be kept than is kept, or that does not end.
+	// errTooLarge means that more of a list would have to be kept than the limit, or that the list does not end.
 	errTooLarge = errors.New("the answer is too large")
 	errNoList   = errors.New("the answer is not the protobuf of a list")
 )
@@ -30,13 +30,12 @@ var (
 // entryField is the field that holds the entries, in ListRoomsResponse and in ListParticipantsResponse.
 const entryField = 1
 
-// readEntries reads a list and calls take with each of its entries. The bytes are valid until take returns; whole is false for
-// an entry above maxEntry, of which they are the beginning. Other fields are passed over. An error means that the list is not
-// whole, or is none.
+// readEntries reads a list and calls take with each of its entries. The bytes are valid until take returns. whole is false for an entry larger
+// than maxEntry; its bytes are then only the beginning. Other fields are skipped. An error means that the list is incomplete, or is not a list.
 func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	var entry bytes.Buffer
-	rest := &io.LimitedReader{R: in} // one for all: a list may have millions of entries
+	rest := &io.LimitedReader{R: in} // one reader for all entries: a list may have millions
 	for {
 		tag, err := binary.ReadUvarint(in)
 		if errors.Is(err, io.EOF) {
@@ -65,7 +64,7 @@ func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
 	}
 }
 
-// readEntry reads an entry into the buffer, which grows with what arrives and not with the length that is promised. rest reads from in.
+// readEntry reads an entry into the buffer. The buffer grows with the data that arrives, not with the announced length. rest reads from in.
 func readEntry(in *bufio.Reader, rest *io.LimitedReader, entry *bytes.Buffer) (whole bool, err error) {
 	size, err := binary.ReadUvarint(in)
 	if err != nil {
@@ -114,7 +113,7 @@ func skipField(in *bufio.Reader, kind protowire.Type) error {
 	return broken(err)
 }
 
-// broken is what a list's end in the middle of something means. A nil error stays nil.
+// broken converts the error of a list that ends in the middle of an entry. A nil error stays nil.
 func broken(err error) error {
 	switch {
 	case err == nil, errors.Is(err, errTooLarge):
@@ -125,7 +124,7 @@ func broken(err error) error {
 	return fmt.Errorf("read the answer: %w", err)
 }
 
-// bounded fails with errTooLarge where more is read than may be.
+// bounded fails with errTooLarge when more is read than allowed.
 type bounded struct {
 	io.Reader
 	left int64
@@ -140,7 +139,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// field is one field of a message: number holds varints, text the bytes of the other kinds that are used.
+// field is one field of a message: n holds varints, text the bytes of length-delimited fields.
 type field struct {
 	num  protowire.Number
 	kind protowire.Type

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fixtures"
+	"github.com/rollcallhq/rollcall/testing/harness/fixtures"
 )
 
 // wire is a list of these entries, each a message or its bytes.
@@ -39,12 +38,12 @@ func wire(t testing.TB, entries ...any) (list []byte) {
 	return list
 }
 
-// textField is a string field as it stands on the wire, UTF-8 or not.
+// textField encodes a string field, which need not be UTF-8.
 func textField(num protowire.Number, text string) []byte {
 	return protowire.AppendString(protowire.AppendTag(nil, num, protowire.BytesType), text)
 }
 
-// listClient gives a client whose every answer is this list.
+// listClient returns a client that gets this list as every answer.
 func listClient(t *testing.T, list []byte) *Client {
 	return bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/protobuf")
@@ -53,19 +52,20 @@ func listClient(t *testing.T, list []byte) *Client {
 	}, nil)
 }
 
-// brokenEntry ends within a field, behind these.
+// brokenEntry returns an entry that ends within a field, after the given fields.
 func brokenEntry(fields ...[]byte) []byte {
 	return append(bytes.Join(fields, nil), 0x42, 0x7f)
 }
 
-// TestFaultyLists: an entry is not the list. Whatever one is like, the others are read, and it protects what it may be.
+// TestFaultyLists checks that one faulty entry does not fail the list. The others are read, and a faulty entry protects every room that it may
+// stand for.
 func TestFaultyLists(t *testing.T) {
 	good := &livekit.Room{Name: "good", Sid: "RM_g", CreationTime: 1}
 	for _, c := range []struct {
 		what       string
 		entry      any
 		words      string
-		unreadable []string // of those asked for: good, r and other
+		unreadable []string // of the requested names good, r and other
 	}{
 		{"no name", &livekit.Room{Sid: "RM_1", TurnPassword: fixtures.Secret}, "without a name", nil},
 		{"nothing at all", []byte{}, "without a name", nil},
@@ -117,7 +117,7 @@ func TestFaultyParticipants(t *testing.T) {
 		what      string
 		entry     any
 		words     string
-		protected string // "" is everyone
+		protected string // "" means everyone
 	}{
 		{"no sid", &livekit.ParticipantInfo{Identity: "i", State: livekit.ParticipantInfo_ACTIVE}, "without a sid", ""},
 		{"no identity", &livekit.ParticipantInfo{Sid: "PA_1", State: livekit.ParticipantInfo_ACTIVE}, "without an identity", "PA_1"},
@@ -151,7 +151,7 @@ func TestFaultyParticipants(t *testing.T) {
 	}
 }
 
-// TestOrderOfInstancesMeansNothing: the newest by creation counts, and of equally old ones none is preferred here.
+// TestOrderOfInstancesMeansNothing checks that the newest instance by creation time counts, and that equally old ones are all kept.
 func TestOrderOfInstancesMeansNothing(t *testing.T) {
 	old, young := &livekit.Room{Name: "r", Sid: "RM_1", CreationTimeMs: 1000}, &livekit.Room{Name: "r", Sid: "RM_2", CreationTimeMs: 2000}
 	tie := &livekit.Room{Name: "r", Sid: "RM_3", CreationTimeMs: 2000}
@@ -163,7 +163,7 @@ func TestOrderOfInstancesMeansNothing(t *testing.T) {
 	}
 }
 
-// TestEntriesAreReadAsProtobufReadsThem, field numbers included.
+// TestEntriesAreReadAsProtobufReadsThem also checks the field numbers.
 func TestEntriesAreReadAsProtobufReadsThem(t *testing.T) {
 	room := &livekit.Room{Name: "n", Sid: "RM", CreationTime: 5, CreationTimeMs: 5123, MaxParticipants: 7, Metadata: "m", TurnPassword: fixtures.Secret,
 		EmptyTimeout: 1, DepartureTimeout: 2, NumParticipants: 3, EnabledCodecs: []*livekit.Codec{{Mime: "audio/opus"}}, ActiveRecording: true}
@@ -180,7 +180,7 @@ func TestEntriesAreReadAsProtobufReadsThem(t *testing.T) {
 	}
 }
 
-// TestUnknownFieldsOfAList are a newer LiveKit's.
+// TestUnknownFieldsOfAList uses fields as a newer LiveKit may send them.
 func TestUnknownFieldsOfAList(t *testing.T) {
 	list := protowire.AppendVarint(protowire.AppendTag(nil, 2, protowire.VarintType), 1<<40)
 	list = protowire.AppendFixed32(protowire.AppendTag(list, 3, protowire.Fixed32Type), 1)
@@ -193,34 +193,7 @@ func TestUnknownFieldsOfAList(t *testing.T) {
 	}
 }
 
-// TestMemoryOfAList: 16 MB of the smallest rooms would be gigabytes if each became a message.
-func TestMemoryOfAList(t *testing.T) {
-	small := wire(t, []byte{})
-	for what, entry := range map[string][]byte{"without a name": small, "of one name": wire(t, &livekit.Room{Name: "r", Sid: "s", CreationTime: 1})} {
-		list := bytes.Repeat(entry, 16<<20/len(entry))
-		var before, after runtime.MemStats
-		peak := uint64(0)
-		kept := &namedRooms{}
-		var out reconcile.RoomList
-		*kept = *newNamedRooms([]string{"r"}, &out, nil)
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		n := 0
-		err := readEntries(bytes.NewReader(list), func(entry []byte, whole bool) error {
-			if n++; n%500_000 == 0 {
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-				peak = max(peak, after.HeapAlloc-min(after.HeapAlloc, before.HeapAlloc))
-			}
-			return kept.take(entry, whole)
-		})
-		if err != nil && !errors.Is(err, errTooLarge) || peak > 100<<20 {
-			t.Errorf("%d rooms %s: %d MB at the most, %v", n, what, peak>>20, err)
-		}
-	}
-}
-
-// rooms answers ListRooms as LiveKit does, with as much metadata as each room has.
+// roomsWith answers ListRooms as LiveKit does.
 func roomsWith(t *testing.T, all []*livekit.Room) http.HandlerFunc {
 	byName := map[string]*livekit.Room{}
 	for _, r := range all {
@@ -243,16 +216,16 @@ func roomsWith(t *testing.T, all []*livekit.Room) http.HandlerFunc {
 	}
 }
 
-// TestLargeLists: LiveKit's list of rooms has no pages. What it holds beside the names is asked for by name, in smaller parts where
-// an answer would be too large.
+// TestLargeLists checks lists that are larger than what is kept. LiveKit's list of rooms has no pages: everything except the names is requested
+// by name, in smaller parts when an answer would be too large.
 func TestLargeLists(t *testing.T) {
 	var all []*livekit.Room
 	var want []string
-	for i := range 40 { // 80 MB, more than what is kept of an answer
+	for i := range 40 { // 80 MB, more than is kept of an answer
 		want = append(want, fmt.Sprintf("room-%03d", i))
 		all = append(all, &livekit.Room{Name: want[i], Sid: fmt.Sprint("RM_", i), CreationTime: 1, Metadata: strings.Repeat("m", 2<<20)})
 	}
-	client := bubbleClient(t, roomsWith(t, all), func(o *Options) { o.Timeout = time.Minute }) // of a machine that has more to do
+	client := bubbleClient(t, roomsWith(t, all), func(o *Options) { o.Timeout = time.Minute }) // the machine may be busy
 	names, err := client.ListRooms(t.Context())
 	if err != nil || names.Cut || !slices.Equal(names.Names, want) {
 		t.Errorf("%d names, cut %v, %v", len(names.Names), names.Cut, err)
@@ -263,7 +236,7 @@ func TestLargeLists(t *testing.T) {
 	}
 }
 
-// TestAListOfAllRoomsThatIsTooLarge gives the names that were read, and says so.
+// TestAListOfAllRoomsThatIsTooLarge checks that the names that were read are returned, marked as cut.
 func TestAListOfAllRoomsThatIsTooLarge(t *testing.T) {
 	client := newClient(t, said("Content-Length: 99999999999\r\n\r\n"), nil)
 	if names, err := client.ListRooms(t.Context()); err != nil || !names.Cut {
@@ -283,7 +256,7 @@ func TestAListOfAllRoomsThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// rest is an endless list of rooms, each of another name.
+// rest is an endless list of rooms, each with another name.
 type rest struct {
 	t    *testing.T
 	n    int
@@ -300,7 +273,7 @@ func (r *rest) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestLiveKitsOwnNotFound: LiveKit Cloud answers so for a room that it does not have.
+// TestLiveKitsOwnNotFound uses LiveKit Cloud's answer for a room that it does not have.
 func TestLiveKitsOwnNotFound(t *testing.T) {
 	client := bubbleClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -315,7 +288,7 @@ func TestLiveKitsOwnNotFound(t *testing.T) {
 	}
 }
 
-// FuzzEntries gives any bytes to the decoder, as both lists: it ends, keeps no more than it may, and reads what protobuf reads.
+// FuzzEntries decodes arbitrary bytes as both lists. The decoder ends, keeps no more than its limit, and reads what protobuf reads.
 func FuzzEntries(f *testing.F) {
 	f.Add(wire(f, &livekit.Room{Name: "r", Sid: "RM", CreationTime: 1, Metadata: "m"}, &livekit.Room{}))
 	f.Add(wire(f, &livekit.ParticipantInfo{Sid: "PA", Identity: "i", State: livekit.ParticipantInfo_ACTIVE, Attributes: map[string]string{"k": "v"}}))

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// The fields that are used of livekit.Room and livekit.ParticipantInfo, with their numbers in livekit_models.proto.
+// The fields of livekit.Room and livekit.ParticipantInfo that are used, with their numbers in livekit_models.proto.
 const (
 	roomSID, roomName, roomMaxParticipants, roomCreated, roomMetadata, roomCreatedMs = 1, 2, 4, 5, 8, 15
 
@@ -22,10 +22,10 @@ const (
 	mapKey, mapValue = 1, 2
 )
 
-// maxAttributes bounds a participant's attributes, each of which costs more memory than it has bytes. LiveKit allows 64,000 bytes.
+// maxAttributes bounds the number of a participant's attributes, each of which takes more memory than it has bytes. LiveKit allows 64,000 bytes.
 const maxAttributes = 32_000
 
-// texts collects the strings of an entry. bad is the first that is not UTF-8.
+// texts checks the strings of an entry. bad is the first that is not UTF-8.
 type texts struct{ bad string }
 
 func (t *texts) check(b []byte, what string) {
@@ -47,7 +47,7 @@ type roomEntry struct {
 	texts
 }
 
-// readRoom reads an entry, of which no more than its beginning may be there. Without details it leaves out the metadata.
+// readRoom parses an entry; whole is false if entry is only its beginning. Without details it leaves out the metadata.
 func readRoom(entry []byte, whole, details bool) roomEntry {
 	var r roomEntry
 	decodes := eachField(entry, func(f field) {
@@ -73,12 +73,12 @@ func readRoom(entry []byte, whole, details bool) roomEntry {
 	return r
 }
 
-// named reports whether the room's name can be read; a whole entry without a name is a room whose name is empty.
+// named reports whether the room's name can be read. A complete entry without a name is a room whose name is empty.
 func (r *roomEntry) named() bool {
 	return utf8.ValidString(r.info.Name) && (r.info.Name != "" || r.decodes)
 }
 
-// fault says why the entry cannot be used, or "".
+// fault returns why the entry cannot be used, or "".
 func (r *roomEntry) fault() string {
 	switch {
 	case !r.named():
@@ -188,7 +188,7 @@ func (p *personEntry) readAttribute(entry []byte) {
 	p.bytes += entryCost
 }
 
-// decode reads a message within the entry. One that does not decode spoils the entry.
+// decode parses a message within the entry. If it does not decode, the entry has a fault.
 func (p *personEntry) decode(message []byte, take func(field)) {
 	if !eachField(message, take) && p.bad == "" {
 		p.bad = "content"
@@ -198,7 +198,7 @@ func (p *personEntry) decode(message []byte, take func(field)) {
 // identified reports whether the sid can be read.
 func (p *personEntry) identified() bool { return p.one.SID != "" && utf8.ValidString(p.one.SID) }
 
-// fault says why the entry cannot be used, or "".
+// fault returns why the entry cannot be used, or "".
 func (p *personEntry) fault() string {
 	switch {
 	case !p.decodes:
@@ -218,7 +218,7 @@ func (p *personEntry) String() string {
 	return fmt.Sprintf("%s (identity %s, sid %s)", p.fault(), quote(p.one.Identity), quote(p.one.SID))
 }
 
-// quote makes text safe for a log line, and short.
+// quote makes text short and safe for a log line.
 func quote(s string) string {
 	const most = 64
 	if len(s) > most {

@@ -12,22 +12,38 @@ import (
 // maxText bounds names, identities and ids in webhooks, in bytes. LiveKit's own limit is 256 characters.
 const maxText = 4 << 10
 
-// readEvent reads a verified body. It never wraps the parser's errors: they quote the body.
+// readEvent parses a verified body. It never wraps the parser's errors, because they quote the body.
 func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
-	if len(body) > MaxBody {
+	if len(body) > reconcile.MaxWebhookBytes {
 		return e, false, malformed("the body is too large")
 	}
+	t, w := (*trimmer)(nil), readPlain(body)
+	if w == nil {
+		if t, w, err = readAny(body); err != nil {
+			return e, false, err
+		}
+	}
+	return eventOf(w, t)
+}
+
+// readAny parses any body; readPlain is faster and reads alike what it reads.
+func readAny(body []byte) (*trimmer, *livekit.WebhookEvent, error) {
 	t := trim(body)
 	if t == nil {
-		return e, false, malformed("the body is not JSON")
+		return nil, nil, malformed("the body is not JSON")
 	}
 	if t.attributes > maxAttributes {
-		return e, false, malformed("the participant has too many attributes")
+		return nil, nil, malformed("the participant has too many attributes")
 	}
-	var w livekit.WebhookEvent
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(t.out, &w); err != nil {
-		return e, false, malformed("the body is not the JSON of an event")
+	w := &livekit.WebhookEvent{}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(t.out, w); err != nil {
+		return nil, nil, malformed("the body is not the JSON of an event")
 	}
+	return t, w, nil
+}
+
+// eventOf checks a parsed body and converts it. t is nil if the body has only values of enumerations that livekit/protocol knows.
+func eventOf(w *livekit.WebhookEvent, t *trimmer) (e reconcile.Event, known bool, err error) {
 	if w.Event == "" {
 		return e, false, malformed("no event name")
 	}
@@ -35,14 +51,14 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 	if !named && (w.Room == nil || w.Participant == nil) {
 		return e, false, nil
 	}
-	if err := checkEvent(&w, kind); err != nil {
+	if err := checkEvent(w, kind); err != nil {
 		if !named {
 			return e, false, nil
 		}
 		return e, false, err
 	}
 	e = reconcile.Event{ID: w.Id, Kind: kind, CreatedAt: w.CreatedAt, Room: roomInfo(w.Room)}
-	// LiveKit leaves the room's creation out of track events alone. A sign of life without it is of a room as old as the event.
+	// LiveKit omits the room's creation time in track events only. If a start or a join lacks it, the room is taken to be as old as the event.
 	if e.Room.CreatedMs == 0 && (kind == reconcile.Started || kind == reconcile.Joined) {
 		e.Room.CreatedMs = w.CreatedAt * 1000
 	}
@@ -61,7 +77,7 @@ func readEvent(body []byte) (e reconcile.Event, known bool, err error) {
 	return e, true, nil
 }
 
-// kindOf gives Track for every name that is not known: if such an event has a room and a participant, it mentions them.
+// kindOf returns Track for every unknown name: if such an event has a room and a participant, it shows that they exist.
 func kindOf(event string) (kind reconcile.EventKind, named bool) {
 	switch event {
 	case "room_started":
@@ -84,8 +100,8 @@ func hasParticipant(kind reconcile.EventKind) bool {
 	return kind != reconcile.Started && kind != reconcile.Finished
 }
 
-// checkEvent refuses what LiveKit never sends and what would spoil the order of a record for good: a finish mark or a join in the
-// far future refuses everything after it.
+// checkEvent refuses what LiveKit never sends and what would spoil the order of a record permanently: after a finish mark or a join in the far
+// future, everything later would be refused.
 func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 	switch {
 	case len(w.Id) > maxText:
@@ -113,8 +129,8 @@ func checkEvent(w *livekit.WebhookEvent, kind reconcile.EventKind) error {
 	return nil
 }
 
-// strangeKind gives the name of a participant's kind that this version of livekit/protocol does not know, or "". The parser
-// drops such a name, which would make a STANDARD participant of it.
+// strangeKind returns the name of a participant's kind if this version of livekit/protocol does not know it, or "". The parser drops such a
+// name, which would make the participant STANDARD.
 func strangeKind(t *trimmer, p *livekit.ParticipantInfo) string {
 	if p.Kind != livekit.ParticipantInfo_STANDARD {
 		return ""
@@ -122,8 +138,8 @@ func strangeKind(t *trimmer, p *livekit.ParticipantInfo) string {
 	return t.enum("kind")
 }
 
-// disconnectReason gives the name of a participant's DisconnectReason, also of one that this version of livekit/protocol does not
-// know; reconcile.UnknownReason where LiveKit gave none.
+// disconnectReason returns the name of a participant's DisconnectReason, even if this version of livekit/protocol does not know it. It returns
+// reconcile.UnknownReason if LiveKit gave none.
 func disconnectReason(t *trimmer, p *livekit.ParticipantInfo) string {
 	if p.GetDisconnectReason() == livekit.DisconnectReason_UNKNOWN_REASON {
 		return cmp.Or(t.enum("disconnect_reason"), reconcile.UnknownReason)

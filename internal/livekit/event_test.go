@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fixtures"
+	"github.com/rollcallhq/rollcall/testing/harness/fixtures"
 )
 
-// verify signs body as LiveKit would.
+// verify signs body as LiveKit would, and verifies it.
 func verify(t testing.TB, body string) (reconcile.Event, bool, error) {
 	t.Helper()
 	return newVerifier(t).Verify([]byte(body), sign(t, webhookClaims([]byte(body))), at)
@@ -69,7 +69,7 @@ func TestMalformed(t *testing.T) {
 		"field twice":           joined(room, person+`,"sid":"PA_2"`),
 		"deep":                  `{"event":"room_started",` + aRoom + `,` + ids + `,"unknown":` + deep,
 		"deep in a known field": `{"event":` + deep,
-		"too large":             `{"event":"room_started",` + aRoom + `,` + ids + `,"x":"` + strings.Repeat("x", MaxBody) + `"}`,
+		"too large":             `{"event":"room_started",` + aRoom + `,` + ids + `,"x":"` + strings.Repeat("x", reconcile.MaxWebhookBytes) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, known, err := verify(t, body)
@@ -103,7 +103,7 @@ func TestUnknownEvents(t *testing.T) {
 	}
 }
 
-// TestOtherServers reads what older and newer servers send.
+// TestOtherServers uses events as older and newer servers send them.
 func TestOtherServers(t *testing.T) {
 	e, known, err := verify(t, `{"event":"participant_joined","fresh":{"a":[1,{}]},
 		"room":{"sid":"RM_1","name":"\u0000{}*\r\n\"","creationTime":"1795399866","fresh":7},
@@ -135,7 +135,7 @@ func TestOtherServers(t *testing.T) {
 	}
 }
 
-// TestDisconnectReason also reads reasons that are newer than livekit/protocol, and none.
+// TestDisconnectReason also uses reasons that are newer than livekit/protocol, and no reason.
 func TestDisconnectReason(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                                "UNKNOWN_REASON",

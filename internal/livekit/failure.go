@@ -7,19 +7,17 @@ import (
 	"net/url"
 
 	"github.com/twitchtv/twirp"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-var (
-	// ErrLimited is a request that LiveKit refused because there are too many. The client slows down by itself.
-	ErrLimited = errors.New("LiveKit's request limit is reached")
-	// ErrRefused is a request that LiveKit refused for its key or grants.
-	ErrRefused = errors.New("LiveKit refuses the API key (compare key and secret with LiveKit's, and the clocks)")
-)
+// ErrLimited means that LiveKit refused a request because there are too many. The client slows down by itself.
+var ErrLimited = errors.New("LiveKit's request limit is reached")
 
 // Outcome is how a request ended, one of few words, for metrics.
 type Outcome string
 
-// The outcomes. Unavailable is LiveKit's own word, or a proxy's that cannot reach it.
+// The outcomes. Unavailable comes from LiveKit itself, or from a proxy that cannot reach it.
 const (
 	OK          Outcome = "ok"
 	Limited     Outcome = "limited"
@@ -36,7 +34,7 @@ func outcome(err error) Outcome {
 		return OK
 	case errors.Is(err, ErrLimited):
 		return Limited
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, reconcile.ErrRefused):
 		return Refused
 	case errors.Is(err, context.Canceled):
 		return Canceled
@@ -48,7 +46,7 @@ func outcome(err error) Outcome {
 	return Failed
 }
 
-// codeOf is the twirp code that err carries, or NoError.
+// codeOf returns the twirp code of err, or NoError.
 func codeOf(err error) twirp.ErrorCode {
 	var answer twirp.Error
 	if !errors.As(err, &answer) {
@@ -57,14 +55,14 @@ func codeOf(err error) twirp.ErrorCode {
 	return answer.Code()
 }
 
-// fromLiveKit reports whether err is that code in the words of the RoomService itself: the generated client marks what it made of an
+// fromLiveKit reports whether err has that code and comes from the RoomService itself. The generated client marks errors that it made from an
 // answer that was not twirp's, such as a proxy's 404 or 503.
 func fromLiveKit(err error, code twirp.ErrorCode) bool {
 	var answer twirp.Error
 	return errors.As(err, &answer) && answer.Code() == code && answer.Meta("http_error_from_intermediary") == ""
 }
 
-// explain gives an error of the twirp client the words that help, and keeps its cause.
+// explain adds advice to an error of the twirp client, and keeps its cause.
 func explain(err error) error {
 	var over tooMany
 	var transport *url.Error
@@ -73,17 +71,17 @@ func explain(err error) error {
 	case errors.As(err, &over), code == twirp.ResourceExhausted:
 		return fmt.Errorf("%w: %w", ErrLimited, brief{err})
 	case errors.As(err, &transport):
-		// What is around it only repeats the URL.
+		// The url.Error around it only repeats the URL.
 		return brief{transport.Err}
 	case code == twirp.Unauthenticated, code == twirp.PermissionDenied:
-		return fmt.Errorf("%w: %w", ErrRefused, brief{err})
+		return fmt.Errorf("%w: %w", reconcile.ErrRefused, brief{err})
 	case code == twirp.BadRoute:
 		return fmt.Errorf("there is no RoomService at this address: %w", brief{err})
 	}
 	return brief{err}
 }
 
-// brief cuts what an error says, because a server chooses the words.
+// brief shortens an error's text, because a server chooses it.
 type brief struct{ error }
 
 func (b brief) Error() string { return fmt.Sprintf("%.300s", b.error.Error()) }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/livekit/protocol/auth"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 func TestTokens(t *testing.T) {
@@ -17,13 +19,13 @@ func TestTokens(t *testing.T) {
 	now := time.Now()
 	for name, c := range map[string]struct {
 		video *auth.VideoGrant
-		want  Grant
+		want  reconcile.Grant
 	}{
-		"reader":    {&auth.VideoGrant{RoomList: true}, Grant{RoomList: true}},
-		"admin":     {&auth.VideoGrant{RoomList: true, RoomAdmin: true}, Grant{RoomList: true, RoomAdmin: true}},
-		"moderator": {&auth.VideoGrant{RoomAdmin: true, Room: "a\x00b"}, Grant{RoomAdmin: true, Room: "a\x00b"}},
-		"guest":     {&auth.VideoGrant{RoomJoin: true, Room: "r"}, Grant{Room: "r"}},
-		"nothing":   {nil, Grant{}},
+		"reader":    {&auth.VideoGrant{RoomList: true}, reconcile.Grant{RoomList: true}},
+		"admin":     {&auth.VideoGrant{RoomList: true, RoomAdmin: true}, reconcile.Grant{RoomList: true, RoomAdmin: true}},
+		"moderator": {&auth.VideoGrant{RoomAdmin: true, Room: "a\x00b"}, reconcile.Grant{RoomAdmin: true, Room: "a\x00b"}},
+		"guest":     {&auth.VideoGrant{RoomJoin: true, Room: "r"}, reconcile.Grant{Room: "r"}},
+		"nothing":   {nil, reconcile.Grant{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := auth.NewAccessToken(testKey, testSecret).SetVideoGrant(c.video).SetValidFor(time.Hour).ToJWT()
@@ -34,7 +36,7 @@ func TestTokens(t *testing.T) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 			for _, when := range []time.Time{now.Add(-6 * time.Minute), now.Add(62 * time.Minute)} {
-				if got, err := tokens.Verify("Bearer "+token, when); !errors.Is(err, ErrClock) || !errors.Is(err, ErrUnauthorized) || got != (Grant{}) {
+				if got, err := tokens.Verify("Bearer "+token, when); !errors.Is(err, ErrClock) || !errors.Is(err, ErrUnauthorized) || got != (reconcile.Grant{}) {
 					t.Errorf("at %s: %+v, %v", when.Sub(now), got, err)
 				}
 			}
@@ -48,7 +50,7 @@ func TestTokens(t *testing.T) {
 		"none":         "",
 		"odd grants":   sign(t, with(claims, jwt.MapClaims{"video": []int{1}})),
 	} {
-		if got, err := tokens.Verify("Bearer "+token, now); !errors.Is(err, ErrUnauthorized) || got != (Grant{}) {
+		if got, err := tokens.Verify("Bearer "+token, now); !errors.Is(err, ErrUnauthorized) || got != (reconcile.Grant{}) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}

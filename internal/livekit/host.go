@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// HostURL turns LIVEKIT_HOST into the base URL of LiveKit's API, without a slash at its end: ws and wss become http and https, and a
-// bare host, with or without a port, means https. Errors do not repeat the value, which may hold a password.
+// HostURL turns LIVEKIT_HOST into the base URL of LiveKit's API, without a trailing slash: ws and wss become http and https, and a bare host,
+// with or without a port, means https. Errors do not repeat the value, which may hold a password.
 func HostURL(host string) (string, error) {
 	host = strings.TrimSpace(host)
 	if host == "" {
@@ -38,5 +38,9 @@ func HostURL(host string) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", errors.New("the LiveKit host's URL has a query or fragment: leave it out")
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	base := strings.TrimRight(u.String(), "/")
+	if _, err := url.Parse(base); err != nil { // ws://:: is a valid URL, http://:: is not
+		return "", errors.New("the LiveKit host is neither a host nor a URL")
+	}
+	return base, nil
 }

@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// maxKeptTogether bounds what the answers that are read side by side keep together, in bytes.
+// maxKeptTogether bounds what answers that are read at the same time keep together, in bytes.
 const maxKeptTogether = 192 << 20
 
-// errCrowded is an answer of which no more can be kept while others are read.
+// errCrowded means that no more of an answer can be kept while others are read.
 var errCrowded = errors.New("the answers that are read at once hold too much together")
 
-// kept is what the answers that are being read keep together. One more answer may be read by itself, up to its own bound: it is
-// one that the others left no room for.
+// kept counts what the answers that are being read keep together. One more answer may be read outside of that, up to its own bound: one that
+// found too little space left by the others.
 type kept struct {
 	bytes atomic.Int64
 	most  int64
@@ -22,16 +22,16 @@ type kept struct {
 
 func newKept() *kept { return &kept{most: maxKeptTogether, own: make(chan struct{}, 1)} }
 
-// part is one answer's part.
+// part is what one answer keeps.
 type part struct {
-	kept  *kept // nil for the answer that is read by itself
+	kept  *kept // nil for the answer that is read outside the common bound
 	bytes int64
 	leave func()
 }
 
 func (k *kept) shared() *part { return &part{kept: k, leave: func() {}} }
 
-// alone waits for the one place for an answer that is read by itself.
+// alone waits for the one place for an answer that is read outside the common bound.
 func (k *kept) alone(ctx context.Context) (*part, error) {
 	select {
 	case k.own <- struct{}{}:
@@ -52,7 +52,7 @@ func (p *part) take(size int) error {
 	return nil
 }
 
-// free gives everything back, once.
+// free gives everything back. Further calls do nothing.
 func (p *part) free() {
 	if p.kept != nil {
 		p.kept.bytes.Add(-p.bytes)

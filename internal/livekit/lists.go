@@ -15,10 +15,10 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// namesPerRequest is how many rooms one ListRooms asks for by name.
+// namesPerRequest is how many rooms one ListRooms requests by name.
 const namesPerRequest = 100
 
-// ListRooms gives the names of all rooms.
+// ListRooms returns the names of all rooms.
 func (c *Client) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
 	var list reconcile.RoomNames
 	err := c.list(ctx, "ListRooms", auth.VideoGrant{RoomList: true}, c.listRooms(nil), &list.PassedOver, func(p *part) entries {
@@ -35,8 +35,8 @@ func (c *Client) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
 	return list, nil
 }
 
-// Listed gives those of the named rooms that LiveKit lists, and of each name the newest instance, or all of those that are equally old.
-// It asks in parts, side by side. A part whose answer is too large is asked for in halves. If one part fails, all does.
+// Listed returns those of the named rooms that LiveKit lists: the newest instance of each name, or all of them if they are equally old. It
+// requests them in concurrent parts. A part whose answer is too large is requested again in halves. If one part fails, Listed fails.
 func (c *Client) Listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
 	names = slices.DeleteFunc(slices.Clone(names), impossible)
 	parts := slices.Collect(slices.Chunk(names, namesPerRequest))
@@ -92,7 +92,7 @@ func (c *Client) listed(ctx context.Context, names []string) (reconcile.RoomList
 	return merged([]reconcile.RoomList{first, second}), nil
 }
 
-// listRooms asks for all rooms if no names are given.
+// listRooms requests all rooms if names is empty.
 func (c *Client) listRooms(names []string) send {
 	return func(ctx context.Context) error {
 		_, err := c.rooms.ListRooms(ctx, &livekit.ListRoomsRequest{Names: names})
@@ -100,11 +100,11 @@ func (c *Client) listRooms(names []string) send {
 	}
 }
 
-// impossible tells whether LiveKit cannot have a room of that name. Keys that others wrote may bear such a name: asking for it
-// would fail, together with all that is asked for in the same request.
+// impossible reports whether LiveKit cannot have a room of that name. Keys that others wrote may contain such a name: requesting it would fail
+// the whole request.
 func impossible(name string) bool { return name == "" || !utf8.ValidString(name) }
 
-// Participants gives who is in a room; a room that LiveKit does not have is empty, or NoRoom.
+// Participants returns who is in a room; for a room that LiveKit does not have the list is empty, or NoRoom is set.
 func (c *Client) Participants(ctx context.Context, room string) (reconcile.ParticipantList, error) {
 	if impossible(room) {
 		return reconcile.ParticipantList{}, nil
@@ -129,15 +129,15 @@ func (c *Client) Participants(ctx context.Context, room string) (reconcile.Parti
 	return reconcile.ParticipantList{}, fmt.Errorf("room %q: %w", room, err)
 }
 
-// entries takes the entries of one answer.
+// entries receives the entries of one answer.
 type entries interface {
-	// take takes one; an error ends the answer.
+	// take receives one entry; an error ends the answer.
 	take(entry []byte, whole bool) error
-	// end is called behind the last one.
+	// end is called after the last entry.
 	end()
 }
 
-// limit bounds what is kept of an answer, in bytes. What all answers keep together is bounded by its part; nil does not count.
+// limit bounds what is kept of an answer, in bytes. part counts it towards the bound for all answers together; nil does not count.
 type limit struct {
 	kept, most int
 	part       *part
@@ -175,7 +175,7 @@ func (n *roomNames) take(entry []byte, whole bool) error {
 
 func (*roomNames) end() {}
 
-// namedRooms keeps the rooms that were asked for.
+// namedRooms keeps the rooms that were requested.
 type namedRooms struct {
 	names   []string
 	asked   map[string]bool
@@ -214,7 +214,7 @@ func (n *namedRooms) take(entry []byte, whole bool) error {
 	return nil
 }
 
-// add keeps, of several instances of one name, the newest, whatever their order; of equally old ones all.
+// add keeps the newest of several instances of one name, whatever their order, and all of equally old ones.
 func (n *namedRooms) add(info reconcile.RoomInfo) {
 	kept := n.list.Rooms[info.Name]
 	same := func(o reconcile.RoomInfo) bool { return o.SID == info.SID }
@@ -226,7 +226,7 @@ func (n *namedRooms) add(info reconcile.RoomInfo) {
 	}
 }
 
-// end lets a room whose name could not be read protect all that were asked for and are not listed.
+// end handles rooms whose name could not be read: each may be any of the requested rooms, so all that are not listed become unreadable.
 func (n *namedRooms) end() {
 	for _, name := range n.names {
 		if _, listed := n.list.Rooms[name]; n.unnamed && !listed {
@@ -269,8 +269,8 @@ func (l *people) take(entry []byte, whole bool) error {
 
 func (*people) end() {}
 
-// pass counts an entry with a fault. describe is called for the first; a closure costs nothing where an interface would put every entry on
-// the heap.
+// pass counts an entry with a fault. It calls describe for the first. A closure costs nothing here, whereas an interface would put every entry
+// on the heap.
 func pass(count *reconcile.PassedOver, fault string, describe func() string) {
 	if fault == "" {
 		return

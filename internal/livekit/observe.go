@@ -8,10 +8,10 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// maxSeconds is the latest Unix time that is believed, in the year 5138. Milliseconds taken for seconds are beyond it.
+// maxSeconds is the latest Unix time that is accepted, in the year 5138. Milliseconds taken for seconds exceed it.
 const maxSeconds = 100_000_000_000
 
-// roomFault says why a room of these fields cannot be used, or "".
+// roomFault returns why a room with these fields cannot be used, or "".
 func roomFault(name, sid string, seconds, ms int64) string {
 	switch {
 	case name == "":
@@ -24,7 +24,7 @@ func roomFault(name, sid string, seconds, ms int64) string {
 	return ""
 }
 
-// participantFault says why a participant of these fields cannot be used, or "".
+// participantFault returns why a participant with these fields cannot be used, or "".
 func participantFault(sid, identity string, seconds, ms int64) string {
 	switch {
 	case sid == "":
@@ -49,7 +49,7 @@ func millis(seconds, ms int64) int64 {
 	return ms
 }
 
-// roomInfo takes what is wanted of a room and nothing else: a room also carries turnPassword.
+// roomInfo copies the fields that are needed and nothing else: a room also carries turnPassword.
 func roomInfo(r *livekit.Room) reconcile.RoomInfo {
 	return reconcile.RoomInfo{
 		Name:            r.GetName(),

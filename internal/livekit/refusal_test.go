@@ -8,7 +8,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// TestRefusalsSayWhich: each needs another hand to set it right.
+// TestRefusalsSayWhich checks that each refusal names its cause, since each is for somebody else to fix.
 func TestRefusalsSayWhich(t *testing.T) {
 	v, body := newVerifier(t), []byte(`{"event":"room_started"}`)
 	good := webhookClaims(body)
@@ -37,7 +37,7 @@ func TestRefusalsSayWhich(t *testing.T) {
 	}
 }
 
-// TestWhatOldAndOddServersSend is refused with a reason that can be acted on.
+// TestWhatOldAndOddServersSend checks that the reason of a refusal can be acted on.
 func TestWhatOldAndOddServersSend(t *testing.T) {
 	for body, words := range map[string]string{
 		`{"event":"room_started","room":{"sid":"RM_1","name":"r"}}`:                          "older than 0.15.1",

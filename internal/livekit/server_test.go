@@ -19,8 +19,8 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
 // server is a LiveKit, fake or real.
@@ -57,7 +57,7 @@ func TestRealServer(t *testing.T) {
 	})
 }
 
-// testServer sees a room by its webhooks and by the API, and that both tell the same.
+// testServer observes a room by its webhooks and by the API, and checks that both agree.
 func testServer(t *testing.T, start func(t *testing.T, hook string) server) {
 	inbox := newInbox(t)
 	s := start(t, inbox.url)
@@ -128,10 +128,10 @@ func refuses(t *testing.T, url, room string) {
 	t.Helper()
 	for _, keys := range [][2]string{{livekittest.Key, strings.Repeat("wrong", 8)}, {"stranger", livekittest.Secret}} {
 		client := clientOf(t, url, func(o *Options) { o.Key, o.Secret = keys[0], keys[1] })
-		if rooms, err := client.ListRooms(t.Context()); !errors.Is(err, ErrRefused) || rooms.Names != nil || strings.Contains(err.Error(), keys[1]) {
+		if rooms, err := client.ListRooms(t.Context()); !errors.Is(err, reconcile.ErrRefused) || rooms.Names != nil || strings.Contains(err.Error(), keys[1]) {
 			t.Errorf("ListRooms with a wrong key: %v, %v", rooms, err)
 		}
-		if list, err := client.Participants(t.Context(), room); !errors.Is(err, ErrRefused) || list.Active != nil {
+		if list, err := client.Participants(t.Context(), room); !errors.Is(err, reconcile.ErrRefused) || list.Active != nil {
 			t.Errorf("ListParticipants with a wrong key: %v, %v", list, err)
 		}
 	}
@@ -162,7 +162,7 @@ func newInbox(t *testing.T) *inbox {
 		}
 		select {
 		case in.events <- e:
-		default: // nobody reads the end
+		default: // nobody reads any more at the end of the test
 		}
 	}))
 	t.Cleanup(hook.Close)
@@ -181,7 +181,7 @@ func (in *inbox) next(t *testing.T) reconcile.Event {
 	}
 }
 
-// TestBusIsDown is what enable_psrpc_for_get_list_participants gives for a room whose node does not answer, a missing one too.
+// TestBusIsDown answers as enable_psrpc_for_get_list_participants does for a room whose node does not answer, even a missing room.
 func TestBusIsDown(t *testing.T) {
 	fake := fakelivekit.New(fakelivekit.Options{})
 	t.Cleanup(fake.Close)
@@ -209,7 +209,7 @@ func TestBusIsDown(t *testing.T) {
 	}
 }
 
-// TestRoomWithoutAName: one CreateRoom without a name makes such a room, and LiveKit lists it.
+// TestRoomWithoutAName creates a room without a name, which a CreateRoom without one does. LiveKit lists it.
 func TestRoomWithoutAName(t *testing.T) {
 	t.Run("fake", func(t *testing.T) {
 		fake := fakelivekit.New(fakelivekit.Options{})
@@ -247,7 +247,7 @@ func testNameless(t *testing.T, url string) {
 	}
 }
 
-// TestNoAnswerForARoom is LiveKit's own unavailable for a room that it does not have, where ListParticipants asks the room's node.
+// TestNoAnswerForARoom uses LiveKit's own unavailable for a room that it does not have, when ListParticipants asks the room's node.
 func TestNoAnswerForARoom(t *testing.T) {
 	ask := func(t *testing.T, url string) {
 		client := clientOf(t, url, func(o *Options) { o.Key, o.Secret = livekittest.Key, livekittest.Secret })

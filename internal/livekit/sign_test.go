@@ -15,10 +15,10 @@ const (
 	testSecret = "a-secret-of-at-least-32-characters"
 )
 
-// at is the moment of the tests, shortly after the fixtures were captured.
+// at is the time at which the tests run, shortly after the fixtures were captured.
 var at = time.UnixMilli(1795400100000)
 
-// webhookClaims are those that LiveKit sends with body at that moment.
+// webhookClaims are the claims that LiveKit sends with body at that time.
 func webhookClaims(body []byte) jwt.MapClaims {
 	sum := sha256.Sum256(body)
 	return jwt.MapClaims{
@@ -27,7 +27,7 @@ func webhookClaims(body []byte) jwt.MapClaims {
 	}
 }
 
-// with changes claims; a nil value removes one.
+// with returns changed claims; a nil value removes one.
 func with(c jwt.MapClaims, changes jwt.MapClaims) jwt.MapClaims {
 	c = maps.Clone(c)
 	for k, v := range changes {

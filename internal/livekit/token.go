@@ -1,55 +1,80 @@
 package livekit
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
 var (
-	// ErrUnauthorized is a missing, forged, foreign or expired token, or a body other than the one signed.
+	// ErrUnauthorized means a missing, forged, foreign or expired token, or a body other than the one signed.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrClock comes with ErrUnauthorized when only the time was wrong: many of them mean that a clock is off.
+	// ErrClock comes with ErrUnauthorized if only the time was wrong: many of them mean that a clock is off.
 	ErrClock = errors.New("outside the token's time (if this goes on, compare the clocks here and of LiveKit)")
 
-	// ErrNoToken, ErrUnknownKey, ErrSignature and ErrOtherBody come with ErrUnauthorized and say which it is.
+	// ErrNoToken, ErrUnknownKey, ErrSignature and ErrOtherBody come with ErrUnauthorized and say what was wrong.
 	ErrNoToken    = errors.New("no token in the Authorization header")
 	ErrUnknownKey = errors.New("unknown API key")
 	ErrSignature  = errors.New("the token's signature is not made by HS256 with the secret of its API key")
 	ErrOtherBody  = errors.New("the body is not the one that was signed")
 )
 
-// Refusal says why a webhook or a token is not taken.
+// Refusal says why a webhook or a token is refused.
 type Refusal struct {
 	// Kind is ErrUnauthorized or ErrMalformed.
 	Kind error
 	// Cause is one of the errors that come with Kind, or nil.
 	Cause error
-	// Why is for logs: it holds no part of a body, and of a token its API key at the most.
+	// Why is for logs: it holds no part of a body, and of a token at most its API key.
 	Why string
 }
 
 // Error implements error.
 func (r *Refusal) Error() string { return r.Kind.Error() + ": " + r.Why }
 
-// Unwrap gives Kind and Cause.
+// Unwrap returns Kind and Cause.
 func (r *Refusal) Unwrap() []error { return []error{r.Kind, r.Cause} }
 
 const (
-	// leeway is how long after its end a token is still taken; LiveKit's own verifier allows the same.
+	// leeway is how long after its expiry a token is still accepted; LiveKit's own verifier allows the same.
 	leeway = time.Minute
-	// skew is how far a clock of ours may be behind LiveKit's. A webhook is signed for 5 min from now on: so our clock may
-	// be off by that much either way.
+	// skew is how far our clock may be behind LiveKit's. A webhook's token is valid for 5 min from its signing, so our clock may be off by that
+	// much either way.
 	skew = 5 * time.Minute
 	// maxToken bounds what is decoded before a signature is checked, in bytes.
 	maxToken = 64 << 10
 )
 
 // keyring holds API secrets by API key.
-type keyring map[string][]byte
+type keyring map[string]*secret
+
+// secret is an API secret. Its hashes are reused.
+type secret struct {
+	text   []byte
+	hashes sync.Pool
+}
+
+func newSecret(text string) *secret {
+	s := &secret{text: []byte(text)}
+	s.hashes.New = func() any { return hmac.New(sha256.New, s.text) }
+	return s
+}
+
+// sign appends the HMAC-SHA256 of text to to.
+func (s *secret) sign(to, text []byte) []byte {
+	h := s.hashes.Get().(hash.Hash)
+	defer s.hashes.Put(h)
+	h.Reset()
+	h.Write(text)
+	return h.Sum(to)
+}
 
 // newKeyring refuses an empty secret, because anyone can sign with it.
 func newKeyring(keys map[string]string) (keyring, error) {
@@ -61,12 +86,12 @@ func newKeyring(keys map[string]string) (keyring, error) {
 		if key == "" || secret == "" {
 			return nil, fmt.Errorf("the LiveKit API key %q: neither key nor secret may be empty", key)
 		}
-		ring[key] = []byte(secret)
+		ring[key] = newSecret(secret)
 	}
 	return ring, nil
 }
 
-// claims are those parts of LiveKit's tokens that are used here.
+// claims are the parts of LiveKit's tokens that are used here.
 type claims struct {
 	jwt.RegisteredClaims
 	SHA256 string `json:"sha256"`
@@ -77,8 +102,8 @@ type claims struct {
 	} `json:"video"`
 }
 
-// read verifies the token of an Authorization header, with or without "Bearer ". livekit/protocol/auth would not do: its
-// verifier reads the clock itself and takes a token without exp.
+// read verifies the token of an Authorization header, with or without "Bearer ". The verifier of livekit/protocol/auth is not used: it reads the
+// clock itself and accepts a token without exp.
 func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 	raw := strings.TrimSpace(authorization)
 	if scheme, rest, ok := strings.Cut(raw, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -90,6 +115,14 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 	case len(raw) > maxToken:
 		return nil, unauthorized("the token is too long")
 	}
+	if c := k.readFast(raw, now); c != nil {
+		return c, nil
+	}
+	return k.readAny(raw, now)
+}
+
+// readAny verifies any token; readFast is faster and returns the same for what it accepts.
+func (k keyring) readAny(raw string, now time.Time) (*claims, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(raw, &c, k.secret,
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -100,7 +133,7 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 	if err != nil {
 		return nil, refusal(err, &c)
 	}
-	// A float beyond int64 wraps around in the library.
+	// In the library a float beyond int64 wraps around.
 	if s := c.ExpiresAt.Unix(); s <= 0 || s > maxSeconds {
 		return nil, unauthorized("the token's expiry is no time")
 	}
@@ -112,14 +145,14 @@ func (k keyring) read(authorization string, now time.Time) (*claims, error) {
 
 func (k keyring) secret(t *jwt.Token) (any, error) {
 	if c, ok := t.Claims.(*claims); ok {
-		if secret, ok := k[c.Issuer]; ok {
-			return secret, nil
+		if s := k[c.Issuer]; s != nil {
+			return s.text, nil
 		}
 	}
 	return nil, ErrUnknownKey
 }
 
-// refusal words the library's error without any part of the token other than the name of its key.
+// refusal rewords the library's error without any part of the token other than the name of its key.
 func refusal(err error, c *claims) error {
 	switch {
 	case errors.Is(err, ErrUnknownKey):

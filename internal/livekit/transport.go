@@ -14,13 +14,13 @@ import (
 // maxRefusal bounds how much of an error's body is read, in bytes.
 const maxRefusal = 16 << 10
 
-// tooMany is a 429. after is what Retry-After asks for, or 0.
+// tooMany is a 429. after is the Retry-After, or 0.
 type tooMany struct{ after time.Duration }
 
 func (tooMany) Error() string { return "429 Too Many Requests" }
 
-// newTransport keeps one warm connection for each request that may run at once. The pings end an HTTP/2 connection whose path
-// has died, which would otherwise time out every request for minutes.
+// newTransport keeps one idle connection for each request that may run at once. The pings detect an HTTP/2 connection whose path has died, which
+// would otherwise time out every request for minutes.
 func newTransport(concurrency int) *http.Transport {
 	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	return &http.Transport{
@@ -32,7 +32,7 @@ func newTransport(concurrency int) *http.Transport {
 		MaxIdleConns:        concurrency,
 		MaxIdleConnsPerHost: concurrency,
 		IdleConnTimeout:     90 * time.Second,
-		// The bound on an answer's size must hold for what is decoded.
+		// The bound on an answer's size must hold for the decoded bytes.
 		DisableCompression: true,
 	}
 }
@@ -40,13 +40,13 @@ func newTransport(concurrency int) *http.Transport {
 // receiver takes the answer to a request; it travels in the request's context.
 type receiver struct {
 	list    entries
-	arrived func() // called as bytes arrive
+	arrived func() // called whenever bytes arrive
 }
 
 type receiverKey struct{}
 
-// receive reads the answer's entries. The generated client, which would read it into memory as a whole and fail it for one
-// faulty entry, is left an empty one.
+// receive reads the answer's entries. The generated client gets an empty answer instead: it would read the whole answer into memory and fail it
+// for one faulty entry.
 func receive(req *http.Request, resp *http.Response) error {
 	r, ok := req.Context().Value(receiverKey{}).(*receiver)
 	if !ok {
@@ -62,7 +62,7 @@ func receive(req *http.Request, resp *http.Response) error {
 	return nil
 }
 
-// arriving calls arrived whenever bytes came.
+// arriving calls arrived whenever bytes arrive.
 type arriving struct {
 	io.Reader
 	arrived func()
@@ -76,8 +76,8 @@ func (a arriving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// guard lets a 200 through only if it is surely LiveKit's whole answer. An empty body is a valid protobuf of an empty list: a
-// captive portal's or a broken proxy's 200 must not read as "nobody is there".
+// guard lets a 200 through only if it is certainly LiveKit's complete answer. An empty body is a valid protobuf of an empty list: the 200 of a
+// captive portal or a broken proxy must not read as "nobody is there".
 type guard struct{ base http.RoundTripper }
 
 func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -117,14 +117,14 @@ func checkAnswer(resp *http.Response) error {
 	if resp.ContentLength > maxAnswer {
 		return fmt.Errorf("%w: it has %d bytes, and %d are read", errTooLarge, resp.ContentLength, maxAnswer)
 	}
-	// Such a body ends with the connection, so a cut one looks like a whole one.
+	// Such a body ends with the connection, so a truncated one looks complete.
 	if resp.ContentLength < 0 && resp.ProtoMajor < 2 && len(resp.TransferEncoding) == 0 {
 		return errors.New("the answer does not say how long it is")
 	}
 	return nil
 }
 
-// retryAfter reads seconds or a date; anything else is 0.
+// retryAfter parses seconds or a date; anything else is 0.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(value); err == nil {
 		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second

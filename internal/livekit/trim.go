@@ -8,19 +8,19 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// trimmer copies from a webhook's body the fields that an event is made of. Lists and messages that are not used, such as tracks, would
-// take up to 150 times their bytes when they are decoded: they are passed over, whatever they hold.
+// trimmer copies from a webhook's body the fields that make up an event. Lists and messages that are not used, such as tracks, would take up to
+// 150 times their bytes when they are decoded: they are skipped, whatever they hold.
 type trimmer struct {
 	in  []byte // valid JSON
 	at  int
 	out []byte
-	// enums are the values of the participant's enumerations, as they stand in the body.
+	// enums are the values of the participant's enumerations, as they are in the body.
 	enums map[protoreflect.Name][]byte
 	// attributes counts the participant's attributes.
 	attributes int
 }
 
-// usedMessages are the messages and maps that an event is made of.
+// usedMessages are the messages and maps that make up an event.
 var usedMessages = map[protoreflect.FullName]bool{
 	"livekit.WebhookEvent.room":          true,
 	"livekit.WebhookEvent.participant":   true,
@@ -39,7 +39,7 @@ func trim(body []byte) *trimmer {
 	return t
 }
 
-// message copies the object of a message. Anything else is copied as it is, for the parser to refuse.
+// message copies the object of a message. Anything else is copied unchanged, for the parser to refuse.
 func (t *trimmer) message(md protoreflect.MessageDescriptor) {
 	if t.in[t.at] != '{' {
 		t.out = append(t.out, t.skip()...)
@@ -85,13 +85,13 @@ func (t *trimmer) field(fd protoreflect.FieldDescriptor) {
 	t.out = append(t.out, value...)
 }
 
-// fieldOf finds a field by its name as it stands in the body, with its quotes. As for the parser, both spellings will do.
+// fieldOf finds a field by its name as it is in the body, with its quotes. Like the parser, it accepts both spellings.
 func fieldOf(md protoreflect.MessageDescriptor, quoted []byte) protoreflect.FieldDescriptor {
-	const longest = 256 // of a known name, however it is escaped
+	const longest = 256 // the longest form of a known name, however it is escaped
 	if len(quoted) > longest {
 		return nil
 	}
-	// Of JSON's escapes only \u00XX can stand for a letter of a name, and in Go it means the same.
+	// Of JSON's escapes only \u00XX can encode a letter of a name, and Go reads that escape the same way.
 	name, err := strconv.Unquote(string(quoted))
 	if err != nil {
 		return nil
@@ -102,7 +102,7 @@ func fieldOf(md protoreflect.MessageDescriptor, quoted []byte) protoreflect.Fiel
 	return md.Fields().ByTextName(name)
 }
 
-// members walks through the object that begins here. take is called at the value of each member and must pass it.
+// members walks through the object that begins here. It calls take at the value of each member; take must advance past the value.
 func (t *trimmer) members(take func(name []byte)) {
 	t.at++
 	for {
@@ -123,7 +123,7 @@ func (t *trimmer) members(take func(name []byte)) {
 	}
 }
 
-// skip passes the value that begins here and returns it.
+// skip advances past the value that begins here and returns it.
 func (t *trimmer) skip() []byte {
 	start, depth := t.at, 0
 	for {
@@ -148,7 +148,7 @@ func (t *trimmer) skip() []byte {
 	}
 }
 
-// text passes the string that begins here and returns it with its quotes.
+// text advances past the string that begins here and returns it with its quotes.
 func (t *trimmer) text() []byte {
 	start := t.at
 	for t.at++; t.in[t.at] != '"'; t.at++ {
@@ -160,7 +160,7 @@ func (t *trimmer) text() []byte {
 	return t.in[start:t.at]
 }
 
-// literal passes a number, true, false or null.
+// literal advances past a number, true, false or null.
 func (t *trimmer) literal() {
 	for t.at < len(t.in) {
 		switch t.in[t.at] {
@@ -182,9 +182,12 @@ func (t *trimmer) space() {
 	}
 }
 
-// enum gives the name in one of the participant's enumerations, also one that this version of livekit/protocol does not know, or "".
+// enum returns the name in one of the participant's enumerations, even if this version of livekit/protocol does not know it, or "".
 func (t *trimmer) enum(field protoreflect.Name) string {
 	var name string
+	if t == nil {
+		return ""
+	}
 	if value := t.enums[field]; len(value) > maxText || json.Unmarshal(value, &name) != nil {
 		return ""
 	}

@@ -14,16 +14,13 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// MaxBody is the largest webhook body that is taken, in bytes. LiveKit's metadata limits allow about 6.7 MB.
-const MaxBody = 8 << 20
-
-// ErrMalformed is a body that is signed, but is no webhook that LiveKit sends.
+// ErrMalformed means that a body is correctly signed, but is not a webhook that LiveKit sends.
 var ErrMalformed = errors.New("malformed webhook")
 
 // Verifier verifies webhooks.
 type Verifier struct{ keys keyring }
 
-// NewVerifier takes the accepted API keys with their secrets, none of them empty; several while a key rotates.
+// NewVerifier takes the accepted API keys with their secrets, several during a key rotation. Neither may be empty.
 func NewVerifier(keys map[string]string) (*Verifier, error) {
 	ring, err := newKeyring(keys)
 	if err != nil {
@@ -32,14 +29,12 @@ func NewVerifier(keys map[string]string) (*Verifier, error) {
 	return &Verifier{keys: ring}, nil
 }
 
-// Admit checks what needs no body: that the token is a webhook's, with the right signature and time. Access tokens of the same
-// key, which every participant has, name no body. Errors are Verify's.
-func (v *Verifier) Admit(authorization string, now time.Time) error {
-	_, err := v.admit(authorization, now)
-	return err
-}
+// Admission is the token of a webhook, verified: its signature, its times, and that it names a body.
+type Admission struct{ claims *claims }
 
-func (v *Verifier) admit(authorization string, now time.Time) (*claims, error) {
+// Admit verifies what needs no body: that the token is a webhook's, with the right signature and time. Access tokens of the same
+// key, which every participant has, name no body. Errors are a Refusal: ErrUnauthorized, also ErrClock if it is only late or early.
+func (v *Verifier) Admit(authorization string, now time.Time) (*Admission, error) {
 	c, err := v.keys.read(authorization, now)
 	if err != nil {
 		return nil, err
@@ -47,33 +42,38 @@ func (v *Verifier) admit(authorization string, now time.Time) (*claims, error) {
 	if c.SHA256 == "" {
 		return nil, unauthorized("the token is not a webhook's")
 	}
-	return c, nil
+	return &Admission{c}, nil
 }
 
-// Verify checks a webhook's raw body against the token in its Authorization header and reads it. known is false for a genuine
-// event that concerns no room (egress, ingress) or that is not known: it has no effect. Errors are a Refusal: ErrUnauthorized (also
-// ErrClock, if it is only late or early) or ErrMalformed. The body is neither parsed before it is verified nor kept.
-func (v *Verifier) Verify(body []byte, authorization string, now time.Time) (event reconcile.Event, known bool, err error) {
-	c, err := v.admit(authorization, now)
-	if err != nil {
-		return reconcile.Event{}, false, err
-	}
+// Event checks a webhook's raw body against its token and reads it. known is false for a genuine
+// event that concerns no room (egress, ingress) or that is not known: it has no effect. Errors are a Refusal: ErrUnauthorized or
+// ErrMalformed. The body is neither parsed before it is verified nor kept.
+func (a *Admission) Event(body []byte) (event reconcile.Event, known bool, err error) {
 	sum := sha256.Sum256(body)
-	if subtle.ConstantTimeCompare([]byte(c.SHA256), []byte(base64.StdEncoding.EncodeToString(sum[:]))) != 1 {
+	if subtle.ConstantTimeCompare([]byte(a.claims.SHA256), []byte(base64.StdEncoding.EncodeToString(sum[:]))) != 1 {
 		return reconcile.Event{}, false, because(ErrOtherBody)
 	}
 	event, known, err = readEvent(body)
 	if err != nil || !known {
 		return reconcile.Event{}, false, err
 	}
-	event.Expires = c.ExpiresAt.UnixMilli()
+	event.Expires = a.claims.ExpiresAt.UnixMilli()
 	return event, true, nil
+}
+
+// Verify is Admit and then Event.
+func (v *Verifier) Verify(body []byte, authorization string, now time.Time) (event reconcile.Event, known bool, err error) {
+	a, err := v.Admit(authorization, now)
+	if err != nil {
+		return reconcile.Event{}, false, err
+	}
+	return a.Event(body)
 }
 
 func malformed(why string) error { return &Refusal{Kind: ErrMalformed, Why: why} }
 
-// Dropped is how many events LiveKit says, in a verified webhook, that it dropped before it for this URL, of whatever rooms. Versions
-// up to 1.13.5 send no such number.
+// Dropped returns how many events LiveKit says, in a verified webhook, that it dropped before it for this URL, for any room. Versions up to
+// 1.13.5 send no such number.
 func Dropped(body []byte) int {
 	if !bytes.Contains(body, []byte("umDropped")) && !bytes.Contains(body, []byte("um_dropped")) {
 		return 0

@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fixtures"
+	"github.com/rollcallhq/rollcall/testing/harness/fixtures"
 )
 
-// TestFixtures holds every captured delivery against a reading of its JSON that knows nothing of protobuf.
+// TestFixtures compares every captured delivery with a parser of its JSON that knows nothing of protobuf.
 func TestFixtures(t *testing.T) {
 	v := newVerifier(t)
 	kinds, n := map[string]int{}, 0
@@ -132,7 +132,7 @@ func TestVerifyToken(t *testing.T) {
 		"sha256 of something else": {altered(jwt.MapClaims{"sha256": webhookClaims([]byte("x"))["sha256"]}), ErrUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
-			admitted := newVerifier(t).Admit(c.authorization, at)
+			_, admitted := newVerifier(t).Admit(c.authorization, at)
 			if onlyBody := name == "sha256 of something else"; !onlyBody && !errors.Is(admitted, c.want) || onlyBody && admitted != nil {
 				t.Errorf("without its body: %v, want %v", admitted, c.want)
 			}

@@ -7,25 +7,25 @@ import (
 	"sync"
 )
 
-// The bounds of batches: enough to fill a round trip, little enough that Redis stays quick for others and that a batch of
-// large rooms goes through within Patience.
+// The bounds of batches: large enough to fill a round trip, small enough that Redis stays fast for others and that a batch of large rooms
+// finishes within Patience.
 const (
 	batchesAtOnce = 2
 	batchRequests = 128
 	batchBytes    = 4 << 20
 )
 
-// The bounds of what waits for one shard. More than that is refused.
+// The bounds of the requests that wait for one shard. Further requests are refused.
 const (
 	laneRequests = 16384
 	laneBytes    = 128 << 20
 )
 
-// errClosed answers what comes after Close.
+// errClosed is the answer to requests after Close.
 var errClosed = errors.New("the store is closed")
 
-// errQueue answers what is too much to wait for a Redis that is slow or hangs.
-var errQueue = errors.New("too much waits for this Redis already")
+// errQueue is the answer to requests beyond the bounds of a lane, when Redis is slow or hangs.
+var errQueue = errors.New("too many requests already wait for this Redis")
 
 // request is a script to run on one room's keys.
 type request struct {
@@ -33,27 +33,28 @@ type request struct {
 	script script
 	keys   []string
 	args   []any
-	// patient requests wait for a silent shard: LiveKit repeats a webhook only a few times, so it waits for the failover while it may.
+	// patient requests wait for a silent shard. LiveKit retries a webhook only a few times, so a webhook waits for the failover as long as it
+	// may.
 	patient bool
 
-	bytes int             // size, once it is queued
-	left  <-chan struct{} // closed when its caller has left; a request that was not sent by then is skipped
-	done  chan answer     // holds one, so that nobody waits for a caller that left
+	bytes int             // size, set when it is queued
+	left  <-chan struct{} // closed when its caller has left; a request that has not been sent by then is skipped
+	done  chan answer     // buffered for one answer, so that nobody blocks on a caller that left
 }
 
-// answer is a script's reply, its first element (the outcome) cut off, or an error.
+// answer is a script's reply without its first element (the outcome), or an error.
 type answer struct {
 	reply []any
 	err   error
 }
 
-// batcher gathers requests while batches are in flight and sends what has gathered when one returns; it never lingers.
-// A room has at most one request in flight: a room's requests keep their order, even over several connections.
-// Each shard has a lane of its own, with its own batches in flight: one that hangs holds up nobody else's rooms.
+// batcher collects requests while batches are in flight and sends them when one returns; it never waits for more. A room has at most one request
+// in flight, so a room's requests keep their order even over several connections. Each shard has its own lane with its own batches in flight, so
+// a shard that hangs delays no room of another.
 type batcher struct {
-	send func([]*request) error // answers every request; its error is why it could answer none by Redis' words
+	send func([]*request) error // answers every request; returns an error if Redis answered none of them
 	lane func(context.Context, *request) string
-	// check returns why a lane takes no requests that are not patient, or nil; note is told how each batch ended.
+	// check returns why a lane takes no requests that are not patient, or nil; note receives the result of each batch.
 	check func(lane string) error
 	note  func(lane string, r *request, err error)
 
@@ -64,15 +65,15 @@ type batcher struct {
 	wait   sync.WaitGroup
 }
 
-// lane is what waits for one shard.
+// lane holds the requests for one shard.
 type lane struct {
 	name   string
 	queue  []*request
-	bytes  int // of the queue
-	flying int // batches
+	bytes  int // total size of queue
+	flying int // batches in flight
 }
 
-// newBatcher makes a batcher with one lane.
+// newBatcher returns a batcher with one lane.
 func newBatcher(send func([]*request) error) *batcher {
 	return &batcher{send: send, lanes: map[string]*lane{}, busy: map[string]struct{}{},
 		lane:  func(context.Context, *request) string { return "" },
@@ -124,7 +125,7 @@ func (b *batcher) enqueue(name string, r *request) error {
 	return nil
 }
 
-// dispatch starts batches while it may. It holds mu.
+// dispatch starts as many batches as the bounds allow. The caller holds mu.
 func (b *batcher) dispatch() {
 	for name, l := range b.lanes {
 		for l.flying < batchesAtOnce {
@@ -142,7 +143,7 @@ func (b *batcher) dispatch() {
 	}
 }
 
-// gather takes the next batch off a lane's queue: no more than one request of a room, and no one whose caller has left.
+// gather takes the next batch off a lane's queue. It takes at most one request of each room, and drops requests whose caller has left.
 func (b *batcher) gather(l *lane) []*request {
 	var batch []*request
 	size, kept, waiting := 0, l.queue[:0], 0
@@ -180,7 +181,7 @@ func (r *request) abandoned() bool {
 	}
 }
 
-// size is about how many bytes the request takes.
+// size returns about how many bytes the request takes.
 func (r *request) size() int {
 	n := 0
 	for _, arg := range r.args {
@@ -206,7 +207,7 @@ func (b *batcher) fly(l *lane, batch []*request) {
 	b.dispatch()
 }
 
-// close answers what is queued with errClosed and waits for what is in flight.
+// close answers queued requests with errClosed and waits for those in flight.
 func (b *batcher) close() {
 	b.mu.Lock()
 	b.closed = true

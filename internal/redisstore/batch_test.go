@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// wire is a sender that takes as long as a test says, and watches the batcher's promises.
+// wire is a sender that takes as long as the test says, and checks the batcher's guarantees.
 type wire struct {
 	t    *testing.T
 	took time.Duration
 
 	mu     sync.Mutex
 	flying map[string]bool
-	sent   []string // the requests' only argument, in the order of their batches
+	sent   []string // the only argument of each request, in the order of the batches
 	sizes  []int
 	most   int
 	now    int
@@ -140,7 +140,8 @@ func TestCallersThatLeftAreNotSent(t *testing.T) {
 	})
 }
 
-// TestALaneThatHangsHoldsUpNoOther: rooms whose name begins with "h" are on a shard that takes a minute for each batch.
+// TestALaneThatHangsHoldsUpNoOther puts the rooms whose name begins with "h" on a shard that takes a minute for each batch. The other shard's
+// rooms do not wait for it.
 func TestALaneThatHangsHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, b := newWire(t)
@@ -178,7 +179,7 @@ func TestALaneThatHangsHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestWhatWaitsForOneShardIsBounded, and a silent shard takes patient requests only.
+// TestWhatWaitsForOneShardIsBounded also checks that a silent shard takes patient requests only.
 func TestWhatWaitsForOneShardIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, b := newWire(t)

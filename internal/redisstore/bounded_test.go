@@ -11,7 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 // fill writes n changes to the feed, each of size bytes and of one of the rooms in turn.
@@ -27,13 +28,13 @@ func fill(t *testing.T, c *redis.Client, n, size int, rooms ...string) {
 	}
 }
 
-// TestSinceIsBounded: a part has few bytes, also of large changes, and none of another room's.
+// TestSinceIsBounded checks that a part has few bytes, even when changes are large, and no change of another room.
 func TestSinceIsBounded(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
 	fill(t, r.Client(), 60, 300_000, "a", "b", "c")
 	const space = 1 << 20
-	q := redisstore.Query{After: "0-0", OneRoom: true, Room: "b", Entries: 1000, Bytes: space}
+	q := reconcile.FeedQuery{After: "0-0", OneRoom: true, Room: "b", Entries: 1000, Bytes: space}
 	var ids []string
 	for parts := 0; ; parts++ {
 		part, err := s.Since(t.Context(), q)
@@ -57,18 +58,18 @@ func TestSinceIsBounded(t *testing.T) {
 	if len(ids) != 20 || ids[0] != "2-0" || ids[19] != "59-0" {
 		t.Errorf("the room's changes are %q", ids)
 	}
-	if part, err := s.Since(t.Context(), redisstore.Query{After: "0-0", OneRoom: true, Room: "none", Entries: 1000, Bytes: space}); err != nil ||
+	if part, err := s.Since(t.Context(), reconcile.FeedQuery{After: "0-0", OneRoom: true, Room: "none", Entries: 1000, Bytes: space}); err != nil ||
 		len(part.Changes) != 0 || !part.More || part.Looked == 0 {
 		t.Errorf("of a room without changes: %+v, %v", part, err)
 	}
 }
 
-// TestAChangeThatDoesNotFit: its size is told before it is read, and what is too large for anybody is null.
+// TestAChangeThatDoesNotFit checks that a change's size is reported before it is read, and that data above the limit for everybody is null.
 func TestAChangeThatDoesNotFit(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
 	fill(t, r.Client(), 1, 2_000_000, "a")
-	q := redisstore.Query{After: "0-0", Entries: 10, Bytes: 1 << 20}
+	q := reconcile.FeedQuery{After: "0-0", Entries: 10, Bytes: 1 << 20}
 	part, err := s.Since(t.Context(), q)
 	if err != nil || len(part.Changes) != 0 || !part.More || part.Needs < 2_000_000 || part.Last != "0-0" {
 		t.Fatalf("%d changes, %+v, %v", len(part.Changes), part.Needs, err)
@@ -78,13 +79,13 @@ func TestAChangeThatDoesNotFit(t *testing.T) {
 		t.Fatalf("%d changes, %v", len(part.Changes), err)
 	}
 	r.Flush()
-	fill(t, r.Client(), 1, redisstore.MaxData, "a")
+	fill(t, r.Client(), 1, reconcile.MaxWebhookBytes, "a")
 	if part, err = s.Since(t.Context(), q); err != nil || len(part.Changes) != 1 || string(part.Changes[0].Data) != "null" {
 		t.Fatalf("%d changes, %v", len(part.Changes), err)
 	}
 }
 
-// TestFollowIsBounded: large changes come a few at a time, and all of them.
+// TestFollowIsBounded checks that large changes come a few at a time, and that none is missing.
 func TestFollowIsBounded(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
@@ -92,7 +93,7 @@ func TestFollowIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var ids []string
-	err := s.Follow(ctx, "0-0", func(changes []redisstore.Change) {
+	err := s.Follow(ctx, "0-0", func(changes []reconcile.FeedEntry) {
 		bytes := 0
 		for _, c := range changes {
 			ids, bytes = append(ids, c.ID), bytes+len(c.Data)
@@ -109,7 +110,7 @@ func TestFollowIsBounded(t *testing.T) {
 	}
 }
 
-// TestStateIsBounded: no more is read than was measured.
+// TestStateIsBounded checks that no more is read than was measured.
 func TestStateIsBounded(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
@@ -122,7 +123,7 @@ func TestStateIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	sizes, err := s.Sizes(t.Context(), []string{"a", "none", "empty", "list"})
-	if err != nil || !slices.Equal(sizes, []redisstore.Size{{Participants: 2, State: 7}, {}, {}, {}}) {
+	if err != nil || !slices.Equal(sizes, []reconcile.RoomSize{{Participants: 2, State: 7}, {}, {}, {}}) {
 		t.Errorf("sizes %v, %v", sizes, err)
 	}
 	for room, want := range map[string]struct {
@@ -140,7 +141,7 @@ func TestStateIsBounded(t *testing.T) {
 	}
 }
 
-// TestALongStringIsNotCounted: a string of the application's that is too long to be read counts as none.
+// TestALongStringIsNotCounted checks that one of the application's strings that is too long to be read counts as 0.
 func TestALongStringIsNotCounted(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)

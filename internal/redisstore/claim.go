@@ -10,13 +10,12 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Claim makes c the room's claim and then reads the room, in one script. It is refused with reconcile.StaleOwner or
-// reconcile.Split.
+// Claim makes c the room's claim and then reads the room, in one script. It is refused with reconcile.StaleOwner or reconcile.Split.
 //
-// Where nothing is stored, the record's Version is 0. Altered is set when the public keys are not what the record wrote:
-// others changed or removed them, one of the two or the record is missing, their type is wrong, or other kinds are
-// counted than when they were written. State is nil when there are no public keys; when there are and the states do not
-// read as ours, it is a room without participants, so that a poll decides who is in it.
+// If nothing is stored, the record's Version is 0. Altered is set when the public keys are not what the record says: others changed or removed
+// them, one of the two or the record is missing, their type is wrong, or the participant kinds that count have changed since they were written.
+// State is nil when there are no public keys. When there are public keys but the states value cannot be decoded, State is a room without
+// participants, so that a poll decides who is in it.
 func (s *Store) Claim(ctx context.Context, room string, c reconcile.Claim) (reconcile.Record, error) {
 	r := &request{room: room, script: s.scripts.claim, args: claimArgs(nil, c), patient: reconcile.IsUrgent(ctx)}
 	r.keys = append([]string{s.keys.fence(room)}, append(s.keys.public(room), s.keys.timeline(room))...)
@@ -31,7 +30,7 @@ func (s *Store) Claim(ctx context.Context, room string, c reconcile.Claim) (reco
 	return rec, nil
 }
 
-// record reads the claim script's reply.
+// record parses the claim script's reply.
 func (s *Store) record(room string, c reconcile.Claim, reply []any) (reconcile.Record, error) {
 	if len(reply) != 6 {
 		return reconcile.Record{}, fmt.Errorf("a reply of %d parts", len(reply))
@@ -59,7 +58,7 @@ func (s *Store) record(room string, c reconcile.Claim, reply []any) (reconcile.R
 	return rec, nil
 }
 
-// publicValue is a public key as it stands: its Redis type, and its value when that is string.
+// publicValue is what is stored at a public key: its Redis type, and its value if that type is string.
 type publicValue struct{ kind, value string }
 
 func (s *Store) readPublic(rec *reconcile.Record, f fence, participants, states publicValue) {
@@ -88,7 +87,7 @@ type fence struct {
 	tombstones map[string]reconcile.Tombstone
 }
 
-// read takes one field. A tombstone that does not read as ours is none.
+// read parses one field. A tombstone that cannot be parsed is ignored.
 func (f fence) read(field, value string) {
 	sid, isTombstone := strings.CutPrefix(field, "t:")
 	if !isTombstone {
@@ -111,7 +110,7 @@ func (f fence) read(field, value string) {
 		Identity: parts[3]}
 }
 
-// uint is a field as a number; one that is missing or not a number is 0, as in a new record.
+// uint returns a field as a number; a field that is missing or not a number is 0, as in a new record.
 func (f fence) uint(field string) uint64 {
 	n, _ := strconv.ParseUint(f.fields[field], 10, 64)
 	return n
@@ -122,7 +121,7 @@ func (f fence) int(field string) int64 {
 	return n
 }
 
-// seconds is Redis' time as a script gives it.
+// seconds returns Redis' time from a script's reply.
 func seconds(v any) int64 {
 	n, _ := strconv.ParseInt(text(v), 10, 64)
 	return n

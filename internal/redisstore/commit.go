@@ -12,9 +12,9 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Commit writes c whole, or refuses it with a reconcile.Refusal: the record, both public keys and the change feed, in one
-// script, and with it the timeline. A commit whose Version equals Expect writes nothing: it checks that claim and version stand and, with Verify,
-// that the public keys are as they were written.
+// Commit writes c completely, or refuses it with a reconcile.Refusal. One script writes the record, both public keys, the change feed and the
+// timeline. A commit whose Version equals Expect writes nothing: it checks that claim and version are still current and, with Verify, that the
+// public keys are as they were written.
 func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error) {
 	r, err := s.commitRequest(c)
 	if err != nil {
@@ -27,10 +27,10 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if len(reply) < 3 {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
-	s.recall(&c)
+	s.appendRecent(&c)
 	receipt := reconcile.Receipt{Now: seconds(reply[0]), Altered: reply[1] == int64(1)}
 	if reply[2] == int64(1) {
-		s.tellReplaced(r.keys[len(r.keys)-1])
+		s.logReplaced(r.keys[len(r.keys)-1])
 	}
 	for _, sid := range reply[3:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
@@ -39,7 +39,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	return receipt, nil
 }
 
-// commitRequest lays out the arguments as the head of commit.lua says.
+// commitRequest builds the request. The head of commit.lua documents the arguments.
 func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	if c.Public == reconcile.Write && c.State == nil {
 		return nil, errors.New("it writes the public keys and has no state")
@@ -48,7 +48,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	sets := writes && c.Public == reconcile.Write
 	r := &request{room: c.Room, script: s.scripts.commit, patient: c.Cause == reconcile.ByWebhook}
 	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room), s.keys.index(c.Room))...)
-	a := make([]any, 0, 32+2*len(c.Bury)+len(c.Exhume)+8*len(c.Changes)+len(c.Story))
+	a := make([]any, 0, 32+2*len(c.AddTombstones)+len(c.RemoveTombstones)+8*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
 	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
 		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
@@ -66,12 +66,12 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 		r.args = append(a, "0", "0", "0", "0")
 		return r, nil
 	}
-	a = append(a, strconv.Itoa(len(c.Bury)))
-	for _, t := range c.Bury {
+	a = append(a, strconv.Itoa(len(c.AddTombstones)))
+	for _, t := range c.AddTombstones {
 		a = append(a, t.SID, signed(t.JoinedAt)+":"+ending(t)+":"+t.Identity)
 	}
-	a = append(a, strconv.Itoa(len(c.Exhume)))
-	for _, sid := range c.Exhume {
+	a = append(a, strconv.Itoa(len(c.RemoveTombstones)))
+	for _, sid := range c.RemoveTombstones {
 		a = append(a, sid)
 	}
 	if s.feedMax > 0 {
@@ -83,7 +83,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	return r, nil
 }
 
-// ending is how a tombstone's participant ended: 1 by a poll, 2 by a migration, 0 otherwise.
+// ending returns how a tombstone's participant ended: 1 by a poll, 2 by a migration, 0 otherwise.
 func ending(t reconcile.Tombstone) string {
 	switch {
 	case t.Polled:
@@ -94,17 +94,17 @@ func ending(t reconcile.Tombstone) string {
 	return "0"
 }
 
-// feedEntry is one change as the feed carries it.
+// feedEntry is one change as the feed stores it.
 type feedEntry struct {
 	kind          reconcile.ChangeType
 	identity, sid string
 	data          []byte
-	// Of a participant_left only.
+	// Set for participant_left only.
 	reason           string
 	joinedAt, leftAt int64 // Unix ms
 }
 
-// feedEntries are changes of a commit; state is its state's JSON, or nil where that is not at hand.
+// feedEntries converts changes of a commit; state is the JSON of its state, or nil if the caller does not have it.
 func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) []feedEntry {
 	entries := make([]feedEntry, 0, len(changes))
 	for _, change := range changes {
@@ -119,7 +119,7 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 			e.data = state
 		case c.State != nil && change.Type == reconcile.RoomSnapshot:
 			e.data = c.State.JSON(c.Room)
-		case c.State != nil && change.Type != reconcile.RoomFinished: // what has finished is not the state, which is a newer instance's
+		case c.State != nil && change.Type != reconcile.RoomFinished: // c.State is not the room that finished, but a newer instance
 			e.data = roomJSON(c.State, c.Room)
 		}
 		entries = append(entries, e)
@@ -127,7 +127,7 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 	return entries
 }
 
-// feedArgs adds the change feed's entries.
+// feedArgs appends the entries of the change feed.
 func feedArgs(a []any, entries []feedEntry) []any {
 	a = append(a, strconv.Itoa(len(entries)))
 	for i, e := range entries {
@@ -136,7 +136,7 @@ func feedArgs(a []any, entries []feedEntry) []any {
 	return a
 }
 
-// roomJSON is the state without its participants, as the feed tells of the room itself.
+// roomJSON returns the JSON of the state without its participants, as the feed describes the room itself.
 func roomJSON(s *reconcile.State, room string) []byte {
 	empty := *s
 	empty.Roster = nil

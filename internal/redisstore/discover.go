@@ -8,13 +8,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// scanCount is about how many keys Redis looks at for one batch of a scan: a fraction of a millisecond.
+// scanCount is about how many keys Redis examines for one batch of a scan; that takes a fraction of a millisecond.
 const scanCount = 100
 
-// Discover goes once through all keys, on Redis Cluster of every master, and adds the rooms that have public keys to the
-// index, each to that of its slot on a Redis Cluster. It is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds what
-// the index lost or never had; entries too many are for cleanup.
-func (s *Store) Discover(ctx context.Context, pace time.Duration) error {
+// Reindex scans all keys once, on Redis Cluster those of every master, and adds the rooms that have public keys to the index of their slot. It
+// is slow on purpose, with a pause of pace between batches: run it in the background, now and then. It finds rooms that the index lost or never
+// had; superfluous entries are left to cleanup.
+func (s *Store) Reindex(ctx context.Context, pace time.Duration) error {
 	c, ok := s.client.(*redis.ClusterClient)
 	if !ok {
 		return s.discover(ctx, s.client, pace)

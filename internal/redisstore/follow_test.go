@@ -14,16 +14,17 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// follower gathers what Follow gives.
+// follower collects what Follow passes on.
 type follower struct {
 	mu   sync.Mutex
-	seen []redisstore.Change
+	seen []reconcile.FeedEntry
 }
 
-func (f *follower) take(changes []redisstore.Change) {
+func (f *follower) take(changes []reconcile.FeedEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, changes...)
@@ -39,19 +40,7 @@ func (f *follower) rooms() []string {
 	return rooms
 }
 
-// await waits until ok.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within 20 s: %s", what)
-		}
-	}
-}
-
-// follow follows s; the func it returns ends that and gives Follow's error.
+// follow starts a follower of s. The function it returns stops the follower and returns Follow's error.
 func follow(t *testing.T, s *redisstore.Store) (*follower, func() error) {
 	t.Helper()
 	f := &follower{}
@@ -59,7 +48,7 @@ func follow(t *testing.T, s *redisstore.Store) (*follower, func() error) {
 	rec := claimed(t, s, "begin")
 	committed(t, s, step("begin", rec.Version))
 	var last string
-	await(t, "the stream is there", func() (there bool) {
+	eventually.True(t, "the stream is there", func() (there bool) {
 		var err error
 		last, _, err = s.LastChange(ctx)
 		return err == nil && last != "0-0"
@@ -67,15 +56,16 @@ func follow(t *testing.T, s *redisstore.Store) (*follower, func() error) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Follow(ctx, last, f.take) }()
 	committed(t, s, step("begin", rec.Version+1))
-	await(t, "a change is followed", func() bool { return len(f.rooms()) > 0 })
+	eventually.True(t, "a change is followed", func() bool { return len(f.rooms()) > 0 })
 	return f, func() error {
 		cancel()
 		return <-ended
 	}
 }
 
-// TestFollow: without hash tags it is the feed, with them or without a feed the stream beside the commits.
+// TestFollow follows the feed when there are no hash tags, and rooms:recent with hash tags or without a feed.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	single := redistest.Start(t)
 	cluster := redistest.StartCluster(t, 2)
 	for name, o := range map[string]redisstore.Options{
@@ -100,7 +90,7 @@ func TestFollow(t *testing.T) {
 				committed(t, s, step(room, 0))
 				want = append(want, room)
 			}
-			await(t, "all changes", func() bool { return len(f.rooms()) > 0 && f.rooms()[len(f.rooms())-1] == want[29] })
+			eventually.True(t, "all changes", func() bool { return len(f.rooms()) > 0 && f.rooms()[len(f.rooms())-1] == want[29] })
 			if got := slices.DeleteFunc(f.rooms(), func(room string) bool { return room == "begin" }); !slices.Equal(got, want) {
 				t.Errorf("followed %q, want %q", got, want)
 			}
@@ -112,17 +102,17 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// resumes holds that Since gives what follows an id, in pages.
-func resumes(t *testing.T, s *redisstore.Store, all []redisstore.Change) {
+// resumes checks that Since returns what follows an id, in pages.
+func resumes(t *testing.T, s *redisstore.Store, all []reconcile.FeedEntry) {
 	t.Helper()
 	last := all[len(all)-1]
 	if last.Type != reconcile.RoomSnapshot || last.SID != "RM_1" || last.Version != 1 || !strings.Contains(string(last.Data), `"PA_u"`) {
 		t.Errorf("the last change is %+v", last)
 	}
 	from := all[len(all)-6]
-	ask := func(after string, entries int) redisstore.Part {
+	ask := func(after string, entries int) reconcile.FeedPart {
 		t.Helper()
-		part, err := s.Since(t.Context(), redisstore.Query{After: after, Entries: entries, Bytes: 1 << 20})
+		part, err := s.Since(t.Context(), reconcile.FeedQuery{After: after, Entries: entries, Bytes: 1 << 20})
 		if err != nil {
 			t.Errorf("since %q: %v", after, err)
 		}
@@ -146,7 +136,7 @@ func resumes(t *testing.T, s *redisstore.Store, all []redisstore.Change) {
 	}
 }
 
-// TestFollowEndsAtOnce: a read that waits does not hold up the end.
+// TestFollowEndsAtOnce checks that a waiting read does not delay the end.
 func TestFollowEndsAtOnce(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
@@ -157,7 +147,7 @@ func TestFollowEndsAtOnce(t *testing.T) {
 	s2 := open(t, r.Addr, false)
 	_, _ = follow(t, s2)
 	r.Kill()
-	if err := s2.Follow(t.Context(), "0-0", func([]redisstore.Change) {}); err == nil {
+	if err := s2.Follow(t.Context(), "0-0", func([]reconcile.FeedEntry) {}); err == nil {
 		t.Error("it goes on without a Redis")
 	}
 	r.Restart(true)
@@ -169,8 +159,8 @@ func client(addrs ...string) redis.UniversalClient {
 	return redis.NewUniversalClient(o)
 }
 
-// TestTrailNeverHoldsUpACommit: a Redis that refuses our lists, or whose lists others wrote over, costs no commit.
-func TestTrailNeverHoldsUpACommit(t *testing.T) {
+// TestTheFeedWriterNeverDelaysACommit checks that commits succeed although Redis refuses our lists or others overwrote them.
+func TestTheFeedWriterNeverDelaysACommit(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
 	c := r.Client()
@@ -189,7 +179,7 @@ func TestTrailNeverHoldsUpACommit(t *testing.T) {
 	if got, err := s.Drift(t.Context()); err != nil || len(got) != 0 {
 		t.Errorf("a list of drift that others overwrote: %+v, %v", got, err)
 	}
-	await(t, "the list of drift is ours again", func() bool {
+	eventually.True(t, "the list of drift is ours again", func() bool {
 		s.Drifted("a", reconcile.BySync, 1, []reconcile.Drift{{Reason: reconcile.Ghost}})
 		got, err := s.Drift(t.Context())
 		return err == nil && len(got) > 0
@@ -204,18 +194,18 @@ func TestTrailNeverHoldsUpACommit(t *testing.T) {
 		t.Errorf("a list of drift with junk: %+v, %v", got, err)
 	}
 	r.Kill()
-	for range 20_000 { // more than can wait
+	for range 20_000 { // more than the queue holds
 		s.Drifted("a", reconcile.BySync, 1, []reconcile.Drift{{Reason: reconcile.Ghost}})
 	}
 	r.Restart(true)
 	version := rec.Version + 1
-	await(t, "commits go on", func() bool {
+	eventually.True(t, "commits go on", func() bool {
 		_, err := s.Commit(t.Context(), step("a", version))
 		return err == nil
 	})
 }
 
-// TestListsAreBounded: what is kept in Redis, not only what is shown.
+// TestListsAreBounded checks the size of what Redis keeps, not only of what is shown.
 func TestListsAreBounded(t *testing.T) {
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
@@ -230,7 +220,7 @@ func TestListsAreBounded(t *testing.T) {
 	for i := range 2 * reconcile.DriftMax {
 		s.Drifted("a", reconcile.BySync, int64(i), []reconcile.Drift{{Reason: reconcile.Ghost}})
 	}
-	await(t, "the last repair is listed", func() bool {
+	eventually.True(t, "the last repair is listed", func() bool {
 		got, err := s.Drift(t.Context())
 		return err == nil && len(got) > 0 && got[0].Time == 2*reconcile.DriftMax-1
 	})

@@ -3,10 +3,10 @@ package redisstore_test
 import (
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// Each generation has a highest epoch of its own, which only rises, whatever others have written in its place.
+// TestEpochsOfGenerations checks that each generation has its own highest epoch, which only rises, whatever others wrote to its key.
 func TestEpochsOfGenerations(t *testing.T) {
 	r := redistest.Start(t)
 	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
@@ -30,8 +30,8 @@ func TestTheClaimOnARoom(t *testing.T) {
 	claimed(t, s, "a")
 	c.Set(ctx, "rooms:fence:b", "foreign", 0)
 	for room, want := range map[string][2]uint64{"a": {own.Generation, own.Epoch}, "b": {}, "none": {}} {
-		if generation, epoch, err := s.Claimed(ctx, room); [2]uint64{generation, epoch} != want || err != nil {
-			t.Errorf("room %s: %d, %d, want %v: %v", room, generation, epoch, want, err)
+		if c, err := s.Claimed(ctx, room); [2]uint64{c.Generation, c.Epoch} != want || err != nil {
+			t.Errorf("room %s: %+v, want %v: %v", room, c, want, err)
 		}
 	}
 }

@@ -11,16 +11,17 @@ import (
 )
 
 const (
-	// tryEvery is how often each shard is tried, tryAgain how often after a failure and for calmAfter of success; from start to start.
-	tryEvery  = 2 * time.Second
+	// tryEvery is the interval at which each shard is checked, and tryAgain the interval after a failure and until checks have succeeded for
+	// calmAfter. Both are measured from start to start.
+	tryEvery  = time.Second
 	tryAgain  = 500 * time.Millisecond
 	calmAfter = 4 * time.Second
-	// tryWithin bounds a try. One that takes longer than slowAfter is Slow meanwhile.
+	// tryWithin bounds a check. While one takes longer than slowAfter, the shard is Slow.
 	tryWithin = 2 * time.Second
 	slowAfter = 500 * time.Millisecond
-	// oldAfter is when the last result says nothing any more, as after a pause of this process.
-	oldAfter = 5 * tryEvery
-	// keptSeconds is how long a key of a try stays.
+	// oldAfter is the age at which the last result is no longer valid, such as after a pause of this process.
+	oldAfter = 10 * tryEvery
+	// keptSeconds is how long the key that a check writes stays.
 	keptSeconds = "60"
 )
 
@@ -30,19 +31,19 @@ var (
 	errOld     = fmt.Errorf("redis: the last try was more than %v ago: did this process stand still, or is it short of CPU?", oldAfter)
 )
 
-// Shard is one master of Redis, and how the last try to commit there went. Where Redis is no Cluster there is one.
+// Shard is one master of Redis and the result of the last check whether commits go through there. A Redis that is not a Cluster is one shard.
 type Shard struct {
-	// Slot is the lowest slot that the master owns. It is the name that all nodes use for the shard; an address may differ.
+	// Slot is the lowest slot that the master owns. All nodes use it as the name of the shard; an address may differ between nodes.
 	Slot int
 	// Addr is the master's host:port, as the client dials it.
 	Addr string
-	// Err says why nothing can be committed there and what to do; nil while commits go through.
+	// Err says why nothing can be committed there and what to do about it; it is nil while commits go through.
 	Err error
-	// Slow is set while a try has waited for an answer for longer than half a second.
+	// Slow is set while a check has waited for an answer for longer than half a second.
 	Slow bool
 }
 
-// Failing is Err, or an error while the shard is Slow.
+// Failing returns Err, or an error while the shard is Slow.
 func (s Shard) Failing() error {
 	if s.Err == nil && s.Slow {
 		return errSlow
@@ -50,7 +51,7 @@ func (s Shard) Failing() error {
 	return s.Err
 }
 
-// Health tries again and again what a webhook needs of each shard. It keeps the last results, so asking costs nothing.
+// Health checks regularly, on each shard, what a webhook needs. It keeps the last results, so reading them costs nothing.
 type Health struct {
 	store   *Store
 	changed func(Shard)
@@ -60,18 +61,18 @@ type Health struct {
 	layout error            // why the shards of a Cluster are not known; nil once they are
 }
 
-// watched is a shard that is tried.
+// watched is a shard that is being checked.
 type watched struct {
 	master
 	result error
-	ended  time.Time // when the last try ended; zero before
-	began  time.Time // when the try under way began; zero while there is none
-	failed time.Time // when a try last failed
+	ended  time.Time // when the last check ended; zero before the first
+	began  time.Time // when the current check began; zero while there is none
+	failed time.Time // when a check last failed
 	stop   context.CancelFunc
 }
 
-// NewHealth returns a Health that tries nothing before Run. It calls changed when a shard's Err becomes another: each time with all
-// that is known of it, never at once by two goroutines for one shard. Nil is allowed.
+// NewHealth returns a Health that checks nothing before Run. It calls changed when a shard's Err changes, with all that is known about the
+// shard, and never concurrently for one shard. changed may be nil.
 func (s *Store) NewHealth(changed func(Shard)) *Health {
 	if changed == nil {
 		changed = func(Shard) {}
@@ -79,7 +80,7 @@ func (s *Store) NewHealth(changed func(Shard)) *Health {
 	return &Health{store: s, changed: changed, shards: map[int]*watched{}, layout: errUntried}
 }
 
-// Run tries all shards until ctx ends. One that hangs delays no other.
+// Run checks all shards until ctx ends. A shard that hangs delays no other.
 func (h *Health) Run(ctx context.Context) {
 	var tries sync.WaitGroup
 	defer tries.Wait()
@@ -102,7 +103,8 @@ func (h *Health) Run(ctx context.Context) {
 	}
 }
 
-// noteLayout notes why the shards are not known, and returns what is to be told of it, or nil. Once they are known, the last ones stay.
+// noteLayout records why the shards are not known. It returns the Shard to report to changed, or nil. Once the shards are known, the last known
+// ones are kept.
 func (h *Health) noteLayout(err error) *Shard {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -116,7 +118,7 @@ func (h *Health) noteLayout(err error) *Shard {
 	return &Shard{Addr: h.store.addr(), Err: h.layout}
 }
 
-// adopt begins to try new shards and ceases to try those that are gone.
+// adopt starts checking new shards and stops checking those that are gone.
 func (h *Health) adopt(ctx context.Context, shards []master, tries *sync.WaitGroup) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -140,7 +142,7 @@ func (h *Health) adopt(ctx context.Context, shards []master, tries *sync.WaitGro
 	}
 }
 
-// watch tries one shard until ctx ends.
+// watch checks one shard until ctx ends.
 func (h *Health) watch(ctx context.Context, w *watched) {
 	defer w.stop()
 	for {
@@ -165,7 +167,7 @@ func (h *Health) begin(w *watched) (now time.Time, key string) {
 	return w.began, w.key
 }
 
-// end notes a try's result, and returns how long after its start the next one begins.
+// end records the result of a check and returns how long after its start the next one begins.
 func (h *Health) end(w *watched, err error) time.Duration {
 	h.mu.Lock()
 	now := time.Now()
@@ -186,7 +188,7 @@ func (h *Health) end(w *watched, err error) time.Duration {
 	return wait
 }
 
-// seen is the shard as others see it, with Health.mu held.
+// seen returns the shard as callers see it. The caller holds Health.mu.
 func (w *watched) seen(now time.Time) Shard {
 	s := Shard{Slot: w.slot, Addr: w.addr, Err: w.result}
 	s.Slow = !w.began.IsZero() && now.Sub(w.began) > slowAfter
@@ -196,7 +198,7 @@ func (w *watched) seen(now time.Time) Shard {
 	return s
 }
 
-// Shards returns all shards by slot. Until a Cluster tells which there are it is one, with the reason.
+// Shards returns all shards, sorted by slot. Until the shards of a Cluster are known it returns one, with the reason.
 func (h *Health) Shards() []Shard {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -212,7 +214,7 @@ func (h *Health) Shards() []Shard {
 	return all
 }
 
-// well is a key of a shard that answered the last try, or "".
+// well returns a key of a shard whose last check succeeded, or "".
 func (h *Health) well() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -224,8 +226,8 @@ func (h *Health) well() string {
 	return ""
 }
 
-// Ready is nil while commits to at least one shard go through: nodes cannot mend the others. Redis that refuses everybody's writes
-// (ErrRefusesWrites) leaves the node ready, since it can do all that any node can.
+// Ready returns nil while commits to at least one shard go through: no node can repair the others. If Redis refuses everybody's writes
+// (ErrRefusesWrites) the node stays ready, since it can do everything that any other node can.
 func (h *Health) Ready() error {
 	var first error
 	for _, s := range h.Shards() {
@@ -237,8 +239,8 @@ func (h *Health) Ready() error {
 	return first
 }
 
-// Ping tries once what a webhook needs, and is nil as soon as one shard takes commits. Errors: ErrDenied, ErrForbidden, ErrReplica,
-// ErrRefusesWrites, ErrClusterNode when Redis is of another kind than the client, and those of the network.
+// Ping checks once what a webhook needs, and returns nil as soon as one shard takes commits. Errors: ErrDenied, ErrForbidden, ErrReplica,
+// ErrRefusesWrites, ErrClusterNode when Redis is a Cluster and the client is not made for one, and network errors.
 func (s *Store) Ping(ctx context.Context) error {
 	known := s.layout.Load()
 	if known == nil {
@@ -265,7 +267,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return explain(first)
 }
 
-// try does what a commit does, on a key of no room.
+// try does what a commit does, on a key that belongs to no room.
 func (s *Store) try(ctx context.Context, key string) error {
 	if err := s.checkMode(ctx); err != nil {
 		return err
@@ -273,7 +275,7 @@ func (s *Store) try(ctx context.Context, key string) error {
 	return s.once(ctx, s.scripts.health, []string{key}, keptSeconds, flag(s.feedMax > 0), flag(s.stories)).Err()
 }
 
-// sleepUntil waits for a time, and reports whether ctx goes on.
+// sleepUntil waits until a time and reports whether ctx is still alive.
 func sleepUntil(ctx context.Context, at time.Time) bool {
 	t := time.NewTimer(time.Until(at))
 	defer t.Stop()

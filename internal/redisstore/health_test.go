@@ -15,7 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 // watchHealth runs a Health until the test ends.
@@ -29,14 +30,15 @@ func watchHealth(t *testing.T, s *redisstore.Store, changed func(redisstore.Shar
 	return h
 }
 
-// A Redis that answers PING and takes no commits is told apart by what is missing, and by what to do about it.
+// TestWhatAWebhookNeedsIsTried checks that a Redis that answers PING but takes no commits is reported with what is missing and what to do about
+// it.
 func TestWhatAWebhookNeedsIsTried(t *testing.T) {
 	primary, replica := redistest.Start(t), redistest.Start(t)
 	host, port, _ := net.SplitHostPort(primary.Addr)
 	if err := replica.Client().Do(t.Context(), "REPLICAOF", host, port).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// The user's rules are those of docs/security.md, less what is missing.
+	// The user's rules are those of docs/security.md, minus one.
 	user := func(name string, rules ...any) *redis.UniversalOptions {
 		args := append([]any{"ACL", "SETUSER", name, "on", ">x"}, rules...)
 		if err := primary.Client().Do(t.Context(), args...).Err(); err != nil {
@@ -67,7 +69,7 @@ func TestWhatAWebhookNeedsIsTried(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			s := openOn(t, c.o, false)
-			until(t, func() bool { return errors.Is(s.Ping(t.Context()), c.want) }) // a replica first has to load
+			eventually.True(t, "it holds", func() bool { return errors.Is(s.Ping(t.Context()), c.want) }) // a replica first has to load
 			rec, err := s.Claim(t.Context(), "r", own)
 			if err == nil {
 				_, err = s.Commit(t.Context(), step("r", rec.Version))
@@ -79,8 +81,8 @@ func TestWhatAWebhookNeedsIsTried(t *testing.T) {
 				t.Errorf("got %v, want %q and %q", err, c.want, c.part)
 			}
 			h := watchHealth(t, s, nil)
-			until(t, func() bool { return errors.Is(h.Shards()[0].Err, c.want) })
-			// No node could do better where Redis takes nobody's writes.
+			eventually.True(t, "it holds", func() bool { return errors.Is(h.Shards()[0].Err, c.want) })
+			// When Redis takes nobody's writes, no other node could do better.
 			if ready := h.Ready(); (ready == nil) != errors.Is(c.want, redisstore.ErrRefusesWrites) {
 				t.Errorf("ready: %v", ready)
 			}
@@ -88,7 +90,8 @@ func TestWhatAWebhookNeedsIsTried(t *testing.T) {
 	}
 }
 
-// The user of docs/security.md may do all that is tried; the key goes by itself.
+// TestTheTryLeavesNothing checks that the user of docs/security.md may do everything that the health check tries, and that the key it writes
+// expires.
 func TestTheTryLeavesNothing(t *testing.T) {
 	r := redistest.Start(t)
 	if err := r.Client().Do(t.Context(), "ACL", "SETUSER", "rollcall", "on", ">x", "~rooms:*", "+@read", "+@write", "+@connection",
@@ -108,7 +111,7 @@ func TestTheTryLeavesNothing(t *testing.T) {
 	}
 }
 
-// A server that puts ERR before the code NOSCRIPT gets the script's text all the same.
+// TestNoscriptWithAnotherPrefix checks that a server that puts ERR before the code NOSCRIPT still gets the script's text.
 func TestNoscriptWithAnotherPrefix(t *testing.T) {
 	m := miniredis.RunT(t)
 	m.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
@@ -125,8 +128,9 @@ func TestNoscriptWithAnotherPrefix(t *testing.T) {
 	committed(t, s, step("a", claimed(t, s, "a").Version))
 }
 
-// While one of three masters hangs, it is named, and its try holds up no other; readiness never fails.
+// TestHealthWhileOneShardHangs hangs one of three masters. That master is named, its check delays no other, and the node stays ready.
 func TestHealthWhileOneShardHangs(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	s := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
 	if err := s.Ping(t.Context()); err != nil {
@@ -139,7 +143,7 @@ func TestHealthWhileOneShardHangs(t *testing.T) {
 		}
 		return all
 	}
-	until(t, func() bool { return fmt.Sprint(slots()) == "[0 5461 10922]" && h.Ready() == nil && failing(h) == "[]" })
+	eventually.True(t, "it holds", func() bool { return fmt.Sprint(slots()) == "[0 5461 10922]" && h.Ready() == nil && failing(h) == "[]" })
 	c.Nodes[2].Pause()
 	defer c.Nodes[2].Resume()
 	for range 20 {
@@ -150,7 +154,7 @@ func TestHealthWhileOneShardHangs(t *testing.T) {
 		cancel()
 	}
 	hung := "[" + c.Nodes[2].Addr + "]"
-	until(t, func() bool {
+	eventually.True(t, "it holds", func() bool {
 		if err := h.Ready(); err != nil {
 			t.Fatalf("not ready: %v", err)
 		}
@@ -162,7 +166,7 @@ func TestHealthWhileOneShardHangs(t *testing.T) {
 		}
 	}
 	c.Nodes[2].Resume()
-	until(t, func() bool { return failing(h) == "[]" })
+	eventually.True(t, "it holds", func() bool { return failing(h) == "[]" })
 }
 
 func failing(h *redisstore.Health) string {
@@ -175,8 +179,9 @@ func failing(h *redisstore.Health) string {
 	return fmt.Sprint(all)
 }
 
-// A change is told once, however many tries fail.
+// TestHealthTellsAChangeOnce checks that a change is reported once, however many checks fail.
 func TestHealthTellsAChangeOnce(t *testing.T) {
+	t.Parallel()
 	r := redistest.Start(t)
 	var mu sync.Mutex
 	var told []string
@@ -193,10 +198,10 @@ func TestHealthTellsAChangeOnce(t *testing.T) {
 		}
 		told = append(told, map[bool]string{true: "well", false: "failing"}[s.Err == nil])
 	})
-	until(t, func() bool { return h.Ready() == nil })
+	eventually.True(t, "it holds", func() bool { return h.Ready() == nil })
 	r.Stop()
-	until(t, func() bool { return h.Ready() != nil })
-	until(t, func() bool { return count() == "failing" })
+	eventually.True(t, "it holds", func() bool { return h.Ready() != nil })
+	eventually.True(t, "it holds", func() bool { return count() == "failing" })
 	r.Restart(true)
-	until(t, func() bool { return h.Ready() == nil && count() == "failing well" })
+	eventually.True(t, "it holds", func() bool { return h.Ready() == nil && count() == "failing well" })
 }

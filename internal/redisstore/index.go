@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	indexPage = 5000 // names that one call to Redis brings
-	scanPages = 20   // pages that one search goes through
+	indexPage = 5000 // names that one call to Redis returns
+	scanPages = 20   // pages that one search reads
 )
 
-// ErrCursor says that a cursor is not one that Rooms gave.
+// ErrCursor means that a cursor did not come from Rooms.
 var ErrCursor = errors.New("an invalid cursor: use the one that the last page gave, or none")
 
-// Index gives the names of all rooms that have public keys, by byte order. It may name a room that just went. With a
+// Index returns the names of all rooms that have public keys, sorted by bytes. It may include a room that has just gone. With a
 // reconcile.ErrIncomplete the names are those of the shards of a Redis Cluster that answer.
 func (s *Store) Index(ctx context.Context) ([]string, error) {
 	if s.cluster {
@@ -42,21 +42,21 @@ func (s *Store) Index(ctx context.Context) ([]string, error) {
 	}
 }
 
-// Rooms gives up to limit names of the index whose name contains search (in any case; "" for all), from cursor on ("" for
-// the start). next is the cursor of the following page, "" after the last. A search goes through a bounded part of the
-// index at a time: a page may hold fewer names, or none, and yet have a next. With a reconcile.ErrIncomplete the page is of
-// the shards of a Redis Cluster that answer, and next goes on with theirs.
+// Rooms returns up to limit names from the index that contain search (ignoring case; "" for all), starting at cursor ("" for the start). next is
+// the cursor of the following page, "" after the last. A search examines a bounded part of the index at a time, so a page may hold fewer names,
+// or none, and still have a next. With a reconcile.ErrIncomplete the page holds the rooms of the shards of a Redis Cluster that answer, and next
+// continues with theirs.
 func (s *Store) Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
 	return s.rooms(ctx, cursor, limit, search, false)
 }
 
-// RoomsLately is Rooms, but that on a Redis Cluster the first page, too, may come from a list that is up to a second old: a list takes
-// a command for each of the 16,384 hash slots. It is for people who look every other second.
+// RoomsLately is like Rooms, except that on a Redis Cluster even the first page may come from a list that is up to a second old: a list takes a
+// command for each of the 16,384 hash slots. It is for people who look every other second.
 func (s *Store) RoomsLately(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
 	return s.rooms(ctx, cursor, limit, search, true)
 }
 
-// rooms takes a page of a new list, or with lately of the last one; later pages of one walk may come from one list.
+// rooms returns a page of a new list, or with lately of the last one; later pages of one walk may come from the same list.
 func (s *Store) rooms(ctx context.Context, cursor string, limit int, search string, lately bool) (names []string, next string, err error) {
 	from := "-"
 	if cursor != "" {
@@ -77,7 +77,7 @@ func (s *Store) rooms(ctx context.Context, cursor string, limit int, search stri
 	return names, next, l.err
 }
 
-// search takes a page from the index of one Redis.
+// search returns a page from the index of one Redis.
 func (s *Store) search(ctx context.Context, from string, limit int, search string) (names []string, next string, err error) {
 	size := min(limit, indexPage)
 	if search != "" {
@@ -115,8 +115,8 @@ func (s *Store) page(ctx context.Context, from string, size int) ([]string, erro
 	return names, nil
 }
 
-// Delist takes a room without public keys off the index. Its owner asks, with the claim that stands; leader is the token
-// when it acts for a cleanup. It is refused as a commit is, and with reconcile.Conflict when the room has public keys.
+// Delist removes a room without public keys from the index. Its owner calls it, with its current claim; leader is the token if it acts for a
+// cleanup. It is refused as a commit is, and with reconcile.Conflict when the room has public keys.
 func (s *Store) Delist(ctx context.Context, room string, c reconcile.Claim, leader reconcile.Token) error {
 	r := &request{room: room, script: s.scripts.delist, args: append(tokenArgs(claimArgs(nil, c), leader), room),
 		keys: append([]string{s.keys.fence(room)}, append(s.keys.public(room), s.keys.index(room))...)}
@@ -126,10 +126,9 @@ func (s *Store) Delist(ctx context.Context, room string, c reconcile.Claim, lead
 	return nil
 }
 
-// Straighten gives entries of the index to which others gave a score the common one again. Redis lists by name only where
-// scores are equal: with one that differs, lists end early and a sync misses rooms that have gone. On a Redis Cluster
-// the lists are put in order here, and scores do no harm.
-func (s *Store) Straighten(ctx context.Context) error {
+// RepairScores resets index entries to which others gave a different score. Redis lists by name only where scores are equal: with one that
+// differs, lists end early and a sync misses rooms that have gone. On a Redis Cluster the lists are sorted here, so scores do no harm.
+func (s *Store) RepairScores(ctx context.Context) error {
 	if s.cluster {
 		return nil
 	}
@@ -168,13 +167,13 @@ func (s *Store) list(ctx context.Context, rooms []string) error {
 	}
 	for key, cmd := range cmds {
 		if cmd.Val() == int64(1) {
-			s.tellReplaced(key)
+			s.logReplaced(key)
 		}
 	}
 	return nil
 }
 
-// tellReplaced warns of an index whose key others held as another type. The scan finds again what was lost with it.
-func (s *Store) tellReplaced(key string) {
+// logReplaced warns that an index had another type because others wrote its key. Reindex finds the rooms that were lost with it.
+func (s *Store) logReplaced(key string) {
 	s.log.Warn("redis: someone else wrote our index: it has been replaced; nobody but rollcall may write rooms:*", "key", key)
 }

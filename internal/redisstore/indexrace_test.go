@@ -14,12 +14,13 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// TestIndexKeepsLiveRooms lets owners on several nodes take rooms from each other, write and remove them: in the end the index
-// has the live rooms and no other.
+// TestIndexKeepsLiveRooms lets owners on several nodes take rooms from each other, write and remove them. In the end the index holds the live
+// rooms and no other.
 func TestIndexKeepsLiveRooms(t *testing.T) {
+	t.Parallel()
 	t.Run("redis-server", func(t *testing.T) {
 		r := redistest.Start(t)
 		race(t, func() *redisstore.Store { return open(t, r.Addr, false) })
@@ -41,7 +42,7 @@ func race(t *testing.T, node func() *redisstore.Store) {
 		wg.Go(func() {
 			for i := range rounds {
 				c := reconcile.Claim{Generation: 1, Epoch: epoch.Add(1), Incarnation: uint64(owner)}
-				room := fmt.Sprint(i * rooms / rounds) // they meet in each room for a while
+				room := fmt.Sprint(i * rooms / rounds) // all owners work on each room for a while
 				if err := contend(t, s, room, c, (i+i*rooms/rounds+owner)%2 == 0); err != nil && !errors.Is(err, reconcile.StaleOwner) {
 					t.Error(err)
 				}

@@ -2,21 +2,20 @@ package redisstore
 
 import "strings"
 
-// The keys that no room owns. rooms:index are the rooms with public keys (score 0, so by name); on a Redis Cluster there is one
-// such key for each hash slot, rooms:index:{tag}. rooms:drift are the last repairs; rooms:recent are the last changes, if the
-// feed does not have them in one stream.
-// rooms:health is written to try whether commits go through.
+// Keys that belong to no room. rooms:index holds the rooms that have public keys (score 0, so sorted by name); on a Redis Cluster there is one
+// such key for each hash slot, rooms:index:{tag}. rooms:drift holds the last repairs. rooms:recent holds the last changes, if the feed does not
+// have them in one stream. rooms:health is written to check whether commits go through.
 const (
 	indexKey      = "rooms:index"
 	generationKey = "rooms:generation"
-	// epochPrefix and a generation name the highest epoch that was used in it.
+	// epochPrefix followed by a generation is the key of the highest epoch used in that generation.
 	epochPrefix = "rooms:epoch:"
 	feedKey     = "rooms:events"
 	driftKey    = "rooms:drift"
 	recentKey   = "rooms:recent"
 	healthKey   = "rooms:health" // with a tag for each shard of a Cluster
 
-	// everyKey matches all of ours and, having nothing of a name in it, nobody else's.
+	// everyKey matches all of our keys and nobody else's: it contains no part of a room's name, which could hold wildcards.
 	everyKey = "rooms:*"
 
 	participantsPrefix = "rooms:participants:"
@@ -27,7 +26,7 @@ const (
 	indexPrefix        = "rooms:index:"
 )
 
-// keys builds and reads key names. With tags a room's keys share a slot of Redis Cluster.
+// keys builds and parses key names. With tags all keys of a room share a slot of Redis Cluster.
 type keys struct {
 	tags  bool
 	slots []string // slotTags on a Redis Cluster; nil on one Redis
@@ -38,7 +37,7 @@ func (k keys) states(room string) string       { return statesPrefix + k.name(ro
 func (k keys) fence(room string) string        { return fencePrefix + k.name(room) }
 func (k keys) timeline(room string) string     { return timelinePrefix + k.name(room) }
 
-// feed is one stream for all rooms or, with tags, one for each.
+// feed returns the key of the room's stream: one stream for all rooms or, with tags, one for each.
 func (k keys) feed(room string) string {
 	if !k.tags {
 		return feedKey
@@ -46,8 +45,8 @@ func (k keys) feed(room string) string {
 	return feedPrefix + k.name(room)
 }
 
-// index is the key of the index that lists the room. A script may only use keys of one slot, so on a Redis Cluster each slot has its
-// own: the room's commit then writes the index in the same step, and a shard that hangs holds up no room of another.
+// index returns the key of the index that lists the room. A script may only use keys of one slot, so on a Redis Cluster each slot has its own
+// index: the room's commit then writes the index in the same step, and a shard that hangs delays no room of another.
 func (k keys) index(room string) string {
 	if k.slots == nil {
 		return indexKey
@@ -55,10 +54,10 @@ func (k keys) index(room string) string {
 	return k.indexOf(slotOf(k.fence(room)))
 }
 
-// indexOf is the index of a slot.
+// indexOf returns the key of a slot's index.
 func (k keys) indexOf(slot int) string { return indexPrefix + "{" + k.slots[slot] + "}" }
 
-// healthOf is the key by which commits to the master of a slot are tried.
+// healthOf returns the key by which the health check tries commits to the master of a slot.
 func (k keys) healthOf(slot int) string {
 	if k.slots == nil {
 		return healthKey
@@ -66,11 +65,11 @@ func (k keys) healthOf(slot int) string {
 	return healthKey + ":{" + k.slots[slot] + "}"
 }
 
-// public gives the two keys that readers see, participants first.
+// public returns the two keys that readers see, participants first.
 func (k keys) public(room string) []string { return []string{k.participants(room), k.states(room)} }
 
-// name is the room's part of a key. Redis hashes what stands between the first { and the first } after it, but the whole
-// key when that is nothing: so with tags a leading } is written %7D, a leading % therefore %25, and no name at all %.
+// name returns the room's part of a key. Redis hashes the text between the first { and the first } after it, but the whole key when that text is
+// empty. So with tags a leading } is written %7D, a leading % therefore %25, and the empty name %.
 func (k keys) name(room string) string {
 	switch {
 	case !k.tags:
@@ -85,7 +84,7 @@ func (k keys) name(room string) string {
 	return "{" + room + "}"
 }
 
-// room undoes participants and states; false for any other key.
+// room is the inverse of participants and states; it returns false for any other key.
 func (k keys) room(key string) (string, bool) {
 	name, ok := strings.CutPrefix(key, statesPrefix)
 	if !ok {
@@ -106,6 +105,6 @@ func (k keys) room(key string) (string, bool) {
 	case strings.HasPrefix(name, "%25"):
 		return "%" + name[3:], true
 	}
-	// A leading } or another % is nothing that name writes.
+	// name never writes a leading } or any other leading %.
 	return name, name[0] != '}' && name[0] != '%'
 }

@@ -65,8 +65,8 @@ func TestKeysThatNobodyWrites(t *testing.T) {
 	}
 }
 
-// tag is what Redis Cluster hashes of a key, from its specification: what stands between the first { and the first } after
-// it, unless that is nothing; "" stands for the whole key.
+// tag returns the part of a key that Redis Cluster hashes, by its specification: the text between the first { and the first } after it; "" means
+// the whole key.
 func tag(key string) string {
 	_, rest, ok := strings.Cut(key, "{")
 	if !ok {

@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// listLife is how old the list may be from which later pages come.
+	// listLife is how old the list may be that later pages come from.
 	listLife = time.Second
 	// listBatch is how many slots' keys one pipeline reads.
 	listBatch = 2048
 )
 
-// listing is the index of a Redis Cluster, from the keys of all its slots.
+// listing is the index of a Redis Cluster, read from the keys of all its slots.
 type listing struct {
-	began, landed time.Time // when it was asked for, and when it was complete
-	names         []string  // by byte order
+	began, landed time.Time // when reading began, and when it was complete
+	names         []string  // sorted by bytes
 	err           error     // a reconcile.ErrIncomplete if shards are missing
 }
 
-// page is up to limit names after from ("-", or a cursor) that contain search, in lower case.
+// page returns up to limit names after from ("-", or a cursor) that contain search, which is in lower case.
 func (l *listing) page(from string, limit int, search string) (names []string, next string) {
 	at := 0
 	if name, ok := strings.CutPrefix(from, "("); ok {
@@ -49,27 +49,27 @@ func (l *listing) page(from string, limit int, search string) (names []string, n
 	return names, ""
 }
 
-// lister lets those who want a list at the same time share one, and keeps the last.
+// lister keeps the last list. Callers that want one at the same time share it.
 type lister struct {
 	read func(context.Context) listing
 
-	mu     sync.Mutex
-	last   listing
-	flight *flight
-	wait   sync.WaitGroup
+	mu      sync.Mutex
+	last    listing
+	reading *reading
+	wait    sync.WaitGroup
 }
 
-// flight is a list that is being read.
-type flight struct{ landed chan struct{} }
+// reading is a list that is being read. landed is closed when it is complete.
+type reading struct{ landed chan struct{} }
 
-// get returns a list that was begun after this call, or with lately one that is complete since listLife at the most. Its error is that
-// of ctx, or of a list of which nothing could be read.
+// get returns a list that was begun after this call or, with lately, one that was completed at most listLife ago. It returns the error of ctx,
+// or the error of a list of which nothing could be read.
 func (l *lister) get(ctx context.Context, lately bool) (listing, error) {
 	asked := time.Now()
 	for {
 		l.mu.Lock()
 		last := l.last
-		// However long a list takes, the pages of one walk come from few.
+		// However long a list takes, the pages of one walk come from few lists.
 		if !last.began.IsZero() && (lately && time.Since(last.landed) <= listLife || !last.began.Before(asked)) {
 			l.mu.Unlock()
 			if last.err != nil && !errors.Is(last.err, reconcile.ErrIncomplete) {
@@ -77,11 +77,11 @@ func (l *lister) get(ctx context.Context, lately bool) (listing, error) {
 			}
 			return last, nil
 		}
-		f := l.flight
+		f := l.reading
 		if f == nil {
-			f = &flight{landed: make(chan struct{})}
-			l.flight = f
-			l.wait.Go(func() { l.fly(f) })
+			f = &reading{landed: make(chan struct{})}
+			l.reading = f
+			l.wait.Go(func() { l.refresh(f) })
 		}
 		l.mu.Unlock()
 		select {
@@ -92,20 +92,20 @@ func (l *lister) get(ctx context.Context, lately bool) (listing, error) {
 	}
 }
 
-func (l *lister) fly(f *flight) {
+func (l *lister) refresh(f *reading) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	list := l.read(ctx)
 	list.landed = time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last, l.flight = list, nil
+	l.last, l.reading = list, nil
 	close(f.landed)
 }
 
 func (l *lister) close() { l.wait.Wait() }
 
-// slotsIndex reads the index of every hash slot, of all shards at once. A shard that fails, or is silent, is left out.
+// slotsIndex reads the index of every hash slot, from all shards concurrently. It leaves out a shard that fails or is silent.
 func (s *Store) slotsIndex(ctx context.Context) listing {
 	list := listing{began: time.Now()}
 	byShard := map[string][]string{}
@@ -138,11 +138,11 @@ func (s *Store) slotsIndex(ctx context.Context) listing {
 	return list
 }
 
-// shardIndex reads keys of the index that one shard holds, as far as it goes: some tells whether any was answered. Slots that nobody owns
-// are asked of any shard, and refused by it.
+// shardIndex reads index keys that one shard holds, until it fails; some reports whether any key was answered. Slots that no master owns are
+// requested from an arbitrary shard, which refuses them.
 func (s *Store) shardIndex(ctx context.Context, addr string, keys []string) (names []string, some bool, failed error) {
 	for batch := range slices.Chunk(keys, listBatch) {
-		err := s.aside(ctx, batch[0], func(ctx context.Context) error {
+		err := s.onShard(ctx, batch[0], func(ctx context.Context) error {
 			found, answered, err := s.namesOf(ctx, batch)
 			names, some = append(names, found...), some || answered
 			if answered {
@@ -158,7 +158,7 @@ func (s *Store) shardIndex(ctx context.Context, addr string, keys []string) (nam
 	return names, some, failed
 }
 
-// namesOf reads keys of the index. Its error is the first one; it comes with the names of the others.
+// namesOf reads index keys. It returns the first error, together with the names from the other keys.
 func (s *Store) namesOf(ctx context.Context, keys []string) (names []string, answered bool, failed error) {
 	pipe := s.client.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(keys))

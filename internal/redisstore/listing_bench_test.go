@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 // BenchmarkIndexOfACluster reads the index of a Redis Cluster of three masters: a command for each hash slot.

@@ -8,14 +8,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// master is a master of Redis, and a key of no room that it holds.
+// master is a master of Redis, and a key on it that belongs to no room.
 type master struct {
 	slot int // the lowest that it owns
 	addr string
 	key  string
 }
 
-// masters returns Redis' masters that hold slots. A Cluster is asked through the master that holds well, where that is not "": a random one may hang.
+// masters returns Redis' masters that hold slots. It asks a Cluster through the master that holds the key well, unless well is "": a random
+// master may hang.
 func (s *Store) masters(ctx context.Context, well string) ([]master, error) {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
@@ -63,10 +64,10 @@ func askSlots(ctx context.Context, c *redis.ClusterClient, well string) ([]redis
 	return cmd.Result()
 }
 
-// masterOf tells the masters of one answer apart. Before Redis 4 they have no id, and some have no address.
+// masterOf returns a text that distinguishes the masters in one answer. Before Redis 4 they have no id, and some have no address.
 func masterOf(r redis.ClusterSlot) string { return r.Nodes[0].ID + " " + r.Nodes[0].Addr }
 
-// masterIn is the master of these slots.
+// masterIn returns the master that owns these slots.
 func (s *Store) masterIn(ranges []redis.ClusterSlot) master {
 	lowest := slotCount
 	for _, r := range ranges {
@@ -75,7 +76,7 @@ func (s *Store) masterIn(ranges []redis.ClusterSlot) master {
 	return master{slot: lowest, addr: ranges[0].Nodes[0].Addr, key: s.keys.healthOf(lowest)}
 }
 
-// addr is where a client for one Redis dials; for Sentinel, that it asks there.
+// addr returns the address that a client for one Redis dials; "sentinel" or "cluster" for the other clients.
 func (s *Store) addr() string {
 	c, ok := s.client.(*redis.Client)
 	switch {

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The ranges are those of a master after a resharding.
+// TestAMasterIsNamedByItsLowestSlot uses the ranges of a master after a resharding.
 func TestAMasterIsNamedByItsLowestSlot(t *testing.T) {
 	s := &Store{keys: keys{tags: true, slots: slotTags()}}
 	one := s.masterIn([]redis.ClusterSlot{{Start: 9000, End: 9002, Nodes: []redis.ClusterNode{{Addr: "a:1"}}}, {Start: 7, End: 7}})
@@ -17,7 +17,7 @@ func TestAMasterIsNamedByItsLowestSlot(t *testing.T) {
 	}
 }
 
-// A result says nothing after a pause of this process, and a try without an answer is slow.
+// TestOldAndSlowTries checks that a result is no longer valid after a pause of this process, and that a check without an answer is slow.
 func TestOldAndSlowTries(t *testing.T) {
 	now := time.Now()
 	h := &Health{shards: map[int]*watched{

@@ -11,11 +11,12 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// TestAPasswordThatChanges: while Redis refuses the user every call says so, and none takes a live room for absent. Afterwards the
-// store recovers by itself.
+// TestAPasswordThatChanges checks that every call reports it while Redis refuses the user, and that no call takes a live room for absent.
+// Afterwards the store recovers by itself.
 func TestAPasswordThatChanges(t *testing.T) {
 	r := redistest.Start(t)
 	admin, ctx := r.Client(), t.Context()
@@ -41,17 +42,17 @@ func TestAPasswordThatChanges(t *testing.T) {
 		"count":      func() error { _, err := s.Count(ctx); return err },
 		"states":     func() error { _, _, err := s.States(ctx, []string{"a", "b"}); return err },
 		"generation": func() error { _, err := s.Generation(ctx); return err },
-		"scan":       func() error { return s.Discover(ctx, 0) },
-		"scores":     func() error { return s.Straighten(ctx) },
+		"scan":       func() error { return s.Reindex(ctx, 0) },
+		"scores":     func() error { return s.RepairScores(ctx) },
 	}
 	for name, call := range calls {
 		var err error
-		until(t, func() bool { // connections that were killed fail once each
+		eventually.True(t, "it holds", func() bool { // connections that were killed fail once each
 			err = call()
 			return err == nil || !isLostConnection(err) && !errors.Is(err, io.ErrUnexpectedEOF)
 		})
 		if !errors.Is(err, redisstore.ErrDenied) || !strings.Contains(err.Error(), "WRONGPASS") {
-			t.Errorf("%s with a password that is no more: %v", name, err)
+			t.Errorf("%s with a password that is no longer valid: %v", name, err)
 		}
 	}
 	names := fmt.Sprint(admin.ZRange(ctx, "rooms:index", 0, -1).Result())
@@ -59,7 +60,7 @@ func TestAPasswordThatChanges(t *testing.T) {
 		t.Errorf("the index afterwards: %s", names)
 	}
 	user("before")
-	until(t, func() bool { _, err := s.Commit(ctx, step("a", 1)); return err == nil })
+	eventually.True(t, "it holds", func() bool { _, err := s.Commit(ctx, step("a", 1)); return err == nil })
 	if index, err := s.Index(ctx); fmt.Sprint(index, err) != "[a b] <nil>" {
 		t.Errorf("the index with the password set back: %v, %v", index, err)
 	}

@@ -18,19 +18,19 @@ import (
 // readPage is how many rooms one pipeline reads.
 const readPage = 200
 
-// ErrGrown says that a value has more bytes than it had when it was measured: measure it again.
+// ErrGrown means that a value has more bytes than when it was measured: measure it again.
 var ErrGrown = errors.New("redis: the value has grown meanwhile")
 
-// maxString is the longest string that Redis keeps, in bytes.
+// maxString is the longest string that Redis stores, in bytes.
 const maxString = 512 << 20
 
-// State is the value of a room's states key, as it stands: whatever others wrote there, and nil for a value that is no
-// string. False when there is no such key.
+// State returns the value of a room's states key as it is stored, even if others wrote it; nil for a value that is not a string. The second
+// result is false when there is no such key.
 func (s *Store) State(ctx context.Context, room string) (json.RawMessage, bool, error) {
 	return s.StateUpTo(ctx, room, maxString)
 }
 
-// StateUpTo is State for a value of at most so many bytes. A larger one is an ErrGrown.
+// StateUpTo is like State for a value of at most so many bytes. For a larger one it returns ErrGrown.
 func (s *Store) StateUpTo(ctx context.Context, room string, most int64) (json.RawMessage, bool, error) {
 	key := s.keys.states(room)
 	value, err := s.client.GetRange(ctx, key, 0, most).Bytes()
@@ -51,13 +51,10 @@ func (s *Store) StateUpTo(ctx context.Context, room string, most int64) (json.Ra
 	return nil, n > 0, nil
 }
 
-// Size is how many bytes the public values of a room have. What is absent, or no string, has none.
-type Size struct{ Participants, State int64 }
-
-// Sizes gives the sizes of rooms' values, in their order. With a reconcile.ErrIncomplete, those on shards of a Redis Cluster that do
-// not answer count as 0.
-func (s *Store) Sizes(ctx context.Context, rooms []string) ([]Size, error) {
-	sizes := make([]Size, len(rooms))
+// Sizes returns the sizes of the rooms' values, in the order of rooms. With a reconcile.ErrIncomplete, rooms on shards of a Redis Cluster that
+// do not answer have size 0.
+func (s *Store) Sizes(ctx context.Context, rooms []string) ([]reconcile.RoomSize, error) {
+	sizes := make([]reconcile.RoomSize, len(rooms))
 	byShard := map[string][]int{}
 	for i, room := range rooms {
 		addr := s.shards.of(ctx, s.keys.states(room))
@@ -67,7 +64,7 @@ func (s *Store) Sizes(ctx context.Context, rooms []string) ([]Size, error) {
 	var all sync.WaitGroup
 	for addr, places := range byShard {
 		all.Go(func() {
-			got.answered(addr, s.aside(ctx, s.keys.states(rooms[places[0]]), func(ctx context.Context) error {
+			got.answered(addr, s.onShard(ctx, s.keys.states(rooms[places[0]]), func(ctx context.Context) error {
 				return s.measure(ctx, rooms, places, sizes)
 			}))
 		})
@@ -82,8 +79,8 @@ func (s *Store) Sizes(ctx context.Context, rooms []string) ([]Size, error) {
 	return sizes, nil
 }
 
-// measure fills in the sizes at those places.
-func (s *Store) measure(ctx context.Context, rooms []string, places []int, sizes []Size) error {
+// measure fills in sizes at the indexes in places.
+func (s *Store) measure(ctx context.Context, rooms []string, places []int, sizes []reconcile.RoomSize) error {
 	pipe := s.client.Pipeline()
 	cmds := make([][2]*redis.IntCmd, len(places))
 	for i, at := range places {
@@ -96,13 +93,13 @@ func (s *Store) measure(ctx context.Context, rooms []string, places []int, sizes
 				return err
 			}
 		}
-		sizes[at] = Size{cmds[i][0].Val(), cmds[i][1].Val()}
+		sizes[at] = reconcile.RoomSize{Participants: cmds[i][0].Val(), State: cmds[i][1].Val()}
 	}
 	return nil
 }
 
-// States reads both public keys of rooms, each room's at one moment. A room that has none, or none that is JSON, is missing
-// from the map. With a reconcile.ErrIncomplete the rooms of some shards of a Redis Cluster are missing as well.
+// States reads both public keys of rooms; the two keys of a room are read at the same moment. A room that has none, or whose value is not JSON,
+// is missing from the map. With a reconcile.ErrIncomplete the rooms of some shards of a Redis Cluster are missing as well.
 func (s *Store) States(ctx context.Context, rooms []string) (participants, states map[string]json.RawMessage, err error) {
 	got := values{participants: map[string]json.RawMessage{}, states: map[string]json.RawMessage{}}
 	byShard := map[string][]string{}
@@ -124,15 +121,15 @@ func (s *Store) States(ctx context.Context, rooms []string) (participants, state
 	return got.participants, got.states, got.err
 }
 
-// values gathers what shards answer.
+// values collects the answers of shards.
 type values struct {
 	mu                   sync.Mutex
 	participants, states map[string]json.RawMessage
-	shards               int // that answered
+	shards               int // how many answered
 	err                  error
 }
 
-// answered notes how a shard's part ended.
+// answered records the result of a shard's part.
 func (v *values) answered(addr string, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -146,7 +143,7 @@ func (v *values) answered(addr string, err error) {
 	}
 }
 
-// add keeps the values of a room's two keys.
+// add stores the values of a room's two keys.
 func (v *values) add(room string, pair []any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -155,15 +152,15 @@ func (v *values) add(room string, pair []any) {
 			if raw := json.RawMessage(value); json.Valid(raw) {
 				to[room] = raw
 			}
-			pair[i] = nil // the copy is enough
+			pair[i] = nil // the copy above is enough
 		}
 	}
 }
 
-// readShard reads rooms of one shard, some at a time.
+// readShard reads rooms of one shard, readPage at a time.
 func (s *Store) readShard(ctx context.Context, rooms []string, got *values) error {
 	for page := range slices.Chunk(rooms, readPage) {
-		err := s.aside(ctx, s.keys.states(page[0]), func(ctx context.Context) error {
+		err := s.onShard(ctx, s.keys.states(page[0]), func(ctx context.Context) error {
 			pipe := s.client.Pipeline()
 			pairs := make([]*redis.SliceCmd, len(page))
 			for i, room := range page {
@@ -184,9 +181,9 @@ func (s *Store) readShard(ctx context.Context, rooms []string, got *values) erro
 	return nil
 }
 
-// Matching counts the application's matching:active and matching:queue: the cardinality of a set, list, sorted set, hash or
-// stream, the length of a string's JSON array if that has at most MaxMatching bytes, 0 for anything else. It only reads. What is on a shard of a Redis Cluster that does not
-// answer counts 0, with a reconcile.ErrIncomplete.
+// Matching returns the sizes of the application's matching:active and matching:queue: the cardinality of a set, list, sorted set, hash or
+// stream, the length of a string's JSON array if the string has at most MaxMatching bytes, and 0 for anything else. It only reads. A key on a
+// shard of a Redis Cluster that does not answer counts 0, with a reconcile.ErrIncomplete.
 func (s *Store) Matching(ctx context.Context) (active, queue int64, err error) {
 	active, err = s.count(ctx, "matching:active")
 	queue, second := s.count(ctx, "matching:queue")
@@ -197,14 +194,14 @@ func (s *Store) Matching(ctx context.Context) (active, queue int64, err error) {
 }
 
 func (s *Store) count(ctx context.Context, key string) (n int64, err error) {
-	err = s.aside(ctx, key, func(ctx context.Context) error {
+	err = s.onShard(ctx, key, func(ctx context.Context) error {
 		kind, err := s.client.Type(ctx, key).Result()
 		if err == nil {
 			n, err = s.cardinality(ctx, key, kind)
 		}
 		return err
 	})
-	// Gone, or of another type, between the two looks: it is none.
+	// The key was deleted, or changed its type, between the two commands: it counts 0.
 	if errors.Is(err, redis.Nil) || wrongType(err) {
 		return 0, nil
 	}
@@ -239,8 +236,8 @@ func (s *Store) cardinality(ctx context.Context, key, kind string) (int64, error
 // MaxMatching is the longest string, in bytes, that Matching reads for its JSON array.
 const MaxMatching = 4 << 20
 
-// elements is the length of a JSON array, 0 for anything else. It keeps one element at a time: a list of short ones would take
-// many times the array's size.
+// elements returns the length of a JSON array, 0 for anything else. It holds one element at a time: a list of short elements would take many
+// times the array's size.
 func elements(value []byte) (n int64) {
 	if !json.Valid(value) {
 		return 0

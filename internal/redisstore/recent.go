@@ -15,39 +15,22 @@ import (
 )
 
 const (
-	// recentMax is about how many entries rooms:recent keeps, and recentData how large the data of one may be: more is
-	// left out, since nobody folds this stream.
+	// recentMax is about how many entries rooms:recent keeps. recentData is the largest data of an entry: larger data is left out, since nobody
+	// folds this stream.
 	recentMax  = 1000
 	recentData = 16 << 10
-	// followPage is how many entries, and followBytes about how many bytes, one read brings; followBlock is how long it waits for one.
+	// followPage is how many entries, and followBytes about how many bytes, one read returns; followBlock is how long it waits for an entry.
 	followPage  = 500
 	followBytes = 1 << 20
 	followBlock = 2 * time.Second
-	// lookBytes is about how much of the stream one script looks at: while it runs Redis does nothing else.
+	// lookBytes is about how much of the stream one script examines: Redis does nothing else while it runs.
 	lookBytes = 4 << 20
-	// MaxData is the largest data of a change that is given, in bytes; larger data is given as null.
-	MaxData = 8 << 20
 )
 
-// Change is an entry of the change feed, as people see it go by.
-type Change struct {
-	ID            string // of the stream's entry; IDs of one stream rise
-	Room          string
-	Type          reconcile.ChangeType
-	Identity, SID string
-	Cause         reconcile.Cause
-	Version       uint64
-	Time          int64 // Unix ms
-	Data          json.RawMessage
-	// Of a participant_left only: LiveKit's DisconnectReason, and the times of the join and the leave in Unix ms.
-	Reason           string
-	JoinedAt, LeftAt int64
-}
-
-// oneStream tells whether the feed has the changes of all rooms in one stream.
+// oneStream reports whether the feed has the changes of all rooms in one stream.
 func (s *Store) oneStream() bool { return s.feedMax > 0 && !s.keys.tags }
 
-// followed is the stream of all rooms' changes: the feed's, or rooms:recent.
+// followed returns the key of the stream with all rooms' changes: the feed's, or rooms:recent.
 func (s *Store) followed() string {
 	if s.oneStream() {
 		return feedKey
@@ -55,16 +38,16 @@ func (s *Store) followed() string {
 	return recentKey
 }
 
-// passed is an entry of rooms:recent.
-type passed struct{ values []any }
+// recentEntry is an entry of rooms:recent.
+type recentEntry struct{ values []any }
 
-func (p passed) write(ctx context.Context, pipe redis.Pipeliner) {
+func (p recentEntry) write(ctx context.Context, pipe redis.Pipeliner) {
 	pipe.XAdd(ctx, &redis.XAddArgs{Stream: recentKey, MaxLen: recentMax, Approx: true, Values: p.values})
 }
 
-// recall notes what a commit changed in rooms:recent, where the feed is no stream to follow. It is the differences
-// themselves, also where the feed begins anew with a snapshot.
-func (s *Store) recall(c *reconcile.Commit) {
+// appendRecent appends the changes of a commit to rooms:recent if the feed is not one stream. It appends the differences themselves, even when
+// the feed starts over with a snapshot.
+func (s *Store) appendRecent(c *reconcile.Commit) {
 	if s.oneStream() || c.Version == c.Expect {
 		return
 	}
@@ -78,17 +61,17 @@ func (s *Store) recall(c *reconcile.Commit) {
 		if e.reason != "" {
 			values = append(values, "reason", e.reason, "joinedAt", signed(e.joinedAt), "leftAt", signed(e.leftAt))
 		}
-		s.trail.leave(passed{values})
+		s.async.enqueue(recentEntry{values})
 	}
 }
 
-// Follow gives take the changes of all rooms after the one of that id, in order and some at a time, until ctx ends or Redis
-// fails. It has a connection of its own, and has about followBytes of changes in memory at a time. Without hash tags and with the
-// feed on, that is every change; otherwise it is rooms:recent, which is written beside the commits: what Redis did not take then
-// is missing. Data above MaxData is null.
-func (s *Store) Follow(ctx context.Context, after string, take func([]Change)) error {
+// Follow passes the changes of all rooms after the one with that id to take, in order and in batches, until ctx ends or Redis fails. It uses its
+// own connection and holds about followBytes of changes in memory at a time. Without hash tags and with the feed on, it passes every change;
+// otherwise it reads rooms:recent, which is written outside the commits and lacks the changes that Redis did not take then. Data above
+// reconcile.MaxWebhookBytes is null.
+func (s *Store) Follow(ctx context.Context, after string, take func([]reconcile.FeedEntry)) error {
 	client := s.another()
-	stop := context.AfterFunc(ctx, func() { _ = client.Close() }) // ends a read that waits
+	stop := context.AfterFunc(ctx, func() { _ = client.Close() }) // unblocks a read that waits
 	defer func() {
 		if stop() {
 			_ = client.Close()
@@ -108,10 +91,10 @@ func (s *Store) Follow(ctx context.Context, after string, take func([]Change)) e
 	}
 }
 
-// catchUp gives take what stands after an id already, page by page.
-func (s *Store) catchUp(ctx context.Context, client redis.UniversalClient, after *string, take func([]Change)) error {
+// catchUp passes the changes that are already stored after an id to take, page by page.
+func (s *Store) catchUp(ctx context.Context, client redis.UniversalClient, after *string, take func([]reconcile.FeedEntry)) error {
 	for space := int64(followBytes); ; {
-		part, err := s.changes(ctx, client, Query{After: *after, Entries: followPage, Bytes: space})
+		part, err := s.changes(ctx, client, reconcile.FeedQuery{After: *after, Entries: followPage, Bytes: space})
 		if err != nil {
 			return err
 		}
@@ -125,8 +108,8 @@ func (s *Store) catchUp(ctx context.Context, client redis.UniversalClient, after
 	}
 }
 
-// awaitChange waits for the next change, and takes that one alone: how large those behind it are is not known yet.
-func (s *Store) awaitChange(ctx context.Context, client redis.UniversalClient, after *string, take func([]Change)) error {
+// awaitChange waits for the next change, and takes that one alone: the size of those after it is not known yet.
+func (s *Store) awaitChange(ctx context.Context, client redis.UniversalClient, after *string, take func([]reconcile.FeedEntry)) error {
 	read, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{s.followed(), *after}, Count: 1, Block: followBlock}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil
@@ -136,12 +119,12 @@ func (s *Store) awaitChange(ctx context.Context, client redis.UniversalClient, a
 	}
 	for _, m := range read[0].Messages {
 		*after = m.ID
-		take([]Change{changeOf(m)})
+		take([]reconcile.FeedEntry{changeOf(m)})
 	}
 	return nil
 }
 
-// another is a client like the store's, with one connection.
+// another returns a client like the store's, with one connection.
 func (s *Store) another() redis.UniversalClient {
 	switch c := s.client.(type) {
 	case *redis.ClusterClient:
@@ -156,52 +139,29 @@ func (s *Store) another() redis.UniversalClient {
 	return s.client
 }
 
-// newestID is an id that no entry is after.
+// newestID is an id that no entry comes after.
 const newestID = "18446744073709551615-18446744073709551615"
 
-// LastChange is the id of the last change, 0-0 where there is none, and Redis' time then in Unix ms.
+// LastChange returns the id of the last change, 0-0 if there is none, and Redis' time at that moment in Unix ms.
 func (s *Store) LastChange(ctx context.Context) (id string, at int64, err error) {
-	part, err := s.Since(ctx, Query{After: newestID})
+	part, err := s.Since(ctx, reconcile.FeedQuery{After: newestID})
 	return part.Last, part.Time, err
 }
 
-// Query asks for a part of the changes.
-type Query struct {
-	After   string // the id of the change before
-	OneRoom bool   // only those of Room
-	Room    string
-	Entries int   // how many to look at, whichever room's
-	Bytes   int64 // how many to give
-}
-
-// Part is a part of the changes, oldest first.
-type Part struct {
-	Changes []Change
-	// Last is the id as far as which the part looked: the next part comes after it. More tells that there are others.
-	Last string
-	More bool
-	// Looked is how many changes, and Bytes how many bytes, the part looked at, whichever room's.
-	Looked int
-	Bytes  int64
-	// Needs is the size of the next change where it alone is larger than the Query's Bytes; otherwise 0.
-	Needs int64
-	Time  int64 // Redis', in Unix ms
-}
-
-// Since gives a part of the changes, which may be empty though others follow. After an id that is none, or that is beyond the
-// last change, there are none, and Last is the last change. Data above MaxData is null.
-func (s *Store) Since(ctx context.Context, q Query) (part Part, err error) {
-	err = s.aside(ctx, s.followed(), func(ctx context.Context) (err error) {
+// Since returns a part of the changes, which may be empty although others follow. After an id that is not valid, or is beyond the last change,
+// there are none, and Last is the last change. Data above reconcile.MaxWebhookBytes is null.
+func (s *Store) Since(ctx context.Context, q reconcile.FeedQuery) (part reconcile.FeedPart, err error) {
+	err = s.onShard(ctx, s.followed(), func(ctx context.Context) (err error) {
 		part, err = s.changes(ctx, s.client, q)
 		return err
 	})
 	if err != nil {
-		return Part{}, fmt.Errorf("redis: changes since %s: %w", q.After, denied(err))
+		return reconcile.FeedPart{}, fmt.Errorf("redis: changes since %s: %w", q.After, denied(err))
 	}
 	return part, nil
 }
 
-func (s *Store) changes(ctx context.Context, client redis.UniversalClient, q Query) (Part, error) {
+func (s *Store) changes(ctx context.Context, client redis.UniversalClient, q reconcile.FeedQuery) (reconcile.FeedPart, error) {
 	if !streamID(q.After) {
 		q.After = newestID
 	}
@@ -209,15 +169,15 @@ func (s *Store) changes(ctx context.Context, client redis.UniversalClient, q Que
 	if q.OneRoom {
 		one = 1
 	}
-	reply, err := runOn(ctx, client, s.scripts.changes, []string{s.followed()}, q.After, one, q.Room, q.Entries, q.Bytes, lookBytes, MaxData).Slice()
+	reply, err := runOn(ctx, client, s.scripts.changes, []string{s.followed()}, q.After, one, q.Room, q.Entries, q.Bytes, lookBytes, reconcile.MaxWebhookBytes).Slice()
 	if err != nil {
-		return Part{}, err
+		return reconcile.FeedPart{}, err
 	}
 	return partOf(reply)
 }
 
-// partOf reads the reply of the script of changes.
-func partOf(reply []any) (p Part, err error) {
+// partOf parses the reply of the changes script.
+func partOf(reply []any) (p reconcile.FeedPart, err error) {
 	var more, looked int64
 	head := []*int64{nil, nil, &more, &looked, &p.Bytes, &p.Needs}
 	if len(reply) < len(head) || len(reply)%2 != 0 {
@@ -248,27 +208,27 @@ func partOf(reply []any) (p Part, err error) {
 	return p, nil
 }
 
-// streamID tells whether id is one of a stream: two numbers of 64 bits.
+// streamID reports whether id is a stream id: two 64-bit numbers.
 func streamID(id string) bool {
 	ms, n, ok := strings.Cut(id, "-")
 	return ok && isUint(ms) && isUint(n)
 }
 
-// isUint tells whether s is a number of 64 bits as Redis writes it.
+// isUint reports whether s is a 64-bit number as Redis writes it.
 func isUint(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 64)
 	return err == nil && strconv.FormatUint(n, 10) == s
 }
 
-func changeOf(m redis.XMessage) Change {
+func changeOf(m redis.XMessage) reconcile.FeedEntry {
 	field := func(name string) string { v, _ := m.Values[name].(string); return v }
 	ms := func(name string) int64 { n, _ := strconv.ParseInt(field(name), 10, 64); return n }
 	version, _ := strconv.ParseUint(field("version"), 10, 64)
 	data := json.RawMessage(field("data"))
-	if len(data) > MaxData || !json.Valid(data) { // of others, where it is not valid
+	if len(data) > reconcile.MaxWebhookBytes || !json.Valid(data) { // others may have written invalid data
 		data = json.RawMessage("null")
 	}
-	return Change{ID: m.ID, Room: field("room"), Type: reconcile.ChangeType(field("type")), Identity: field("identity"),
+	return reconcile.FeedEntry{ID: m.ID, Room: field("room"), Type: reconcile.ChangeType(field("type")), Identity: field("identity"),
 		SID: field("sid"), Cause: reconcile.Cause(field("cause")), Version: version, Time: ms("time"), Data: data,
 		Reason: field("reason"), JoinedAt: ms("joinedAt"), LeftAt: ms("leftAt")}
 }

@@ -18,7 +18,8 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 var own = reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}
@@ -73,7 +74,8 @@ func TestScriptsAreReloaded(t *testing.T) {
 	}
 }
 
-// isLostConnection tells of a pooled connection that ended with the old process: its result is unknown, and retried above.
+// isLostConnection reports whether err is of a pooled connection that ended with the old process: the result is unknown, and the test retries
+// it.
 func isLostConnection(err error) bool {
 	return errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError))
 }
@@ -108,7 +110,7 @@ func TestNothingOfOthersIsTouched(t *testing.T) {
 		if active != 2 || queue != 3 || err != nil {
 			t.Errorf("matching: %d, %d, %v", active, queue, err)
 		}
-		for _, err := range []error{s.Discover(ctx, 0), s.RaiseGeneration(ctx, 5)} {
+		for _, err := range []error{s.Reindex(ctx, 0), s.RaiseGeneration(ctx, 5)} {
 			if err != nil {
 				t.Error(err)
 			}
@@ -127,7 +129,7 @@ func TestNothingOfOthersIsTouched(t *testing.T) {
 	}
 }
 
-// dump serializes keys: those of only, or all.
+// dump serializes keys: those of only, or all if only is nil.
 func dump(t *testing.T, c *redis.Client, only map[string]string) map[string]string {
 	t.Helper()
 	keys, err := c.Keys(t.Context(), "*").Result()
@@ -148,7 +150,7 @@ func dump(t *testing.T, c *redis.Client, only map[string]string) map[string]stri
 	return dumps
 }
 
-// TestIndexWithScores: entries that others gave a score end lists early, until they are put in order.
+// TestIndexWithScores checks that index entries to which others gave a score end lists early, until RepairScores resets them.
 func TestIndexWithScores(t *testing.T) {
 	r := redistest.Start(t)
 	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
@@ -170,19 +172,20 @@ func TestIndexWithScores(t *testing.T) {
 	}
 	c.ZAdd(ctx, "rooms:index", redis.Z{Member: "a", Score: 5}, redis.Z{Member: "d", Score: -1})
 	if slices.Equal(list(), want) {
-		t.Error("the scores do no harm: is Straighten needed?")
+		t.Error("the scores do no harm: is RepairScores needed?")
 	}
-	if err := s.Straighten(ctx); err != nil || !slices.Equal(list(), want) {
+	if err := s.RepairScores(ctx); err != nil || !slices.Equal(list(), want) {
 		t.Errorf("%v, listed %v", err, list())
 	}
 	c.Del(ctx, "rooms:index")
 	c.Set(ctx, "rooms:index", "x", 0)
-	if err := s.Straighten(ctx); err != nil {
-		t.Errorf("an index that is none: %v", err)
+	if err := s.RepairScores(ctx); err != nil {
+		t.Errorf("an index of another type: %v", err)
 	}
 }
 
-// TestRecordWithoutNumbers: a record whose numbers others made unreadable is none, and the room goes on from an empty one.
+// TestRecordWithoutNumbers checks that a record whose numbers others made unreadable counts as absent, and that the room continues from an empty
+// one.
 func TestRecordWithoutNumbers(t *testing.T) {
 	r := redistest.Start(t)
 	s, c := open(t, r.Addr, false), r.Client()
@@ -231,6 +234,7 @@ func TestMatchingByType(t *testing.T) {
 }
 
 func TestHungRedis(t *testing.T) {
+	t.Parallel()
 	r := redistest.Start(t)
 	s := open(t, r.Addr, false)
 	version := claimed(t, s, "a").Version
@@ -254,7 +258,7 @@ func TestHungRedis(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("callers waited %v past their contexts", took)
 	}
-	// One that waits longer is answered by the batch's own deadline.
+	// A caller that waits longer gets the error of the batch's own deadline.
 	if _, err := s.Claim(t.Context(), "b", own); err == nil || !strings.Contains(err.Error(), `claim of room "b"`) {
 		t.Errorf("a claim on a hung Redis: %v", err)
 	}
@@ -262,7 +266,7 @@ func TestHungRedis(t *testing.T) {
 		t.Errorf("the batch waited %v", took)
 	}
 	r.Resume()
-	// What was stuck may have landed; a claim tells.
+	// The commit that was stuck may have succeeded; a claim finds out.
 	rec := claimed(t, s, "a")
 	if rec.Version > version+1 {
 		t.Errorf("version %d", rec.Version)
@@ -286,31 +290,17 @@ func TestRedisDownAndUp(t *testing.T) {
 		t.Error("ping without Redis")
 	}
 	r.Restart(true)
-	until(t, func() bool {
+	eventually.True(t, "it holds", func() bool {
 		rec, err := s.Claim(t.Context(), "a", own)
 		return err == nil && rec.Version == 1
 	})
 	r.Restart(false)
-	until(t, func() bool {
+	eventually.True(t, "it holds", func() bool {
 		_, err := s.Commit(t.Context(), step("a", 1))
 		return errors.Is(err, reconcile.Conflict)
 	})
 	if rec := claimed(t, s, "a"); rec.Version != 0 || rec.State != nil {
 		t.Errorf("after all was lost: %+v", rec)
-	}
-}
-
-// until polls: connections that ended with the old process fail once each.
-func until(t *testing.T, done func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(15 * time.Second); !done(); {
-		select {
-		case <-end:
-			t.Fatal("it did not come to be")
-		case <-tick.C:
-		}
 	}
 }
 
@@ -432,7 +422,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestANodeOfAClusterIsNoSingleRedis, by either protocol, until there is a single one.
+// TestANodeOfAClusterIsNoSingleRedis checks with both protocol versions that the error stays until there is a single Redis.
 func TestANodeOfAClusterIsNoSingleRedis(t *testing.T) {
 	r := redistest.Start(t, "--cluster-enabled", "yes")
 	for _, protocol := range []int{2, 3} {
@@ -468,7 +458,7 @@ func TestMaxmemoryPolicy(t *testing.T) {
 	}
 	r.Client().Do(t.Context(), "ACL", "SETUSER", "default", "-info")
 	if policy, err := s.MaxmemoryPolicy(t.Context()); policy != redisstore.UnknownPolicy || err != nil {
-		t.Errorf("without leave to ask: %q, %v", policy, err)
+		t.Errorf("without permission to ask: %q, %v", policy, err)
 	}
 	r.Stop()
 	if _, err := s.MaxmemoryPolicy(t.Context()); err == nil {

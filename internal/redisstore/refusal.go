@@ -10,24 +10,24 @@ import (
 )
 
 var (
-	// ErrForbidden means that Redis answers, and does not let this user commit, or is not able to: waiting does not help.
+	// ErrForbidden means that Redis answers, but this user may not commit or Redis cannot run the commands; waiting does not help.
 	ErrForbidden = errors.New("redis: commits are refused")
-	// ErrReplica means that what answers is a replica.
+	// ErrReplica means that the server is a replica.
 	ErrReplica = errors.New("redis: this is a replica, which takes no writes: give the primary's address, or a URL of Sentinel or Cluster that follows it")
-	// ErrRefusesWrites means that Redis answers, and takes nobody's writes.
+	// ErrRefusesWrites means that Redis answers, but takes nobody's writes.
 	ErrRefusesWrites = errors.New("redis: it takes no writes")
-	// ErrBusy means that Redis answers, and takes no commits before something there has ended.
+	// ErrBusy means that Redis answers, but takes no commits until something there has finished.
 	ErrBusy = errors.New("redis: not now")
 )
 
-// refusal is a part of Redis' text, and what it means.
+// refusal is a part of Redis' error text, and what it means.
 type refusal struct {
 	part string
 	kind error
 	cure string
 }
 
-// refusals are those that name what to do. The first that fits counts.
+// refusals returns the refusals that come with advice. The first one that matches counts.
 func refusals() []refusal {
 	const acl = "let its user run the commands and use the keys of docs/security.md"
 	const scripts = "rollcall commits by scripts: allow EVAL and EVALSHA there, or use another Redis"
@@ -53,7 +53,7 @@ func refusals() []refusal {
 	}
 }
 
-// explain says what a try's error means and what to do about it.
+// explain adds to the error of a health check what it means and what to do about it.
 func explain(err error) error {
 	if err == nil || errors.Is(err, ErrClusterNode) {
 		return err
@@ -74,7 +74,7 @@ func explain(err error) error {
 	return fmt.Errorf("redis: a try to commit: %w", err)
 }
 
-// alike reports whether two results say the same. Errors of the network differ from try to try, by a port number at least.
+// alike reports whether two results mean the same. Network errors differ each time, by a port number at least, and count as the same.
 func alike(a, b error) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -82,7 +82,7 @@ func alike(a, b error) bool {
 	return reply(a) == reply(b)
 }
 
-// reply is what Redis said, or "" where it said nothing.
+// reply returns what Redis answered, or "" if it did not answer.
 func reply(err error) string {
 	var answered redis.Error
 	if errors.As(err, &answered) || errors.Is(err, ErrClusterNode) || errors.Is(err, errUntried) {

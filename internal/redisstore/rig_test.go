@@ -9,11 +9,11 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
-	"github.com/rollcallhq/rollcall/testing/storetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/storetest"
 )
 
-// open makes a store on the Redis at addr.
+// open returns a store on the Redis at addr.
 func open(t testing.TB, addr string, tags bool) *redisstore.Store {
 	t.Helper()
 	return openOn(t, &redis.UniversalOptions{Addrs: []string{addr}}, tags)
@@ -31,7 +31,7 @@ func openOn(t testing.TB, o *redis.UniversalOptions, tags bool) *redisstore.Stor
 	return s
 }
 
-// onMini runs on miniredis with a clock that stands still until it is advanced.
+// onMini returns a rig on miniredis, with a clock that moves only when it is advanced.
 func onMini(t *testing.T) storetest.Rig {
 	m := miniredis.RunT(t)
 	now := time.Unix(1795399866, 0)
@@ -46,13 +46,13 @@ func onMini(t *testing.T) storetest.Rig {
 	return storetest.Rig{Store: open(t, m.Addr(), false), Meddler: storetest.Redis{T: t, Client: client, Clock: advance}}
 }
 
-// onReal runs on a real redis-server that has been emptied.
+// onReal returns a rig on a real redis-server, which it empties.
 func onReal(t *testing.T, s *redistest.Server, tags bool) storetest.Rig {
 	s.Flush()
 	return storetest.Rig{Store: open(t, s.Addr, tags), Meddler: storetest.Redis{T: t, Client: s.Client(), Tags: tags}}
 }
 
-// onCluster runs on a Redis Cluster that has been emptied.
+// onCluster returns a rig on a Redis Cluster, which it empties.
 func onCluster(t *testing.T, c *redistest.Cluster) storetest.Rig {
 	hands := storetest.Redis{T: t, Client: c.Client, Tags: true}
 	hands.Flush()

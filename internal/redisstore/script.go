@@ -14,10 +14,13 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// script is a Lua script with what all of them share put before it.
-type script struct{ text, sha string }
+// script is a Lua script, with the code that all of them share prepended.
+type script struct {
+	text, sha string
+	several   bool // it makes several commits, and replies to each
+}
 
-// scripts are the store's scripts; each file's head documents its KEYS, ARGV and returns.
+// scripts are the store's scripts; the head of each file documents its KEYS, ARGV and returns.
 type scripts struct{ claim, commit, delist, enlist, raise, health, changes script }
 
 func loadScripts() (scripts, error) {
@@ -32,18 +35,28 @@ func loadScripts() (scripts, error) {
 		if err != nil {
 			return s, fmt.Errorf("redis: scripts: %w", err)
 		}
+		if to == &s.commit {
+			several, err := sources.ReadFile("lua/commits.lua")
+			if err != nil {
+				return s, fmt.Errorf("redis: scripts: %w", err)
+			}
+			own = fmt.Appendf(nil, "local COMMIT_KEYS = %d\nlocal now = redis.call('TIME')[1]\nlocal function commit(KEYS, ARGV)\n%send\n%s", commitKeys, own, several)
+		}
 		text := string(shared) + string(own)
-		*to = script{text: text, sha: digest([]byte(text))}
+		*to = script{text: text, sha: digest([]byte(text)), several: to == &s.commit}
 	}
 	return s, nil
 }
+
+// commitKeys is how many keys a commit has.
+const commitKeys = 6
 
 // once runs a script outside the batches.
 func (s *Store) once(ctx context.Context, sc script, keys []string, args ...any) *redis.Cmd {
 	return runOn(ctx, s.client, sc, keys, args...)
 }
 
-// runOn is once by another client.
+// runOn is like once, on another client.
 func runOn(ctx context.Context, client redis.UniversalClient, sc script, keys []string, args ...any) *redis.Cmd {
 	cmd := client.EvalSha(ctx, sc.sha, keys, args...)
 	if unloaded(cmd.Err()) {
@@ -52,16 +65,16 @@ func runOn(ctx context.Context, client redis.UniversalClient, sc script, keys []
 	return cmd
 }
 
-// unloaded tells that Redis does not have the script (any more) and has done nothing. Some servers that speak Redis' protocol put ERR before
-// the code.
+// unloaded reports whether Redis does not have the script, or no longer has it, and so has done nothing. Some servers that speak Redis' protocol
+// put ERR before the code.
 func unloaded(err error) bool {
 	return err != nil && strings.HasPrefix(strings.TrimPrefix(err.Error(), "ERR "), "NOSCRIPT")
 }
 
-// wrongType tells that someone else holds the key as another type.
+// wrongType reports whether the key holds another type, because someone else wrote it.
 func wrongType(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE") }
 
-// digest is what redis.sha1hex gives.
+// digest returns what redis.sha1hex returns.
 func digest(value []byte) string {
 	sum := sha1.Sum(value)
 	return hex.EncodeToString(sum[:])

@@ -14,13 +14,14 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 // soon is far below what a batch waits for a shard that hangs, and far above what a busy machine needs.
 const soon = redisstore.Patience / 2
 
-// shardOf gives the master of a key by its number, as StartCluster deals the slots out.
+// shardOf returns the number of the master that holds the key, by the slots that StartCluster assigned.
 func shardOf(t *testing.T, c *redistest.Cluster, key string) int {
 	t.Helper()
 	slot, err := c.Client.ClusterKeySlot(t.Context(), key).Result()
@@ -36,7 +37,7 @@ func shardOf(t *testing.T, c *redistest.Cluster, key string) int {
 	return 0
 }
 
-// roomsOn names rooms of the hung shard and of the others.
+// roomsOn returns names of rooms on the hung shard and on the others.
 func roomsOn(t *testing.T, c *redistest.Cluster, hung, each int, prefix string) (there, elsewhere []string) {
 	t.Helper()
 	for i := 0; len(there) < each || len(elsewhere) < each; i++ {
@@ -51,7 +52,7 @@ func roomsOn(t *testing.T, c *redistest.Cluster, hung, each int, prefix string) 
 	return there, elsewhere
 }
 
-// load is webhooks for rooms: each room has one under way, as LiveKit sends them.
+// load sends webhooks for rooms: one at a time for each room, as LiveKit does.
 type load struct {
 	mu      sync.Mutex
 	ok, bad int
@@ -99,7 +100,7 @@ func (l *load) run(until context.Context, s *redisstore.Store, rooms []string) *
 				if claimed = err == nil; claimed {
 					continue
 				}
-				select { // LiveKit's pause
+				select { // the pause before LiveKit retries
 				case <-time.After(time.Second):
 				case <-until.Done():
 				}
@@ -109,10 +110,11 @@ func (l *load) run(until context.Context, s *redisstore.Store, rooms []string) *
 	return &all
 }
 
-// TestAShardThatHangsLeavesTheOthersAlone: one of three masters of a Redis Cluster hangs, whichever: its machine swaps, or is cut off
-// until the failover. Rooms of the other two need nothing of it, those that are new included; lists go on without its rooms
-// and name it; it is served again when it answers.
+// TestAShardThatHangsLeavesTheOthersAlone hangs each of the three masters of a Redis Cluster in turn, as when its machine swaps, or is cut off
+// until the failover. Rooms of the other two, new ones included, do not wait for it. Lists omit its rooms and name it. It is used again when it
+// answers.
 func TestAShardThatHangsLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	for hung := range 3 {
 		t.Run(fmt.Sprint("shard ", hung), func(t *testing.T) {
 			c := redistest.StartCluster(t, 3)
@@ -138,7 +140,7 @@ func TestAShardThatHangsLeavesTheOthersAlone(t *testing.T) {
 				t.Errorf("rooms whose shard hangs: %d calls succeed, %d fail: does it hang?", sick.ok, sick.bad)
 			}
 			another := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
-			for _, room := range elsewhere { // a node that starts meanwhile
+			for _, room := range elsewhere { // a node that starts while the shard hangs
 				claimed(t, another, room)
 			}
 			listed(t, s, c.Nodes[hung].Addr, slices.Concat(elsewhere, fresh))
@@ -148,18 +150,18 @@ func TestAShardThatHangsLeavesTheOthersAlone(t *testing.T) {
 	}
 }
 
-// recovered waits until a room of the shard that hung can be claimed and lists are whole.
+// recovered waits until a room of the shard that hung can be claimed and lists are complete.
 func recovered(t *testing.T, s *redisstore.Store, room string, all []string) {
 	t.Helper()
 	slices.Sort(all)
-	until(t, func() bool {
+	eventually.True(t, "it holds", func() bool {
 		names, err := s.Index(t.Context())
 		_, refused := s.Claim(t.Context(), room, own)
 		return err == nil && refused == nil && slices.Equal(names, all)
 	})
 }
 
-// listed checks what lists give while a shard hangs: the rooms of the others, at once, and an error that names it.
+// listed checks lists while a shard hangs: they return the rooms of the others quickly, and an error that names the hung shard.
 func listed(t *testing.T, s *redisstore.Store, addr string, want []string) {
 	t.Helper()
 	slices.Sort(want)
@@ -198,15 +200,16 @@ func listed(t *testing.T, s *redisstore.Store, addr string, want []string) {
 		func() error { return s.RaiseGeneration(t.Context(), 7) },
 		func() error { _, err := s.Generation(t.Context()); return err },
 	} {
-		_ = call() // it is on one of the shards
+		_ = call() // the key is on one of the shards
 	}
 	if took := time.Since(began); took > 2*redisstore.Patience {
 		t.Errorf("the lists took %v", took)
 	}
 }
 
-// TestStatesOfAShardThatHangs: the rooms of the others are read all the same.
+// TestStatesOfAShardThatHangs checks that the rooms of the other shards are still read.
 func TestStatesOfAShardThatHangs(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	s := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
 	there, elsewhere := roomsOn(t, c, 1, 3, "room-")
@@ -224,8 +227,8 @@ func TestStatesOfAShardThatHangs(t *testing.T) {
 	}
 }
 
-// TestAnIndexKeyOfAWrongType: others hold the key of a slot's index as another type. The room's next commit replaces it, and so does
-// a look at the keys that writes nothing else.
+// TestAnIndexKeyOfAWrongType checks that an index key of a slot is replaced if others store another type there: by the room's next commit, and
+// also by a commit that only checks the public keys.
 func TestAnIndexKeyOfAWrongType(t *testing.T) {
 	c := redistest.StartCluster(t, 3)
 	s := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
@@ -253,9 +256,9 @@ func TestAnIndexKeyOfAWrongType(t *testing.T) {
 	look := step(room, 1)
 	look.Version, look.Verify = look.Expect, true
 	committed(t, s, look)
-	listed("after a look", "[room-123] <nil>")
+	listed("after a commit that only verifies", "[room-123] <nil>")
 	meddle()
-	if err := s.Discover(ctx, 0); err != nil {
+	if err := s.Reindex(ctx, 0); err != nil {
 		t.Error(err)
 	}
 	listed("after a scan", "[room-123] <nil>")

@@ -14,23 +14,23 @@ import (
 )
 
 const (
-	// asideTimeout bounds, on a Redis Cluster, how long lists and what is not of one room wait for a shard.
-	asideTimeout = 2 * time.Second
-	// probeEvery is the pause between two probes of a silent shard, probeTimeout how long each waits.
+	// shardTimeout bounds how long, on a Redis Cluster, lists and calls that do not belong to one room wait for a shard.
+	shardTimeout = 2 * time.Second
+	// probeEvery is the pause between two probes of a silent shard, and probeTimeout how long each waits.
 	probeEvery   = 250 * time.Millisecond
 	probeTimeout = time.Second
-	// slotsTimeout bounds one question for the Cluster's slots, and slotsTries how many there are: each goes to a master at random, which
-	// may be the one that hangs.
+	// slotsTimeout bounds one request for the Cluster's slots, and slotsTries is how many are sent: each goes to a random master, which may be
+	// the one that hangs.
 	slotsTimeout = 250 * time.Millisecond
 	slotsTries   = 8
 )
 
-// errSilent says that a master of a Redis Cluster did not answer in time. It is probed, and asked again once it answers.
+// errSilent means that a master of a Redis Cluster did not answer in time. It is probed, and used again once it answers.
 var errSilent = errors.New("this shard of the Redis Cluster does not answer")
 
-// shards knows which masters of a Redis Cluster are silent: they let a batch, or a list, run into its timeout and have not answered a
-// probe since. What need not wait for one of them fails at once, so that a sync does not spend its time on it. On one Redis
-// nothing is ever silent.
+// shards keeps track of the masters of a Redis Cluster that are silent: a batch or a list timed out on them, and they have not answered a probe
+// since. Calls that need not wait for a silent master fail at once, so that a sync does not spend its time on it. A single Redis is never
+// silent.
 type shards struct {
 	client *redis.ClusterClient // nil on one Redis
 	log    *slog.Logger
@@ -39,7 +39,7 @@ type shards struct {
 	mu     sync.Mutex
 	silent map[string]bool // by address
 
-	life  context.Context // ends with close
+	life  context.Context // cancelled by close
 	end   context.CancelFunc
 	ended sync.WaitGroup
 }
@@ -64,7 +64,7 @@ func (s *shards) of(ctx context.Context, key string) string {
 	return node.Options().Addr
 }
 
-// learn has the client ask for the slots if it knows none yet. Afterwards it renews them beside the requests.
+// learn makes the client ask for the slots if it knows none yet. Afterwards the client refreshes them in the background.
 func (s *shards) learn(ctx context.Context, key string) {
 	for try := 0; !s.learnt.Load() && try < slotsTries && ctx.Err() == nil; try++ {
 		bounded, cancel := context.WithTimeout(ctx, slotsTimeout)
@@ -86,7 +86,7 @@ func (s *shards) check(addr string) error {
 	return nil
 }
 
-// note takes the error of a call to a shard about the key. If it is a timeout the shard is silent until it answers a probe.
+// note takes the error of a call to a shard about the key. After a timeout the shard is silent until it answers a probe.
 func (s *shards) note(addr, key string, err error) {
 	if addr == "" || !timedOut(err) {
 		return
@@ -101,7 +101,7 @@ func (s *shards) note(addr, key string, err error) {
 	s.ended.Go(func() { s.probe(addr, key) })
 }
 
-// probe asks for the key until its master answers, which after a failover is another one.
+// probe asks for the key until its master answers; after a failover that is another master.
 func (s *shards) probe(addr, key string) {
 	for s.life.Err() == nil && !s.answers(key) {
 		timer := time.NewTimer(probeEvery)
@@ -119,7 +119,7 @@ func (s *shards) probe(addr, key string) {
 	}
 }
 
-// answers reports whether the master of the key says anything at all.
+// answers reports whether the master of the key gives any reply.
 func (s *shards) answers(key string) bool {
 	ctx, cancel := context.WithTimeout(s.life, probeTimeout)
 	defer cancel()
@@ -133,26 +133,26 @@ func (s *shards) close() {
 	s.ended.Wait()
 }
 
-// timedOut reports whether an error is the lack of an answer in time.
+// timedOut reports whether an error means that no answer came in time.
 func timedOut(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
-// aside bounds what concerns the shard of a key and no room: on a Redis Cluster it fails at once if that shard is silent, and
-// waits a short time for it otherwise.
-func (s *Store) aside(ctx context.Context, key string, call func(context.Context) error) error {
+// onShard runs a call that concerns the shard of a key and not one room. On a Redis Cluster it fails at once if that shard is silent, and
+// otherwise waits at most asideTimeout.
+func (s *Store) onShard(ctx context.Context, key string, call func(context.Context) error) error {
 	if !s.cluster {
 		return call(ctx)
 	}
-	bounded, cancel := context.WithTimeout(ctx, asideTimeout)
+	bounded, cancel := context.WithTimeout(ctx, shardTimeout)
 	defer cancel()
 	addr := s.shards.of(bounded, key)
 	if err := s.shards.check(addr); err != nil {
 		return err
 	}
 	err := call(bounded)
-	if ctx.Err() == nil { // otherwise the caller had no time
+	if ctx.Err() == nil { // otherwise it was the caller that ran out of time
 		s.shards.note(addr, key, err)
 	}
 	return err

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Count is the number of rooms in the index. On a Redis Cluster it may be a second old, and with a reconcile.ErrIncomplete it counts those
-// of the shards that answer.
+// Count returns the number of rooms in the index. On a Redis Cluster it may be a second old, and with a reconcile.ErrIncomplete it counts only
+// the rooms of the shards that answer.
 func (s *Store) Count(ctx context.Context) (int64, error) {
 	if s.cluster {
 		l, err := s.lists.get(ctx, true)

@@ -8,8 +8,8 @@ import (
 // slotCount is how many hash slots a Redis Cluster has.
 const slotCount = 16384
 
-// slotTags returns, by slot, the lowest decimal number that hashes to it. Every node of every version must come to the same numbers,
-// since they name the keys of the index on a Redis Cluster. It takes some milliseconds.
+// slotTags returns, by slot, the lowest decimal number that hashes to it. Every node of every version must compute the same numbers, since they
+// are part of the index keys on a Redis Cluster. It takes some milliseconds.
 func slotTags() []string {
 	tags := make([]string, slotCount)
 	for n, found := 0, 0; found < slotCount; n++ {
@@ -22,8 +22,8 @@ func slotTags() []string {
 	return tags
 }
 
-// slotOf returns the hash slot of a key: of what stands between its first { and the first } after it, and of the whole key if that is
-// nothing (Redis Cluster specification, "Hash tags").
+// slotOf returns the hash slot of a key: of the text between its first { and the first } after it, or of the whole key if that text is empty
+// (Redis Cluster specification, "Hash tags").
 func slotOf(key string) int {
 	if _, rest, ok := strings.Cut(key, "{"); ok {
 		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
@@ -33,7 +33,7 @@ func slotOf(key string) int {
 	return int(crc16(key) % slotCount)
 }
 
-// crc16 is CRC-16/XMODEM, as the Redis Cluster specification names it.
+// crc16 computes CRC-16/XMODEM, which the Redis Cluster specification uses.
 func crc16(s string) uint16 {
 	sum := uint16(0)
 	for i := range len(s) {

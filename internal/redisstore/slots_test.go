@@ -3,10 +3,10 @@ package redisstore
 import (
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// TestTheIndexOfARoomIsInItsSlot: the key of the index hashes to the slot of the room's own keys, by Redis' own word.
+// TestTheIndexOfARoomIsInItsSlot asks Redis whether the index key hashes to the slot of the room's own keys.
 func TestTheIndexOfARoomIsInItsSlot(t *testing.T) {
 	c := redistest.Start(t, "--cluster-enabled", "yes").Client()
 	k := keys{tags: true, slots: slotTags()}
@@ -35,7 +35,7 @@ func TestTheIndexOfARoomIsInItsSlot(t *testing.T) {
 		}
 		seen[tag] = true
 	}
-	// The names of keys are for ever: nodes of several versions share them.
+	// Key names must never change: nodes of several versions share them.
 	if k.indexOf(0) != "rooms:index:{3560}" || k.index("room-123") != "rooms:index:{42762}" {
 		t.Errorf("the index of slot 0 is %s, that of room-123 %s", k.indexOf(0), k.index("room-123"))
 	}
@@ -44,7 +44,7 @@ func TestTheIndexOfARoomIsInItsSlot(t *testing.T) {
 	}
 }
 
-// The check value of CRC-16/XMODEM, which the cluster specification gives.
+// TestSlotsAreThoseOfTheSpecification uses the check value of CRC-16/XMODEM that the Redis Cluster specification gives.
 func TestSlotsAreThoseOfTheSpecification(t *testing.T) {
 	if got := slotOf("123456789"); got != 0x31c3 {
 		t.Errorf("slot %#x, want 0x31c3", got)

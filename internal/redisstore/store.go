@@ -1,16 +1,15 @@
-// Package redisstore keeps rooms in Redis. It promises that a plan commits whole or is refused: one script checks the
-// claim, the version and the leader's token and writes the record, both public keys and the change feed. It promises as
-// well that a claim reads what it claimed, that a caller never waits past its context, and that no key but ours is touched.
-// What only people look at (the list of drift, the last changes where the feed is not one stream) is written beside the
-// scripts: a commit neither waits for it nor fails with it, and it may be lost.
+// Package redisstore keeps rooms in Redis. It guarantees that a plan is either committed completely or refused: one script checks the claim, the
+// version and the leader's token, and writes the record, both public keys and the change feed. It also guarantees that a claim reads the room
+// that it claimed, that a caller never waits past its context, and that it touches no keys but its own. Data that is only for people to look at
+// (the drift list, and the last changes when the feed is not one stream) is written outside the scripts: a commit neither waits for it nor fails
+// with it, and it may be lost.
 //
-// Keys are built in keys.go, the scripts stand in lua/. Claims and commits of different rooms travel in batches; those of
-// one room go one after another. Nothing on the way of a webhook or a sync scans: rooms are found by an index, which the
-// rooms' scripts write. On a Redis Cluster each shard has its own batches and its own part of the index, so a shard that
-// hangs holds up no room of another.
+// Keys are built in keys.go; the scripts are in lua/. Claims and commits of different rooms travel in batches; those of one room are sent one
+// after another. Webhooks and syncs never scan: rooms are found by an index, which the rooms' scripts write. On a Redis Cluster each shard has
+// its own batches and its own part of the index, so a shard that hangs delays no room of another shard.
 //
-// An error that is a reconcile.Refusal is Redis' answer. With any other error the result of a claim or commit is unknown:
-// it may have happened, or happen within the next Patience. Claim again, which reads what stands.
+// An error that is a reconcile.Refusal is Redis' answer. With any other error the result of a claim or commit is unknown: it may have happened,
+// or may still happen within Patience. Claim the room again to read what is stored.
 package redisstore
 
 import (
@@ -32,7 +31,7 @@ const Patience = 4 * time.Second
 // DefaultFeedMax is about how many entries the change feed keeps unless Options say otherwise.
 const DefaultFeedMax = 100_000
 
-// Options are what a Store needs.
+// Options configure a Store.
 type Options struct {
 	// Client talks to one Redis, to Sentinel or to Redis Cluster, with options that went through Harden. The Store closes it.
 	Client redis.UniversalClient
@@ -43,13 +42,13 @@ type Options struct {
 	// Feed turns the change feed on; FeedMax is about how many entries each of its streams keeps, 0 for DefaultFeedMax.
 	Feed    bool
 	FeedMax int64
-	// Timeline keeps each room's last changes; Node is the name under which this node's stand there and in the drift.
+	// Timeline keeps each room's last changes; Node is this node's name in the timelines and in the drift list.
 	Timeline bool
 	Node     string
 	Log      *slog.Logger // nil for slog.Default()
 }
 
-// Store is the Redis adapter. Its methods may be called at once by many.
+// Store is the Redis adapter. Its methods are safe for concurrent use.
 type Store struct {
 	client  redis.UniversalClient
 	cluster bool // commands of one pipeline go to several nodes and have no common order
@@ -62,15 +61,15 @@ type Store struct {
 	scripts scripts
 	batches *batcher
 	shards  *shards
-	lists   *lister // on a Redis Cluster
-	trail   *trail
+	lists   *lister // only on a Redis Cluster
+	async   *asyncWriter
 
 	modeChecked atomic.Bool
-	layout      atomic.Pointer[[]master] // the shards as they were last told
+	layout      atomic.Pointer[[]master] // the shards as last reported
 }
 
-// Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused though
-// it went through), deadlines from the context, and waits that end within Patience.
+// Harden sets what a Store's client must have: no retries of its own (a commit that is sent twice would be refused although it succeeded),
+// deadlines from the context, and waits that end within Patience.
 func Harden(o *redis.UniversalOptions) {
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
@@ -78,7 +77,7 @@ func Harden(o *redis.UniversalOptions) {
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = Patience, Patience, Patience
 }
 
-// Open makes a Store. Redis need not answer yet: Ping tells whether it does.
+// Open makes a Store. Redis need not be reachable yet; Ping reports whether it is.
 func Open(o Options) (*Store, error) {
 	s := &Store{client: o.Client, keys: keys{tags: o.HashTags}, kinds: o.Kinds, log: o.Log,
 		stories: o.Timeline, node: o.Node}
@@ -118,15 +117,14 @@ func Open(o Options) (*Store, error) {
 	s.batches.lane = func(ctx context.Context, r *request) string { return s.shards.of(ctx, r.keys[0]) }
 	s.batches.check = s.shards.check
 	s.batches.note = func(lane string, r *request, err error) { s.shards.note(lane, r.keys[0], err) }
-	s.trail = newTrail(s.client, s.log)
+	s.async = newAsyncWriter(s.client, s.log)
 	return s, nil
 }
 
-// Close refuses further claims and commits, waits for those that are under way and for the trail (Patience each at most) and
-// closes the client.
+// Close refuses further claims and commits, waits for those in progress and for the async writer (at most Patience each) and closes the client.
 func (s *Store) Close() error {
 	s.batches.close()
-	s.trail.close()
+	s.async.close()
 	s.lists.close()
 	s.shards.close()
 	if err := s.client.Close(); err != nil {
@@ -135,14 +133,14 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// ErrDenied says that Redis answers and does not let us in: waiting does not help.
+// ErrDenied means that Redis answers but rejects the user or the password; waiting does not help.
 var ErrDenied = errors.New("user or password refused by Redis")
 
-// UnknownPolicy is what MaxmemoryPolicy gives where Redis does not tell.
+// UnknownPolicy is what MaxmemoryPolicy returns when Redis does not report the policy.
 const UnknownPolicy = "unknown"
 
-// MaxmemoryPolicy is Redis' maxmemory-policy; any but noeviction may lose records. Managed Redis often refuses CONFIG:
-// then INFO tells, and where that is refused too it is UnknownPolicy, and no error.
+// MaxmemoryPolicy returns Redis' maxmemory-policy; any but noeviction may lose records. Managed Redis often refuses CONFIG: then the policy
+// comes from INFO, and if that is refused too, the result is UnknownPolicy without an error.
 func (s *Store) MaxmemoryPolicy(ctx context.Context) (string, error) {
 	got, err := s.client.ConfigGet(ctx, "maxmemory-policy").Result()
 	var refused redis.Error

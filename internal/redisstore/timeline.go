@@ -9,7 +9,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// timelineArgs adds what the commit tells the room's timeline, oldest first.
+// timelineArgs appends the commit's timeline entries, oldest first.
 func (s *Store) timelineArgs(a []any, c *reconcile.Commit) []any {
 	a = append(a, strconv.Itoa(reconcile.TimelineMax))
 	if !s.stories {
@@ -22,13 +22,14 @@ func (s *Store) timelineArgs(a []any, c *reconcile.Commit) []any {
 	return a
 }
 
-// fields are an entry's, in the order in which they are stored: an array and no object, since a room keeps a hundred.
+// fields returns the fields of an entry in the order in which they are stored. They are stored as an array rather than an object, since a room
+// keeps a hundred entries.
 func fields(e *reconcile.TimelineEntry) []any {
 	return []any{&e.Time, &e.Type, &e.Identity, &e.SID, &e.Cause, &e.Reason, &e.Event, &e.Gen, &e.Epoch, &e.Version, &e.Owner, &e.Disconnect, &e.JoinedAt,
 		&e.LeftAt}
 }
 
-// packed is fields as JSON. It is written by hand, for every commit has one.
+// packed returns the fields of an entry as JSON. It does not use encoding/json, because every commit has an entry.
 func packed(e *reconcile.TimelineEntry) []byte {
 	b := append(make([]byte, 0, 192), '[')
 	b = strconv.AppendInt(b, e.Time, 10)
@@ -57,20 +58,25 @@ func appendString(b []byte, s string) []byte {
 	return append(append(append(b, '"'), s...), '"')
 }
 
-// Timeline gives a room's last changes, at most limit, newest first. It is empty for a room that never was, or of long ago.
+// Timeline returns a room's last changes, at most limit, newest first. It is empty for a room that never existed, or that ended long ago.
 func (s *Store) Timeline(ctx context.Context, room string, limit int) ([]reconcile.TimelineEntry, error) {
 	limit = min(limit, reconcile.TimelineMax)
 	values, err := s.client.LRange(ctx, s.keys.timeline(room), 0, int64(limit)-1).Result()
 	if err != nil && !wrongType(err) {
 		return nil, fmt.Errorf("redis: timeline of room %q: %w", room, denied(err))
 	}
+	return timelineOf(values), nil
+}
+
+// timelineOf parses entries of a timeline and skips what others wrote.
+func timelineOf(values []string) []reconcile.TimelineEntry {
 	entries := []reconcile.TimelineEntry{}
 	for _, value := range values {
 		var e reconcile.TimelineEntry
 		list := fields(&e)
-		if json.Unmarshal([]byte(value), &list) == nil && e.Type != "" { // else others wrote it
+		if json.Unmarshal([]byte(value), &list) == nil && e.Type != "" {
 			entries = append(entries, e)
 		}
 	}
-	return entries, nil
+	return entries
 }

@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// finishedFence bounds what Redis keeps of the record of a finished room, whatever its size was, in bytes.
+// finishedFence is the most that the record of a finished room may take in Redis, in bytes, however large the room was.
 const finishedFence = 16 << 10
 
-// TestAFinishedRoomIsSmall lets 500 come and go, and the room finish, while no sync and no cleanup runs.
+// TestAFinishedRoomIsSmall lets 500 participants join and leave, and the room finish, while no sync and no cleanup runs.
 func TestAFinishedRoomIsSmall(t *testing.T) {
 	r := redistest.Start(t)
 	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()

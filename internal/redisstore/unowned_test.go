@@ -11,10 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// TestSlotsThatNobodyOwns: a master without a replica was lost, and forgotten. The rooms of the others are listed.
+// TestSlotsThatNobodyOwns removes a third of the slots from the cluster, as when a master without a replica is lost and forgotten. The rooms of
+// the other slots are still listed.
 func TestSlotsThatNobodyOwns(t *testing.T) {
 	c := redistest.StartCluster(t, 3)
 	s := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
@@ -36,15 +37,17 @@ func TestSlotsThatNobodyOwns(t *testing.T) {
 			return
 		}
 		select {
-		case <-time.After(100 * time.Millisecond): // the client still goes by the slots that it knew
+		case <-time.After(100 * time.Millisecond): // the client still uses the slots that it knew
 		case <-until.Done():
 			t.Fatalf("listed are %q with %v, want %q and that it is incomplete", names, err, rest)
 		}
 	}
 }
 
-// TestAWebhooksClaimWaitsForASilentShard, as its commits do: LiveKit repeats it only a few times. Others fail at once.
+// TestAWebhooksClaimWaitsForASilentShard checks that it waits as a webhook's commit does, since LiveKit retries a webhook only a few times.
+// Other claims fail at once.
 func TestAWebhooksClaimWaitsForASilentShard(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	s := openOn(t, &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}, true)
 	rooms, _ := roomsOn(t, c, 0, 3, "room-")
@@ -73,7 +76,7 @@ func TestAWebhooksClaimWaitsForASilentShard(t *testing.T) {
 	}
 }
 
-// TestAnIndexThatCannotBePutInOrder: Redis is full, and somebody gave an entry another score. The chore ends with the error.
+// TestAnIndexThatCannotBePutInOrder checks that RepairScores returns the error when Redis is full and somebody gave an entry another score.
 func TestAnIndexThatCannotBePutInOrder(t *testing.T) {
 	r := redistest.Start(t)
 	s := openOn(t, &redis.UniversalOptions{Addrs: []string{r.Addr}}, false)
@@ -86,13 +89,13 @@ func TestAnIndexThatCannotBePutInOrder(t *testing.T) {
 	if err := r.Client().ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Straighten(ctx); err == nil || !strings.Contains(err.Error(), "OOM") {
+	if err := s.RepairScores(ctx); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("a full Redis: %v", err)
 	}
 	if err := r.Client().ConfigSet(ctx, "maxmemory", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Straighten(ctx); err != nil {
+	if err := s.RepairScores(ctx); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/rollcallhq/rollcall/internal/wire"
 )
 
-// errLost is an ErrUnavailable of the way to a peer: the request may not have reached it, or its answer may be lost.
+// errLost is an ErrUnavailable because of the way to a peer: the request may not have reached the peer, or its answer may be lost.
 var errLost = fmt.Errorf("%w: the node cannot be reached", actors.ErrUnavailable)
 
-// errClosed is what stopped Peers answer their own node.
+// errClosed is the error that Peers return to their own node after Stop.
 var errClosed = fmt.Errorf("%w: %w", actors.ErrUnavailable, actors.ErrClosing)
 
-// refusal is a peer's error: its text, for people, around the error that it stands for here.
+// refusal is a peer's error. It wraps the error that the peer's code stands for on this node, and has a text for people.
 type refusal struct {
 	addr, text string
 	is         error
@@ -30,7 +30,7 @@ func (e *refusal) Error() string {
 
 func (e *refusal) Unwrap() error { return e.is }
 
-// failure is the response for an error, or for none. A node that is closing owns nothing: the caller asks the room's next
+// failure returns the response for an error, or for nil. A node that is closing owns nothing: the caller asks the room's next
 // owner, whatever became of the work.
 func failure(err error, epoch uint64) *wire.Response {
 	if err == nil {
@@ -53,7 +53,7 @@ func failure(err error, epoch uint64) *wire.Response {
 	return resp
 }
 
-// verdict is the error that a peer's response stands for, or nil.
+// verdict returns the error that a peer's response stands for, or nil.
 func verdict(addr string, resp *wire.Response) error {
 	if resp.GetCode() == wire.Code_CODE_OK {
 		return nil

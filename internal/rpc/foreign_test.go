@@ -37,7 +37,7 @@ func (s *stranger) stream() grpc.ClientStream {
 	return stream
 }
 
-// asks sends a request and gives its answer.
+// asks sends a request and returns its answer.
 func (s *stranger) asks(stream grpc.ClientStream, req *wire.Request) *wire.Response {
 	s.t.Helper()
 	must(s.t, stream.SendMsg(&wire.Requests{Requests: []*wire.Request{req}}))
@@ -49,7 +49,7 @@ func (s *stranger) asks(stream grpc.ClientStream, req *wire.Request) *wire.Respo
 	return answer.GetResponses()[0]
 }
 
-// A message that a node does not know is an error, never a crash, and spoils no other.
+// A message that a node does not know is an error, never a crash, and does not spoil other messages.
 func TestUnknownMessagesAreErrors(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a := w.start("a")
@@ -120,7 +120,7 @@ func TestNonsenseEndsItsStream(t *testing.T) {
 	})
 }
 
-// Answers that this build does not know are errors, and one without its result is none.
+// An answer that this build does not know is an error, and so is a success without a result.
 func TestUnknownAnswersAreErrors(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a := w.start("a", once)
@@ -151,7 +151,7 @@ func answersOddly(_ any, stream grpc.ServerStream) error {
 			if r.GetNames() != nil {
 				code = wire.Code_CODE_OK
 			}
-			// Also one to a call that there is not.
+			// Also answer a call that does not exist.
 			out.Responses = append(out.Responses, &wire.Response{Call: 1 << 50, Code: code}, &wire.Response{Call: r.GetCall(), Code: code, Text: []byte("?")})
 		}
 		if err := stream.SendMsg(out); err != nil {

@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/internal/wire"
 )
 
 const (
-	// redial is the least time between two attempts to reach a peer.
+	// redial is the minimum time between two attempts to reach a peer.
 	redial = 100 * time.Millisecond
-	// retryEvery is how often a member that is out of reach is tried though no request asks for it.
+	// retryEvery is how often a member that is out of reach is tried although no request needs it.
 	retryEvery = 500 * time.Millisecond
-	// warnAfter is how long a member must be out of reach to be told of. One that stops, or dies, has left the view by then.
+	// warnAfter is how long a member must be out of reach before that is logged. A member that stops or dies has left the view by then.
 	warnAfter = 3 * time.Second
-	// forgetAfter is how long a link that is down, and that nobody uses, is remembered.
+	// forgetAfter is how long a link that is down and that nobody uses is kept.
 	forgetAfter = time.Minute
 )
 
 // link is this node's way to the node at an address. It has at most one session, opened when a request needs it. A member
-// that is out of reach is tried again until it is reached, so that what is told of it is true and the next request need not wait.
+// that is out of reach is tried again until it is reached, so that Links reports the truth and the next request need not wait.
 type link struct {
 	peers        *Peers
 	addr         string
@@ -35,9 +36,9 @@ type link struct {
 	why     error     // the last failure; nil while the peer is reached, and before the first attempt
 	since   time.Time // of why: when the peer was lost
 	tried   time.Time
-	used    time.Time // when a request last asked for this link; of Peers.mu
+	used    time.Time // when a request last asked for this link; guarded by Peers.mu
 	trying  bool      // retry runs
-	warned  bool      // that the peer is out of reach
+	warned  bool      // it has been logged that the peer is out of reach
 	closed  bool
 }
 
@@ -52,9 +53,10 @@ func newLink(p *Peers, addr string) *link {
 	return &link{peers: p, addr: addr, events: newSemaphore(p.cfg.Limits.EventsOut), work: newSemaphore(p.cfg.Limits.WorkOut)}
 }
 
-// session is the way to the peer. While the peer is known to be out of reach it is an error at once, and an attempt in the
-// background; with patient it waits for that attempt. What was known of a peer that nobody tried any more, for it was no member,
-// counts no longer. Errors: an errLost, errClosed, ctx's.
+// session returns the session with the peer, and opens it if needed. While the peer is known to be out of reach, it returns an
+// error at once and makes an attempt in the background; if patient is true, it waits for that attempt. It also waits if nobody
+// tries the peer any more, because the peer was no member: what was known of it then no longer counts. The error is an errLost,
+// errClosed or ctx's.
 func (l *link) session(ctx context.Context, patient bool) (*session, error) {
 	l.mu.Lock()
 	if l.current != nil || l.closed {
@@ -83,7 +85,7 @@ func (l *link) session(ctx context.Context, patient bool) (*session, error) {
 	}
 }
 
-// lost is the errLost for a reason.
+// lost returns the errLost for a reason.
 func (l *link) lost(why error) error { return fmt.Errorf("%w at %s: %w", errLost, l.addr, why) }
 
 func (l *link) open(o *opening) {
@@ -95,7 +97,7 @@ func (l *link) open(o *opening) {
 	defer close(o.done)
 	l.opening, l.tried = nil, time.Now()
 	if err == nil {
-		err = s.failure() // it may have ended again: then nobody would tell
+		err = s.failure() // the session may have ended already, and nobody else would report it
 	}
 	switch {
 	case l.closed:
@@ -114,11 +116,11 @@ func (l *link) open(o *opening) {
 	}
 }
 
-// markDown notes why the peer is out of reach, with l.mu held.
+// markDown records why the peer is out of reach. l.mu must be held.
 func (l *link) markDown(why error) {
 	if l.why == nil {
 		l.since = time.Now()
-		l.peers.cfg.Log.Debug("the way to a node is lost", "addr", l.addr, "err", why)
+		l.peers.cfg.Log.Debug("the way to a node is lost", "addr", l.addr, "error", why)
 	}
 	l.current, l.why = nil, why
 	if !l.trying {
@@ -127,7 +129,7 @@ func (l *link) markDown(why error) {
 	}
 }
 
-// warn says once that a member has been out of reach for a while.
+// warn logs, once, that a member has been out of reach for a while.
 func (l *link) warn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,10 +138,10 @@ func (l *link) warn() {
 	}
 	l.warned = true
 	l.peers.cfg.Log.Warn("a node cannot be reached directly: does it run, and does the network let connections to its node port through? "+
-		"Events go through another node meanwhile", "addr", l.addr, "err", l.why)
+		"Events go through another node meanwhile", "addr", l.addr, "error", l.why)
 }
 
-// tryOn begins to try a peer that is out of reach, such as one that was no member for a while.
+// tryOn starts retry for a peer that is out of reach and that nobody tries, such as one that was no member for a while.
 func (l *link) tryOn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,10 +151,10 @@ func (l *link) tryOn() {
 	}
 }
 
-// retry tries to reach a member that is out of reach, until it is reached, or is a member no more.
+// retry tries to reach a member that is out of reach, until it is reached or no longer a member.
 func (l *link) retry() {
 	for {
-		ended := sleep(l.peers.life, retryEvery) != nil
+		ended := wait.For(l.peers.life, retryEvery) != nil
 		member := l.peers.isMember(l.addr)
 		if !ended && member {
 			_, _ = l.session(l.peers.life, true)
@@ -164,7 +166,7 @@ func (l *link) retry() {
 	}
 }
 
-// settled ends retry once the peer is reached, or nobody wants it any more.
+// settled reports whether retry must end, because the peer is reached or nobody wants it any more.
 func (l *link) settled(unwanted bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +183,7 @@ func (l *link) ended(s *session, why error) {
 	defer l.mu.Unlock()
 	switch {
 	case l.current != s || l.closed:
-	case errors.Is(why, errEnded): // in order; the next request finds out what there is now
+	case errors.Is(why, errEnded): // the peer ended it in order; the next request finds out what is there now
 		l.current = nil
 	default:
 		l.markDown(why)
@@ -189,14 +191,14 @@ func (l *link) ended(s *session, why error) {
 	}
 }
 
-// down is why the peer is out of reach, or nil.
+// down returns why the peer is out of reach, or nil.
 func (l *link) down() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.why
 }
 
-// downFor is for how long the peer has been out of reach; 0 while it is reached, or was not tried.
+// downFor returns how long the peer has been out of reach; 0 while it is reached or was not tried.
 func (l *link) downFor() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -206,7 +208,7 @@ func (l *link) downFor() time.Duration {
 	return time.Since(l.since)
 }
 
-// forgotten tells whether nobody uses the link. Peers.mu must be held.
+// forgotten reports whether the link may be removed, because it is down and nobody uses it. Peers.mu must be held.
 func (l *link) forgotten() bool {
 	if time.Since(l.used) < forgetAfter || !l.events.idle() || !l.work.idle() {
 		return false
@@ -216,8 +218,8 @@ func (l *link) forgotten() bool {
 	return l.current == nil && l.opening == nil && !l.trying
 }
 
-// send makes one attempt at a request. Errors: an errLost, after which the work may have been done; ErrUnavailable when ctx
-// ends; errClosed.
+// send makes one attempt at a request. The error is an errLost, after which the work may have been done, ErrUnavailable if
+// ctx ends, or errClosed.
 func (l *link) send(ctx context.Context, req *wire.Request, size int) (*wire.Response, error) {
 	s, err := l.session(ctx, false)
 	if err != nil {
@@ -235,7 +237,7 @@ func (l *link) close(ctx context.Context) error {
 	return err
 }
 
-// cut ends the session.
+// cut ends the session, and lets no other begin.
 func (l *link) cut(why error) {
 	l.mu.Lock()
 	s := l.current

@@ -51,7 +51,7 @@ func TestPeerThatIsNotThereIsWaitedFor(t *testing.T) {
 		if b.host.saw("early") != 1 {
 			t.Error("not delivered")
 		}
-		// It is given up after Config.Wait, not after the deadline.
+		// The request is given up after Config.Wait, not after the deadline.
 		began := time.Now()
 		err := a.peers.Peer(actors.Place{Node: "gone", Addr: "gone:7000"}).Deliver(within(t, 5*time.Second), event("r"))
 		if took := time.Since(began); !errors.Is(err, actors.ErrUnavailable) || took > 3*time.Second {
@@ -78,7 +78,7 @@ func TestRestartedPeerIsReachedSoon(t *testing.T) {
 	})
 }
 
-// A node that was away for long, and is a member again, is not taken for one that is out of reach.
+// A node that was away for a long time and is a member again is not taken for one that is out of reach.
 func TestReturnedMemberIsReachedByTheFirstRequest(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		var member atomic.Bool
@@ -105,7 +105,7 @@ func TestReturnedMemberIsReachedByTheFirstRequest(t *testing.T) {
 	})
 }
 
-// What was under way when a node died is sent again to the process that takes its place.
+// Requests that were under way when a node died are sent again to the process that replaces it.
 func TestRequestsUnderWayAreRepeatedToARestartedPeer(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a"), w.start("b")
@@ -125,7 +125,7 @@ func TestRequestsUnderWayAreRepeatedToARestartedPeer(t *testing.T) {
 	})
 }
 
-// losses are the ways in which what is between two nodes may fail.
+// losses returns the ways in which the network between two nodes may fail.
 func losses() map[string]func(w *world) (heal func()) {
 	both := func(heals ...func()) func() {
 		return func() {
@@ -141,8 +141,8 @@ func losses() map[string]func(w *world) (heal func()) {
 	}
 }
 
-// An answer that is lost in either direction, or a peer that stands still, is noticed within seconds; with the way open again
-// long work is asked for once more. (Over protoactor's remote the asker of a survey waited for 5 min.)
+// A loss in either direction, or a peer that stands still, is noticed within seconds. Once the way is open again, long work is
+// asked for once more. (With protoactor's remote, the caller of a survey waited for 5 min.)
 func TestLossesAreNoticedAndLongWorkIsAskedForAgain(t *testing.T) {
 	for what, cut := range losses() {
 		for _, c := range []struct{ begun, lasting time.Duration }{{100 * time.Millisecond, time.Second}, {1200 * time.Millisecond, time.Second},
@@ -187,7 +187,7 @@ func TestLongWorkIsWaitedFor(t *testing.T) {
 		if s := <-surveys(a.to(b)); s.err != nil || s.findings.Examined != 1 || b.host.surveys() != 1 {
 			t.Errorf("%+v, begun %d times", s, b.host.surveys())
 		}
-		// One whose asker is gone ends.
+		// Work whose caller is gone ends.
 		surveys(a.to(b))
 		time.Sleep(time.Second)
 		a.kill()
@@ -198,7 +198,7 @@ func TestLongWorkIsWaitedFor(t *testing.T) {
 	})
 }
 
-// An answer so large that it takes seconds is no silence.
+// An answer so large that it takes seconds does not count as silence.
 func TestSlowAnswersAreNoSilence(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a"), w.start("b")
@@ -266,10 +266,10 @@ func TestCutBetweenFollowersGoesThroughTheLeader(t *testing.T) {
 				}
 				down, relayed := a.peers.Links()
 				if len(down) != 1 || down[0] != "b" || relayed < 10 {
-					t.Errorf("it tells of %v and %d events through the leader", down, relayed)
+					t.Errorf("Links reports %v and %d events through the leader", down, relayed)
 				}
 				heal()
-				time.Sleep(3 * time.Second) // it finds the way by itself
+				time.Sleep(3 * time.Second) // it reconnects by itself
 				_, before := a.peers.Links()
 				must(t, a.to(b).Deliver(within(t, 5*time.Second), event("direct again")))
 				if down, after := a.peers.Links(); len(down) != 0 || after != before {
@@ -280,7 +280,7 @@ func TestCutBetweenFollowersGoesThroughTheLeader(t *testing.T) {
 	}
 }
 
-// Through another node means once: what that one cannot reach either fails, or goes through a third.
+// An event goes through at most one other node. If that node cannot reach the owner either, the event fails or goes through a third node.
 func TestRelayGoesOnce(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.leader = "c"
@@ -294,7 +294,7 @@ func TestRelayGoesOnce(t *testing.T) {
 		if b.host.saw("r")+c.host.saw("r") > 0 {
 			t.Error("it was delivered")
 		}
-		// Long work does not go that way: it is the leader's own.
+		// Long work does not go through another node: it comes from the leader itself.
 		_, relayed := a.peers.Links()
 		isUnavailable(t, "a survey", (<-surveys(a.to(b))).err)
 		if _, after := a.peers.Links(); after != relayed {
@@ -312,7 +312,7 @@ func TestRelayGoesOnce(t *testing.T) {
 	})
 }
 
-// A node whose claims are refused asks another, which goes by its own view: the owner may be that one itself.
+// A node whose claims are refused asks another node, which uses its own view. That node may itself be the owner.
 func TestRelayGoesByTheViewOfTheOther(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.leader, w.owners = "c", map[string]string{"of c": "c", "of a": "a"}
@@ -326,7 +326,7 @@ func TestRelayGoesByTheViewOfTheOther(t *testing.T) {
 		if c.host.saw("of c") != 1 || b.host.saw("of b") != 1 || a.host.saw("of a") != 1 {
 			t.Error("not delivered once each")
 		}
-		// One that cannot say is passed over; with none that can it fails.
+		// A node that cannot say is passed over. If no node can say, the event fails.
 		c.out.Store(true)
 		must(t, a.peers.Relay(t.Context(), event("of b too")))
 		b.out.Store(true)
@@ -339,7 +339,7 @@ func TestRelayGoesByTheViewOfTheOther(t *testing.T) {
 	})
 }
 
-// What the owner says through the leader means what it says directly.
+// The owner's answer means the same through the leader as directly.
 func TestRelayedErrorsKeepTheirMeaning(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.leader = "c"
@@ -372,8 +372,8 @@ func TestReach(t *testing.T) {
 	})
 }
 
-// A member that stays out of reach is told of once, and when it is reached again. One that stops, dies or was no member is not: the view, or the
-// leader, tells of it.
+// A member that stays out of reach is logged once, and so is that it is reached again. A node that stops, dies or was no member is not logged:
+// the view, or the leader, reports it.
 func TestWhoIsToldOfAsOutOfReach(t *testing.T) {
 	warnings := func(n *node) (told int) {
 		n.log.mu.Lock()

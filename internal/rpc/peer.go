@@ -11,12 +11,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/internal/wire"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 const (
-	// eventTimeout and workTimeout are the deadlines of requests that come without: of one room, or of many.
+	// eventTimeout and workTimeout limit requests without a deadline, for one room or for many.
 	eventTimeout = 5 * time.Second
 	workTimeout  = 5 * time.Minute
 )
@@ -38,13 +39,13 @@ func eventRequest(epoch uint64, e reconcile.Event) *wire.Request {
 	return &wire.Request{Epoch: epoch, Kind: &wire.Request_Deliver{Deliver: wire.AppendEvent(make([]byte, 0, size), &e)}}
 }
 
-// isWork tells long work from an event. A kind that this build does not know counts as work.
+// isWork reports whether a request is long work and not an event. A kind that this build does not know counts as work.
 func isWork(req *wire.Request) bool {
 	_, event := req.GetKind().(*wire.Request_Deliver)
 	return !event
 }
 
-// sizeOf is about the size of a request's encoding.
+// sizeOf returns the approximate size of a request's encoding.
 func sizeOf(req *wire.Request) int {
 	if isWork(req) {
 		return proto.Size(req)
@@ -52,7 +53,7 @@ func sizeOf(req *wire.Request) int {
 	return len(req.GetDeliver())
 }
 
-// again is a request for one more sending: the last one may still be under way.
+// again returns a copy of a request, to be sent once more: the last copy may still be on its way.
 func again(req *wire.Request) *wire.Request {
 	return &wire.Request{Epoch: req.GetEpoch(), Kind: req.GetKind(), Relay: req.GetRelay()}
 }
@@ -63,10 +64,10 @@ func (p *peer) Survey(ctx context.Context, b actors.Batch) (actors.Findings, err
 	return resp.GetFindings().Value(), p.whole(err, resp.GetFindings() != nil)
 }
 
-// Tend implements actors.Owner.
-func (p *peer) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
-	resp, err := p.ask(ctx, workTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Tend{Tend: &wire.Tend{Tending: wire.NewTending(t)}}})
-	return resp.GetTended().Value(), p.whole(err, resp.GetTended() != nil)
+// Cleanup implements actors.Owner.
+func (p *peer) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
+	resp, err := p.ask(ctx, workTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Cleanup{Cleanup: &wire.Cleanup{Request: wire.NewCleanupRequest(t)}}})
+	return resp.GetCleanupResult().Value(), p.whole(err, resp.GetCleanupResult() != nil)
 }
 
 // Names implements actors.Owner.
@@ -75,7 +76,7 @@ func (p *peer) Names(ctx context.Context) ([]string, error) {
 	return resp.GetNames().Value(), p.whole(err, resp.GetNames() != nil)
 }
 
-// whole makes an error of success without a result.
+// whole returns an error for a success without a result.
 func (p *peer) whole(err error, has bool) error {
 	if err == nil && !has {
 		return &refusal{addr: p.place.Addr, text: "an answer without a result", is: actors.ErrUnavailable}
@@ -105,7 +106,7 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 	defer slots.release(1)
 	until := time.Now().Add(p.peers.cfg.Wait)
 	if isWork(req) && l.downFor() > p.peers.cfg.Wait {
-		until = time.Now() // one attempt: the part of the work before this one has waited
+		until = time.Now() // one attempt: an earlier part of the work has waited already
 	}
 	for again := 0; ; {
 		resp, err := p.attempt(ctx, l, req, size)
@@ -113,20 +114,20 @@ func (p *peer) ask(ctx context.Context, limit time.Duration, req *wire.Request) 
 			return resp, err
 		}
 		now := time.Now()
-		// Long work that was under way is asked for again, however long it took. Twice is enough: the way is no good.
+		// Long work that was under way is asked for again, however long it took. Twice is enough: after that the way is no good.
 		if errors.As(err, new(interrupted)) && isWork(req) && again < 2 {
 			until, again = now.Add(p.peers.cfg.Wait), again+1
 		}
 		if now.Add(redial).After(until) {
 			return nil, err
 		}
-		if sleep(ctx, redial) != nil {
+		if wait.For(ctx, redial) != nil {
 			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 	}
 }
 
-// full is a semaphore's error for callers here.
+// full returns a semaphore's error as callers on this node get it.
 func (p *peer) full(err error) error {
 	if errors.Is(err, actors.ErrClosing) {
 		return errClosed
@@ -134,8 +135,8 @@ func (p *peer) full(err error) error {
 	return fmt.Errorf("%w (the node at %s)", err, p.place.Addr)
 }
 
-// attempt sends a request to the node or, where that is out of reach, through another. Only events go that way: long work is
-// the leader's own.
+// attempt sends a request to the node or, if that is out of reach, through another node. Only events go through another node:
+// long work comes from the leader itself.
 func (p *peer) attempt(ctx context.Context, l *link, req *wire.Request, size int) (*wire.Response, error) {
 	resp, err := l.send(ctx, again(req), size)
 	if err == nil {
@@ -151,16 +152,16 @@ func (p *peer) attempt(ctx context.Context, l *link, req *wire.Request, size int
 	return nil, relayed
 }
 
-// Relay brings an event to its room's owner through another node, once, by that node's view. It is for a node that cannot
-// know the owner: whose own claims are refused, though its view has not changed. Errors: those of Peer's Deliver.
+// Relay sends an event to its room's owner through one other node, by that node's view. It is for a node that cannot know the
+// owner, because its own claims are refused although its view has not changed. The errors are those of Peer's Deliver.
 func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
 	return p.relay(ctx, eventRequest(p.cfg.Epoch(), e), p.cfg.Node)
 }
 
-// relay asks the others in turn, the leader first, but not the one that is out of reach. The first that can pass the event
-// on has the last word.
+// relay asks the other nodes in turn, the leader first, except the one that is out of reach. The answer of the first node that
+// can pass the event on is final.
 func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) error {
 	req = again(req)
 	req.Relay = true
@@ -194,16 +195,4 @@ func oneIf(b bool) int {
 
 func tooLarge(what string, size, limit int) string {
 	return fmt.Sprintf("%s of %d bytes is too large to go between nodes (%d at most)", what, size, limit)
-}
-
-// sleep waits for a duration, or until ctx ends, which is an error.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -19,8 +19,8 @@ func TestRequestsReachTheOtherNode(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a"), w.start("b")
 		found := actors.Findings{Examined: 2, Tally: reconcile.Tally{Rooms: 2, Drift: map[reconcile.Reason]int{reconcile.Ghost: 1}}}
-		tended := actors.Tended{Orphans: []string{"o"}, Stale: []string{"s"}, Moved: []string{"m"}, Errors: 1, Err: "e"}
-		b.host.acts(behaviour{findings: found, tended: tended, names: 2})
+		cleaned := actors.CleanupResult{Orphans: []string{"o"}, Stale: []string{"s"}, Moved: []string{"m"}, Errors: 1, Err: "e"}
+		b.host.acts(behaviour{findings: found, cleaned: cleaned, names: 2})
 
 		sent := reconcile.Event{ID: "EV_1", Kind: reconcile.Joined, Expires: 5, Room: reconcile.RoomInfo{Name: "r\xff\x00", SID: "RM"},
 			Participant: reconcile.Participant{Identity: "i\xfe", Attributes: map[string]string{"k\xff": "v\xff"}}}
@@ -34,12 +34,12 @@ func TestRequestsReachTheOtherNode(t *testing.T) {
 		if !reflect.DeepEqual(b.host.batches, []actors.Batch{batch}) || b.host.left < 4*time.Minute {
 			t.Errorf("surveyed %+v with %v left, want %+v", b.host.batches, b.host.left, batch)
 		}
-		tending := actors.Tending{Stale: time.Minute, Rooms: []string{"x"}}
-		if d, err := a.to(b).Tend(t.Context(), tending); err != nil || !reflect.DeepEqual(d, tended) {
-			t.Errorf("tended %+v, %v; want %+v", d, err, tended)
+		request := actors.CleanupRequest{Stale: time.Minute, Rooms: []string{"x"}}
+		if d, err := a.to(b).Cleanup(t.Context(), request); err != nil || !reflect.DeepEqual(d, cleaned) {
+			t.Errorf("cleaned up %+v, %v; want %+v", d, err, cleaned)
 		}
-		if !reflect.DeepEqual(b.host.tendings, []actors.Tending{tending}) {
-			t.Errorf("tended %+v, want %+v", b.host.tendings, tending)
+		if !reflect.DeepEqual(b.host.cleanups, []actors.CleanupRequest{request}) {
+			t.Errorf("cleaned up %+v, want %+v", b.host.cleanups, request)
 		}
 		if n, err := a.to(b).Names(t.Context()); err != nil || !reflect.DeepEqual(n, nameList(2)) {
 			t.Errorf("names %v, %v", n, err)
@@ -85,7 +85,7 @@ func TestErrorsMeanTheSameOnTheOtherSide(t *testing.T) {
 	})
 }
 
-// What was found until an error comes along with it.
+// The findings until an error come with the error.
 func TestFindingsComeWithTheirError(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a"), w.start("b")
@@ -180,7 +180,7 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 				if err := a.to(b).Deliver(within(t, time.Second), event("one too many")); !errors.Is(err, actors.ErrBusy) {
 					t.Errorf("one too many says %v", err)
 				}
-				// Neither crowds out the other.
+				// Events and surveys do not crowd each other out.
 				first, second := surveys(a.to(b)), surveys(a.to(b))
 				synctest.Wait()
 				if b.host.surveys() != 2 {

@@ -14,24 +14,24 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memnet"
+	"github.com/rollcallhq/rollcall/testing/fakes/memnet"
 )
 
-// epoch is that of the nodes' views.
+// epoch is the epoch of the nodes' views.
 const epoch = 7
 
 // world is a few nodes in one bubble, over a network in memory. Time is virtual, so waiting costs nothing.
 type world struct {
 	t      *testing.T
 	net    *memnet.Net
-	leader string            // whom the nodes take for the leader; empty for none
-	owners map[string]string // of rooms, by the view; b has all others
+	leader string            // the node that all take for the leader; empty for none
+	owners map[string]string // of rooms, in the view; b owns all other rooms
 
 	mu    sync.Mutex
 	nodes map[string]*node
 }
 
-// run gives a test a world of its own. All that the nodes start must have ended when it ends.
+// run runs a test in a world of its own. Everything that the nodes start must have ended when the test ends.
 func run(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Parallel()
@@ -55,7 +55,7 @@ func (w *world) all() []*node {
 	return all
 }
 
-// members are the places of the view: one for each node that was ever started.
+// members returns the places of the view: one for each node that was ever started.
 func (w *world) members() []actors.Place {
 	var all []actors.Place
 	for _, n := range w.all() {
@@ -72,13 +72,13 @@ type node struct {
 	host  *host
 	peers *rpc.Peers
 	epoch atomic.Uint64
-	out   atomic.Bool // of contact with the leader: it cannot say who owns a room
+	out   atomic.Bool // out of contact with the leader: the node cannot say who owns a room
 	log   lines
 	once  sync.Once
 	err   error
 }
 
-// start makes a node; of the same name as one that is gone, it takes its place.
+// start starts a node. It replaces a node of the same name that is gone.
 func (w *world) start(name string, setups ...func(*rpc.Config)) *node {
 	w.t.Helper()
 	n := &node{world: w, name: name, net: w.net.Host(name), host: &host{}}
@@ -104,7 +104,7 @@ func (w *world) start(name string, setups ...func(*rpc.Config)) *node {
 	return n
 }
 
-// owner is where the view has a room: the node of owners, or b.
+// owner returns the place that owns a room in the view: that of the node in owners, or b.
 func (n *node) owner(room string) (actors.Place, error) {
 	if n.out.Load() {
 		return actors.Place{}, fmt.Errorf("%w: out of contact", actors.ErrUnavailable)
@@ -120,7 +120,7 @@ func (n *node) place() actors.Place {
 	return actors.Place{Node: n.name, Incarnation: 1, Epoch: epoch, Addr: n.name + ":7000"}
 }
 
-// to is the way to another node.
+// to returns the way to another node.
 func (n *node) to(other *node) actors.Owner { return n.peers.Peer(other.place()) }
 
 func (n *node) stop(patience time.Duration) error {
@@ -132,7 +132,7 @@ func (n *node) stop(patience time.Duration) error {
 	return n.err
 }
 
-// kill ends a node as kill -9 does: its connections break, and nothing of it is heard any more.
+// kill ends a node as kill -9 does: its connections break, and it sends nothing more.
 func (n *node) kill() {
 	n.net.Vanish()
 	n.host.acts(behaviour{})
@@ -146,7 +146,7 @@ type behaviour struct {
 	panics   bool
 	takes    time.Duration
 	findings actors.Findings
-	tended   actors.Tended
+	cleaned  actors.CleanupResult
 	names    int // this many rooms
 }
 
@@ -156,9 +156,9 @@ type host struct {
 	does     behaviour
 	came     []reconcile.Event
 	batches  []actors.Batch
-	tendings []actors.Tending
+	cleanups []actors.CleanupRequest
 	working  int
-	most     int // at work at once
+	most     int // most requests at work concurrently
 	left     time.Duration
 }
 
@@ -168,7 +168,7 @@ func (h *host) acts(b behaviour) {
 	h.does = b
 }
 
-// work notes a request and does what is to be done with each.
+// work calls note to record a request, and then behaves as set by acts.
 func (h *host) work(ctx context.Context, note func()) (behaviour, error) {
 	h.mu.Lock()
 	does := h.does
@@ -211,9 +211,9 @@ func (h *host) Survey(ctx context.Context, b actors.Batch) (actors.Findings, err
 	return does.findings, err
 }
 
-func (h *host) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
-	does, err := h.work(ctx, func() { h.tendings = append(h.tendings, t) })
-	return does.tended, err
+func (h *host) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
+	does, err := h.work(ctx, func() { h.cleanups = append(h.cleanups, t) })
+	return does.cleaned, err
 }
 
 func (h *host) Names(ctx context.Context) ([]string, error) {
@@ -221,7 +221,7 @@ func (h *host) Names(ctx context.Context) ([]string, error) {
 	return nameList(does.names), err
 }
 
-// nameList has n names of rooms.
+// nameList returns n names of rooms.
 func nameList(n int) []string {
 	names := make([]string, n)
 	for i := range names {
@@ -267,7 +267,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// delivers sends an event and gives what came of it, once that is.
+// delivers sends an event. It returns a channel for the outcome.
 func delivers(t testing.TB, to actors.Owner, room string, timeout time.Duration) <-chan error {
 	done := make(chan error, 1)
 	ctx := within(t, timeout)
@@ -275,7 +275,7 @@ func delivers(t testing.TB, to actors.Owner, room string, timeout time.Duration)
 	return done
 }
 
-// surveyed is what a survey came to.
+// surveyed is the outcome of a survey.
 type surveyed struct {
 	findings actors.Findings
 	err      error

@@ -2,8 +2,8 @@
 //
 // Each node keeps one stream to each peer that it asks. A batch holds the requests that gathered while the last batch was
 // being sent, and the answers come back on the same stream, in the same way. A request is answered, or fails with one of
-// actors' errors by its deadline. One that may have been lost is sent again within it, which rooms allow for: an event that
-// is known changes nothing.
+// actors' errors by its deadline. A request that may have been lost is sent again before the deadline. Rooms allow for that:
+// a known event changes nothing.
 //
 // A stream that carries nothing back for a second and a half while answers are due is given up. An event that cannot reach
 // its room's owner then goes once through another node, the leader if it can be: raft has no connection between two
@@ -25,7 +25,7 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 )
 
-// Config is what Peers need.
+// Config configures Peers.
 type Config struct {
 	// Node is this node's name.
 	Node string
@@ -33,28 +33,29 @@ type Config struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Host does the work on the rooms of this node.
 	Host actors.Owner
-	// Epoch is that of the view at hand.
+	// Epoch returns the epoch of the current view.
 	Epoch func() uint64
-	// Owner is where the view at hand has a room, and Members are all its limit.
+	// Owner returns the place that owns a room in the current view. Members returns all places of that view.
 	Owner   func(room string) (actors.Place, error)
 	Members func() []actors.Place
-	// Leader is the name of the node that leads; empty while none does.
+	// Leader returns the name of the node that leads; empty while none does.
 	Leader func() string
 	Log    *slog.Logger
 	// Wait is how long a request is tried again while its node cannot be reached, within its deadline. Usually the view is
-	// about to change, and the caller then asks the room's next owner. Default 2.5 s; negative for a single attempt.
+	// about to change, and the caller then asks the room's next owner. The default is 2.5 s; negative means a single attempt.
 	Wait   time.Duration
 	Limits Limits
 }
 
-// Limits bound the requests under way. Beyond them a request fails with actors.ErrBusy. Long work (surveys, cleanups, lists
-// of names) is limited separately, so that a sync cannot crowd out webhooks. A zero field takes its default.
+// Limits are the limits of the requests under way. Beyond them a request fails with actors.ErrBusy. Long work (surveys,
+// cleanups, lists of names) is limited separately, so that a sync cannot crowd out webhooks. A zero field means its default.
 type Limits struct {
-	// Events to one peer, 2048, and from all peers together, 4096.
+	// Events to one peer, by default 2048, and from all peers together, by default 4096.
 	EventsOut, EventsIn int
-	// Long work for one peer, 16, and from all peers together, 64.
+	// Long work for one peer, by default 16, and from all peers together, by default 64.
 	WorkOut, WorkIn int
-	// Bytes is the size of a request or an answer, the same on all nodes: 64 MiB, twice what 100,000 of the longest names take.
+	// Bytes is the maximum size of a request or an answer. It must be the same on all nodes. The default is 64 MiB, twice what 100,000
+	// of the longest names take.
 	Bytes int
 }
 
@@ -62,7 +63,7 @@ type Limits struct {
 type Peers struct {
 	cfg    Config
 	server *grpc.Server
-	events *semaphore // requests of peers that are being worked on
+	events *semaphore // events of peers that are being worked on
 	work   *semaphore
 	life   context.Context // ends with Stop
 	end    context.CancelFunc
@@ -75,7 +76,7 @@ type Peers struct {
 	links map[string]*link // by address
 }
 
-// New makes Peers that answer once Serve is called. Stop must be called.
+// New returns Peers that answer once Serve is called. The caller must call Stop.
 func New(cfg Config) *Peers {
 	cfg.Wait = or(cfg.Wait, 2500*time.Millisecond)
 	l := &cfg.Limits
@@ -97,13 +98,13 @@ func (p *Peers) Serve(l net.Listener) error {
 	return err
 }
 
-// Peer is the node at a place, which must carry its address. It is cheap to make. The node refuses, with a NotOwner, while
-// its view is older than the place's. Besides the node's own errors its calls return ErrBusy when too many are under way, and
-// ErrUnavailable when the node cannot be reached within Config.Wait, or ctx ends. Without a deadline of ctx's an event or a
-// list of names ends after 5 s, other work after 5 min.
+// Peer returns the node at a place, which must have an address. It is cheap to call. The node refuses requests, with a
+// NotOwner, while its view is older than the place's. Besides the node's own errors, calls return ErrBusy when too many are
+// under way, and ErrUnavailable when the node cannot be reached within Config.Wait or ctx ends. If ctx has no deadline, an
+// event or a list of names ends after 5 s, other work after 5 min.
 func (p *Peers) Peer(place actors.Place) actors.Owner { return &peer{p, place} }
 
-// Reach is nil when the node at addr answers over its stream, which is opened if need be.
+// Reach returns nil if the node at addr answers over its stream. It opens the stream if needed.
 func (p *Peers) Reach(ctx context.Context, addr string) error {
 	s, err := p.link(addr).session(ctx, true)
 	if err != nil {
@@ -112,7 +113,7 @@ func (p *Peers) Reach(ctx context.Context, addr string) error {
 	return s.ping(ctx)
 }
 
-// link is this node's way to an address. Ways that have been down for a while are forgotten as new ones come.
+// link returns this node's link to an address. When it makes a new link, it removes links that have been down for a while.
 func (p *Peers) link(addr string) *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,8 +141,8 @@ func (p *Peers) allLinks() []*link {
 	return all
 }
 
-// closeTimeout bounds how long streams may take to end once their last answers are due. It is a matter of milliseconds, unless a
-// peer is paused.
+// closeTimeout limits how long streams may take to end once their last answers are due. That takes milliseconds, unless a peer is
+// paused.
 const closeTimeout = 2 * time.Second
 
 // Stop refuses new requests, waits for those under way in both directions and for their answers to be sent, and closes all
@@ -179,7 +180,7 @@ func (p *Peers) Stop(ctx context.Context) error {
 	return err
 }
 
-// Links tells which members this node cannot reach directly, and how many events it has sent through another node.
+// Links returns the members that this node cannot reach directly, and how many events it has sent through another node.
 func (p *Peers) Links() (unreachable []string, relayed uint64) {
 	down := map[string]bool{}
 	for _, l := range p.allLinks() {
@@ -199,7 +200,7 @@ func (p *Peers) isMember(addr string) bool {
 	return slices.ContainsFunc(p.cfg.Members(), func(m actors.Place) bool { return m.Addr == addr })
 }
 
-// or is v, or the default where v is zero.
+// or returns v, or otherwise if v is zero.
 func or[T comparable](v, otherwise T) T {
 	var zero T
 	if v == zero {
@@ -208,7 +209,7 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// service is the one of rollcall.proto: a single method, with a stream each way.
+// service returns the service of rollcall.proto: a single method, with a stream each way.
 func service() *grpc.ServiceDesc {
 	link := linkStream()
 	link.Handler = func(p any, stream grpc.ServerStream) error {

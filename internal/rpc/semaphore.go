@@ -20,7 +20,7 @@ type semaphore struct {
 
 func newSemaphore(limit int) *semaphore { return &semaphore{limit: limit, empty: make(chan struct{})} }
 
-// acquire errors: ErrBusy, ErrClosing.
+// acquire lets one request in. The error is ErrBusy or ErrClosing.
 func (s *semaphore) acquire() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// errUnread ends the stream of a peer that asks and does not read the answers.
+// errUnread ends the stream of a peer that sends requests and does not read the answers.
 var errUnread = errors.New("too many answers are unread")
 
 // served is a peer's stream to this node.
@@ -33,15 +33,15 @@ type served struct {
 	working map[uint64]context.CancelFunc // long work, by call
 }
 
-// answer waits to be sent. Until then its request counts as under way.
+// answer is a response that waits to be sent. Until then its request counts as under way.
 type answer struct {
 	response *wire.Response
-	size     int        // about that of its encoding
+	size     int        // approximate, of its encoding
 	slots    *semaphore // nil for a request that was not let in
 }
 
-// serve works on a peer's requests until the stream ends, or this node stops and has answered them all. Then long work that
-// the peer does not wait for any more is cancelled; events go on until their deadlines.
+// serve works on a peer's requests until the stream ends, or this node stops and has answered them all. At the end it cancels
+// long work, because the peer no longer waits for it; events go on until their deadlines.
 func (p *Peers) serve(stream grpc.ServerStream) error {
 	s := &served{peers: p, stream: stream, wake: make(chan struct{}, 1), working: map[uint64]context.CancelFunc{}}
 	defer s.close()
@@ -50,7 +50,7 @@ func (p *Peers) serve(stream grpc.ServerStream) error {
 	for {
 		select {
 		case <-s.wake:
-			runtime.Gosched() // others that are about to answer go along
+			runtime.Gosched() // lets others that are about to answer add to the batch
 			if err := s.flush(); err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func (s *served) read() error {
 	}
 }
 
-// note takes the rest of a batch, and gives the number of answers that are not sent yet.
+// note handles the cancelled calls and the ping of a batch. It returns the number of answers that are not sent yet.
 func (s *served) note(batch *wire.Requests) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *served) wakeWriter() {
 	}
 }
 
-// accept lets a request in and works on it except the others.
+// accept lets a request in and works on it in a goroutine of its own.
 func (s *served) accept(req *wire.Request) {
 	p, arrived, work := s.peers, time.Now(), isWork(req)
 	slots, limit := p.events, eventTimeout
@@ -124,7 +124,7 @@ func (s *served) accept(req *wire.Request) {
 	}()
 }
 
-// answer puts a response on its way.
+// answer queues a response to be sent.
 func (s *served) answer(req *wire.Request, resp *wire.Response, slots *semaphore) {
 	size, most := len(resp.GetText())+16, s.peers.cfg.Limits.Bytes
 	if resp.GetResult() != nil {
@@ -176,7 +176,7 @@ func (s *served) flush() error {
 	}
 }
 
-// take is the next batch, nil where nothing is waiting. A pong goes with the last answers.
+// take returns the next batch, or nil if nothing is waiting. A pong goes with the last answers.
 func (s *served) take() (*wire.Responses, []answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,7 +191,7 @@ func (s *served) take() (*wire.Responses, []answer) {
 	sent := s.answers[:n:n]
 	s.answers = s.answers[n:]
 	if len(s.answers) == 0 {
-		s.answers = nil // sent has its array
+		s.answers = nil // sent uses its array
 	}
 	if len(s.answers) == 0 && s.pong != 0 {
 		batch.Pong, s.pong = s.pong, 0
@@ -202,7 +202,7 @@ func (s *served) take() (*wire.Responses, []answer) {
 	return batch, sent
 }
 
-// close ends the stream's part: nobody reads its answers any more.
+// close drops the answers of a stream that has ended and cancels its long work, because nobody reads the answers any more.
 func (s *served) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,7 +216,7 @@ func (s *served) close() {
 	}
 }
 
-// handle does what a request asks for. One whose time has passed, or whose sender's view is newer, is refused.
+// handle does what a request asks for. It refuses a request whose deadline has passed or whose sender's view is newer.
 func (p *Peers) handle(ctx context.Context, req *wire.Request) (resp *wire.Response) {
 	defer func() {
 		if crash := recover(); crash != nil {
@@ -254,7 +254,7 @@ func unsupported(text string) *wire.Response {
 func (p *Peers) forward(ctx context.Context, event reconcile.Event, own uint64) *wire.Response {
 	place, err := p.cfg.Owner(event.Room.Name)
 	switch {
-	case errors.Is(err, actors.ErrUnavailable): // it is out of contact itself: another may know
+	case errors.Is(err, actors.ErrUnavailable): // this node is out of contact, too: another may know
 		return &wire.Response{Code: wire.Code_CODE_UNREACHABLE, Text: []byte(err.Error())}
 	case err != nil:
 		return failure(err, own)
@@ -284,10 +284,10 @@ func (p *Peers) dispatch(ctx context.Context, req *wire.Request) *wire.Response 
 		var found actors.Findings
 		found, err = p.cfg.Host.Survey(ctx, kind.Survey.GetBatch().Value())
 		result.Result = &wire.Response_Findings{Findings: wire.NewFindings(found)}
-	case *wire.Request_Tend:
-		var tended actors.Tended
-		tended, err = p.cfg.Host.Tend(ctx, kind.Tend.GetTending().Value())
-		result.Result = &wire.Response_Tended{Tended: wire.NewTended(tended)}
+	case *wire.Request_Cleanup:
+		var cleaned actors.CleanupResult
+		cleaned, err = p.cfg.Host.Cleanup(ctx, kind.Cleanup.GetRequest().Value())
+		result.Result = &wire.Response_CleanupResult{CleanupResult: wire.NewCleanupResult(cleaned)}
 	case *wire.Request_Names:
 		var names []string
 		names, err = p.cfg.Host.Names(ctx)

@@ -20,14 +20,14 @@ import (
 var (
 	errSilent = fmt.Errorf("nothing has come back for %v", silence)
 	errEnded  = errors.New("the node has ended the stream: it stops, or has restarted")
-	// errForgotten is long work that the peer neither does nor has answered.
+	// errForgotten means that the peer neither does a piece of long work nor has answered it.
 	errForgotten = fmt.Errorf("%w: it does not work on the request any more", errLost)
 )
 
-// interrupted is the errLost of a request that was sent: until then the way was open.
+// interrupted is the errLost of a request that was sent: the peer was reached until then.
 type interrupted struct{ error }
 
-// Unwrap gives the errLost.
+// Unwrap returns the errLost.
 func (i interrupted) Unwrap() error { return i.error }
 
 // session is one stream to a peer, from its first sign of life to its end.
@@ -41,7 +41,7 @@ type session struct {
 	wake   chan struct{} // holds one: there is something to send
 
 	mu        sync.Mutex
-	failed    error // why nothing can be sent any more, not an errLost yet
+	failed    error // why nothing can be sent any more; not an errLost yet
 	lastCall  uint64
 	calls     map[uint64]*call // that wait for an answer
 	queue     []*call          // that wait to be sent
@@ -54,14 +54,14 @@ type session struct {
 	timer     *time.Timer
 }
 
-// vigil is since when a peer's silence counts.
+// vigil decides since when a peer's silence counts.
 type vigil struct {
 	from time.Time
-	tick time.Time // the last look
+	tick time.Time // the last check
 }
 
-// look returns since when silence counts, at a look at that time. After a look that comes late it counts anew: this process stood still
-// itself, and answers may have come that it has not read.
+// look returns since when silence counts for a check at that time. After a check that comes late, silence counts from that check on: this
+// process itself stood still, and answers may have come that it has not read.
 func (v *vigil) look(now time.Time) time.Time {
 	if now.Sub(v.tick) > 3*pingEvery {
 		v.from = now
@@ -74,10 +74,10 @@ func (v *vigil) look(now time.Time) time.Time {
 type call struct {
 	id       uint64
 	request  *wire.Request // for this sending alone
-	size     int           // about that of its encoding
+	size     int           // approximate, of its encoding
 	deadline time.Time
 	covered  uint64       // the first ping sent after the request; 0 before it is sent
-	done     chan outcome // holds one
+	done     chan outcome // buffered, for one outcome
 }
 
 type outcome struct {
@@ -85,14 +85,14 @@ type outcome struct {
 	err      error
 }
 
-// openSession reaches the peer and returns once it has answered a ping.
+// openSession opens a session and returns it once the peer has answered a ping.
 func openSession(ctx context.Context, l *link) (_ *session, err error) {
 	s := &session{link: l, wake: make(chan struct{}, 1), calls: map[uint64]*call{}, pongs: map[uint64]chan struct{}{}}
 	if s.conn, err = l.peers.dial(l.addr, &s.under); err != nil {
 		return nil, err
 	}
 	s.ctx, s.end = context.WithCancel(l.peers.life)
-	stop := context.AfterFunc(ctx, s.end) // the attempt's time is over
+	stop := context.AfterFunc(ctx, s.end) // when the attempt's time is over
 	defer stop()
 	desc := linkStream()
 	if s.stream, err = s.conn.NewStream(s.ctx, &desc, linkMethod); err != nil {
@@ -114,7 +114,7 @@ func openSession(ctx context.Context, l *link) (_ *session, err error) {
 	return s, nil
 }
 
-// plain is a gRPC error without what only programmers need.
+// plain returns a gRPC error without the parts that only programmers need.
 func plain(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errEnded
@@ -175,7 +175,7 @@ func (s *session) forget(c *call) {
 	}
 }
 
-// ping returns once the peer has answered.
+// ping sends a ping and returns once the peer has answered it.
 func (s *session) ping(ctx context.Context) error {
 	s.mu.Lock()
 	if s.failed != nil {
@@ -211,17 +211,17 @@ func (s *session) write() {
 		case <-s.ctx.Done():
 			return
 		}
-		runtime.Gosched() // others that are about to send something go along
+		runtime.Gosched() // lets others that are about to send something add to the batch
 		for batch := s.take(); batch != nil; batch = s.take() {
 			if s.stream.SendMsg(batch) != nil {
-				return // read hears why
+				return // read gets the reason
 			}
 		}
 	}
 }
 
-// take is the next batch, nil where nothing is waiting. The time left to a request is that at its sending; one without any is
-// not sent.
+// take returns the next batch, or nil if nothing is waiting. A request carries the time that it has left when it is sent. A
+// request with no time left is not sent.
 func (s *session) take() *wire.Requests {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,7 +252,7 @@ func (s *session) take() *wire.Requests {
 	return batch
 }
 
-// read takes the answers.
+// read receives the answers until the stream ends.
 func (s *session) read() {
 	for {
 		batch := new(wire.Responses)
@@ -287,7 +287,7 @@ func (s *session) settle(batch *wire.Responses) {
 	}
 }
 
-// settled gives a call its outcome, with s.mu held. An answer that comes too late finds nobody.
+// settled gives a call its outcome. It ignores an answer that comes too late. s.mu must be held.
 func (s *session) settled(id uint64, o outcome) {
 	if c := s.calls[id]; c != nil {
 		delete(s.calls, id)
@@ -295,7 +295,7 @@ func (s *session) settled(id uint64, o outcome) {
 	}
 }
 
-// watchLocked begins to watch for silence, with s.mu held. It costs nothing while no answer is due.
+// watchLocked begins to watch for silence. The watch costs nothing while no answer is due. s.mu must be held.
 func (s *session) watchLocked() {
 	if s.watching {
 		return
@@ -308,7 +308,7 @@ func (s *session) watchLocked() {
 	s.timer.Reset(pingEvery)
 }
 
-// watch asks a peer that owes answers for a sign of life, and gives up one that has given none for too long.
+// watch asks a peer that owes answers for a sign of life, and gives up a peer that has given none for too long.
 func (s *session) watch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -338,14 +338,14 @@ func (s *session) hasWork() bool {
 	return false
 }
 
-// failure is why the session has failed, or nil.
+// failure returns why the session has failed, or nil.
 func (s *session) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed
 }
 
-// lost is what a failure means for a request.
+// lost returns the error of a request after a failure of the session.
 func (s *session) lost(why error) error {
 	if errors.Is(why, errClosed) {
 		return why
@@ -353,7 +353,7 @@ func (s *session) lost(why error) error {
 	return s.link.lost(why)
 }
 
-// fail ends the session. What was sent over it may have been done.
+// fail ends the session. The work of requests that were sent over it may have been done.
 func (s *session) fail(why error) {
 	s.mu.Lock()
 	first := s.failed == nil

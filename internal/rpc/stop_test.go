@@ -10,7 +10,7 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 )
 
-// Nothing that a node has taken on is lost by its leaving, nor any answer that is on its way.
+// A node that stops loses no request that it has accepted, and no answer that is on its way.
 func TestStopLetsWhatIsUnderWayEnd(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a", once), w.start("b")
@@ -79,7 +79,7 @@ func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
 	})
 }
 
-// A peer that stands still, as a paused process does, holds nothing up.
+// A peer that stands still, like a paused process, does not delay the stop.
 func TestStopDoesNotWaitForAPausedPeer(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, b := w.start("a"), w.start("b")

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcallhq/rollcall/internal/rpc"
 )
 
-// path is a TCP way to an address that can swallow what goes either way, and can be reset: as when a route changes or a NAT
-// forgets. Its kernel goes on acknowledging what it swallows, so TCP itself notices nothing.
+// path is a TCP proxy to an address. It can swallow what goes either way, and it can be reset, as when a route changes or a NAT
+// forgets a connection. The kernel goes on acknowledging what path swallows, so TCP itself notices nothing.
 type path struct {
 	net.Listener
 	to          string
@@ -80,7 +80,7 @@ func (p *path) reset() {
 	p.conns = nil
 }
 
-// tcpPeers is a node on loopback, and its address.
+// tcpPeers starts a node on loopback. It returns the node and its address.
 func tcpPeers(t *testing.T, name string, h actors.Owner) (*rpc.Peers, string) {
 	t.Helper()
 	var d net.Dialer
@@ -102,7 +102,7 @@ func tcpPeers(t *testing.T, name string, h actors.Owner) (*rpc.Peers, string) {
 	return p, l.Addr().String()
 }
 
-// TestLostBytesOverTCP is TestLossesAreNoticed… over real connections: the answer of a survey, or its request, vanishes on the
+// TestLostBytesOverTCP is TestLossesAreNoticed… over real connections. The answer of a survey, or its request, vanishes on the
 // way, and the connection is reset a second later or never. The survey is done again, and events are answered.
 func TestLostBytesOverTCP(t *testing.T) {
 	t.Parallel()

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// dialTimeout bounds each attempt to reach a peer.
+	// dialTimeout limits each attempt to reach a peer.
 	dialTimeout = time.Second
-	// silence is how long a stream may carry nothing back while answers are due. With it a webhook that met a cut is sent
-	// through another node, and answered, within 3 s.
+	// silence is how long a stream may carry nothing back while answers are due. It is so short that a webhook that meets a
+	// cut is sent through another node, and answered, within 3 s.
 	silence = 1500 * time.Millisecond
 	// pingEvery is how often a peer that owes answers is asked for a sign of life.
 	pingEvery = 250 * time.Millisecond
-	// batchBytes is about the size at which a batch is sent though more is waiting.
+	// batchBytes is the approximate size at which a batch is sent although more is waiting.
 	batchBytes = 1 << 20
-	// window is what a stream may have on its way. It is fixed: gRPC's own estimate would ping with every batch.
+	// window is how many bytes of a stream may be unacknowledged. It is fixed, because gRPC's own estimate would ping with every batch.
 	window = 4 << 20
 	// keepAlive and keepAliveTimeout end streams that nobody uses and nobody closed. gRPC allows no less than 10 s.
 	keepAlive        = 10 * time.Second
@@ -40,8 +40,8 @@ func serverOptions(limit int) []grpc.ServerOption {
 	}
 }
 
-// dial makes a gRPC connection to addr that is tried once: when and whether again is for link to say. Its security is that
-// of the connections that Config.Dial makes.
+// dial makes a gRPC connection to addr, which tries to connect only once: link decides whether and when to try again. The
+// connection is as secure as those that Config.Dial makes.
 func (p *Peers) dial(addr string, under *wireConn) (*grpc.ClientConn, error) {
 	limit := p.cfg.Limits.Bytes + 2*batchBytes
 	return grpc.NewClient("passthrough:///"+addr,
@@ -60,8 +60,8 @@ func (p *Peers) dial(addr string, under *wireConn) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepAlive, Timeout: keepAliveTimeout}))
 }
 
-// wireConn is the connection under a session. It knows when something last came back: a large answer takes its time, so
-// what counts are its bytes. And it can be broken at once: gRPC alone would wait 5 s for a peer that reads nothing.
+// wireConn is the connection under a session. It knows when bytes last came back. It counts bytes rather than answers,
+// because a large answer takes its time. It can also be cut at once: gRPC alone would wait 5 s for a peer that reads nothing.
 type wireConn struct {
 	heard atomic.Pointer[time.Time]
 
@@ -90,7 +90,7 @@ func (w *wireConn) cut() {
 	}
 }
 
-// silent is for how long nothing has come, counted from begun at the earliest.
+// silent returns for how long nothing has come, counted from begun at the earliest.
 func (w *wireConn) silent(begun time.Time) time.Duration {
 	if at := w.heard.Load(); at != nil && at.After(begun) {
 		begun = *at
@@ -98,7 +98,7 @@ func (w *wireConn) silent(begun time.Time) time.Duration {
 	return time.Since(begun)
 }
 
-// noted is a connection that notes when something comes.
+// noted is a connection that records when something comes.
 type noted struct {
 	net.Conn
 	wire *wireConn

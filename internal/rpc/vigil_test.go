@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A process that stood still has read nothing meanwhile: that is no silence of the peer.
+// A process that stood still has read nothing meanwhile. That does not count as silence of the peer.
 func TestOwnStallIsNoSilence(t *testing.T) {
 	begun := time.Unix(1_800_000_000, 0)
 	at := func(ms int) time.Time { return begun.Add(time.Duration(ms) * time.Millisecond) }

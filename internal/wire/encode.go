@@ -8,8 +8,8 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// Events are most of what nodes send each other, so they are written and read here without the generated types. The bytes
-// are those of rollcall.proto all the same; the tests hold both against each other.
+// Most of what nodes send each other is events, so this file writes and reads them without the generated types. The bytes
+// still follow rollcall.proto; the tests compare both encodings.
 
 // AppendEvent appends an Event.
 func AppendEvent(b []byte, e *reconcile.Event) []byte {
@@ -57,7 +57,7 @@ func sizeParticipant(p *reconcile.Participant) int {
 	return n
 }
 
-// Absent fields stand for empty ones, as in proto3.
+// appendText appends a field. Like proto3, it omits an empty one.
 func appendText(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
@@ -86,7 +86,7 @@ func sizeNumber(field protowire.Number, v uint64) int {
 	return protowire.SizeTag(field) + protowire.SizeVarint(v)
 }
 
-// ParseEvent reads an Event. It keeps nothing of b: what a room stores of an event must not hold the whole batch in memory.
+// ParseEvent reads an Event. It retains no part of b: what a room stores of an event must not keep the whole batch in memory.
 func ParseEvent(b []byte) (e reconcile.Event, err error) {
 	err = fields(b, func(tag, number uint64, bytes []byte) error {
 		switch tag {
@@ -179,7 +179,7 @@ const (
 )
 
 // fields calls f for each field of a message: with its tag (the field's number << 3 | its kind), and the number of a
-// varint or the bytes of a field with a length. What is of another kind is passed over.
+// varint or the bytes of a field with a length. It skips the value of a field of another kind.
 func fields(b []byte, f func(tag, number uint64, bytes []byte) error) error {
 	for len(b) > 0 {
 		field, kind, n := protowire.ConsumeTag(b)

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// What follows is the event by the generated types, which AppendEvent and ParseEvent do without.
+// These functions convert events with the generated types, which AppendEvent and ParseEvent do not use.
 
 func newEvent(e reconcile.Event) *wire.Event {
 	return &wire.Event{Id: []byte(e.ID), Kind: int64(e.Kind), CreatedAt: e.CreatedAt, Expires: e.Expires,
@@ -56,8 +56,8 @@ func participantOf(x *wire.Participant) reconcile.Participant {
 	return p
 }
 
-// TestEventsAsTheGeneratedTypes draws events with every field that there is: a field that is added to the type and not to
-// the encoding fails here. What the one writes the other reads, both ways.
+// TestEventsAsTheGeneratedTypes draws events with all fields, so that it fails if a field is added to the type and not to
+// the encoding. It checks both ways: the generated types read what AppendEvent writes, and ParseEvent reads what they write.
 func TestEventsAsTheGeneratedTypes(t *testing.T) {
 	t.Parallel()
 	values := rapid.MakeCustom[reconcile.Event](bytesForStrings())
@@ -82,7 +82,7 @@ func TestEventsAsTheGeneratedTypes(t *testing.T) {
 	})
 }
 
-// FuzzParseEvent holds that whatever the generated types read, ParseEvent reads too, and the same.
+// FuzzParseEvent checks that ParseEvent reads whatever the generated types read, with the same result.
 func FuzzParseEvent(f *testing.F) {
 	e := reconcile.Event{ID: "EV", Kind: 1, Room: reconcile.RoomInfo{Name: "r"}, Participant: reconcile.Participant{Identity: "i",
 		Attributes: map[string]string{"k": "v"}}}
@@ -93,7 +93,7 @@ func FuzzParseEvent(f *testing.F) {
 		got, err := wire.ParseEvent(b)
 		var theirs wire.Event
 		if proto.Unmarshal(b, &theirs) != nil {
-			return // they also refuse what is cut off within an unknown group
+			return // they also refuse a message that is cut off within an unknown group
 		}
 		if err != nil {
 			t.Fatalf("refused: %v", err)

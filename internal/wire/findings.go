@@ -5,7 +5,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// NewFindings carries what an owner reports of a round.
+// NewFindings returns the message for what an owner reports about a round.
 func NewFindings(f actors.Findings) *Findings {
 	x := &Findings{Examined: int64(f.Examined), Errors: int64(f.Errors), Changed: int64(f.Changed), Tally: newTally(f.Tally),
 		Missing: texts(f.Missing), Agreed: texts(f.Agreed), Moved: texts(f.Moved), Err: []byte(f.Err),
@@ -21,7 +21,7 @@ func NewFindings(f actors.Findings) *Findings {
 	return x
 }
 
-// Value gives the findings back.
+// Value returns the findings that the message carries.
 func (x *Findings) Value() actors.Findings {
 	f := actors.Findings{Examined: int(x.GetExamined()), Errors: int(x.GetErrors()), Changed: int(x.GetChanged()),
 		Tally: x.GetTally().value(), Missing: strings(x.GetMissing()), Agreed: strings(x.GetAgreed()),
@@ -29,13 +29,13 @@ func (x *Findings) Value() actors.Findings {
 		PassedOver: reconcile.PassedOver{Count: int(x.GetPassedOver()), First: string(x.GetPassedFirst())}}
 	for _, d := range x.GetDifferences() {
 		if f.Differences == nil {
-			f.Differences = make(map[string][]actors.Difference, len(x.GetDifferences()))
+			f.Differences = make(map[string][]reconcile.Difference, len(x.GetDifferences()))
 		}
-		list := make([]actors.Difference, len(d.GetList()))
+		list := make([]reconcile.Difference, len(d.GetList()))
 		for i, one := range d.GetList() {
 			list[i] = one.value()
 		}
-		f.Differences[string(d.GetRoom())] = list // also empty: the room was looked at
+		f.Differences[string(d.GetRoom())] = list // also an empty list: the room was looked at
 	}
 	return f
 }
@@ -65,12 +65,12 @@ func (x *Tally) value() reconcile.Tally {
 	return t
 }
 
-func newDifference(d actors.Difference) *Difference {
+func newDifference(d reconcile.Difference) *Difference {
 	return &Difference{Room: []byte(d.Room), Change: []byte(d.Change), Identity: []byte(d.Identity), Sid: []byte(d.SID),
 		Reason: []byte(d.Reason)}
 }
 
-func (x *Difference) value() actors.Difference {
-	return actors.Difference{Room: string(x.GetRoom()), Change: reconcile.ChangeType(x.GetChange()),
-		Identity: string(x.GetIdentity()), SID: string(x.GetSid()), Reason: string(x.GetReason())}
+func (x *Difference) value() reconcile.Difference {
+	return reconcile.Difference{Room: string(x.GetRoom()), Change: reconcile.ChangeType(x.GetChange()),
+		Identity: string(x.GetIdentity()), SID: string(x.GetSid()), Reason: reconcile.Reason(x.GetReason())}
 }

@@ -1,10 +1,10 @@
 // The messages between rollcall's nodes.
 //
 // Nodes of two builds run side by side during a rolling upgrade, so this file only grows:
-//   - Fields, kinds and codes are added, with new numbers. None changes its type or its meaning; none that goes gives its
-//     number back (write `reserved`).
-//   - What an older node does not know, it does not do: a new field must be safe to ignore, or the work is a new kind of
-//     request. A node that does not know the kind answers CODE_UNSUPPORTED; a code that a caller does not know is an error.
+//   - Add fields, kinds and codes with new numbers. Never change the type or the meaning of one, and never reuse the number
+//     of one that is removed (write `reserved`).
+//   - An older node ignores what it does not know, so a new field must be safe to ignore. Otherwise add a new kind of
+//     request: a node that does not know the kind answers CODE_UNSUPPORTED. A code that a caller does not know is an error.
 //   - Names, identities, sids, metadata and texts are bytes, not strings: LiveKit allows any byte in them, and proto3's
 //     string refuses what is not UTF-8.
 
@@ -31,7 +31,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Code is what a request came to.
+// Code is the outcome of a request.
 type Code int32
 
 const (
@@ -99,7 +99,7 @@ func (Code) EnumDescriptor() ([]byte, []int) {
 	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{0}
 }
 
-// Requests is a batch: what has gathered while the last one was being sent.
+// Requests is a batch of requests: those that gathered while the last batch was being sent.
 type Requests struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Requests []*Request             `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
@@ -162,13 +162,13 @@ func (x *Requests) GetPing() uint64 {
 	return 0
 }
 
-// Responses is a batch of answers. The responses come before the pong: what was asked before the ping is either
-// answered by then or, if it is long work, named as working.
+// Responses is a batch of answers. The responses come before the pong: a request that was sent before the ping is either
+// answered by then or, if it is long work, listed in working.
 type Responses struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Responses []*Response            `protobuf:"bytes,1,rep,name=responses,proto3" json:"responses,omitempty"`
 	Pong      uint64                 `protobuf:"varint,2,opt,name=pong,proto3" json:"pong,omitempty"`
-	// With a pong: the calls of this stream for long work (survey, tend, names) that are under way.
+	// With a pong: the calls of this stream for long work (survey, cleanup, names) that are under way.
 	Working       []uint64 `protobuf:"varint,3,rep,name=working,proto3" json:"working,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -228,20 +228,20 @@ func (x *Responses) GetWorking() []uint64 {
 // Request asks the node for work on its rooms.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Given back by the response. It is unique within the stream.
+	// The response carries the same number. It is unique within the stream.
 	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
 	// The epoch of the sender's view. A receiver that is behind refuses.
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Time left when the request is sent: clocks differ between nodes. Nothing is done for a request without any.
+	// Time left when the request is sent, because clocks differ between nodes. A request with no time left is refused.
 	DeadlineMs uint64 `protobuf:"varint,3,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
-	// The sender cannot bring the event to the room's owner, and asks the receiver to. That one takes the owner from its own
-	// view, and passes the event on to it directly or not at all.
+	// The sender cannot deliver the event to the room's owner, and asks the receiver to do so. The receiver takes the owner
+	// from its own view, and passes the event on directly or not at all.
 	Relay bool `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Request_Deliver
 	//	*Request_Survey
-	//	*Request_Tend
+	//	*Request_Cleanup
 	//	*Request_Names
 	Kind          isRequest_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -331,10 +331,10 @@ func (x *Request) GetSurvey() *Survey {
 	return nil
 }
 
-func (x *Request) GetTend() *Tend {
+func (x *Request) GetCleanup() *Cleanup {
 	if x != nil {
-		if x, ok := x.Kind.(*Request_Tend); ok {
-			return x.Tend
+		if x, ok := x.Kind.(*Request_Cleanup); ok {
+			return x.Cleanup
 		}
 	}
 	return nil
@@ -354,7 +354,7 @@ type isRequest_Kind interface {
 }
 
 type Request_Deliver struct {
-	// An Event for its room. It stands as bytes, so that one that cannot be read spoils no other request.
+	// An Event for its room. It is encoded as bytes, so that an unreadable event does not spoil the other requests.
 	Deliver []byte `protobuf:"bytes,10,opt,name=deliver,proto3,oneof"`
 }
 
@@ -362,8 +362,8 @@ type Request_Survey struct {
 	Survey *Survey `protobuf:"bytes,11,opt,name=survey,proto3,oneof"`
 }
 
-type Request_Tend struct {
-	Tend *Tend `protobuf:"bytes,12,opt,name=tend,proto3,oneof"`
+type Request_Cleanup struct {
+	Cleanup *Cleanup `protobuf:"bytes,12,opt,name=cleanup,proto3,oneof"`
 }
 
 type Request_Names struct {
@@ -374,11 +374,11 @@ func (*Request_Deliver) isRequest_Kind() {}
 
 func (*Request_Survey) isRequest_Kind() {}
 
-func (*Request_Tend) isRequest_Kind() {}
+func (*Request_Cleanup) isRequest_Kind() {}
 
 func (*Request_Names) isRequest_Kind() {}
 
-// Response answers a Request. A result may come along with an error: what was found until then.
+// Response answers a Request. A result may accompany an error: it is what was found until then.
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
@@ -388,7 +388,7 @@ type Response struct {
 	// Types that are valid to be assigned to Result:
 	//
 	//	*Response_Findings
-	//	*Response_Tended
+	//	*Response_CleanupResult
 	//	*Response_Names
 	Result        isResponse_Result `protobuf_oneof:"result"`
 	unknownFields protoimpl.UnknownFields
@@ -469,10 +469,10 @@ func (x *Response) GetFindings() *Findings {
 	return nil
 }
 
-func (x *Response) GetTended() *Tended {
+func (x *Response) GetCleanupResult() *CleanupResult {
 	if x != nil {
-		if x, ok := x.Result.(*Response_Tended); ok {
-			return x.Tended
+		if x, ok := x.Result.(*Response_CleanupResult); ok {
+			return x.CleanupResult
 		}
 	}
 	return nil
@@ -495,8 +495,8 @@ type Response_Findings struct {
 	Findings *Findings `protobuf:"bytes,10,opt,name=findings,proto3,oneof"`
 }
 
-type Response_Tended struct {
-	Tended *Tended `protobuf:"bytes,11,opt,name=tended,proto3,oneof"`
+type Response_CleanupResult struct {
+	CleanupResult *CleanupResult `protobuf:"bytes,11,opt,name=cleanup_result,json=cleanupResult,proto3,oneof"`
 }
 
 type Response_Names struct {
@@ -505,7 +505,7 @@ type Response_Names struct {
 
 func (*Response_Findings) isResponse_Result() {}
 
-func (*Response_Tended) isResponse_Result() {}
+func (*Response_CleanupResult) isResponse_Result() {}
 
 func (*Response_Names) isResponse_Result() {}
 
@@ -553,27 +553,27 @@ func (x *Survey) GetBatch() *Batch {
 	return nil
 }
 
-type Tend struct {
+type Cleanup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tending       *Tending               `protobuf:"bytes,1,opt,name=tending,proto3" json:"tending,omitempty"`
+	Request       *CleanupRequest        `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Tend) Reset() {
-	*x = Tend{}
+func (x *Cleanup) Reset() {
+	*x = Cleanup{}
 	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Tend) String() string {
+func (x *Cleanup) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Tend) ProtoMessage() {}
+func (*Cleanup) ProtoMessage() {}
 
-func (x *Tend) ProtoReflect() protoreflect.Message {
+func (x *Cleanup) ProtoReflect() protoreflect.Message {
 	mi := &file_internal_wire_rollcall_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -585,14 +585,14 @@ func (x *Tend) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Tend.ProtoReflect.Descriptor instead.
-func (*Tend) Descriptor() ([]byte, []int) {
+// Deprecated: Use Cleanup.ProtoReflect.Descriptor instead.
+func (*Cleanup) Descriptor() ([]byte, []int) {
 	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Tend) GetTending() *Tending {
+func (x *Cleanup) GetRequest() *CleanupRequest {
 	if x != nil {
-		return x.Tending
+		return x.Request
 	}
 	return nil
 }
@@ -1536,7 +1536,7 @@ func (x *Drift) GetCount() int64 {
 	return 0
 }
 
-// Differences are those of one room.
+// Differences are the differences of one room.
 type Differences struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Room          []byte                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
@@ -1665,8 +1665,8 @@ func (x *Difference) GetReason() []byte {
 	return nil
 }
 
-// Tending is actors.Tending.
-type Tending struct {
+// CleanupRequest is actors.CleanupRequest.
+type CleanupRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leader        *Token                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
 	StaleNs       int64                  `protobuf:"varint,2,opt,name=stale_ns,json=staleNs,proto3" json:"stale_ns,omitempty"`
@@ -1676,20 +1676,20 @@ type Tending struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Tending) Reset() {
-	*x = Tending{}
+func (x *CleanupRequest) Reset() {
+	*x = CleanupRequest{}
 	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Tending) String() string {
+func (x *CleanupRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Tending) ProtoMessage() {}
+func (*CleanupRequest) ProtoMessage() {}
 
-func (x *Tending) ProtoReflect() protoreflect.Message {
+func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_internal_wire_rollcall_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1701,41 +1701,41 @@ func (x *Tending) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Tending.ProtoReflect.Descriptor instead.
-func (*Tending) Descriptor() ([]byte, []int) {
+// Deprecated: Use CleanupRequest.ProtoReflect.Descriptor instead.
+func (*CleanupRequest) Descriptor() ([]byte, []int) {
 	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{20}
 }
 
-func (x *Tending) GetLeader() *Token {
+func (x *CleanupRequest) GetLeader() *Token {
 	if x != nil {
 		return x.Leader
 	}
 	return nil
 }
 
-func (x *Tending) GetStaleNs() int64 {
+func (x *CleanupRequest) GetStaleNs() int64 {
 	if x != nil {
 		return x.StaleNs
 	}
 	return 0
 }
 
-func (x *Tending) GetDry() bool {
+func (x *CleanupRequest) GetDry() bool {
 	if x != nil {
 		return x.Dry
 	}
 	return false
 }
 
-func (x *Tending) GetRooms() [][]byte {
+func (x *CleanupRequest) GetRooms() [][]byte {
 	if x != nil {
 		return x.Rooms
 	}
 	return nil
 }
 
-// Tended is actors.Tended.
-type Tended struct {
+// CleanupResult is actors.CleanupResult.
+type CleanupResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Orphans       [][]byte               `protobuf:"bytes,1,rep,name=orphans,proto3" json:"orphans,omitempty"`
 	Stale         [][]byte               `protobuf:"bytes,2,rep,name=stale,proto3" json:"stale,omitempty"`
@@ -1746,20 +1746,20 @@ type Tended struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Tended) Reset() {
-	*x = Tended{}
+func (x *CleanupResult) Reset() {
+	*x = CleanupResult{}
 	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Tended) String() string {
+func (x *CleanupResult) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Tended) ProtoMessage() {}
+func (*CleanupResult) ProtoMessage() {}
 
-func (x *Tended) ProtoReflect() protoreflect.Message {
+func (x *CleanupResult) ProtoReflect() protoreflect.Message {
 	mi := &file_internal_wire_rollcall_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1771,40 +1771,40 @@ func (x *Tended) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Tended.ProtoReflect.Descriptor instead.
-func (*Tended) Descriptor() ([]byte, []int) {
+// Deprecated: Use CleanupResult.ProtoReflect.Descriptor instead.
+func (*CleanupResult) Descriptor() ([]byte, []int) {
 	return file_internal_wire_rollcall_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *Tended) GetOrphans() [][]byte {
+func (x *CleanupResult) GetOrphans() [][]byte {
 	if x != nil {
 		return x.Orphans
 	}
 	return nil
 }
 
-func (x *Tended) GetStale() [][]byte {
+func (x *CleanupResult) GetStale() [][]byte {
 	if x != nil {
 		return x.Stale
 	}
 	return nil
 }
 
-func (x *Tended) GetMoved() [][]byte {
+func (x *CleanupResult) GetMoved() [][]byte {
 	if x != nil {
 		return x.Moved
 	}
 	return nil
 }
 
-func (x *Tended) GetErrors() int64 {
+func (x *CleanupResult) GetErrors() int64 {
 	if x != nil {
 		return x.Errors
 	}
 	return 0
 }
 
-func (x *Tended) GetErr() []byte {
+func (x *CleanupResult) GetErr() []byte {
 	if x != nil {
 		return x.Err
 	}
@@ -1823,7 +1823,7 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\tResponses\x123\n" +
 	"\tresponses\x18\x01 \x03(\v2\x15.rollcall.v1.ResponseR\tresponses\x12\x12\n" +
 	"\x04pong\x18\x02 \x01(\x04R\x04pong\x12\x1c\n" +
-	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\x92\x02\n" +
+	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\x9b\x02\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -1832,24 +1832,24 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x05relay\x18\x04 \x01(\bR\x05relay\x12\x1a\n" +
 	"\adeliver\x18\n" +
 	" \x01(\fH\x00R\adeliver\x12-\n" +
-	"\x06survey\x18\v \x01(\v2\x13.rollcall.v1.SurveyH\x00R\x06survey\x12'\n" +
-	"\x04tend\x18\f \x01(\v2\x11.rollcall.v1.TendH\x00R\x04tend\x12*\n" +
+	"\x06survey\x18\v \x01(\v2\x13.rollcall.v1.SurveyH\x00R\x06survey\x120\n" +
+	"\acleanup\x18\f \x01(\v2\x14.rollcall.v1.CleanupH\x00R\acleanup\x12*\n" +
 	"\x05names\x18\r \x01(\v2\x12.rollcall.v1.NamesH\x00R\x05namesB\x06\n" +
-	"\x04kind\"\x8c\x02\n" +
+	"\x04kind\"\xa2\x02\n" +
 	"\bResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x11.rollcall.v1.CodeR\x04code\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\fR\x04text\x123\n" +
 	"\bfindings\x18\n" +
-	" \x01(\v2\x15.rollcall.v1.FindingsH\x00R\bfindings\x12-\n" +
-	"\x06tended\x18\v \x01(\v2\x13.rollcall.v1.TendedH\x00R\x06tended\x12-\n" +
+	" \x01(\v2\x15.rollcall.v1.FindingsH\x00R\bfindings\x12C\n" +
+	"\x0ecleanup_result\x18\v \x01(\v2\x1a.rollcall.v1.CleanupResultH\x00R\rcleanupResult\x12-\n" +
 	"\x05names\x18\f \x01(\v2\x15.rollcall.v1.NameListH\x00R\x05namesB\b\n" +
 	"\x06result\"2\n" +
 	"\x06Survey\x12(\n" +
-	"\x05batch\x18\x01 \x01(\v2\x12.rollcall.v1.BatchR\x05batch\"6\n" +
-	"\x04Tend\x12.\n" +
-	"\atending\x18\x01 \x01(\v2\x14.rollcall.v1.TendingR\atending\"\a\n" +
+	"\x05batch\x18\x01 \x01(\v2\x12.rollcall.v1.BatchR\x05batch\"@\n" +
+	"\aCleanup\x125\n" +
+	"\arequest\x18\x01 \x01(\v2\x1b.rollcall.v1.CleanupRequestR\arequest\"\a\n" +
 	"\x05Names\" \n" +
 	"\bNameList\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\fR\x05names\"=\n" +
@@ -1947,13 +1947,13 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\x06change\x18\x02 \x01(\fR\x06change\x12\x1a\n" +
 	"\bidentity\x18\x03 \x01(\fR\bidentity\x12\x10\n" +
 	"\x03sid\x18\x04 \x01(\fR\x03sid\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\fR\x06reason\"x\n" +
-	"\aTending\x12*\n" +
+	"\x06reason\x18\x05 \x01(\fR\x06reason\"\x7f\n" +
+	"\x0eCleanupRequest\x12*\n" +
 	"\x06leader\x18\x01 \x01(\v2\x12.rollcall.v1.TokenR\x06leader\x12\x19\n" +
 	"\bstale_ns\x18\x02 \x01(\x03R\astaleNs\x12\x10\n" +
 	"\x03dry\x18\x03 \x01(\bR\x03dry\x12\x14\n" +
-	"\x05rooms\x18\x04 \x03(\fR\x05rooms\"x\n" +
-	"\x06Tended\x12\x18\n" +
+	"\x05rooms\x18\x04 \x03(\fR\x05rooms\"\x7f\n" +
+	"\rCleanupResult\x12\x18\n" +
 	"\aorphans\x18\x01 \x03(\fR\aorphans\x12\x14\n" +
 	"\x05stale\x18\x02 \x03(\fR\x05stale\x12\x14\n" +
 	"\x05moved\x18\x03 \x03(\fR\x05moved\x12\x16\n" +
@@ -1987,42 +1987,42 @@ func file_internal_wire_rollcall_proto_rawDescGZIP() []byte {
 var file_internal_wire_rollcall_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_internal_wire_rollcall_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_internal_wire_rollcall_proto_goTypes = []any{
-	(Code)(0),           // 0: rollcall.v1.Code
-	(*Requests)(nil),    // 1: rollcall.v1.Requests
-	(*Responses)(nil),   // 2: rollcall.v1.Responses
-	(*Request)(nil),     // 3: rollcall.v1.Request
-	(*Response)(nil),    // 4: rollcall.v1.Response
-	(*Survey)(nil),      // 5: rollcall.v1.Survey
-	(*Tend)(nil),        // 6: rollcall.v1.Tend
-	(*Names)(nil),       // 7: rollcall.v1.Names
-	(*NameList)(nil),    // 8: rollcall.v1.NameList
-	(*Token)(nil),       // 9: rollcall.v1.Token
-	(*Event)(nil),       // 10: rollcall.v1.Event
-	(*Room)(nil),        // 11: rollcall.v1.Room
-	(*Participant)(nil), // 12: rollcall.v1.Participant
-	(*Attribute)(nil),   // 13: rollcall.v1.Attribute
-	(*Batch)(nil),       // 14: rollcall.v1.Batch
-	(*Permit)(nil),      // 15: rollcall.v1.Permit
-	(*Findings)(nil),    // 16: rollcall.v1.Findings
-	(*Tally)(nil),       // 17: rollcall.v1.Tally
-	(*Drift)(nil),       // 18: rollcall.v1.Drift
-	(*Differences)(nil), // 19: rollcall.v1.Differences
-	(*Difference)(nil),  // 20: rollcall.v1.Difference
-	(*Tending)(nil),     // 21: rollcall.v1.Tending
-	(*Tended)(nil),      // 22: rollcall.v1.Tended
+	(Code)(0),              // 0: rollcall.v1.Code
+	(*Requests)(nil),       // 1: rollcall.v1.Requests
+	(*Responses)(nil),      // 2: rollcall.v1.Responses
+	(*Request)(nil),        // 3: rollcall.v1.Request
+	(*Response)(nil),       // 4: rollcall.v1.Response
+	(*Survey)(nil),         // 5: rollcall.v1.Survey
+	(*Cleanup)(nil),        // 6: rollcall.v1.Cleanup
+	(*Names)(nil),          // 7: rollcall.v1.Names
+	(*NameList)(nil),       // 8: rollcall.v1.NameList
+	(*Token)(nil),          // 9: rollcall.v1.Token
+	(*Event)(nil),          // 10: rollcall.v1.Event
+	(*Room)(nil),           // 11: rollcall.v1.Room
+	(*Participant)(nil),    // 12: rollcall.v1.Participant
+	(*Attribute)(nil),      // 13: rollcall.v1.Attribute
+	(*Batch)(nil),          // 14: rollcall.v1.Batch
+	(*Permit)(nil),         // 15: rollcall.v1.Permit
+	(*Findings)(nil),       // 16: rollcall.v1.Findings
+	(*Tally)(nil),          // 17: rollcall.v1.Tally
+	(*Drift)(nil),          // 18: rollcall.v1.Drift
+	(*Differences)(nil),    // 19: rollcall.v1.Differences
+	(*Difference)(nil),     // 20: rollcall.v1.Difference
+	(*CleanupRequest)(nil), // 21: rollcall.v1.CleanupRequest
+	(*CleanupResult)(nil),  // 22: rollcall.v1.CleanupResult
 }
 var file_internal_wire_rollcall_proto_depIdxs = []int32{
 	3,  // 0: rollcall.v1.Requests.requests:type_name -> rollcall.v1.Request
 	4,  // 1: rollcall.v1.Responses.responses:type_name -> rollcall.v1.Response
 	5,  // 2: rollcall.v1.Request.survey:type_name -> rollcall.v1.Survey
-	6,  // 3: rollcall.v1.Request.tend:type_name -> rollcall.v1.Tend
+	6,  // 3: rollcall.v1.Request.cleanup:type_name -> rollcall.v1.Cleanup
 	7,  // 4: rollcall.v1.Request.names:type_name -> rollcall.v1.Names
 	0,  // 5: rollcall.v1.Response.code:type_name -> rollcall.v1.Code
 	16, // 6: rollcall.v1.Response.findings:type_name -> rollcall.v1.Findings
-	22, // 7: rollcall.v1.Response.tended:type_name -> rollcall.v1.Tended
+	22, // 7: rollcall.v1.Response.cleanup_result:type_name -> rollcall.v1.CleanupResult
 	8,  // 8: rollcall.v1.Response.names:type_name -> rollcall.v1.NameList
 	14, // 9: rollcall.v1.Survey.batch:type_name -> rollcall.v1.Batch
-	21, // 10: rollcall.v1.Tend.tending:type_name -> rollcall.v1.Tending
+	21, // 10: rollcall.v1.Cleanup.request:type_name -> rollcall.v1.CleanupRequest
 	11, // 11: rollcall.v1.Event.room:type_name -> rollcall.v1.Room
 	12, // 12: rollcall.v1.Event.participant:type_name -> rollcall.v1.Participant
 	13, // 13: rollcall.v1.Participant.attributes:type_name -> rollcall.v1.Attribute
@@ -2033,7 +2033,7 @@ var file_internal_wire_rollcall_proto_depIdxs = []int32{
 	19, // 18: rollcall.v1.Findings.differences:type_name -> rollcall.v1.Differences
 	18, // 19: rollcall.v1.Tally.drift:type_name -> rollcall.v1.Drift
 	20, // 20: rollcall.v1.Differences.list:type_name -> rollcall.v1.Difference
-	9,  // 21: rollcall.v1.Tending.leader:type_name -> rollcall.v1.Token
+	9,  // 21: rollcall.v1.CleanupRequest.leader:type_name -> rollcall.v1.Token
 	1,  // 22: rollcall.v1.Nodes.Link:input_type -> rollcall.v1.Requests
 	2,  // 23: rollcall.v1.Nodes.Link:output_type -> rollcall.v1.Responses
 	23, // [23:24] is the sub-list for method output_type
@@ -2051,12 +2051,12 @@ func file_internal_wire_rollcall_proto_init() {
 	file_internal_wire_rollcall_proto_msgTypes[2].OneofWrappers = []any{
 		(*Request_Deliver)(nil),
 		(*Request_Survey)(nil),
-		(*Request_Tend)(nil),
+		(*Request_Cleanup)(nil),
 		(*Request_Names)(nil),
 	}
 	file_internal_wire_rollcall_proto_msgTypes[3].OneofWrappers = []any{
 		(*Response_Findings)(nil),
-		(*Response_Tended)(nil),
+		(*Response_CleanupResult)(nil),
 		(*Response_Names)(nil),
 	}
 	type x struct{}

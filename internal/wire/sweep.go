@@ -7,7 +7,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// NewBatch carries an owner's part of a round.
+// NewBatch returns the message for an owner's part of a round.
 func NewBatch(b actors.Batch) *Batch {
 	x := &Batch{Leader: newToken(b.Leader), Cycle: b.Cycle, Scheduled: b.Scheduled, Cause: []byte(b.Cause), Dry: b.Dry,
 		Rooms: texts(b.Rooms), Unanswered: texts(b.Unanswered)}
@@ -17,7 +17,7 @@ func NewBatch(b actors.Batch) *Batch {
 	return x
 }
 
-// Value gives the batch back.
+// Value returns the batch that the message carries.
 func (x *Batch) Value() actors.Batch {
 	b := actors.Batch{Leader: x.GetLeader().value(), Cycle: x.GetCycle(), Scheduled: x.GetScheduled(),
 		Cause: reconcile.Cause(x.GetCause()), Dry: x.GetDry(), Rooms: strings(x.GetRooms()), Unanswered: strings(x.GetUnanswered())}
@@ -27,31 +27,31 @@ func (x *Batch) Value() actors.Batch {
 	return b
 }
 
-// NewTending carries an owner's part of a cleanup.
-func NewTending(t actors.Tending) *Tending {
-	return &Tending{Leader: newToken(t.Leader), StaleNs: int64(t.Stale), Dry: t.Dry, Rooms: texts(t.Rooms)}
+// NewCleanupRequest returns the message for an owner's part of a cleanup.
+func NewCleanupRequest(t actors.CleanupRequest) *CleanupRequest {
+	return &CleanupRequest{Leader: newToken(t.Leader), StaleNs: int64(t.Stale), Dry: t.Dry, Rooms: texts(t.Rooms)}
 }
 
-// Value gives the tending back.
-func (x *Tending) Value() actors.Tending {
-	return actors.Tending{Leader: x.GetLeader().value(), Stale: time.Duration(x.GetStaleNs()), Dry: x.GetDry(),
+// Value returns the cleanup request that the message carries.
+func (x *CleanupRequest) Value() actors.CleanupRequest {
+	return actors.CleanupRequest{Leader: x.GetLeader().value(), Stale: time.Duration(x.GetStaleNs()), Dry: x.GetDry(),
 		Rooms: strings(x.GetRooms())}
 }
 
-// NewTended carries what a tending came to.
-func NewTended(t actors.Tended) *Tended {
-	return &Tended{Orphans: texts(t.Orphans), Stale: texts(t.Stale), Moved: texts(t.Moved), Errors: int64(t.Errors),
+// NewCleanupResult returns the message for the outcome of an owner's part of a cleanup.
+func NewCleanupResult(t actors.CleanupResult) *CleanupResult {
+	return &CleanupResult{Orphans: texts(t.Orphans), Stale: texts(t.Stale), Moved: texts(t.Moved), Errors: int64(t.Errors),
 		Err: []byte(t.Err)}
 }
 
-// Value gives it back.
-func (x *Tended) Value() actors.Tended {
-	return actors.Tended{Orphans: strings(x.GetOrphans()), Stale: strings(x.GetStale()), Moved: strings(x.GetMoved()),
+// Value returns the cleanup result that the message carries.
+func (x *CleanupResult) Value() actors.CleanupResult {
+	return actors.CleanupResult{Orphans: strings(x.GetOrphans()), Stale: strings(x.GetStale()), Moved: strings(x.GetMoved()),
 		Errors: int(x.GetErrors()), Err: string(x.GetErr())}
 }
 
-// NewNameList carries names of rooms.
+// NewNameList returns the message for names of rooms.
 func NewNameList(names []string) *NameList { return &NameList{Names: texts(names)} }
 
-// Value gives the names back.
+// Value returns the names that the message carries.
 func (x *NameList) Value() []string { return strings(x.GetNames()) }

@@ -8,7 +8,7 @@ func (x *Token) value() reconcile.Token {
 	return reconcile.Token{Generation: x.GetGeneration(), Index: x.GetIndex()}
 }
 
-// texts makes bytes of strings: see rollcall.proto.
+// texts converts strings to bytes; rollcall.proto says why.
 func texts(all []string) [][]byte {
 	if len(all) == 0 {
 		return nil

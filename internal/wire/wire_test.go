@@ -13,15 +13,15 @@ import (
 	"github.com/rollcallhq/rollcall/internal/wire"
 )
 
-// bytesForStrings makes strings of any bytes, as LiveKit allows. A generator is for one goroutine at a time.
+// bytesForStrings makes rapid draw strings of any bytes, as LiveKit allows. Only one goroutine at a time may use a generator.
 func bytesForStrings() rapid.MakeConfig {
 	return rapid.MakeConfig{Kinds: map[reflect.Kind]*rapid.Generator[any]{
 		reflect.String: rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 8), func(b []byte) any { return string(b) }),
 	}}
 }
 
-// carried draws values by reflection, each field that there is, and wants all of it back: a field that is added to a type
-// and not to the wire fails here.
+// carried draws values with all fields, by reflection, and checks that all of them come back. It fails if a field is added
+// to a type and not to the wire.
 func carried[V any, M proto.Message](t *testing.T, there func(V) M, back func(M) V) {
 	t.Helper()
 	t.Run(reflect.TypeFor[V]().String(), func(t *testing.T) {
@@ -48,8 +48,8 @@ func TestEveryFieldIsCarried(t *testing.T) {
 	t.Parallel()
 	carried[actors.Batch](t, wire.NewBatch, (*wire.Batch).Value)
 	carried[actors.Findings](t, wire.NewFindings, (*wire.Findings).Value)
-	carried[actors.Tending](t, wire.NewTending, (*wire.Tending).Value)
-	carried[actors.Tended](t, wire.NewTended, (*wire.Tended).Value)
+	carried[actors.CleanupRequest](t, wire.NewCleanupRequest, (*wire.CleanupRequest).Value)
+	carried[actors.CleanupResult](t, wire.NewCleanupResult, (*wire.CleanupResult).Value)
 	carried[[]string](t, wire.NewNameList, (*wire.NameList).Value)
 }
 
@@ -58,7 +58,7 @@ func TestAbsentPartsAreZero(t *testing.T) {
 	t.Parallel()
 	for name, got := range map[string]any{
 		"batch": new(wire.Batch).Value(), "findings": (*wire.Findings)(nil).Value(),
-		"tending": new(wire.Tending).Value(), "tended": (*wire.Tended)(nil).Value(),
+		"cleanup request": new(wire.CleanupRequest).Value(), "cleanup result": (*wire.CleanupResult)(nil).Value(),
 	} {
 		if !reflect.ValueOf(got).IsZero() {
 			t.Errorf("%s: %+v", name, got)
@@ -66,7 +66,7 @@ func TestAbsentPartsAreZero(t *testing.T) {
 	}
 }
 
-// The numbers are what other builds know. Whoever changes one breaks a rolling upgrade.
+// Other builds know these numbers. A change of one breaks a rolling upgrade.
 func TestNumbersStay(t *testing.T) {
 	t.Parallel()
 	old := []byte{8, 7, 16, 9, 24, 100, 0x52, 0} // call 7, epoch 9, 100 ms, kind 10: a Deliver

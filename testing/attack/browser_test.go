@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestLoopbackRule: without an admin token local programs need none. No page of another origin, no rebound name and no proxy passes for one.
+// TestLoopbackRule checks that without an admin token only local programs are admitted without a token: no page of another
+// origin, no rebound name and no proxy passes for one.
 func TestLoopbackRule(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{noAdmin: true, flags: []string{"--cors-origins=https://app.example.org"}})
@@ -52,8 +53,8 @@ func TestLoopbackRule(t *testing.T) {
 	})
 }
 
-// TestCrossSiteActions: what a browser can send without asking changes nothing, also with the admin's token, and preflights are granted to
-// listed origins alone.
+// TestCrossSiteActions checks that requests that a browser can send without a preflight change nothing, even with the admin's
+// token, and that preflights succeed for listed origins only.
 func TestCrossSiteActions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{flags: []string{"--cors-origins=https://app.example.org"}})

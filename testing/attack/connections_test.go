@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/rollcallhq/rollcall/internal/authority"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 const (
@@ -24,7 +24,7 @@ const (
 	hold = 5 * time.Second
 )
 
-// occupy opens a crowd of connections and has each do something to be kept; one that the node closes is opened again.
+// occupy opens crowd connections and calls use on each to keep it open. A connection that the node closes is opened again.
 func occupy(ctx context.Context, addr string, hold time.Duration, use func(ctx context.Context, conn net.Conn)) {
 	ctx, stop := context.WithTimeout(ctx, hold)
 	defer stop()
@@ -47,7 +47,7 @@ func occupy(ctx context.Context, addr string, hold time.Duration, use func(ctx c
 	all.Wait()
 }
 
-// slowly sends a byte at a time for ever.
+// slowly sends one byte at a time until the connection fails.
 func slowly(ctx context.Context, conn net.Conn, head, rest string) {
 	_, err := io.WriteString(conn, head)
 	for err == nil && ctx.Err() == nil {
@@ -60,7 +60,8 @@ func once(text string) func(context.Context, net.Conn) {
 	return func(_ context.Context, conn net.Conn) { _, _ = io.WriteString(conn, text) }
 }
 
-// TestConnections: whatever a stranger does with more connections than the node has file descriptors, webhooks on new ones are answered.
+// TestConnections checks that webhooks on new connections are answered, whatever a stranger does with more connections than the
+// node has file descriptors.
 func TestConnections(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{files: files})
@@ -88,7 +89,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestConnectionsWithTLS: the same before and after the handshake.
+// TestConnectionsWithTLS does the same before and after the TLS handshake.
 func TestConnectionsWithTLS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{files: files, https: true})
@@ -112,7 +113,7 @@ func TestConnectionsWithTLS(t *testing.T) {
 	})
 }
 
-// unfinished begins a request of HTTP/2 whose headers never end.
+// unfinished begins an HTTP/2 request whose headers never end.
 func unfinished(conn net.Conn) net.Conn {
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
@@ -125,8 +126,8 @@ func unfinished(conn net.Conn) net.Conn {
 	return secure
 }
 
-// lasts holds that the node closes a connection that does not get on. 5 s are promised for headers and less for the node port; 9 s are
-// allowed, since this machine is busy.
+// lasts checks that the node closes a connection that makes no progress. The documented limit is 5 s for headers and less for the
+// node port; the test allows 9 s, because this machine is busy.
 func lasts(t *testing.T, addr string, use func(net.Conn) net.Conn) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -143,7 +144,8 @@ func lasts(t *testing.T, addr string, use func(net.Conn) net.Conn) {
 	}
 }
 
-// TestConnectionsToTheNodePort: silent ones end, with TLS and without, and whatever their number the node goes on.
+// TestConnectionsToTheNodePort checks that silent connections are closed, with TLS and without, and that the node keeps working
+// whatever their number.
 func TestConnectionsToTheNodePort(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestInjection: whatever a room or a participant is called, its keys are the ones that its name gives, readers get the name as it is, and nothing
-// else comes of it.
+// TestInjection checks hostile names of rooms and participants: a room's keys are the ones derived from its name, readers get the
+// name unchanged, and nothing else happens.
 func TestInjection(t *testing.T) {
 	t.Parallel()
 	names := []string{"a:b", "*", "rooms:index", "rooms:*", "{tag}", "{}", "}{", "x{rooms:fence:y}", "'; return redis.call('FLUSHALL') --", "\"]] redis.call('FLUSHALL')", "a b",
@@ -41,7 +41,7 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// named holds what readers get of a room.
+// named checks what readers get for a room.
 func (w *world) named(t *testing.T, room, identity string) {
 	t.Helper()
 	a := w.get("/api/rooms?name="+url.QueryEscape(room), moderator(t, room))
@@ -58,7 +58,7 @@ func (w *world) named(t *testing.T, room, identity string) {
 	}
 }
 
-// onlyKeysOf holds that Redis has the keys of these rooms, and no other.
+// onlyKeysOf checks that Redis has the keys of these rooms, and no others.
 func (w *world) onlyKeysOf(t *testing.T, rooms []string, tags bool) {
 	t.Helper()
 	want := map[string]bool{"canary": true}

@@ -7,17 +7,20 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// TestLocalProgramAgainstOneNode: with an admin token, a program on the machine without any gets nothing from the ports of a node alone.
+// TestLocalProgramAgainstOneNode checks that where an admin token is set, a local program without a token gets nothing from the
+// ports of a single node.
 func TestLocalProgramAgainstOneNode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{embedded: true})
@@ -44,7 +47,7 @@ func TestLocalProgramAgainstOneNode(t *testing.T) {
 	}
 }
 
-// resp is a command as Redis' protocol has it.
+// resp encodes a command in Redis' protocol.
 func resp(command string) string {
 	words := strings.Fields(command)
 	text := fmt.Sprintf("*%d\r\n", len(words))
@@ -54,7 +57,7 @@ func resp(command string) string {
 	return text
 }
 
-// say sends a text and gives the first line that comes back.
+// say sends a text and returns the first line of the answer.
 func say(t *testing.T, addr, text string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -68,7 +71,7 @@ func say(t *testing.T, addr, text string) string {
 	return line
 }
 
-// everyRoute asks for all that the API has, without a token.
+// everyRoute requests every route of the API without a token.
 func (w *world) everyRoute(t *testing.T) {
 	t.Helper()
 	for path, r := range reaches() {
@@ -81,7 +84,7 @@ func (w *world) everyRoute(t *testing.T) {
 	}
 }
 
-// pokeNodePort says to a node port what a node would say, and other things, without any secret. Nothing of it may be answered with success.
+// pokeNodePort sends to a node port what a node would send, and other things, without any secret. None of it may succeed.
 func pokeNodePort(t *testing.T, addr string) {
 	t.Helper()
 	for path, body := range map[string]string{
@@ -112,19 +115,19 @@ func pokeNodePort(t *testing.T, addr string) {
 	}
 }
 
-// TestLocalProgramAgainstACluster: two nodes on loopback, with a real Redis. A program without the LiveKit secret, which has the binary, changes
-// nothing through the node ports and becomes no member.
+// TestLocalProgramAgainstACluster attacks two nodes on loopback, with a real Redis. A program that has the binary but not the
+// LiveKit secret changes nothing through the node ports and does not become a member.
 func TestLocalProgramAgainstACluster(t *testing.T) {
 	t.Parallel()
 	addrs := nodetest.QuietAddrs(t, 3)
 	join := "--join=" + addrs[0] + "," + addrs[1]
 	w := newWorld(t, options{flags: []string{"--node-addr=" + addrs[0], join, "--bootstrap-expect=2"}, withoutReady: true})
-	second := nodetest.New(t, nodetest.Options{Binary: limited(t, 0), ID: "n2", Env: slices.Clone(w.Env), Flags: []string{
+	second := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), Wrapper: limited(0), ID: "n2", Env: slices.Clone(w.Env), Flags: []string{
 		"--node-addr=" + addrs[1], join, "--bootstrap-expect=2", "--sync-interval=1h", "--stale-after=24h", "--cleanup-interval=23h"}})
 	second.Start()
 	w.ready()
 	second.AwaitReady()
-	await(t, "both are members", func() error {
+	eventually.Nil(t, patience, "both are members", func() error {
 		if got := w.standing(t); !strings.Contains(got, "2 nodes") {
 			return fmt.Errorf("%s", got)
 		}
@@ -143,13 +146,13 @@ func TestLocalProgramAgainstACluster(t *testing.T) {
 	}
 }
 
-// strangers are nodes that have no certificate and another secret than the cluster.
+// strangers runs nodes that have no certificate, and another secret than the cluster's.
 func strangers(t *testing.T, addr, join string) {
 	t.Helper()
 	own := redistest.Start(t, "--appendonly", "no")
 	for name, flags := range map[string][]string{"insecure": {"--insecure"}, "with another secret": nil} {
 		env := []string{"LIVEKIT_HOST=http://127.0.0.1:1", "LIVEKIT_API_KEY=other", "LIVEKIT_API_SECRET=another-secret-of-at-least-32-characters", "REDIS_URL=" + own.URL()}
-		n := nodetest.New(t, nodetest.Options{Binary: limited(t, 0), ID: "mallory", Env: env, Flags: append([]string{"--node-addr=" + addr, join}, flags...)})
+		n := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), Wrapper: limited(0), ID: "mallory", Env: env, Flags: append([]string{"--node-addr=" + addr, join}, flags...)})
 		n.Start()
 		ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
 		pass(ctx, 4*time.Second)

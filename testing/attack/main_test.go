@@ -1,17 +1,16 @@
 package attack
 
 import (
-	"context"
 	"flag"
 	"os"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// together is how many worlds run at once. Attacks take whole processors: more at a time would attack each other.
+// together is how many worlds run at once. Each attack uses whole processors, so more of them would disturb each other.
 const together = "3"
 
 func TestMain(m *testing.M) {
@@ -19,12 +18,7 @@ func TestMain(m *testing.M) {
 	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
 		_ = flag.Set("test.parallel", together)
 	}
-	redis.SetLogger(quiet{})
+	logging.Disable()
 	// The race detector maps more memory than the limit.
 	os.Exit(nodetest.Main(m, false))
 }
-
-// quiet takes what go-redis says of a server that a test has ended.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}

@@ -16,10 +16,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// dial opens a connection to the API; it is nil where the node takes none.
+// dial opens a connection to the API. It returns nil if the node accepts none.
 func (w *world) dial() net.Conn {
 	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).Dial("tcp", w.Addr)
 	if err != nil {
@@ -38,14 +38,14 @@ func (w *world) dial() net.Conn {
 	return conn
 }
 
-// rawGet is a request as it goes over the wire.
+// rawGet returns a request as it is sent over the wire.
 func rawGet(path, token string, header ...string) string {
 	lines := append([]string{"GET " + path + " HTTP/1.1", "Host: localhost", "Authorization: Bearer " + token}, header...)
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
-// flood sends the text on that many new connections at once, holds them for a time, and closes them. Of every two, one reads what comes and one
-// reads nothing; with deaf none reads.
+// flood sends the text on that many new connections at once, keeps them open for a time, and closes them. Every second connection
+// reads what it receives, the others read nothing; with deaf, none reads.
 func (w *world) flood(ctx context.Context, connections int, deaf bool, text string, hold time.Duration) {
 	ctx, stop := context.WithTimeout(ctx, hold)
 	defer stop()
@@ -67,7 +67,7 @@ func (w *world) flood(ctx context.Context, connections int, deaf bool, text stri
 	all.Wait()
 }
 
-// fill runs a pipeline of commands, some at a time.
+// fill runs a pipeline of n commands, in batches.
 func (w *world) fill(n int, add func(pipe redis.Pipeliner, i int)) {
 	w.t.Helper()
 	for i := 0; i < n; {
@@ -92,7 +92,7 @@ func (w *world) feed(entries, size int) {
 	})
 }
 
-// rooms adds rooms of that size to Redis, as they stand there.
+// rooms adds rooms of that size to Redis, in the stored format.
 func (w *world) rooms(prefix string, n, size int) {
 	w.t.Helper()
 	w.fill(n, func(pipe redis.Pipeliner, i int) {
@@ -112,7 +112,7 @@ type memoryAttack struct {
 	header      []string
 }
 
-// besiege tries each attack for some seconds, one after the other.
+// besiege runs each attack for some seconds, one after the other.
 func (w *world) besiege(token string, attacks []memoryAttack) {
 	for _, a := range attacks {
 		w.t.Run(a.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func (w *world) besiege(token string, attacks []memoryAttack) {
 	}
 }
 
-// TestMemoryOfStreams: replays of a feed of 60 MB, by a token for one room.
+// TestMemoryOfStreams replays a feed of 60 MB with a token for one room.
 func TestMemoryOfStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -140,7 +140,7 @@ func TestMemoryOfStreams(t *testing.T) {
 	})
 }
 
-// TestMemoryOfFollowers: changes that come while nobody reads the streams.
+// TestMemoryOfFollowers makes changes while nobody reads the streams.
 func TestMemoryOfFollowers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -153,7 +153,7 @@ func TestMemoryOfFollowers(t *testing.T) {
 	})
 }
 
-// TestMemoryOfAnswers: large answers that nobody fetches, or that many want at once.
+// TestMemoryOfAnswers requests large answers that nobody fetches, or that many want at once.
 func TestMemoryOfAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -175,7 +175,7 @@ func TestMemoryOfAnswers(t *testing.T) {
 	})
 }
 
-// TestMemoryOfHistories: a timeline and repairs of large entries.
+// TestMemoryOfHistories reads a timeline and repairs with large entries.
 func TestMemoryOfHistories(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -190,7 +190,8 @@ func TestMemoryOfHistories(t *testing.T) {
 	})
 }
 
-// TestMemoryOfWebhooks: signed bodies that are small to send and large to decode, many at once, and bodies that lie about themselves.
+// TestMemoryOfWebhooks sends signed bodies that are small to send and large to decode, many at once, and bodies whose declared
+// length is wrong.
 func TestMemoryOfWebhooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -221,7 +222,7 @@ func TestMemoryOfWebhooks(t *testing.T) {
 	t.Run("bodies that lie", func(t *testing.T) { w.siege(t, func(ctx context.Context) { w.lyingBodies(t, ctx) }) })
 }
 
-// lyingBodies announce more than they bring, bring more than they announce, or are compressed.
+// lyingBodies sends bodies that are shorter or longer than declared, or compressed.
 func (w *world) lyingBodies(t *testing.T, ctx context.Context) {
 	signed, err := fakelivekit.Sign([]byte("{}"), fakelivekit.DefaultKey, fakelivekit.DefaultSecret)
 	if err != nil {
@@ -242,7 +243,7 @@ func (w *world) lyingBodies(t *testing.T, ctx context.Context) {
 	all.Wait()
 }
 
-// TestMemoryOfLists: a LiveKit that answers with lists of 16 MB of tiny entries.
+// TestMemoryOfLists runs a LiveKit that answers with lists of 16 MB of tiny entries.
 func TestMemoryOfLists(t *testing.T) {
 	t.Parallel()
 	var list []byte

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/authority"
 )
 
-// status is a line of the node's /proc/<pid>/status.
+// status returns a field of the node's /proc/<pid>/status.
 func (w *world) status(field string) string {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.Pid()))
 	if err != nil {
@@ -32,7 +32,7 @@ func (w *world) alive() bool {
 
 func (w *world) peak() string { return "resident " + w.status("VmHWM") + " at most" }
 
-// listeners are the TCP ports of 127.0.0.1 and of every interface on which the node's process listens.
+// listeners returns the TCP ports, on 127.0.0.1 and on all interfaces, on which the node's process listens.
 func (w *world) listeners(t *testing.T) []string {
 	t.Helper()
 	inodes := map[string]bool{}
@@ -66,7 +66,7 @@ func (w *world) listeners(t *testing.T) []string {
 	return addrs
 }
 
-// certificate makes the files of a certificate for 127.0.0.1.
+// certificate writes the files of a certificate for 127.0.0.1.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	now := time.Now()
@@ -78,7 +78,7 @@ func certificate(t *testing.T) (cert, key string) {
 	return cert, key
 }
 
-// certificateOf makes those of an authority, whose own certificate it writes too.
+// certificateOf does the same with the given authority, whose own certificate it writes too.
 func certificateOf(t *testing.T, ca *authority.Authority) (caFile, cert, key string) {
 	t.Helper()
 	now, dir := time.Now(), t.TempDir()

@@ -16,10 +16,11 @@ import (
 
 	"github.com/livekit/protocol/auth"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// reach is who may GET a path, and POST to it, by docs/api.md.
+// reach defines who may GET a path, and POST to it, according to docs/api.md.
 type reach struct{ get, post string }
 
 func reaches() map[string]reach {
@@ -33,7 +34,8 @@ func reaches() map[string]reach {
 	}
 }
 
-// TestScopes: each kind of token on each path of the node's own description, by each method: what docs/api.md allows, and nothing else.
+// TestScopes tries each kind of token on each path of the node's own description, with each method: what docs/api.md allows must
+// succeed, and nothing else.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -83,7 +85,7 @@ func TestScopes(t *testing.T) {
 	})
 }
 
-// begin sends a request that would do harm if it were let in, and gives the status, without waiting for a stream's end.
+// begin sends a request that would do harm if it were admitted, and returns the status, without waiting for the end of a stream.
 func (w *world) begin(method, path, token string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -106,7 +108,7 @@ func (w *world) begin(method, path, token string) int {
 	return resp.StatusCode
 }
 
-// TestFairnessOfStreams: a moderator with streams without number leaves one for the admin, and one for a reader.
+// TestFairnessOfStreams checks that a moderator who opens countless streams leaves one for the admin, and one for a reader.
 func TestFairnessOfStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -129,7 +131,8 @@ func TestFairnessOfStreams(t *testing.T) {
 	})
 }
 
-// TestFairnessOfLooks: a moderator who asks for looks at LiveKit without end neither takes a sync's turns nor the admin's.
+// TestFairnessOfLooks checks that a moderator who asks for looks at LiveKit without pause takes neither a sync's request budget
+// nor the admin's.
 func TestFairnessOfLooks(t *testing.T) {
 	t.Parallel()
 	const rooms = 60
@@ -170,12 +173,12 @@ func TestFairnessOfLooks(t *testing.T) {
 	if syncs.Load() < rooms || looks.Load() > rooms/6 {
 		t.Errorf("while a sync had %d looks at LiveKit, a moderator had %d", syncs.Load(), looks.Load())
 	}
-	await(t, "a look for the admin", func() error { return w.get("/api/rooms/room-1/livekit", adminToken).is(200) })
+	eventually.Nil(t, patience, "a look for the admin", func() error { return w.get("/api/rooms/room-1/livekit", adminToken).is(200) })
 	stop()
 	callers.Wait()
 }
 
-// first is what a stream begins with, up to its second event or a heartbeat.
+// first returns the beginning of a stream, up to its second event or a heartbeat.
 func (w *world) first(t *testing.T, path, token, after string) (status int, lines []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -205,7 +208,7 @@ func (w *world) first(t *testing.T, path, token, after string) (status int, line
 	return resp.StatusCode, lines
 }
 
-// TestStreamTellsOfItsRoomAlone: the first id of a room's stream is none of another room's change.
+// TestStreamTellsOfItsRoomAlone checks that the first id of a room's stream is not the id of another room's change.
 func TestStreamTellsOfItsRoomAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -228,7 +231,7 @@ func TestStreamTellsOfItsRoomAlone(t *testing.T) {
 	}
 }
 
-// TestOddEventIDs: a Last-Event-ID that is none of a stream is ignored, without a word in the log.
+// TestOddEventIDs checks that a Last-Event-ID that no stream can have produced is ignored, without a warning in the log.
 func TestOddEventIDs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})

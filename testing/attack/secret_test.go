@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// TestSecretsOfAnswers: no answer, no metric and no log line has a secret, also where requests are made of them.
+// TestSecretsOfAnswers checks that no answer, metric or log line contains a secret, even if the request consisted of secrets.
 func TestSecretsOfAnswers(t *testing.T) {
 	t.Parallel()
 	const other = "second-secret-of-more-than-32-characters"
@@ -21,7 +21,7 @@ func TestSecretsOfAnswers(t *testing.T) {
 	for path := range reaches() {
 		path = strings.ReplaceAll(path, "{room}", "mine")
 		if strings.HasPrefix(path, "/api/events") {
-			continue // a stream without an end; what it has is held by the API's own tests
+			continue // an endless stream; the API's own tests check its content
 		}
 		for _, token := range []string{adminToken, mod, "x" + adminToken, adminToken + "x", fakelivekit.DefaultSecret} {
 			for _, method := range []string{"GET", "POST", "PUT"} {
@@ -43,7 +43,8 @@ func TestSecretsOfAnswers(t *testing.T) {
 	}
 }
 
-// TestSecretsOfTheConfiguration: check-config, valid or not, and a node that does not start show none, wherever it stands.
+// TestSecretsOfTheConfiguration checks that check-config, whether it finds the configuration valid or not, and a node that does
+// not start show no secret, wherever the secret was set.
 func TestSecretsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2-that-must-not-leak"
@@ -68,7 +69,7 @@ func TestSecretsOfTheConfiguration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, command := range [][]string{{"check-config"}, {"check-config", "--json"}} {
 				cmd := exec.CommandContext(t.Context(), os.Getenv(nodetest.BinEnv), append(command, c.args...)...)
-				cmd.Env = append([]string{"LIVEKIT_HOST=http://127.0.0.1:1", "LIVEKIT_API_KEY=k1", "LIVEKIT_API_SECRET=another-secret-of-at-least-32-characters"}, c.env...)
+				cmd.Env = append([]string{"LIVEKIT_HOST=http://127.0.0.1:1", "LIVEKIT_API_KEY=k1", "LIVEKIT_API_SECRET=another-secret-of-at-least-32-characters", "ROLLCALL_EMBEDDED_REDIS=true"}, c.env...)
 				out, _ := cmd.CombinedOutput() // many of these are refused
 				if strings.Contains(string(out), secret) {
 					t.Errorf("%v %v shows the secret:\n%s", command, c.args, out)

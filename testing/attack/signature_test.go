@@ -15,10 +15,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/livekit/protocol/auth"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// claims of a webhook with that body, changed by pairs of a name and a value; nil takes one away.
+// claims returns the claims of a webhook with that body, changed by pairs of a name and a value; nil removes a claim.
 func claims(body string, change ...any) jwt.MapClaims {
 	sum, now := sha256.Sum256([]byte(body)), time.Now()
 	c := jwt.MapClaims{"iss": fakelivekit.DefaultKey, "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix(),
@@ -40,7 +40,8 @@ func signed(t *testing.T, method jwt.SigningMethod, key any, c jwt.MapClaims) st
 	return raw
 }
 
-// TestSignatures: no webhook is taken but for a signature of its very body by LiveKit's key, in its time.
+// TestSignatures checks that a webhook is accepted only with a valid signature of exactly its body by LiveKit's key, within its
+// validity.
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -117,7 +118,7 @@ func TestSignatures(t *testing.T) {
 	if err := w.ask(http.MethodPost, webhookURL, "", body, http.Header{"Authorization": {good}}).is(200); err != nil {
 		t.Errorf("the right one: %v", err)
 	}
-	w.unchanged(t, func() { // the same again brings nobody back
+	w.unchanged(t, func() { // sending the same again brings nobody back
 		w.ask(http.MethodPost, webhookURL, "", body, http.Header{"Authorization": {good}})
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// raw sends bytes on a connection and gives all that comes back until the node ends it or says no more for a while.
+// raw sends bytes on a connection and returns everything that comes back until the node closes it or the deadline passes.
 func (w *world) raw(t *testing.T, text string) string {
 	t.Helper()
 	conn := w.dial()
@@ -19,14 +19,15 @@ func (w *world) raw(t *testing.T, text string) string {
 	defer conn.Close()
 	_, _ = io.WriteString(conn, text)
 	if c, ok := conn.(*net.TCPConn); ok && !strings.Contains(text, "Connection: close") {
-		_ = c.CloseWrite() // so that a connection that is kept ends; it may also cancel what is asked
+		_ = c.CloseWrite() // so that a kept-alive connection ends; this may also cancel the request
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	raw, _ := io.ReadAll(conn)
 	return string(raw)
 }
 
-// TestSmuggling: requests on whose end two servers may disagree are refused, and nothing after it is taken for another request.
+// TestSmuggling checks that requests whose end two servers may disagree on are refused, and that nothing after them is taken for
+// another request.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -80,7 +81,7 @@ func TestSmuggling(t *testing.T) {
 	})
 }
 
-// TestPaths: no way of writing a path reaches what its token does not reach, or the page's folder.
+// TestPaths checks that no spelling of a path reaches what its token does not allow, or the page's directory.
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -103,7 +104,7 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s: %.300s", path, got)
 		}
 	}
-	for _, line := range []string{ // the last of two rooms never wins, and the authority in the line is no other host
+	for _, line := range []string{ // the last of two rooms never wins, and the authority in the request line is not another host
 		"GET http://localhost/api/rooms/other HTTP/1.1", "GET http://other:80/api/rooms HTTP/1.1", "OPTIONS * HTTP/1.1", "CONNECT localhost:80 HTTP/1.1",
 		"TRACE /api/rooms HTTP/1.1", "PUT /api/sync-rooms HTTP/1.1", "DELETE /api/rooms/mine HTTP/1.1", "PATCH /api/cluster HTTP/1.1", "get /api/rooms HTTP/1.1",
 	} {

@@ -17,26 +17,26 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
 const (
-	// answerWithin is how long a webhook may take to be answered, whoever attacks: LiveKit tries for about as long. On a machine that has
-	// nothing else to do it takes a fraction of a second.
+	// answerWithin is how long a webhook may take to be answered during any attack: LiveKit retries for about as long. On an
+	// otherwise idle machine the answer takes a fraction of a second.
 	answerWithin = 15 * time.Second
-	// hookEvery is how often a witness sends one.
+	// hookEvery is how often a witness sends a webhook.
 	hookEvery = 200 * time.Millisecond
-	// witnessRoom is that of its webhooks.
+	// witnessRoom is the room of its webhooks.
 	witnessRoom = "witness"
 )
 
-// fresh is a transport that keeps no connection, as a LiveKit that was restarted.
+// fresh returns a transport that reuses no connection, like a LiveKit that was restarted.
 func fresh() *http.Transport {
 	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		DialContext: (&net.Dialer{Timeout: patience}).DialContext}
 }
 
-// joined is the webhook of somebody's join into a room.
+// joined returns the webhook of a participant's join.
 func joined(room, identity string) string {
 	now := time.Now()
 	body, err := protojson.Marshal(&livekit.WebhookEvent{
@@ -60,7 +60,7 @@ func (w *world) hook(body string) answer {
 	return w.ask(http.MethodPost, webhookURL, "", body, http.Header{"Authorization": {signed}, "Content-Type": {"application/webhook+json"}})
 }
 
-// insist delivers a body as LiveKit does, which tries again a second after a connection that broke.
+// insist delivers a body as LiveKit does: a second after a broken connection it tries again.
 func (w *world) insist(ctx context.Context, body string) error {
 	for begun := time.Now(); ; pass(ctx, time.Second) {
 		got := w.hook(body)
@@ -70,7 +70,7 @@ func (w *world) insist(ctx context.Context, body string) error {
 	}
 }
 
-// people makes a room with these participants by webhooks.
+// people creates a room with these participants through webhooks.
 func (w *world) people(room string, identities ...string) {
 	w.t.Helper()
 	for _, identity := range identities {
@@ -80,8 +80,9 @@ func (w *world) people(room string, identities ...string) {
 	}
 }
 
-// siege runs an attack while a webhook on a new connection is sent again and again, and judges: each is answered with 200 within
-// answerWithin, some while the attack goes on, /livez answers at the end, and the process lives. A node that died is started again for the next attack.
+// siege runs an attack while webhooks on new connections are sent repeatedly. It checks that each is answered with 200 within
+// answerWithin, that some are answered during the attack, that /livez answers at the end, and that the process survives. A node
+// that died is started again for the next attack.
 func (w *world) siege(t *testing.T, attack func(ctx context.Context)) {
 	t.Helper()
 	if !w.alive() {
@@ -148,7 +149,8 @@ func lastWords(log string) string {
 	return log[max(0, len(log)-600):]
 }
 
-// keys are all keys of Redis with their serialised values, but those of the witness and those that the node writes by itself.
+// keys returns all keys of Redis with their serialised values, except those of the witness and those that the node writes by
+// itself.
 func (w *world) keys(t *testing.T) map[string]string {
 	t.Helper()
 	c, ctx := w.redis.Client(), t.Context()
@@ -167,7 +169,7 @@ func (w *world) keys(t *testing.T) map[string]string {
 	return all
 }
 
-// standing is what the cluster agrees on, as the admin sees it.
+// standing returns the replicated state of the cluster, as the admin sees it.
 func (w *world) standing(t *testing.T) string {
 	t.Helper()
 	status, cluster := w.get("/api/sync-rooms", w.authKey), w.get("/api/cluster", w.authKey)
@@ -178,7 +180,7 @@ func (w *world) standing(t *testing.T) string {
 	return fmt.Sprintf("running %v, %d nodes, voters %d", running, strings.Count(cluster.body, `"id":`), strings.Count(cluster.body, `"voter":true`))
 }
 
-// unchanged holds that nothing in Redis and nothing that the cluster agrees on changes while do runs.
+// unchanged checks that nothing in Redis and nothing in the replicated state changes while do runs.
 func (w *world) unchanged(t *testing.T, do func()) {
 	t.Helper()
 	keys, standing := w.keys(t), w.standing(t)

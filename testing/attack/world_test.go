@@ -7,46 +7,46 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/livekit/protocol/auth"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 const (
-	// patience is for what takes a second or two on an idle machine; the tests' machine is never idle.
+	// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
 	patience = 30 * time.Second
-	// memory is the limit of the node's address space, in KiB, as ulimit -v takes it.
+	// memory is the limit of the node's address space, in KiB, the unit of ulimit -v.
 	memory = 2_000_000
 
 	adminToken = "admin-token-that-must-not-leak-0123456789"
 	webhookURL = "/api/livekit-webhook"
 )
 
-// options choose a world. The zero value is a node with a real Redis, a LiveKit that has no rooms, and an admin token.
+// options configure a world. The zero value is a node with a real Redis, a LiveKit without rooms, and an admin token.
 type options struct {
 	flags, env   []string
 	files        int          // limit of open files; 0 leaves the system's
-	noAdmin      bool         // no admin token: local programs need none
-	embedded     bool         // no Redis but the node's own
-	livekit      http.Handler // in the place of the fake
-	https        bool         // the API has a certificate
-	withoutReady bool         // it waits for others
+	noAdmin      bool         // no admin token, so local programs need none
+	embedded     bool         // the node uses its embedded Redis
+	livekit      http.Handler // replaces the fake
+	https        bool         // the API uses a certificate
+	withoutReady bool         // the node waits for others, so newWorld does not wait until it is ready
 }
 
-// world is a node under a memory limit, and what it needs.
+// world is a node under a memory limit, with the services it needs.
 type world struct {
 	*nodetest.Node
 	t       *testing.T
-	redis   *redistest.Server // nil where the node has its own
+	redis   *redistest.Server // nil where the node uses its embedded one
 	fake    *fakelivekit.Fake
-	authKey string // the admin token, or empty
+	authKey string // the admin token, or ""
 	scheme  string
 }
 
@@ -64,7 +64,9 @@ func newWorld(t *testing.T, o options) *world {
 		w.authKey = adminToken
 		env = append(env, "ROLLCALL_ADMIN_TOKEN="+adminToken)
 	}
-	if !o.embedded {
+	if o.embedded {
+		env = append(env, "ROLLCALL_EMBEDDED_REDIS=true")
+	} else {
 		w.redis = redistest.Start(t, "--appendonly", "no")
 		env = append(env, "REDIS_URL="+w.redis.URL())
 	}
@@ -73,7 +75,7 @@ func newWorld(t *testing.T, o options) *world {
 		cert, key := certificate(t)
 		flags, w.scheme = append(flags, "--http-tls-cert="+cert, "--http-tls-key="+key), "https"
 	}
-	w.Node = nodetest.New(t, nodetest.Options{Binary: limited(t, o.files), ID: "n1", Flags: flags, Env: env})
+	w.Node = nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), Wrapper: limited(o.files), ID: "n1", Flags: flags, Env: env})
 	w.Start()
 	if !o.withoutReady {
 		w.ready()
@@ -86,25 +88,21 @@ func newWorld(t *testing.T, o options) *world {
 	return w
 }
 
-// limited is the path of a script that runs rollcall under the limits of memory and of open files.
-func limited(t *testing.T, files int) string {
-	t.Helper()
-	script := fmt.Sprintf("#!/bin/bash\nulimit -v %d\n", memory)
+// limited returns a command that executes the one after it under the limits of memory and, unless 0, of open files. It is not a
+// script file, because a file that was just written cannot be executed while another test starts a process.
+func limited(files int) []string {
+	limits := fmt.Sprintf("ulimit -v %d", memory)
 	if files > 0 {
-		script += fmt.Sprintf("ulimit -n %d\n", files)
+		limits += fmt.Sprintf(" -n %d", files)
 	}
-	path := filepath.Join(t.TempDir(), "limited")
-	if err := os.WriteFile(path, []byte(script+"exec "+os.Getenv(nodetest.BinEnv)+" \"$@\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return []string{"bash", "-c", limits + ` && exec "$0" "$@"`}
 }
 
-// ready waits until the node is, and for the sync that every start begins with, so that nothing but the test's doing changes Redis.
+// ready waits until the node is ready and has done the sync that follows every start, so that only the test itself changes Redis.
 func (w *world) ready() {
 	w.t.Helper()
-	await(w.t, "the node is ready", func() error { return w.get("/readyz", "").is(200) })
-	await(w.t, "the first sync", func() error {
+	eventually.Nil(w.t, patience, "the node is ready", func() error { return w.get("/readyz", "").is(200) })
+	eventually.Nil(w.t, patience, "the first sync", func() error {
 		if a := w.get("/api/sync-rooms", w.authKey); !strings.Contains(a.body, `"lastSync"`) {
 			return fmt.Errorf("%d %s", a.status, a.body)
 		}
@@ -112,26 +110,7 @@ func (w *world) ready() {
 	})
 }
 
-// await tries until it works.
-func await(t *testing.T, what string, try func() error) {
-	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(patience)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("not within %v: %s: %v", patience, what, err)
-		}
-	}
-}
-
-// pass lets an attack go on for a time.
+// pass waits for a time, or until ctx ends.
 func pass(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -139,7 +118,7 @@ func pass(ctx context.Context, d time.Duration) {
 	}
 }
 
-// answer is an HTTP answer. Its status is 0 where there was none, and then err says why.
+// answer is an HTTP answer. If there was none, its status is 0 and err says why.
 type answer struct {
 	status int
 	header http.Header
@@ -156,7 +135,7 @@ func (a answer) is(statuses ...int) error {
 	return fmt.Errorf("%d %.200q (%w), want %v", a.status, a.body, a.err, statuses)
 }
 
-// ask sends one request on a connection of its own. Header names are sent as they are given.
+// ask sends one request on a separate connection. Header names are sent as given.
 func (w *world) ask(method, path, token, body string, header http.Header) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -191,12 +170,12 @@ func do(req *http.Request) answer {
 
 func (w *world) get(path, token string) answer { return w.ask(http.MethodGet, path, token, "", nil) }
 
-// act has the admin's word.
+// act posts an action with the admin's token.
 func (w *world) act(action string) answer {
 	return w.ask(http.MethodPost, "/api/sync-rooms", w.authKey, `{"action":"`+action+`"}`, nil)
 }
 
-// token is a LiveKit access token with that grant.
+// token returns a LiveKit access token with that grant.
 func token(t *testing.T, grant auth.VideoGrant) string {
 	t.Helper()
 	raw, err := auth.NewAccessToken(fakelivekit.DefaultKey, fakelivekit.DefaultSecret).SetVideoGrant(&grant).SetIdentity("mallory").

@@ -11,10 +11,10 @@ import (
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// BenchmarkIdleRooms reports what a room of two costs while nothing happens: heap and stacks after a collection.
+// BenchmarkIdleRooms reports the cost of an idle room of two: heap and stacks after a collection.
 func BenchmarkIdleRooms(b *testing.B) {
 	for range b.N {
 		const rooms = 20000
@@ -31,7 +31,8 @@ func BenchmarkIdleRooms(b *testing.B) {
 	}
 }
 
-// BenchmarkDeliver reports webhooks through supervisor, room, step and an in-memory store, each room's one after another.
+// BenchmarkDeliver reports webhooks through supervisor, room, step and an in-memory store. The webhooks of one room are
+// sequential.
 func BenchmarkDeliver(b *testing.B) {
 	for _, rooms := range []int{1, 100, 10000} {
 		b.Run(fmt.Sprint(rooms, " rooms"), func(b *testing.B) {
@@ -135,3 +136,4 @@ func (deaf) Refused(error)                                  {}
 func (deaf) Polled(bool)                                    {}
 func (deaf) Crashed()                                       {}
 func (deaf) Rooms(int)                                      {}
+func (deaf) Holds(_, _ *reconcile.State)                    {}

@@ -15,21 +15,21 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/cluster"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/proc"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
-// raftNodeEnv holds the configuration of a process that is a raft node and nothing else.
+// raftNodeEnv holds the configuration of a process that is only a raft node.
 const raftNodeEnv = "ROLLCALL_BENCH_RAFT_NODE"
 
-// raftNode is that configuration.
+// raftNode is the configuration in raftNodeEnv.
 type raftNode struct {
 	ID, Dir, Addr string
 	Join          []string
 	Timings       cluster.Timings
 }
 
-// runRaftNode prints "leads" and a time (Unix ns) whenever a task of its own term begins, until its stdin ends.
+// runRaftNode prints "leads" and a time (Unix ns) whenever the task of a term that it leads begins, until its stdin ends.
 func runRaftNode() error {
 	var c raftNode
 	if err := json.Unmarshal([]byte(os.Getenv(raftNodeEnv)), &c); err != nil {
@@ -49,12 +49,12 @@ func runRaftNode() error {
 		return err
 	}
 	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin) // the parent's end is this one's
+	_, err = io.Copy(io.Discard, os.Stdin) // this process ends with its parent
 	return err
 }
 
-// BenchmarkElection is the time from a kill -9 of the leader of three to the first work of the next one, by our timings and by
-// the defaults of hashicorp/raft. Nothing else is in these processes.
+// BenchmarkElection reports the time from a kill -9 of the leader of three to the first work of its successor, with our timings
+// and with the defaults of hashicorp/raft. Nothing else runs in these processes.
 func BenchmarkElection(b *testing.B) {
 	for name, timings := range map[string]cluster.Timings{
 		"ours":     {},
@@ -81,7 +81,7 @@ type trio struct {
 	leader string
 }
 
-// lead is a node's word that it began to lead.
+// lead is a node's message that it began to lead.
 type lead struct {
 	id string
 	at time.Time
@@ -134,7 +134,7 @@ func (t *trio) start(id string) {
 	go t.listen(id, out)
 }
 
-// listen ends with the node.
+// listen reads a node's messages until the node ends.
 func (t *trio) listen(id string, out io.ReadCloser) {
 	defer out.Close()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -168,7 +168,7 @@ func (t *trio) awaitLead() lead {
 	}
 }
 
-// replaceLeader kills the leader, waits for the next, and brings the old one back.
+// replaceLeader kills the leader, waits for the next one, and restarts the old one.
 func (t *trio) replaceLeader() time.Duration {
 	t.b.Helper()
 	killed := t.leader

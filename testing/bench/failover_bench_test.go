@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 // The load of BenchmarkFailover.
 const (
 	failoverRooms = 1000
-	failoverRate  = 500 // webhooks a second
+	failoverRate  = 500 // webhooks per second
 )
 
-// BenchmarkFailover kills a node of three under load and brings it back: the longest that a webhook then went without its 200,
-// over all of LiveKit's attempts, and when a leader was killed, the time to the start of its successor's first sync.
+// BenchmarkFailover kills one node of three under load and restarts it. It reports the longest time that a webhook then went
+// without its 200, over all of LiveKit's attempts, and where the leader was killed, the time until its successor's first sync
+// started.
 func BenchmarkFailover(b *testing.B) {
 	bin, err := nodetest.Build(context.Background(), b.TempDir(), false)
 	if err != nil {
@@ -55,7 +56,7 @@ func BenchmarkFailover(b *testing.B) {
 	}
 }
 
-// unanswered is, for each kill, the longest wait of a webhook that was on its way then or sent until the next.
+// unanswered returns, for each kill, the longest wait of a webhook that was in flight at the kill or sent before the next one.
 func unanswered(c *clusterkit.Cluster, marks []time.Time) []time.Duration {
 	longest := make([]time.Duration, len(marks))
 	for _, w := range c.Ledger.All() {

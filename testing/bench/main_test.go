@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be a raft node as well, for BenchmarkElection.
+// TestMain makes the test binary act as a raft node when BenchmarkElection starts it as one.
 func TestMain(m *testing.M) {
 	if os.Getenv(raftNodeEnv) == "" {
 		os.Exit(m.Run())

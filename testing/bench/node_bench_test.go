@@ -22,13 +22,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// startNode builds and runs the real binary between a Redis and a LiveKit, and gives its URL once it is ready.
+// startNode builds and runs the real binary between a Redis and a LiveKit, and returns its URL once it is ready.
 func startNode(b *testing.B, addr, livekit, redisURL string) string {
 	b.Helper()
 	dir := b.TempDir()
@@ -49,7 +50,7 @@ func startNode(b *testing.B, addr, livekit, redisURL string) string {
 		_ = cmd.Wait()
 	})
 	url := "http://" + addr
-	await(b, func() bool {
+	eventually.True(b, "the node is ready", func() bool {
 		resp, err := http.Get(url + "/readyz")
 		if err != nil {
 			return false
@@ -58,18 +59,6 @@ func startNode(b *testing.B, addr, livekit, redisURL string) string {
 		return resp.StatusCode == http.StatusOK
 	})
 	return url
-}
-
-func await(b *testing.B, ok func() bool) {
-	b.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for limit := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(limit) {
-			b.Fatal("gave up after 30 s")
-		}
-		<-tick.C
-	}
 }
 
 func freeAddr(b *testing.B) string {
@@ -82,7 +71,7 @@ func freeAddr(b *testing.B) string {
 	return l.Addr().String()
 }
 
-// percentiles reports the 50th, 99th and last of some times, in ms.
+// percentiles reports the 50th and 99th percentile and the maximum of some times, in ms.
 func percentiles(b *testing.B, what string, took []time.Duration) {
 	b.Helper()
 	slices.Sort(took)
@@ -92,8 +81,9 @@ func percentiles(b *testing.B, what string, took []time.Duration) {
 	b.ReportMetric(at(1), what+"-max-ms")
 }
 
-// BenchmarkJoinToRedis is the time from a real participant's attempt to join a real LiveKit, and from its being connected,
-// to its identity in Redis. The first is what a user waits; the second is rollcall's part, and 0 where Redis had it first.
+// BenchmarkJoinToRedis reports the time until a real participant's identity is in Redis: from its attempt to join a real LiveKit,
+// and from its being connected. The first is what a user waits for. The second is rollcall's part, and 0 where Redis had it
+// first.
 func BenchmarkJoinToRedis(b *testing.B) {
 	store := redistest.Start(b)
 	addr := freeAddr(b)
@@ -132,7 +122,7 @@ func seen(ctx context.Context, client *redis.Client, room, who string) time.Time
 	return time.Now()
 }
 
-// BenchmarkSync is a whole cycle over rooms of two people each that are right already, by the node's own report.
+// BenchmarkSync reports a whole cycle over rooms of two people each that are already right, according to the node's own report.
 func BenchmarkSync(b *testing.B) {
 	for _, rooms := range []int{100, 1000, 5000} {
 		b.Run(strconv.Itoa(rooms), func(b *testing.B) {
@@ -173,8 +163,8 @@ func act(b *testing.B, url, action string) (a answer) {
 	return a
 }
 
-// BenchmarkWebhooks is joins from 64 senders, each in rooms of its own, beside a handler as one writes it in an afternoon: no
-// signature, no order, no fence, both keys read, changed and written. The ratio of the two is the price of being right.
+// BenchmarkWebhooks reports joins from 64 senders, each in separate rooms, next to a handler as one writes it in an afternoon: no
+// signature, no order, no fence, both keys read, changed and written. The ratio of the two is the price of correctness.
 func BenchmarkWebhooks(b *testing.B) {
 	b.Run("rollcall", func(b *testing.B) {
 		store, fake := redistest.Start(b), fakelivekit.New(fakelivekit.Options{Seed: 1})
@@ -191,7 +181,7 @@ func BenchmarkWebhooks(b *testing.B) {
 	})
 }
 
-// senders is how many webhooks are on their way at once.
+// senders is the number of concurrent webhooks.
 const senders = 64
 
 func send(b *testing.B, url string) {
@@ -253,7 +243,7 @@ func (h naive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var present []string
 	if value, err := h.redis.Get(r.Context(), "rooms:participants:"+e.Room.Name).Bytes(); err == nil {
-		_ = json.Unmarshal(value, &present) // as such handlers do
+		_ = json.Unmarshal(value, &present) // errors are ignored, as usual in such handlers
 	}
 	present = append(present, e.Participant.Identity)
 	list, _ := json.Marshal(present)

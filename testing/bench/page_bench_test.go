@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// BenchmarkJoinToPage is the time from a participant's join in LiveKit to the open page's showing it: the webhook, the commit, the
-// event and the drawing, in each view that lists who or what is there. LiveKit is the fake, all else real.
+// BenchmarkJoinToPage reports the time from a participant's join in LiveKit until the open page shows it: the webhook, the
+// commit, the event and the drawing, in each view that lists rooms or participants. LiveKit is the fake, everything else is real.
 func BenchmarkJoinToPage(b *testing.B) {
 	store, addr := redistest.Start(b), freeAddr(b)
 	fake := fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{"http://" + addr + "/api/livekit-webhook"}})
@@ -42,7 +42,7 @@ func BenchmarkJoinToPage(b *testing.B) {
 				start := time.Now()
 				fake.Join(room, fakelivekit.Who{Identity: who})
 				shown := time.UnixMilli(browsertest.Eval[int64](tab, "window.appeared"))
-				took = append(took, max(shown.Sub(start), 0)) // the browser's clock is of whole ms
+				took = append(took, max(shown.Sub(start), 0)) // the browser's clock counts whole ms
 				fake.Leave(room, who)
 				fake.DeleteRoom("room-of-" + who)
 			}
@@ -51,7 +51,7 @@ func BenchmarkJoinToPage(b *testing.B) {
 	}
 }
 
-// appearance has window.appeared be the Unix time in ms at which the page's content first holds a text.
+// appearance sets window.appeared to the Unix time in ms at which the page's content first contains a text.
 const appearance = `(() => {
 	const main = document.querySelector("main");
 	window.appeared = new Promise((resolve) => {

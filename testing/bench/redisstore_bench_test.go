@@ -12,13 +12,13 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// BenchmarkCommit measures commits to a real Redis on this machine, each of a room with that many people of whom one
-// changes: one after another, and from 64 rooms at once, which the store batches.
+// BenchmarkCommit measures commits to a real Redis on this machine, each of a room with that many people of whom one changes:
+// sequentially, and from 64 rooms concurrently, which the store batches.
 func BenchmarkCommit(b *testing.B) {
-	r := redistest.Start(b, "--appendonly", "no") // the disk is not what is measured
+	r := redistest.Start(b, "--appendonly", "no") // the disk is not measured
 	o := &redis.UniversalOptions{Addrs: []string{r.Addr}}
 	redisstore.Harden(o)
 	s, err := redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(o), Feed: true, Timeline: true, Node: "n1",
@@ -52,7 +52,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// scriptTime is the time of Redis itself that a script took, in µs: what other programs do on this machine matters less to it.
+// scriptTime returns the time that Redis itself spent in a script, in µs: other programs on this machine affect it less.
 func scriptTime(b *testing.B, r *redistest.Server) float64 {
 	b.Helper()
 	_, stats, _ := strings.Cut(r.Client().Info(b.Context(), "commandstats").Val(), "cmdstat_evalsha:")
@@ -60,7 +60,7 @@ func scriptTime(b *testing.B, r *redistest.Server) float64 {
 	per, _, _ = strings.Cut(per, ",")
 	us, err := strconv.ParseFloat(per, 64)
 	if err != nil {
-		b.Fatalf("Redis tells no time per script: %q", stats)
+		b.Fatalf("Redis reports no time per script: %q", stats)
 	}
 	return us
 }
@@ -89,7 +89,7 @@ func person(i int, version uint32) *reconcile.Member {
 		Name: "A User", Metadata: `{"role":"speaker","avatar":"https://example.com/a.png"}`, JoinedAt: 1795399866511, Version: version})
 }
 
-// commit writes the room with one member changed, as an update of metadata does.
+// commit writes the room with one changed member, as an update of metadata does.
 func (r *room) commit(b *testing.B, s *redisstore.Store) {
 	version := r.rec.Version + 1
 	i := int(version) % len(r.roster)

@@ -15,7 +15,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// idle is a host that has done its work before it is asked, so that only the way to it is measured.
+// idle is a host that answers without doing any work, so that only the path to it is measured.
 type idle struct{ names []string }
 
 func (idle) Deliver(context.Context, reconcile.Event) error { return nil }
@@ -24,13 +24,13 @@ func (idle) Survey(context.Context, actors.Batch) (actors.Findings, error) {
 	return actors.Findings{}, nil
 }
 
-func (idle) Tend(context.Context, actors.Tending) (actors.Tended, error) {
-	return actors.Tended{}, nil
+func (idle) Cleanup(context.Context, actors.CleanupRequest) (actors.CleanupResult, error) {
+	return actors.CleanupResult{}, nil
 }
 
 func (i idle) Names(context.Context) ([]string, error) { return i.names, nil }
 
-// newPeers starts a node's side of RPC on loopback.
+// newPeers starts a node's RPC endpoint on loopback.
 func newPeers(b *testing.B, host actors.Owner) (*rpc.Peers, actors.Place) {
 	p := rpc.New(rpc.Config{Node: "n", Host: host, Epoch: func() uint64 { return 1 }, Log: slog.New(slog.DiscardHandler),
 		Members: func() []actors.Place { return nil }, Leader: func() string { return "" },
@@ -58,8 +58,8 @@ func newPeers(b *testing.B, host actors.Owner) (*rpc.Peers, actors.Place) {
 	return p, actors.Place{Node: "n", Incarnation: 1, Epoch: 1, Addr: l.Addr().String()}
 }
 
-// BenchmarkRPC reports requests over loopback between two nodes of one process, for some callers at once, next to calls
-// of the same host without a network. Both nodes' work is on the same cores; CPU is that of both.
+// BenchmarkRPC reports requests over loopback between two nodes in one process, for several numbers of concurrent callers, next
+// to calls of the same host without a network. Both nodes use the same cores; CPU is the time of both.
 func BenchmarkRPC(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		here, _ := newPeers(b, idle{})
@@ -101,7 +101,7 @@ func callFrom(b *testing.B, callers int, to actors.Owner) {
 	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/request")
 }
 
-// cpuTime is what this process has used so far.
+// cpuTime returns the CPU time that this process has used so far.
 func cpuTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -110,7 +110,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkRPCNames reports an answer of 100,000 names, as a leader asks each node for before a sync.
+// BenchmarkRPCNames reports an answer of 100,000 names, which a leader requests from each node before a sync.
 func BenchmarkRPCNames(b *testing.B) {
 	names := make([]string, 100_000)
 	for i := range names {

@@ -2,13 +2,14 @@ package browser
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
 
 const loaded = `seen("10.0.0.3") && button("Sync now")`
 
-// lastAsked is the action that the node got last, as JSON, or "".
+// lastAsked returns the action that the node received last, as JSON, or "".
 func (f *fake) lastAsked() (text string) {
 	f.with(func() {
 		if len(f.asked) > 0 {
@@ -27,9 +28,12 @@ func TestEveryButton(t *testing.T) {
 		{"Full sync", "map[action:full-sync]", "Full sync done\n19 rooms compared, 0 errors, 0 removed, 2 cleaned up"},
 		{"Cleanup", "map[action:cleanup]", "Cleanup done\n2 removed"},
 		{"Dry run", "map[action:sync dryRun:true]", "2 changes would be made, nothing was changed"},
-		{"Stop the schedule", "map[action:stop-service]", "The schedule is stopped."},
+		{"Stop it", "map[action:stop-service]", "The schedule is stopped."},
 		{"Start the schedule", "map[action:start-service]", "The schedule is running."},
 	} {
+		if c.button == "Stop it" {
+			b.Press("Stop the schedule")
+		}
 		b.Press(c.button)
 		b.Await(`seen(a) && !idle(button("Sync now"))`, c.says)
 		if got := f.lastAsked(); got != c.order {
@@ -40,6 +44,31 @@ func TestEveryButton(t *testing.T) {
 	b.Await(`seen("ada would leave") && seen("LiveKit does not list it") && seen("would be removed")`)
 	b.Press("Dismiss")
 	b.Await(`!seen("Dry run done") && document.activeElement === button("Sync now")`)
+}
+
+// TestSyncOfThisRoom checks that the buttons of a room's view act on that room alone, and that their result is shown there and in the overview.
+func TestSyncOfThisRoom(t *testing.T) {
+	f := newFake(t)
+	b := open(t, f.URL+"/#/rooms/standup", 1280)
+	b.Await(`seen("3 participants") && button("Sync this room")`)
+	for _, c := range []struct{ buttons, order, says string }{
+		{"Sync this room", "map[action:sync room:standup]", "Sync of standup done\n1 room compared, 0 errors, 0 removed"},
+		{"Dry run", "map[action:sync dryRun:true room:standup]", "Dry run of standup done"},
+		{"Force…|Show what would be removed", "map[action:sync dryRun:true force:true room:standup]", "Forced dry run of standup done"},
+		{"Force…|Force the sync", "map[action:sync force:true room:standup]", "Forced sync of standup done"},
+	} {
+		for name := range strings.SplitSeq(c.buttons, "|") {
+			b.Press(name)
+		}
+		b.Await(`seen(a) && !idle(button("Sync this room"))`, c.says)
+		if got := f.lastAsked(); got != c.order {
+			t.Errorf("%s asks for %s, want %s", c.buttons, got, c.order)
+		}
+	}
+	b.Eval(`location.hash = "#/rooms/lounge"`)
+	b.Await(`document.querySelector(".room h1").textContent === "lounge" && button("Sync this room") && !seen("Forced sync")`)
+	b.Eval(`location.hash = "#/"`)
+	b.Await(`seen("Forced sync of standup done")`)
 }
 
 func TestWhatASyncPassedOverIsShown(t *testing.T) {
@@ -65,7 +94,7 @@ func TestForceAsksFirst(t *testing.T) {
 	b.Press("Cancel")
 	b.Await(`!document.querySelector("dialog[open]") && document.activeElement === button("Force…")`)
 	b.Press("Look and force…")
-	b.Press("Show what would go")
+	b.Press("Show what would be removed")
 	b.Await(`seen("Forced dry run done") && seen("Nothing would change.")`)
 	if got := f.lastAsked(); got != "map[action:sync dryRun:true force:true]" {
 		t.Errorf("asked %s", got)
@@ -78,7 +107,26 @@ func TestForceAsksFirst(t *testing.T) {
 	}
 }
 
+func TestStopAsksFirst(t *testing.T) {
+	f := newFake(t)
+	b := open(t, f.URL, 1280)
+	b.Await(loaded)
+	b.Press("Stop the schedule")
+	b.Await(`document.querySelector("dialog[open]") && seen("No node syncs or cleans up until somebody starts the schedule again")`)
+	inspect(t, b, "the dialog before a stop")
+	b.Snap("stop-desktop-light")
+	b.Press("Cancel")
+	b.Await(`!document.querySelector("dialog[open]") && document.activeElement === button("Stop the schedule")`)
+	if asked := f.lastAsked(); asked != "" {
+		t.Errorf("without a confirmation the page asked for %s", asked)
+	}
+	b.Press("Stop the schedule")
+	b.Press("Stop it")
+	b.Await(`seen("The schedule is stopped.") && seen("Schedule stopped") && button("Start the schedule")`)
+}
+
 func TestProgressAndFailure(t *testing.T) {
+	t.Parallel()
 	hold := make(chan struct{})
 	f := newFake(t, func(f *fake) { f.holding = hold })
 	b := open(t, f.URL, 1280, "503")
@@ -111,7 +159,7 @@ func TestProgressAndFailure(t *testing.T) {
 	b.Await(`!seen("The cluster has no leader\n") && seen("All present.") && seen("led by n3")`)
 }
 
-// TestCycleOfTheSchedule: what the leader does by itself shows its progress too.
+// TestCycleOfTheSchedule checks that the page also shows the progress of a scheduled cycle.
 func TestCycleOfTheSchedule(t *testing.T) {
 	f := newFake(t, func(f *fake) {
 		f.status["progress"] = object{"kind": "sync", "done": 3, "of": 4, "startedAt": iso(time.Now())}

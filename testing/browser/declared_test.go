@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// declared is what a .d.ts says: one declaration a line, as ours are written.
+// declared is the content of a .d.ts file that has one declaration a line, as ours do.
 type declared struct {
 	functions map[string][]parameter // exported functions, and classes by their constructor
 	shapes    map[string]*shape      // interfaces and classes
@@ -61,7 +61,7 @@ func readDeclared(t *testing.T, name string) declared {
 	return d
 }
 
-// parameters are those of a list without commas within a type.
+// parameters parses a parameter list whose types contain no commas.
 func parameters(list string) (found []parameter) {
 	for one := range strings.SplitSeq(list, ", ") {
 		if _, typ, ok := strings.Cut(one, ": "); ok {
@@ -71,7 +71,7 @@ func parameters(list string) (found []parameter) {
 	return found
 }
 
-// names are the fields of a type: interfaces by name, joined by &, or one that stands in the line.
+// names returns the fields of a type: of interfaces by name, joined by &, or of an inline type.
 func (d declared) names(typ string) (names []string) {
 	if strings.HasPrefix(typ, "{") {
 		for _, m := range inline.FindAllStringSubmatch(typ, -1) {

@@ -20,29 +20,30 @@ import (
 
 type object = map[string]any
 
-// fake is a node that answers what it is told to. Its fields are read and changed under mu, by with.
+// fake is a node with scripted answers. Its fields are read and changed under mu, by with.
 type fake struct {
 	*httptest.Server
 	files *web.Files
 
 	mu      sync.Mutex
 	rooms   map[string]object // rooms:states by name
-	livekit map[string]object // where LiveKit's own word differs from that
+	livekit map[string]object // where LiveKit's answer differs from rooms
 	lines   map[string][]object
 	status  object
 	cluster object
 	stats   object
 	drift   object
-	answers map[string]object // of actions
+	answers map[string]object // by action
 	failing map[string]int    // path → status
-	token   string            // wanted; "" for none
+	says    map[int]string    // status → the error of those
+	token   string            // required token; "" for none
 	origin  string            // allowed by CORS
-	dead    bool              // cuts every connection
+	dead    bool              // breaks every connection
 	noFeed  bool              // has no /api/events
-	holding chan struct{}     // an action waits for its end; nil does not
-	// wholeFeedRefused is for a token that may read one room.
+	holding chan struct{}     // if not nil, an action waits until it is closed
+	// wholeFeedRefused makes the node act as for a token that may read only one room.
 	wholeFeedRefused bool
-	asked            []object // actions
+	asked            []object // received actions
 	seen             []string // requests to the API, with their query
 	ears             map[chan string]bool
 	events           int
@@ -54,7 +55,7 @@ func newFake(t *testing.T, change ...func(*fake)) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{files: files, ears: map[chan string]bool{}, failing: map[string]int{}}
+	f := &fake{files: files, ears: map[chan string]bool{}, failing: map[string]int{}, says: map[int]string{}}
 	f.script()
 	for _, c := range change {
 		c(f)
@@ -79,9 +80,13 @@ func (f *fake) with(do func()) {
 	do()
 }
 
+// member returns a member of the cluster.
+func (f *fake) member(i int) object { return f.cluster["members"].([]object)[i] }
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	dead, origin, token, failing := f.dead, f.origin, f.token, f.failing[r.URL.Path]
+	says := cmp.Or(f.says[failing], "Redis cannot be read now; try again shortly")
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		f.seen = append(f.seen, r.URL.RequestURI())
 	}
@@ -102,7 +107,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case token != "" && r.Header.Get("Authorization") != "Bearer "+token:
 		refuse(w, http.StatusUnauthorized, "Unauthorized")
 	case failing != 0:
-		refuse(w, failing, "The rooms cannot be read now; try again shortly")
+		refuse(w, failing, says)
 	default:
 		f.api(w, r)
 	}
@@ -114,19 +119,19 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/sync-rooms" && r.Method == http.MethodPost:
 		f.act(w, r)
 	case path == "/api/sync-rooms":
-		f.tell(w, func() any { return f.statusNow() })
+		f.write(w, func() any { return f.statusNow() })
 	case path == "/api/cluster":
-		f.tell(w, func() any { return f.cluster })
+		f.write(w, func() any { return f.cluster })
 	case path == "/api/stats":
-		f.tell(w, func() any { return f.stats })
+		f.write(w, func() any { return f.stats })
 	case path == "/api/drift":
-		f.tell(w, func() any { return f.drift })
+		f.write(w, func() any { return f.drift })
 	case path == "/api/events":
 		f.feed(w, r)
 	case path == "/api/rooms/timeline":
-		f.tell(w, func() any { return object{"room": name, "entries": f.lines[name]} })
+		f.write(w, func() any { return object{"room": name, "entries": f.lines[name]} })
 	case path == "/api/rooms/livekit":
-		f.tell(w, func() any { return f.look(name) })
+		f.write(w, func() any { return f.look(name) })
 	case path == "/api/rooms" && r.URL.Query().Has("name"):
 		f.mu.Lock()
 		_, ok := f.rooms[name]
@@ -135,9 +140,9 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 			refuse(w, http.StatusNotFound, "No such room now")
 			return
 		}
-		f.tell(w, func() any { return f.rooms[name] })
+		f.write(w, func() any { return f.rooms[name] })
 	case path == "/api/rooms":
-		f.tell(w, func() any { return f.page(r) })
+		f.write(w, func() any { return f.page(r) })
 	default:
 		refuse(w, http.StatusNotFound, "No such endpoint")
 	}
@@ -149,8 +154,8 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	_ = json.NewEncoder(w).Encode(object{"error": text})
 }
 
-// tell encodes under the lock, as what it sends may be changed by the test at any time.
-func (f *fake) tell(w http.ResponseWriter, value func() any) {
+// tell encodes under the lock, because the test may change the value at any time.
+func (f *fake) write(w http.ResponseWriter, value func() any) {
 	f.mu.Lock()
 	body, err := json.Marshal(value())
 	f.mu.Unlock()
@@ -168,7 +173,7 @@ func (f *fake) statusNow() object {
 	return now
 }
 
-// page is one page of the list, by name, as the API gives it.
+// page returns one page of the list, by name, as the API does.
 func (f *fake) page(r *http.Request) object {
 	query := r.URL.Query()
 	limit, _ := strconv.Atoi(cmp.Or(query.Get("limit"), "100"))
@@ -223,7 +228,7 @@ func (f *fake) act(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "The cluster has no leader now; try again shortly")
 		return
 	}
-	f.tell(w, func() any { return f.answer(action, order) })
+	f.write(w, func() any { return f.answer(action, order) })
 }
 
 func (f *fake) answer(action string, order object) object {
@@ -238,10 +243,13 @@ func (f *fake) answer(action string, order object) object {
 		answer = maps.Clone(f.answers[action])
 	}
 	answer["action"], answer["timestamp"] = action, iso(time.Now())
+	if room, one := order["room"]; one {
+		answer["room"], answer["result"] = room, object{"synced": 1, "errors": 0, "cleaned": 0}
+	}
 	return answer
 }
 
-// feed is GET /api/events.
+// feed serves GET /api/events.
 func (f *fake) feed(w http.ResponseWriter, r *http.Request) {
 	ear := make(chan string, 10_000)
 	f.mu.Lock()
@@ -279,7 +287,7 @@ func (f *fake) feed(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send gives an event to all who listen. The lock is held by the caller.
+// send sends an event to all listeners. The caller holds the lock.
 func (f *fake) send(event string, value object) {
 	data, _ := json.Marshal(value)
 	f.events++
@@ -288,7 +296,7 @@ func (f *fake) send(event string, value object) {
 	}
 }
 
-// listeners counts the open feeds.
+// listeners returns the number of open feeds.
 func (f *fake) listeners() (n int) {
 	f.with(func() { n = len(f.ears) })
 	return n

@@ -9,13 +9,13 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
 )
 
 const appToken = "token-of-the-app"
 
-// app serves the example of docs/examples from an origin of its own, under a policy that allows the node and nothing
-// inline, and lets the node know that origin.
+// app serves the example of docs/examples from a separate origin, under a policy that allows the node and nothing inline. If
+// allow is set, the node accepts that origin.
 func app(t *testing.T, f *fake, allow bool) string {
 	t.Helper()
 	files := map[string]string{}
@@ -49,14 +49,19 @@ func TestIndicatorInAnotherApp(t *testing.T) {
 	b.Await(inside + `.text.includes("A token is needed")`)
 	b.Await(`document.querySelector("#log").textContent.includes("status: error")`)
 	b.Do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(appToken), chromedp.KeyEvent("\r"))
-	b.Await(inside + `.text.includes("Sync is running") && ` + inside + `.text.includes("19 rooms, 0 errors, 0 removed") && !readOut("Last sync", ` + inside + `.root)`)
+	b.Await(inside + `.text.includes("Schedule is running") && ` + inside + `.text.includes("19 rooms compared, 0 errors, 0 removed") && !readOut("Last sync", ` + inside + `.root)`)
 	for _, c := range []struct{ button, says, action string }{
-		{"Sync now", "Sync done: 19 rooms, 0 errors, 0 removed", "sync"},
+		{"Sync now", "Sync done: 19 rooms compared, 0 errors, 0 removed", "sync"},
 		{"Cleanup", "Cleanup done: 2 removed", "cleanup"},
-		{"Stop", "Sync is stopped", "stop-service"},
-		{"Start", "Sync is running", "start-service"},
+		{"Stop it", "Schedule is stopped", "stop-service"},
+		{"Start", "Schedule is running", "start-service"},
 	} {
-		b.Await(inside+`.button(a).ariaDisabled === "false"`, c.button)
+		if c.button == "Stop it" { // it asks first
+			b.Eval(`(() => { ` + inside + `.button("Stop").click(); ` + inside + `.button("Cancel").click(); ` + inside + `.button("Stop").click(); })()`)
+			b.Await(inside + `.root.activeElement.textContent === "Cancel" && ` + inside + `.text.includes("Schedule is running") && !` + inside + `.button("Stop").checkVisibility()`)
+			b.Snap("indicator-stop")
+		}
+		b.Await(inside+`.button(a).checkVisibility() && !idle(`+inside+`.button(a))`, c.button)
 		b.Eval(`(() => { const button = `+inside+`.button(a); button.focus(); button.click(); })()`, c.button)
 		b.Await(inside+".text.includes(a) && document.querySelector('#log').textContent.includes(b + ': done')", c.says, c.action)
 		b.Await(inside+`.root.activeElement && readOut(a, `+inside+`.root)`, c.says)
@@ -78,7 +83,8 @@ func TestIndicatorInAnotherApp(t *testing.T) {
 	b.Snap("indicator")
 }
 
-// TestIndicatorAsFrameworksUseIt: properties before the definition, attributes one by one, taken out and put back.
+// TestIndicatorAsFrameworksUseIt sets properties before the definition and attributes one by one, and removes and reinserts the
+// element.
 func TestIndicatorAsFrameworksUseIt(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.token = appToken })
 	b := open(t, f.URL, 1280, "401")
@@ -89,14 +95,29 @@ func TestIndicatorAsFrameworksUseIt(t *testing.T) {
 		document.body.append(early);
 		await import("/sync-status-indicator.js"); })()`, appToken)
 	text := `document.querySelector("#early").shadowRoot.querySelector(".text").innerText`
-	b.Await(text + `.includes("Sync is running") && document.querySelector("#early").status.node === "n1"`)
+	b.Await(text + `.includes("Schedule is running") && document.querySelector("#early").status.node === "n1"`)
 	b.Eval(`(() => { const e = document.querySelector("#early"); e.remove(); e.readonly = true; document.body.append(e); })()`)
-	b.Await(text + `.includes("Sync is running") && !document.querySelector("#early").shadowRoot.querySelector(".buttons").checkVisibility()`)
+	b.Await(text + `.includes("Schedule is running") && !document.querySelector("#early").shadowRoot.querySelector(".buttons").checkVisibility()`)
 	f.with(func() { f.status["syncServiceRunning"] = false })
 	b.Eval(`document.querySelector("#early").refresh()`)
-	b.Await(text + `.includes("Sync is stopped")`)
+	b.Await(text + `.includes("Schedule is stopped")`)
 	b.Eval(`(() => { const e = document.querySelector("#early"); e.token = "wrong"; })()`)
-	b.Await(text + `.includes("A token is needed")`)
+	buttons := `document.querySelector("#early").shadowRoot.querySelector(".buttons").checkVisibility()`
+	b.Await(text + `.includes("The token is not accepted") && !` + buttons)
+	b.Eval(`(() => { const e = document.querySelector("#early"); e.readonly = false; e.token = a; })()`, appToken)
+	b.Await(buttons)
+	f.with(func() { f.status["mayAct"] = false })
+	b.Eval(`document.querySelector("#early").refresh()`)
+	b.Await(text + `.includes("Schedule is stopped") && !` + buttons)
+	f.with(func() { f.status["mayAct"] = true })
+	b.Eval(`document.querySelector("#early").refresh()`)
+	b.Await(buttons)
+	f.with(func() {
+		f.failing["/api/sync-rooms"], f.says[403] = 403, "The token does not allow this: it needs roomList"
+	})
+	b.Expect("403")
+	b.Eval(`document.querySelector("#early").refresh()`)
+	b.Await(text + `.includes("The token does not allow this: it needs roomList") && !` + buttons)
 }
 
 func TestUnknownOriginIsKeptOut(t *testing.T) {
@@ -108,13 +129,13 @@ func TestUnknownOriginIsKeptOut(t *testing.T) {
 	}
 }
 
-// TestDocumentedPage shows what docs/page.md tells to write: the element in HTML, and the client in a script.
+// TestDocumentedPage tries what docs/page.md says to write: the element in HTML, and the client in a script.
 func TestDocumentedPage(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.token = appToken })
 	html, script := fence(t, "html"), fence(t, "js")
 	files := map[string]string{
 		"/":           html + `<script type="module" src="/example.js"></script>`,
-		"/example.js": `const token = "` + appToken + `";` + "\n" + strings.ReplaceAll(script, "const { result } =", "window.result =") + `window.ended = true;`,
+		"/example.js": `const token = "` + appToken + `";` + "\n" + strings.ReplaceAll(script, "const { synced, errors, cleaned } =", "window.result =") + `window.ended = true;`,
 	}
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -127,11 +148,11 @@ func TestDocumentedPage(t *testing.T) {
 	t.Cleanup(other.Close)
 	f.with(func() { f.origin = other.URL })
 	b := open(t, other.URL, 1280, "favicon")
-	b.Await(inside + `.text.includes("Sync is running")`)
-	b.Await(`window.ended && window.result.result.synced === 19`)
+	b.Await(inside + `.text.includes("Schedule is running")`)
+	b.Await(`window.ended && window.result.synced === 19 && window.result.cleaned === 0`)
 }
 
-// fence is the one block of docs/page.md in that language.
+// fence returns the only block of docs/page.md in that language.
 func fence(t *testing.T, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/page.md")

@@ -4,10 +4,10 @@ import (
 	"os"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
 )
 
-// shared is the browser that all tests share; each gets a context of its own in it.
+// shared is the browser that all tests share. Each test gets its own context in it.
 var shared browsertest.Browser
 
 func TestMain(m *testing.M) {

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/proc"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
-// TestMakeDev is somebody's first minute: `make dev`, the page, people who come and go, Ctrl-C, and nothing is left.
+// TestMakeDev tries a user's first minute: `make dev`, the page, people who come and go, and Ctrl-C, after which nothing is left.
 func TestMakeDev(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real LiveKit")
@@ -25,12 +25,12 @@ func TestMakeDev(t *testing.T) {
 	b := open(t, url, 1280)
 	b.Await(`seen("All present.") && live() && seen("1 of 1 ready")`)
 	b.Await(`/\w joined dev-/.test(panel("Changes").innerText) && /\w left dev-/.test(panel("Changes").innerText)`)
-	dev.await(`dev-\w+ +.*-\w+`) // the terminal tells of it too
+	dev.await(`dev-\w+ +.*-\w+`) // the terminal reports it too
 	b.Press("Sync now")
 	b.Await(`seen("Sync done\n") && seen(" 0 errors, 0 removed;")`)
 	b.Eval(`all("nav a").find((l) => says(l) === "Rooms").click()`)
 	b.Await(`all(".room-row a").length > 0 && all(".room-row a").every((a) => a.textContent.startsWith("dev-"))`)
-	b.Expect("net::ERR_") // the page stays open, as people leave it
+	b.Expect("net::ERR_") // the page stays open when dev ends, as people leave it
 	dev.interrupt()
 	b.Await(`seen("This node does not answer")`)
 	dev.await(`ending: the participants leave`)
@@ -50,18 +50,19 @@ func TestMakeDev(t *testing.T) {
 	}
 }
 
-// patience is for what takes some seconds on an idle machine; the tests' machine is never idle.
+// patience limits waits that take some seconds on an idle machine. The machine that runs tests is never idle.
 const patience = time.Minute
 
-// terminal is one in which `make dev` was typed.
+// terminal is a terminal in which `make dev` runs.
 type terminal struct {
 	t      *testing.T
 	proc   *proc.Process
-	tmp    string // where dev puts what it needs for a while
+	tmp    string // for temporary files of dev
 	screen proc.Screen
 }
 
-// newTerminal has all built beforehand, and a go that builds nothing, so that the wait is not for a compiler.
+// newTerminal builds everything beforehand and replaces go by a command that builds nothing, so that the test does not wait for a
+// compiler.
 func newTerminal(t *testing.T) *terminal {
 	t.Helper()
 	livekit, err := livekittest.Binary(t.Context(), os.Stderr)
@@ -94,7 +95,7 @@ func newTerminal(t *testing.T) *terminal {
 	return d
 }
 
-// interrupt is Ctrl-C. It returns when nobody of the foreground group is left.
+// interrupt sends Ctrl-C. It returns when no process of the foreground group is left.
 func (d *terminal) interrupt() {
 	d.t.Helper()
 	group := -d.proc.Pid()
@@ -112,7 +113,7 @@ func (d *terminal) interrupt() {
 	}
 }
 
-// await waits for a line, and gives the part in brackets.
+// await waits for a line that matches, and returns its last group.
 func (d *terminal) await(pattern string) string {
 	d.t.Helper()
 	found := d.screen.Await(d.t, pattern, patience)

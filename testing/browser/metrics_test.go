@@ -7,10 +7,10 @@ import (
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
 )
 
-// scripting is the time in seconds that the page's scripts and styles take while do runs.
+// scripting returns the time in seconds that the page's scripts and styles take while do runs.
 func scripting(t *testing.T, b *browsertest.Tab, do func()) float64 {
 	t.Helper()
 	if _, err := chromedp.Call(b.Context(), performance.Enable, performance.EnableParams{}); err != nil {

@@ -3,10 +3,10 @@ package browser
 import (
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
 )
 
-// TestModules tries the page's pure parts on what is hard to bring about through the page.
+// TestModules tests the page's pure parts with input that is hard to produce through the page.
 func TestModules(t *testing.T) {
 	f := newFake(t)
 	b := open(t, f.URL, 1280)
@@ -17,9 +17,12 @@ func TestModules(t *testing.T) {
 		{"format", `[m.duration(14), m.duration(1240), m.duration(30000), m.duration(125000), m.duration(5400e3), m.duration(23 * 3600e3), m.duration(NaN)].join()`, "14 ms,1.2 s,30 s,2 min 5 s,90 min,23 h,–"},
 		{"format", `[m.relative(1000, 1400), m.relative(0, 12000), m.relative(18000, 0), m.relative(0, 864e5 * 3)].join()`, "now,12 s ago,in 18 s,3 d ago"},
 		{"change", `[{ participants: [] }, { participants: [{ identity: "ada" }] }, { participants: [{}, {}] }, null].map((data) => m.sentence({ type: "room_snapshot", version: 1, cause: "webhook", data }).textContent).join()`,
-			"+Room began,+Room began with ada,+Room began with 2 participants,~Room written whole"},
+			"+Room started,+Room started with ada,+Room started with 2 participants,~Room written whole"},
 		{"change", `m.sentence({ type: "room_snapshot", version: 1, cause: "sync", data: {} }).textContent`, "~Room written whole"},
-		{"router", `m.parse("#/rooms/a%2F%3Fb").room + m.parse("#/rooms/%zz").view + m.parse("#/nowhere").view + m.parse("").view`, "a/?broomsoverviewoverview"},
+		{"router", `m.parse("#/rooms/a%2F%3Fb").room + ["#/rooms/%zz", "#/nowhere", "#nowhere", "#/drift/x", "#/rooms/", "#/drift", "#/", ""].map((hash) => m.parse(hash).view).join()`,
+			"a/?bunknown,unknown,unknown,unknown,rooms,drift,overview,overview"},
+		{"occupancy", `[[{ state: "ready", occupancy: { rooms: 1, people: 1 } }, { state: "away" }], [{ state: "ready", occupancy: { rooms: 2, people: 5 } }, { state: "unready", occupancy: { rooms: 0, people: 0 } }], [{ state: "ready", occupancy: { rooms: 0, people: 0 } }], [{ state: "ready", occupancy: { rooms: 1, people: 1 } }, { state: "unreachable" }], []]
+			.map((members) => m.occupancy({ data: { members } })).map((o) => (o ? m.sentence(o) : "unknown")).join("|") + m.occupancy({ data: null })`, "1 person in 1 room.|5 people in 2 rooms.|No room is live.|unknown|unknownnull"},
 		{"router", `m.parse(m.roomLink("..?#/\u0000é")).room`, "..?#/\x00é"},
 		{"compare", `m.compare({ participants: [{ sid: "1", identity: "a", joinedAt: 5, kind: "STANDARD", attributes: {} }] }, { participants: [{ sid: "1", identity: "a", joinedAt: 5 }] }).rows[0].state`, "same"},
 		{"compare", `m.compare({ participants: [{ sid: "1", identity: "a" }] }, null).rows[0].state`, "unknown"},
@@ -28,8 +31,9 @@ func TestModules(t *testing.T) {
 			return m.compare({ participants: [ada, bob] }, { participants: [eve] }, null, { participants: [bob, eve] }).rows.map((r) => r.identity ?? r.sid + " " + r.state).join(); })()`, "ada unknown,bob redis"},
 		{"health", `[[1, 2], [2, 1]].map(([first, second]) => m.problems({ status: { data: { syncServiceRunning: true }, at: first }, cluster: { data: { leader: "n2" }, at: second } }, 0).map((p) => p.title).join()).join("|")`,
 			"|The cluster has no leader"},
-		{"sse", `(() => { const got = []; const feed = m.createParser((e) => got.push(e.event + e.data + e.id));
-			for (const piece of ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"]) feed(piece); return got.join("|"); })()`, "change{\n }7|messagex7"},
+		{"../rollcall-client", `(async () => { const got = [], pieces = ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"];
+			const fetch = async () => new Response(new ReadableStream({ start(to) { for (const piece of pieces) to.enqueue(new TextEncoder().encode(piece)); to.close(); } }));
+			for await (const e of m.createClient({ fetch }).stream("/api/events")) got.push(e.event + e.data + e.id); return got.join("|"); })()`, "connectednullundefined|change{\n }7|messagex7"},
 	} {
 		if got := browsertest.Eval[string](b, `import("/page/" + a + ".js").then((m) => (`+c.script+`))`, c.module); got != c.want {
 			t.Errorf("%s: %s is %q, want %q", c.module, c.script, got, c.want)

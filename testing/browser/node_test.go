@@ -13,13 +13,13 @@ import (
 
 	"github.com/livekit/protocol/auth"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// binary is the rollcall that the tests share, built when the first of them asks for it.
+// binary is the rollcall that the tests share. It is built when the first test asks for it.
 type binary struct {
 	once sync.Once
 	dir  string
@@ -42,13 +42,14 @@ func (r *binary) get(t *testing.T) string {
 	return r.path
 }
 
-func (r *binary) remove() { _ = os.RemoveAll(r.dir) } // without one it does nothing
+func (r *binary) remove() { _ = os.RemoveAll(r.dir) } // does nothing if there is none
 
-// place is a real node, as `make dev` runs it, between a real Redis and a LiveKit that does what it is told.
+// place is a real node, as `make dev` runs it, between a real Redis and a fake LiveKit that the test controls.
 type place struct {
 	*nodetest.Node
 	t       *testing.T
 	livekit *fakelivekit.Fake
+	api     *httptest.Server // LiveKit's API
 	redis   *redistest.Server
 }
 
@@ -62,9 +63,9 @@ func newPlace(t *testing.T) *place {
 	p.Node = nodetest.New(t, nodetest.Options{Binary: rollcall.get(t), ID: "n1", Flags: []string{"--sync-interval=1h", "--stale-after=24h", "--cleanup-interval=23h"}})
 	p.livekit = fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{p.URL() + "/api/livekit-webhook"}})
 	t.Cleanup(p.livekit.Close)
-	api := httptest.NewServer(p.livekit)
-	t.Cleanup(api.Close)
-	p.Env = append(fakelivekit.Env(api.URL), "REDIS_URL="+p.redis.URL())
+	p.api = httptest.NewServer(p.livekit)
+	t.Cleanup(func() { p.api.Close() })
+	p.Env = append(fakelivekit.Env(p.api.URL), "REDIS_URL="+p.redis.URL())
 	p.Up()
 	t.Cleanup(func() {
 		p.Terminate()
@@ -79,14 +80,14 @@ func (p *place) join(room string, who ...string) {
 	}
 }
 
-// unheard does something of which rollcall gets no webhook.
+// unheard calls do while rollcall gets no webhooks.
 func (p *place) unheard(do func()) {
 	p.livekit.SetFate(func(fakelivekit.Event) fakelivekit.Fate { return fakelivekit.Fate{Drop: true} })
 	defer p.livekit.SetFate(nil)
 	do()
 }
 
-// holds checks what Redis has in a room's key, as an application reads it. nil is no key.
+// holds checks what Redis has in a room's key, as an application reads it. nil means no key.
 func (p *place) holds(room string, want ...string) {
 	p.t.Helper()
 	var got []string
@@ -99,7 +100,7 @@ func (p *place) holds(room string, want ...string) {
 	}
 }
 
-// token is one by which LiveKit's operators act on the cluster.
+// token returns a token with which LiveKit's operators act on the cluster.
 func (p *place) token() string {
 	p.t.Helper()
 	token, err := auth.NewAccessToken(fakelivekit.DefaultKey, fakelivekit.DefaultSecret).
@@ -110,7 +111,7 @@ func (p *place) token() string {
 	return token
 }
 
-// hand presses buttons, and knows of those that it has seen and never pressed.
+// hand presses buttons, and records those that it has seen and those that it has pressed.
 type hand struct {
 	*browsertest.Tab
 	seen, pressed map[string]bool
@@ -120,7 +121,7 @@ func newHand(b *browsertest.Tab) *hand {
 	return &hand{Tab: b, seen: map[string]bool{}, pressed: map[string]bool{}}
 }
 
-// press presses the button of that name, which is its label for those who do not see it.
+// press presses the button of that name, which is its label for people who do not see it.
 func (h *hand) press(name string) {
 	for _, found := range browsertest.Eval[[]string](h.Tab, `all("button").filter((e) => !idle(e)).map(says)`) {
 		h.seen[steady(found)] = true
@@ -129,7 +130,7 @@ func (h *hand) press(name string) {
 	h.Press(name)
 }
 
-// steady is a button's name without how the connection stands, which may change at any time.
+// steady returns a button's name without the state of the connection, which may change at any time.
 func steady(name string) string {
 	if strings.HasPrefix(name, "Connection: ") {
 		return "Connection"

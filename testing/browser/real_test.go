@@ -9,9 +9,10 @@ import (
 	"github.com/livekit/protocol/livekit"
 )
 
-// TestRealNode is an operator's day at the page of a real node: who comes and goes is there without a reload, every button does
-// what it says to Redis, and the browser has nothing to complain of.
+// TestRealNode is an operator's day at the page of a real node: joins and leaves appear without a reload, every button has the
+// effect on Redis that it names, and the browser has nothing to complain about.
 func TestRealNode(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.join("standup", "ada", "alan")
 	p.join("retro", "grace")
@@ -27,7 +28,7 @@ func TestRealNode(t *testing.T) {
 	}
 }
 
-// comings and goings, in the overview.
+// comings checks joins and leaves in the overview.
 func comings(p *place, h *hand) {
 	p.join("standup", "hedy")
 	h.Await(`panel("Changes").innerText.includes("hedy joined standup")`)
@@ -39,14 +40,14 @@ func comings(p *place, h *hand) {
 	h.Await(`seen("hedy left standup")`)
 	p.holds("standup", "ada", "alan")
 	p.join("board", "barbara")
-	h.Await(`seen("board began") && seen("barbara joined board")`)
+	h.Await(`seen("board started") && seen("barbara joined board")`)
 	p.livekit.DeleteRoom("board")
-	h.Await(`seen("board ended")`)
+	h.Await(`seen("board finished")`)
 	h.Eval(`all("figure summary").forEach((s) => s.click())`)
-	h.Await(`all("figure table").length === 3 && all("figure tbody tr").length > 0`)
+	h.Await(`all("figure table").length === 4 && all("figure tbody tr").length > 0`)
 }
 
-// lists: all rooms, live, sorted and searched.
+// lists checks the list of all rooms: live, sorted and searched.
 func lists(p *place, h *hand) {
 	names := `all(".room-row").sort((x, y) => x.ariaRowIndex - y.ariaRowIndex).map((r) => r.querySelector("a").textContent + " " + r.querySelector(".number").textContent).join() === a`
 	h.Eval(`all("nav a").find((l) => says(l) === "Rooms").click()`)
@@ -55,7 +56,7 @@ func lists(p *place, h *hand) {
 	p.join("lounge", "clara", "barbara", "katherine", "edsger")
 	h.Await(names, "lounge 4,retro 1,standup 3")
 	for _, c := range []struct{ head, order string }{
-		{"People", "lounge 4,standup 3,retro 1"}, {"Began", "lounge 4,retro 1,standup 3"}, {"Changed", "lounge 4,standup 3,retro 1"}, {"Room", "lounge 4,retro 1,standup 3"},
+		{"People", "lounge 4,standup 3,retro 1"}, {"Started", "lounge 4,retro 1,standup 3"}, {"Updated", "lounge 4,standup 3,retro 1"}, {"Room", "lounge 4,retro 1,standup 3"},
 	} {
 		h.press(c.head)
 		h.Await(names, c.order)
@@ -69,17 +70,23 @@ func lists(p *place, h *hand) {
 	h.Eval(`all(".room-row a")[0].click()`)
 }
 
-// agrees is a roster that has been compared and is right.
+// agrees holds for a roster that has been compared and has no differences.
 const agrees = `seen("no difference") && all("tbody tr").every((row) => row.dataset.state === "same")`
 
-// oneRoom: Redis and LiveKit side by side, and how it came about.
+// oneRoom checks the view of one room: Redis and LiveKit side by side, and the room's history.
 func oneRoom(p *place, h *hand) {
 	h.Await(`document.querySelector(".room h1").textContent === "standup" && seen("2 participants") && seen("no difference") && all("tbody tr").length === 2`)
-	h.Await(`["ada joined", "alan joined", "hedy joined", "hedy left", "Room began"].every((text) => panel("Timeline").innerText.includes(text))`)
+	h.Await(`["ada joined", "alan joined", "hedy joined", "hedy left", "Room started"].every((text) => panel("Timeline").innerText.includes(text))`)
+	h.press("Show ids")
+	h.Await(`/event EV_\w+ · version \d+ · by n1/.test(panel("Timeline").innerText)`)
 	h.Eval(`all("summary").find((s) => s.textContent === "ada").click()`)
 	h.Await(`all("details[open] dd").some((d) => /^PA_\w+$/.test(d.textContent))`)
 	p.join("standup", "hedy")
 	h.Await(`seen("3 participants") && panel("Redis and LiveKit").innerText.includes("hedy") && ` + agrees)
+	h.press("Sync this room")
+	h.Await(`seen("Sync of standup done\n1 room compared, 0 errors, 0 removed;")`)
+	h.press("Dismiss")
+	h.Await(`!seen("Sync of standup done")`)
 	p.unheard(func() { p.livekit.Leave("standup", "hedy") })
 	h.press("Ask LiveKit again")
 	h.Await(`seen("1 difference") && seen("Only in Redis")`)
@@ -90,10 +97,10 @@ func oneRoom(p *place, h *hand) {
 	h.Await(`seen("3 participants") && seen("clara left") && all("tbody tr").length === 3 && seen("1 difference")`)
 }
 
-// settle waits until a sync may contradict what webhooks have told so far: --livekit-lag, and a second to be sure.
+// settle waits until a sync may contradict the webhooks so far: --livekit-lag, and a second to be sure.
 func settle() { <-time.After(11 * time.Second) }
 
-// repairs: what webhooks did not tell is found, told beforehand, and put right.
+// repairs checks that changes without webhooks are found, announced by a dry run, and repaired.
 func repairs(p *place, h *hand) {
 	p.unheard(func() { p.join("retro", "edsger") })
 	settle()
@@ -122,21 +129,25 @@ func repairs(p *place, h *hand) {
 	h.Eval(`all("nav a").find((l) => says(l) === "Overview").click()`)
 }
 
-// schedule: stopped, which is a problem, and started.
+// schedule stops the schedule, which shows as a problem, and starts it.
 func schedule(p *place, h *hand) {
 	h.press("Stop the schedule")
-	h.Await(`seen("The schedule is stopped.") && seen("One thing needs you.") && panel("Sync").innerText.includes("Stopped")`)
+	h.Await(`document.querySelector("dialog[open]")`)
+	h.press("Cancel")
+	h.press("Stop the schedule")
+	h.press("Stop it")
+	h.Await(`seen("The schedule is stopped.") && seen("One thing needs you.") && panel("Sync").innerText.includes("Schedule stopped")`)
 	h.press("Start the schedule")
-	h.Await(`seen("The schedule is running.") && seen("All present.") && panel("Sync").innerText.includes("Running")`)
+	h.Await(`seen("The schedule is running.") && seen("All present.") && panel("Sync").innerText.includes("Schedule running")`)
 }
 
-// breaker: LiveKit has lost its rooms. Nothing goes until somebody has looked.
+// breaker makes LiveKit lose its rooms. Nothing is removed until someone has looked.
 func breaker(p *place, h *hand) {
-	const empty = 12 // more than the breaker lets go at once
+	const empty = 12 // more than the breaker releases at once
 	for i := range empty {
 		p.livekit.CreateRoom(&livekit.CreateRoomRequest{Name: fmt.Sprint("empty-", i)})
 	}
-	h.Await(`seen("empty-11 began")`)
+	h.Await(`seen("empty-11 started")`)
 	settle()
 	p.livekit.Crash()
 	p.livekit.Start(false)
@@ -147,7 +158,7 @@ func breaker(p *place, h *hand) {
 	h.Await(`document.querySelector("dialog[open]")`)
 	h.press("Cancel")
 	h.press("Look and force…")
-	h.press("Show what would go")
+	h.press("Show what would be removed")
 	h.Await(`seen("Forced dry run done") && seen("18 changes would be made") && seen("would be removed") && seen("ada would leave")`)
 	p.holds("standup", "ada", "alan")
 	h.press("Force…")
@@ -159,7 +170,7 @@ func breaker(p *place, h *hand) {
 	h.press("Dismiss")
 }
 
-// preferences are the reader's: the theme, and a token.
+// preferences sets the reader's own settings: the theme, and a token.
 func preferences(p *place, h *hand) {
 	for _, name := range []string{"System theme; switch", "Light theme; switch", "Dark theme; switch"} {
 		h.press(name)

@@ -7,7 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
 )
 
 func rows(b *browsertest.Tab) []string {
@@ -36,7 +36,7 @@ func TestSearchAndSort(t *testing.T) {
 	b.Await(`seen("No room's name contains what you typed")`)
 }
 
-// TestThousandsOfRooms: what is drawn does not grow with what there is, nor does the work of an event.
+// TestThousandsOfRooms checks that what is drawn, and the work for an event, do not grow with the number of rooms.
 func TestThousandsOfRooms(t *testing.T) {
 	work := map[int]float64{}
 	for _, n := range []int{50, 5000} {
@@ -64,7 +64,7 @@ func TestThousandsOfRooms(t *testing.T) {
 		}
 	}
 	t.Logf("scripting while scrolling: 50 rooms %.1f ms, 5,000 rooms %.1f ms", 1000*work[50], 1000*work[5000])
-	// Drawing all rows would be a factor of a hundred. The fixed part keeps a quiet machine's noise out of it.
+	// Drawing all rows would be a factor of a hundred. The fixed part excludes the noise of an idle machine.
 	if work[5000] > 8*work[50]+0.25 {
 		t.Errorf("scrolling costs %.0f ms with 5,000 rooms and %.0f ms with 50", 1000*work[5000], 1000*work[50])
 	}

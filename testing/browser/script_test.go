@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// hostile is a name that breaks careless pages: NUL, a line end, markup, quotes, a mark that turns the text around.
+// hostile is a name that breaks careless pages: NUL, a line break, markup, quotes, a mark that reverses the text direction.
 const hostile = "\x00\"><img src=x onerror=alert(1)>\n\u202egnp.exe '{}' "
 
 func iso(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
@@ -28,7 +28,7 @@ func room(name string, since time.Duration, inside ...object) object {
 
 func people(room object) []object { return room["participants"].([]object) }
 
-// script is a cluster in good health: three nodes, two dozen rooms, a sync that had little to repair.
+// script sets up a healthy cluster: three nodes, two dozen rooms, a sync with little to repair.
 func (f *fake) script() {
 	f.rooms, f.livekit, f.lines = map[string]object{}, map[string]object{}, map[string][]object{}
 	names := []string{"standup", "design-review", "all-hands", "interview-4411", "support-eu-17", "support-us-3", "lounge", "retro", "pairing-ada-alan",
@@ -73,13 +73,14 @@ func line(kind, identity string, since time.Duration, cause, reason string, vers
 }
 
 func (f *fake) scriptService() {
-	f.status = object{"syncServiceRunning": true, "node": "n1", "leader": "n2", "term": 3, "syncInterval": 30_000, "cleanupInterval": 300_000,
+	f.status = object{"syncServiceRunning": true, "mayAct": true, "node": "n1", "leader": "n2", "term": 3, "syncInterval": 30_000, "cleanupInterval": 300_000,
 		"nextSync": iso(time.Now().Add(18 * time.Second)), "nextCleanup": iso(time.Now().Add(3 * time.Minute)),
 		"lastSync":    report(12*time.Second, 143, object{"synced": len(f.rooms), "errors": 0, "cleaned": 0}, object{"stale metadata": 2}),
-		"lastCleanup": report(2*time.Minute, 31, object{"synced": 0, "errors": 0, "cleaned": 1}, object{})}
+		"lastCleanup": report(2*time.Minute, 31, object{"synced": 0, "errors": 0, "cleaned": 1}, object{}),
+		"redis":       object{"state": "ok"}, "livekit": object{"state": "ok", "at": iso(time.Now().Add(-12 * time.Second))}}
 	member := func(id string, rooms int) object {
 		return object{"id": id, "state": "ready", "voter": true, "httpAddr": "10.0.0." + id[1:] + ":8080", "nodeAddr": "10.0.0." + id[1:] + ":7000",
-			"rooms": rooms, "version": "v0.4.0"}
+			"rooms": rooms + 1, "occupancy": object{"rooms": rooms, "people": 3 * rooms}, "version": "v0.4.0"}
 	}
 	f.cluster = object{"leader": "n2", "term": 3, "epoch": 12, "members": []object{member("n1", 7), member("n2", 5), member("n3", 7)}}
 	counts := object{"synced": len(f.rooms), "errors": 0, "cleaned": 0}
@@ -107,12 +108,13 @@ func (f *fake) scriptStats() {
 			drift = 1 + i%3
 		}
 		points = append(points, object{"time": ago(time.Duration(180-i) * 10 * time.Second), "webhooks": int(wave), "changes": int(wave * 0.8),
-			"drift": drift, "convergeMs": 14 + int(6*math.Sin(float64(i)/8)+5*math.Cos(float64(i*7)))})
+			"drift": drift, "convergeMs": 14 + int(6*math.Sin(float64(i)/8)+5*math.Cos(float64(i*7))),
+			"occupancy": object{"rooms": 19, "people": 50 + int(9*math.Sin(float64(i)/30)+4*math.Sin(float64(i)/5))}})
 	}
 	f.stats = object{"node": "n1", "intervalMs": 10_000, "points": points}
 }
 
-// many replaces the rooms by n of them.
+// many replaces the rooms by n rooms.
 func many(n int) func(*fake) {
 	return func(f *fake) {
 		f.rooms = map[string]object{}
@@ -123,7 +125,7 @@ func many(n int) func(*fake) {
 	}
 }
 
-// change tells of somebody who comes or goes, and makes it so.
+// change makes a participant join or leave, and sends the event.
 func (f *fake) change(kind, name, identity string) {
 	f.with(func() {
 		r := f.rooms[name]

@@ -7,25 +7,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/browsertest"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
 )
 
 //go:embed types.js
 var typesScript string
 
-// found is what types.js finds.
+// found is the result of types.js.
 type found struct {
 	Exports, Client map[string][]taken
 	Classes         map[string][]string
 }
 
-// taken is a parameter: the names that are taken out of it, and whether all else is too.
+// taken is a parameter: the names that are destructured from it, and whether the rest is taken as well.
 type taken struct {
 	Keys []string
 	Rest bool
 }
 
-// TestTypesAgree: what the .d.ts files declare is what the modules have.
+// TestTypesAgree checks that the modules have what the .d.ts files declare.
 func TestTypesAgree(t *testing.T) {
 	b := open(t, newFake(t).URL, 1280)
 	for _, name := range []string{"rollcall-client", "sync-status-indicator"} {
@@ -44,7 +44,7 @@ func TestTypesAgree(t *testing.T) {
 	}
 }
 
-// agree holds functions to what is declared: their names, how many parameters, and what is taken out of each.
+// agree compares functions with their declarations: their names, the number of parameters, and what is destructured from each.
 func (d declared) agree(t *testing.T, where string, want map[string][]parameter, has map[string][]taken) {
 	t.Helper()
 	if w, h := slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(has)); !slices.Equal(w, h) || len(w) == 0 {
@@ -69,7 +69,7 @@ func (d declared) agree(t *testing.T, where string, want map[string][]parameter,
 	}
 }
 
-// TestAnswersAgree: what a real node answers to the client is what is declared.
+// TestAnswersAgree checks that a real node's answers to the client have the declared types.
 func TestAnswersAgree(t *testing.T) {
 	p := newPlace(t)
 	p.join("standup", "ada")
@@ -79,13 +79,14 @@ func TestAnswersAgree(t *testing.T) {
 	for _, c := range []struct{ typ, script string }{
 		{"ActionAnswer", "sync()"}, {"ActionAnswer", "cleanup()"}, {"ActionAnswer", "fullSync()"}, {"ActionAnswer", "stopService()"},
 		{"ActionAnswer", "startService()"}, {"ActionAnswer", "sync({ dryRun: true })"}, {"SyncStatus", "status()"},
+		{"ActionAnswer", `sync({ room: "standup" })`}, {"RoomSummary[]", "rooms()"}, {"Room", `room("standup")`}, {"Participant[]", `participants("standup")`},
 	} {
 		p.unheard(func() { p.join(c.script, "alan") })
 		d.holds(t, c.script, c.typ, browsertest.Eval[any](b, `import("/rollcall-client.js").then((m) => m.createClient().`+c.script+`)`))
 	}
 }
 
-// holds looks whether a JSON value is of a declared type, as far as names, numbers, strings and booleans go.
+// holds checks whether a JSON value is of a declared type, as far as names, numbers, strings and booleans go.
 func (d declared) holds(t *testing.T, where, typ string, value any) {
 	t.Helper()
 	if element, ok := strings.CutSuffix(typ, "[]"); ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcallhq/rollcall/testing/compose"
 )
 
-// need is compose.Need, and a context that ends at Ctrl-C, so that what was made is removed.
+// need is compose.Need with a context that ends at Ctrl-C, so that everything that was made is removed.
 func need(t *testing.T) (context.Context, *compose.Engine) {
 	t.Helper()
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
@@ -19,7 +19,7 @@ func need(t *testing.T) (context.Context, *compose.Engine) {
 	return ctx, compose.Need(ctx, t)
 }
 
-// run runs, and fails for each violation.
+// run executes a run, and fails the test for each violation.
 func run(t *testing.T, o Options) {
 	t.Helper()
 	ctx, e := need(t)
@@ -32,8 +32,8 @@ func run(t *testing.T, o Options) {
 	}
 }
 
-// TestSmoke is a few nemeses, one of each kind that needs nothing of the host beside an engine, and one that cuts networks where that
-// can be done.
+// TestSmoke runs a few nemeses: one of each kind that needs nothing of the host except an engine, and one that cuts networks
+// where that is possible.
 func TestSmoke(t *testing.T) {
 	if os.Getenv("CHAOS_SMOKE") == "" {
 		t.Skip("make smoke runs it")
@@ -51,7 +51,7 @@ func TestSmoke(t *testing.T) {
 	run(t, o)
 }
 
-// TestChaos is what make chaos runs: the nemeses that NEMESIS names, or all.
+// TestChaos is run by make chaos: the nemeses that NEMESIS names, or all.
 func TestChaos(t *testing.T) {
 	if os.Getenv("CHAOS") == "" {
 		t.Skip("make chaos runs it; it takes ten minutes")

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// close ends and removes all that the world made, in whatever state it is.
+// close ends and removes everything that the world made, whatever its state.
 func (w *World) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

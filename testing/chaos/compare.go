@@ -6,32 +6,32 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
 const (
-	// settledAfter is how old a room's last change must be for the timeline to count it as wrong: its webhook has had the time.
+	// settledAfter is how old a room's last change must be before the timeline counts the room as wrong: by then its webhook has
+	// had time to arrive.
 	settledAfter = 1500 * time.Millisecond
-	// secondLook is how long after a cycle's report its last removals may take, on a busy machine.
+	// secondLook is how long after a cycle's report its last removals may take on a busy machine.
 	secondLook = 4 * time.Second
-	// livekitLag is --livekit-lag, its default, and what Redis' whole seconds add to it: a cycle does not contradict what a webhook told for so
-	// long before it began.
+	// livekitLag is --livekit-lag, its default, plus what Redis' whole seconds add to it: a cycle does not contradict a webhook
+	// that came less than this long before the cycle began.
 	livekitLag = 10*time.Second + time.Second
 )
 
-// difference is what Redis and LiveKit disagree on at a moment.
+// difference is how Redis and LiveKit differ at one moment.
 type difference struct {
 	at      time.Time
-	rooms   int // of LiveKit
+	rooms   int // in LiveKit
 	wrong   map[string]string
 	changed map[string]time.Time // in LiveKit
-	written map[string]time.Time // in Redis, of the wrong ones; zero for those without keys
+	written map[string]time.Time // in Redis, for the wrong rooms; zero for those without keys
 	told    map[string]time.Time // by a webhook, or an attempt at it
 }
 
-// due is when at the earliest a cycle begins that must put a room right.
+// due returns the earliest start of a cycle that must correct a room.
 func (d difference) due(room string) time.Time {
 	told := d.told[room]
 	if told.IsZero() {
@@ -40,8 +40,8 @@ func (d difference) due(room string) time.Time {
 	return told.Add(livekitLag)
 }
 
-// stuck are the wrong rooms that nobody has written to since. One that was written to has had late mail: a join that was tried for so long
-// that its participant has left meanwhile, whose leave comes next.
+// stuck returns the wrong rooms that have not been written to since then. A room that was written to has had a late webhook: a
+// join that was retried for so long that its participant has left in the meantime. The leave comes next.
 func (d difference) stuck(since time.Time) []string {
 	var rooms []string
 	for room := range d.wrong {
@@ -56,7 +56,7 @@ func (d difference) stuckSince(room string, since time.Time) bool {
 	return !d.written[room].After(since)
 }
 
-// settled are the wrong rooms that have not changed for so long.
+// settled returns the wrong rooms that have not changed for that long.
 func (d difference) settled(now time.Time, age time.Duration) []string {
 	var rooms []string
 	for room := range d.wrong {
@@ -67,8 +67,8 @@ func (d difference) settled(now time.Time, age time.Duration) []string {
 	return rooms
 }
 
-// compare reads Redis and LiveKit at one moment: rooms that changed meanwhile are left out. LiveKit raises a participant's version
-// without a word, so that is compared only where a sync has been (exactly).
+// compare reads Redis and LiveKit at one moment. Rooms that change in the meantime are left out. LiveKit raises a participant's
+// version without a webhook, so versions are compared only after a sync (exactly).
 func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 	before := w.truth.changes()
 	truth := w.fake.Snapshot()
@@ -96,7 +96,7 @@ func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 	return d, nil
 }
 
-// hold holds what Redis has against what LiveKit has.
+// hold compares what Redis has with what LiveKit has.
 func (d *difference) hold(want, got map[string]oracle.View, moment oracle.Moment, exactly bool) {
 	d.rooms, d.wrong, d.written = len(want), map[string]string{}, map[string]time.Time{}
 	for room := range union(want, got) {
@@ -143,13 +143,4 @@ func union(a, b map[string]oracle.View) map[string]bool {
 		all[room] = true
 	}
 	return all
-}
-
-// readRedis takes Redis' moment from whoever is the primary now.
-func (w *World) readRedis(ctx context.Context) (oracle.Moment, error) {
-	c, ok := w.redis.(*redis.Client)
-	if !ok {
-		return oracle.Moment{}, fmt.Errorf("no single Redis: %T", w.redis)
-	}
-	return oracle.Read(ctx, c)
 }

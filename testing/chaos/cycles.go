@@ -7,10 +7,10 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 )
 
-// held tells whether the breaker held removals of a cycle.
+// held reports whether the breaker held removals of a cycle.
 func held(r client.Report) bool { return r.Held != nil && r.Held.Rooms+r.Held.Participants > 0 }
 
-// good are the cycles in which every room was examined.
+// good returns the cycles in which every room was examined.
 func good(cycles []client.Report) []client.Report {
 	var all []client.Report
 	for _, c := range cycles {
@@ -21,9 +21,9 @@ func good(cycles []client.Report) []client.Report {
 	return all
 }
 
-// checkCycles holds that each room is right by the end of the first whole cycle that began after the heal, and livekitLag after the last
-// webhook about the room, and the second look; by that of the third where the breaker held one. What is wrong by mail that came after the
-// cycle is not the cycle's fault.
+// checkCycles checks that each room is right by the end of the first complete cycle that began after the heal and livekitLag
+// after the last webhook about the room, plus the time of a second look; where the breaker held a cycle, by the end of the third.
+// A difference that a webhook caused after the cycle does not count against the cycle.
 func (w *World) checkCycles(f *Fault, healed time.Time, d difference) {
 	allowed := 1
 	if f.Held {
@@ -50,7 +50,7 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// leaderless is for how long nobody led, by the samples of that time.
+// leaderless returns how long nobody led, according to the samples of that period.
 func (w *World) leaderless(from, to float64) float64 {
 	total, last := 0.0, from
 	for _, s := range w.watch.all() {
@@ -72,14 +72,14 @@ func example(d difference) string {
 	return "none"
 }
 
-// running are the services of the nodes that are meant to be there.
+// running returns the services of the nodes that are supposed to run.
 func (w *World) running() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]string(nil), w.nodes...)
 }
 
-// await polls until what returns nil. Errors: the last of what, after that long.
+// await polls until what returns nil. When that time is over, it returns the last error of what.
 func await(end time.Duration, done <-chan struct{}, what func() error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -32,16 +32,16 @@ func fillDisk(who func(context.Context, *World, *rand.Rand) (string, error)) cut
 		if err != nil {
 			return "", heal, err
 		}
-		for range 3 { // each leaves a report in raft's log, if it can
+		for range 3 { // each appends a report to raft's log, if it can
 			if c, err := w.client(s); err == nil {
-				_, _ = c.Sync(ctx, client.ActionOptions{}) // it may well fail now
+				_, _ = c.Sync(ctx, client.ActionOptions{}) // it may well fail while the disk is full
 			}
 		}
 		return fmt.Sprintf("%d MB into the data directory of %s", size>>20, nodeID(s)), heal, nil
 	}
 }
 
-// fillUp writes a file until nothing more fits, and gives its size.
+// fillUp writes a file until nothing more fits, and returns its size.
 func fillUp(path string) (int64, error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -55,7 +55,7 @@ func fillUp(path string) (int64, error) {
 	return size, nil
 }
 
-// zeros never end.
+// zeros is an endless reader of zeros.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -12,8 +12,8 @@ import (
 	"github.com/rollcallhq/rollcall/testing/compose"
 )
 
-// TestWithoutTheFence breaks the one thing that keeps two owners apart, in a binary of its own: Redis takes every commit and every claim,
-// however old. The same nemeses and checks must then find what that does.
+// TestWithoutTheFence removes the one thing that keeps two owners apart, in a separate binary: Redis accepts every commit and
+// every claim, however old. The same nemeses and checks must find the consequences.
 func TestWithoutTheFence(t *testing.T) {
 	if os.Getenv("CHAOS") == "" || os.Getenv("CHAOS_NEMESIS") != "" {
 		t.Skip("make chaos without NEMESIS runs it")

@@ -16,24 +16,24 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// epoch is when the histories of these tests begin.
+// epoch returns a time on the scale of these tests' histories.
 func epoch(second int) time.Time { return time.Unix(1_800_000_000+int64(second), 0) }
 
 func entry(second int, kind, sid string) redis.XMessage {
 	return redis.XMessage{ID: fmt.Sprintf("%d-0", epoch(second).UnixMilli()), Values: map[string]any{"room": "r", "type": kind, "sid": sid, "data": "null"}}
 }
 
-// part is one of several entries of a commit.
+// part returns one of several entries of a commit.
 func part(second, n, of int, kind, sid string) redis.XMessage {
 	e := entry(second, kind, sid)
 	e.Values["n"], e.Values["of"] = fmt.Sprint(n), fmt.Sprint(of)
 	return e
 }
 
-// TestPresence: who is in the feed is held against who was there.
+// TestPresence compares who is in the feed with who was really there.
 func TestPresence(t *testing.T) {
 	left := map[string]stay{"PA_1": {Room: "r", From: epoch(0), To: epoch(10)}}
 	there := map[string]stay{"PA_1": {Room: "r", From: epoch(0)}}
@@ -51,8 +51,8 @@ func TestPresence(t *testing.T) {
 			entry(12, "participant_joined", "PA_1")}, "came back"},
 		"along to the next instance": {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), part(11, 1, 2, "room_updated", ""),
 			part(11, 2, 2, "participant_left", "PA_1")}, ""},
-		"along, told as left and joined": {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), part(11, 1, 4, "participant_left", "PA_1"),
-			part(11, 2, 4, "room_finished", ""), part(11, 3, 4, "room_started", ""), part(11, 4, 4, "participant_joined", "PA_1")}, "told as left and joined"},
+		"along, reported as left and joined": {left, []redis.XMessage{entry(1, "participant_joined", "PA_1"), part(11, 1, 4, "participant_left", "PA_1"),
+			part(11, 2, 4, "room_finished", ""), part(11, 3, 4, "room_started", ""), part(11, 4, 4, "participant_joined", "PA_1")}, "reported as left and joined"},
 		"not along to the next instance": {there, []redis.XMessage{entry(1, "participant_joined", "PA_1"), part(11, 1, 3, "participant_left", "PA_1"),
 			part(11, 2, 3, "room_finished", ""), part(11, 3, 3, "room_started", "")}, "taken out while it was there"},
 		"a ghost": {left, []redis.XMessage{entry(1, "participant_joined", "PA_2")}, "was never there"},
@@ -64,7 +64,7 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestEarly: the feed finishes a room that has ended, not one that lives or does so later.
+// TestEarly checks that the feed may finish a room that has ended, but not one that lives or ends later.
 func TestEarly(t *testing.T) {
 	finish := func(sid string) redis.XMessage { return entry(10, "room_finished", sid) }
 	ends := map[string]time.Time{"RM_1": epoch(9), "RM_2": {}, "RM_3": epoch(11)}
@@ -75,7 +75,7 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// TestStuck: a wrong room that has had late mail since the cycle is not stuck; one that Redis does not have at all is.
+// TestStuck checks that a wrong room with a late webhook since the cycle is not stuck, and that one missing from Redis is.
 func TestStuck(t *testing.T) {
 	d := difference{wrong: map[string]string{"ghost": "", "late": "", "missing": ""},
 		written: map[string]time.Time{"ghost": epoch(4), "late": epoch(6), "right": epoch(6)}}
@@ -86,7 +86,8 @@ func TestStuck(t *testing.T) {
 	}
 }
 
-// TestDue: a room that a webhook told of must be right by a cycle that began livekitLag later, any other by the first.
+// TestDue checks that a room that a webhook was about must be right by a cycle that began livekitLag later, and any other room by
+// the first.
 func TestDue(t *testing.T) {
 	d := difference{told: map[string]time.Time{"told": epoch(4)}}
 	if got := d.due("told"); got != epoch(4).Add(livekitLag) {
@@ -97,13 +98,13 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// TestMail: a fault's webhooks are those first sent in its time, and one that failed is named.
+// TestMail checks that a fault's webhooks are those first sent in its time, and that a failed one is named.
 func TestMail(t *testing.T) {
 	webhooks := []clusterkit.Webhook{
-		{ID: "EV_1", First: epoch(1), Failed: []int{503}, Answered: epoch(2)}, // before
+		{ID: "EV_1", First: epoch(1), Failed: []int{503}, Answered: epoch(2)}, // before the fault
 		{ID: "EV_2", First: epoch(3), Answered: epoch(4)},
 		{ID: "EV_3", Event: "participant_left", Room: "r", First: epoch(4), Failed: []int{0, 502}, Answered: epoch(7)},
-		{ID: "EV_4", First: epoch(9), Failed: []int{0}}, // in the lead-in of the next, which struck it
+		{ID: "EV_4", First: epoch(9), Failed: []int{0}}, // in the lead-in of the next fault, which hit it
 	}
 	got := mail(webhooks, epoch(2), epoch(8))
 	want := Mail{Sent: 2, Retried: 1, Statuses: map[int]int{0: 1, 502: 1}, Median: 3, Longest: 3,
@@ -137,7 +138,7 @@ func TestTruth(t *testing.T) {
 	}
 }
 
-// TestLag: all arrives, in order and late.
+// TestLag checks that everything arrives, in order and late.
 func TestLag(t *testing.T) {
 	echo, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -177,7 +178,7 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// TestPage: a report of every kind of thing becomes one page.
+// TestPage checks that a report with one of everything becomes one page.
 func TestPage(t *testing.T) {
 	r := newReport(Options{Seed: 7, Nodes: 3, Rooms: 200, Rate: 60})
 	r.Took = 60
@@ -197,7 +198,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestDraw: what a combination draws can be let loose in this world, and is of another kind.
+// TestDraw checks that the second nemesis of a combination is allowed in this world and is of another kind.
 func TestDraw(t *testing.T) {
 	w := &World{t: t, opts: Options{Nodes: 5}, report: newReport(Options{})}
 	if _, err := w.choose(); err != nil {
@@ -211,7 +212,7 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestReadme: the README tells of every nemesis.
+// TestReadme checks that the README describes every nemesis.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {

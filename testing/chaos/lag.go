@@ -9,32 +9,37 @@ import (
 	"time"
 )
 
-// lag is a TCP proxy that hands on everything late, each way, in order. It is for kernels without netem: nodes are diverted to it
-// while a fault lasts.
+// lag is a TCP proxy that forwards everything late, in both directions, in order. It is for kernels without netem: nodes are
+// diverted to it while a fault lasts.
 type lag struct {
 	listener      net.Listener
 	upstream      string
 	delay, jitter time.Duration
-	ctx           context.Context // of the connections
+	ctx           context.Context // the context of the connections
 	cancel        context.CancelFunc
 	done          sync.WaitGroup
+	trouble       *trouble // for the answers; nil for none
 }
 
-// newLag listens at a free port of host and hands on to upstream, host:port, after delay to delay + jitter.
+// newLag listens on a free port of host and forwards to upstream, host:port, after delay to delay + jitter.
 func newLag(host, upstream string, delay, jitter time.Duration) (*lag, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}
 	p := &lag{listener: l, upstream: upstream, delay: delay, jitter: jitter}
+	p.run()
+	return p, nil
+}
+
+func (p *lag) run() {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.accept)
-	return p, nil
 }
 
 func (p *lag) addr() string { return p.listener.Addr().String() }
 
-// Close ends the proxy and its connections, and waits for their end.
+// Close ends the proxy and its connections, and waits until they have ended.
 func (p *lag) Close() error {
 	p.cancel()
 	err := p.listener.Close()
@@ -62,34 +67,40 @@ func (p *lag) carry(down net.Conn) {
 	stop := context.AfterFunc(p.ctx, func() { _, _ = down.Close(), up.Close() })
 	defer stop()
 	var both sync.WaitGroup
-	both.Go(func() { p.pipe(up, down) })
-	both.Go(func() { p.pipe(down, up) })
+	both.Go(func() { p.pipe(up, down, nil) })
+	both.Go(func() { p.pipe(down, up, p.trouble) })
 	both.Wait()
 }
 
-// parcel is what was read at once, and when it may be handed on.
+// parcel is one read's data, and when it may be forwarded.
 type parcel struct {
 	data []byte
 	due  time.Time
 }
 
-// pipe hands on what src says to dst until either ends, and then ends both.
-func (p *lag) pipe(dst, src net.Conn) {
+// pipe forwards what it reads from src to dst until either ends, and then ends both.
+func (p *lag) pipe(dst, src net.Conn, trouble *trouble) {
 	defer dst.Close()
 	defer src.Close()
 	parcels := make(chan parcel, 1024)
 	go func() {
 		defer close(parcels)
 		var last time.Time
+		lost := false
 		for {
 			data := make([]byte, 16<<10)
 			n, err := src.Read(data)
 			due := time.Now().Add(p.delay + time.Duration(rand.Int64N(int64(p.jitter)+1)))
+			what, late := trouble.next()
+			if what == reset {
+				return // the data that was read is lost
+			}
+			due, lost = due.Add(late), lost || what == lose
 			if due.Before(last) {
 				due = last // a stream keeps its order
 			}
 			last = due
-			if n > 0 {
+			if n > 0 && !lost {
 				parcels <- parcel{data[:n], due}
 			}
 			if err != nil {

@@ -8,20 +8,21 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// Mail is what became of a time's webhooks.
+// Mail sums up the webhooks of a period.
 type Mail struct {
 	Sent int `json:"sent"`
-	// Retried had an attempt that failed, Lost had no 200 at all; Statuses are of the failed attempts, 0 for no answer.
+	// Retried counts those with a failed attempt, Lost those without any 200. Statuses counts the failed attempts, 0 meaning no
+	// answer.
 	Retried  int         `json:"retried"`
 	Lost     int         `json:"lost"`
 	Statuses map[int]int `json:"statuses"`
 	Median   float64     `json:"median"`
 	Longest  float64     `json:"longest"`
-	// Example is one of those retried.
+	// Example is one of the retried webhooks.
 	Example string `json:"example,omitempty"`
 }
 
-// mail sums up the webhooks that were first sent in a time.
+// mail sums up the webhooks that were first sent in a period.
 func mail(webhooks []clusterkit.Webhook, from, to time.Time) Mail {
 	own := slices.DeleteFunc(slices.Clone(webhooks), func(w clusterkit.Webhook) bool { return w.First.Before(from) || w.First.After(to) })
 	s := clusterkit.Summarize(own)

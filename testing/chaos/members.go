@@ -12,8 +12,8 @@ import (
 
 func members() []Nemesis {
 	return []Nemesis{
-		{Name: "join-and-leave", Kind: "members", Lasts: true, Disks: true, Joins: true, Doc: "a node more joins, owns rooms for the hold, and is removed for good", Do: joinAndLeave},
-		{Name: "lose-data", Kind: "node", Disks: true, Doc: "kill -9 of a node, which loses its data directory and is taken in anew", Do: loseData},
+		{Name: "join-and-leave", Kind: "members", Lasts: true, Disks: true, Joins: true, Doc: "one more node joins, owns rooms for the hold, and is then removed permanently", Do: joinAndLeave},
+		{Name: "lose-data", Kind: "node", Disks: true, Doc: "kill -9 of a node, which loses its data directory and joins again", Do: loseData},
 	}
 }
 
@@ -34,7 +34,7 @@ func (w *World) setRunning(nodes []string) {
 	w.nodes = nodes
 }
 
-// leave removes a node from the cluster, and all of it that is left after its process has ended.
+// leave removes a node from the cluster, and deletes everything that remains of it after its process has ended.
 func (w *World) leave(ctx context.Context, s string) error {
 	in := false
 	err := await(time.Minute, ctx.Done(), func() error {
@@ -53,7 +53,7 @@ func (w *World) leave(ctx context.Context, s string) error {
 				return err
 			}
 		}
-		return nil // it never came in, or an attempt that failed did it
+		return nil // it never joined, or an attempt that failed has removed it
 	})
 	if !in {
 		err = errors.Join(err, w.project.Kill(ctx, s))
@@ -71,7 +71,7 @@ func (w *World) leave(ctx context.Context, s string) error {
 	return errors.Join(err, w.project.Remove(ctx, s), empty(filepath.Join(w.data, nodeID(s))))
 }
 
-// empty removes all in a directory, which stays.
+// empty removes the content of a directory, but not the directory.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// mix lets two nemeses of different kinds loose, the second while the first is at it.
+// mix runs two nemeses of different kinds, the second during the first.
 func mix() Nemesis {
 	return Nemesis{Name: "mix", Kind: "mix", Lasts: true, Doc: "two nemeses of different kinds at once, as the dice say",
 		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
@@ -19,10 +19,10 @@ func mix() Nemesis {
 		}}
 }
 
-// joinAmidst changes the membership while another nemesis is at it.
+// joinAmidst changes the membership during another nemesis.
 func joinAmidst() Nemesis {
 	return Nemesis{Name: "join-amidst", Kind: "mix", Lasts: true, Disks: true, Joins: true,
-		Doc: "join-and-leave while another nemesis is at it, as the dice say",
+		Doc: "join-and-leave during another nemesis, as the dice say",
 		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 			all := members()
 			join := all[slices.IndexFunc(all, func(n Nemesis) bool { return n.Joins })]
@@ -30,14 +30,14 @@ func joinAmidst() Nemesis {
 		}}
 }
 
-// draw picks one that this world allows, and that is not of that kind.
+// draw picks a nemesis that this world allows and that is not of the given kind.
 func (w *World) draw(dice *rand.Rand, but string) Nemesis {
-	able := slices.DeleteFunc(single(), func(n Nemesis) bool { return n.Forgets || n.Kind == but || w.allows(n) != nil })
+	able := slices.DeleteFunc(single(), func(n Nemesis) bool { return n.Forgets || n.Alone || n.Kind == but || w.allows(n) != nil })
 	return able[dice.IntN(len(able))]
 }
 
-// both looses one nemesis and another amidst its work. What the second then cannot do, such as let a node join where there is no
-// majority, it says; the first must do its own.
+// both runs one nemesis and a second one during it. If the second cannot do its work, for example let a node join where there is
+// no majority, the description says so; the first must do its own.
 func (w *World) both(ctx context.Context, first, second Nemesis, dice *rand.Rand) (string, mend, error) {
 	what, healFirst, err := first.Do(ctx, w, dice)
 	what = fmt.Sprintf("%s (%s)", first.Name, what)

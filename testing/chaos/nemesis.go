@@ -12,10 +12,10 @@ import (
 	"github.com/rollcallhq/rollcall/testing/compose"
 )
 
-// mend takes away what a nemesis broke. Nodes need not be ready when it returns.
+// mend undoes what a nemesis broke. Nodes need not be ready when it returns.
 type mend func(ctx context.Context) error
 
-// run mends, where there is anything to mend.
+// run calls the mend, if there is one.
 func (m mend) run(ctx context.Context) error {
 	if m == nil {
 		return nil
@@ -23,43 +23,47 @@ func (m mend) run(ctx context.Context) error {
 	return m(ctx)
 }
 
-// Nemesis breaks something. It is stateless: all about one strike is in what Do returns.
+// Nemesis breaks something. It is stateless: everything about one fault is in what Do returns.
 type Nemesis struct {
-	// Name is how it is chosen, and Doc what it does, for the README.
+	// Name selects it, and Doc describes it, for the README.
 	Name, Doc string
-	// Kind is what it lays its hand on; two of one kind do not go together.
+	// Kind is what it affects. Two nemeses of one kind are not combined.
 	Kind string
-	// Do breaks and tells what; the mend is nil where Do has mended by itself. It must be run also after an error.
+	// Do breaks something and describes it. The mend is nil if Do has undone the fault itself. It must be run also after an
+	// error.
 	Do func(ctx context.Context, w *World, dice *rand.Rand) (what string, heal mend, err error)
-	// Lasts: the fault stays for Options.Hold.
+	// Lasts means that the fault stays for Options.Hold.
 	Lasts bool
-	// Gentle: no attempt of any webhook may fail meanwhile.
+	// Gentle means that no attempt of any webhook may fail during the fault.
 	Gentle bool
-	// Forgets: Redis may lose what it has confirmed, so that what was promised before no longer binds.
+	// Forgets means that Redis may lose what it has confirmed, so that earlier promises no longer bind.
 	Forgets bool
-	// Cuts: it needs the containers' networks (compose.CanCut), Disks: disks that can be filled.
+	// Cuts means that it needs the containers' networks (compose.CanCut), Disks that it needs disks that can be filled.
 	Cuts, Disks bool
-	// Joins: it takes a node more into the cluster, which has five at most.
+	// Joins means that it adds a node to the cluster, which has five at most.
 	Joins bool
-	// Sentinel: it needs a world with sentinels, and only those with it are for such a world.
-	Sentinel bool
+	// Sentinel means that it needs a world with sentinels, in which only such nemeses are run. Cluster means the same for a Redis
+	// Cluster.
+	Sentinel, Cluster bool
+	// Alone means that it is not combined with others.
+	Alone bool
 }
 
-// All are the nemeses, by kind. The last ones combine the others.
+// All returns the nemeses, by kind. The last ones combine others.
 func All() []Nemesis { return append(single(), mix(), joinAmidst()) }
 
-// single are those that combine no others.
+// single returns those that combine no others.
 func single() []Nemesis {
-	return slices.Concat(processes(), networks(), redises(), livekits(), disks(), upgrades(), members())
+	return slices.Concat(processes(), networks(), redises(), shards(), livekits(), disks(), upgrades(), members(), restores(), replacements(), overloads())
 }
 
-// choose are the options' nemeses, or all that this world and this machine allow.
+// choose returns the nemeses of the options, or all that this world and this machine allow.
 func (w *World) choose() ([]Nemesis, error) {
 	all := All()
 	if len(w.opts.Nemeses) == 0 {
 		return slices.DeleteFunc(all, func(n Nemesis) bool {
 			err := w.allows(n)
-			if err != nil && n.Sentinel == w.opts.Sentinel {
+			if err != nil && n.Sentinel == w.opts.Sentinel && n.Cluster == w.opts.Cluster {
 				w.note("without %s: %v", n.Name, err)
 			}
 			return err != nil
@@ -79,7 +83,7 @@ func (w *World) choose() ([]Nemesis, error) {
 	return chosen, nil
 }
 
-// Names are those of All.
+// Names returns the names of All.
 func Names() []string {
 	var names []string
 	for _, n := range All() {
@@ -96,13 +100,13 @@ func (w *World) allows(n Nemesis) error {
 		return errors.New("this machine does not let us mount disks that can be filled: run as root")
 	case n.Joins && w.opts.Nodes == 5:
 		return errors.New("it takes in a node more, and five are all that there are")
-	case n.Sentinel != w.opts.Sentinel:
-		return errors.New("it is for another world: with sentinels, or without")
+	case n.Sentinel != w.opts.Sentinel || n.Cluster != w.opts.Cluster:
+		return errors.New("it is for another world: with sentinels, with a Redis Cluster, or without either")
 	}
 	return nil
 }
 
-// leader is the service of the node that leads, and now is busy; it waits for one that is not busy yet.
+// leader returns the service of the leading node and marks it busy. It waits until the leader is a node that is not busy.
 func (w *World) leader(ctx context.Context) (string, error) {
 	var service string
 	err := await(20*time.Second, ctx.Done(), func() error {
@@ -118,7 +122,8 @@ func (w *World) leader(ctx context.Context) (string, error) {
 	return service, err
 }
 
-// node is one that is not busy and, if it can be, does not lead. It is busy now. Each owns its share of the rooms.
+// node returns a node that is not busy, if possible one that does not lead, and marks it busy. Every node owns a part of the
+// rooms.
 func (w *World) node(dice *rand.Rand) (string, error) {
 	leads := serviceOf(w.watch.last().Leader)
 	w.mu.Lock()
@@ -135,7 +140,7 @@ func (w *World) node(dice *rand.Rand) (string, error) {
 	return service, nil
 }
 
-// one is a nemesis of one node: who picks it.
+// one returns a nemesis of one node, which who picks.
 func one(who func(context.Context, *World, *rand.Rand) (string, error), does string,
 	hit func(context.Context, *World, string) error, heal func(context.Context, *World, string) error,
 ) func(context.Context, *World, *rand.Rand) (string, mend, error) {
@@ -152,7 +157,7 @@ func theLeader(ctx context.Context, w *World, _ *rand.Rand) (string, error) { re
 
 func anOwner(_ context.Context, w *World, dice *rand.Rand) (string, error) { return w.node(dice) }
 
-// others are the running nodes without that one.
+// others returns the running nodes except that one.
 func (w *World) others(service string) []string {
 	return slices.DeleteFunc(w.running(), func(s string) bool { return s == service })
 }

@@ -24,7 +24,7 @@ func networks() []Nemesis {
 		one("partition-oneway", "a node hears the others and is not heard by them, or the other way round, as the dice say", anOwner, oneWay),
 		one("partition-oneway-leader", "the same to the leader", theLeader, oneWay),
 		{Name: "partition-pair", Kind: "network", Lasts: true, Gentle: true, Cuts: true, Do: cutPair,
-			Doc: "two nodes that do not lead are cut off from each other, in one direction or both, as the dice say; raft does not see it, and no webhook may fail"},
+			Doc: "two nodes that do not lead are cut off from each other, in one direction or both, as the dice say; raft does not notice, and no webhook may fail"},
 		{Name: "partition-pairs", Kind: "network", Cuts: true, Do: cutPairs,
 			Doc: "each two nodes in turn are cut off from each other, 4 s in one direction, 4 s in the other, 4 s in both"},
 		every("partition-all", "no node reaches another: there is no majority", fromNodes),
@@ -37,6 +37,8 @@ func networks() []Nemesis {
 		every("partition-livekit", "all nodes are cut off from LiveKit's API; webhooks still come", fromLiveKit),
 		every("loss", "one in six packets between all nodes and Redis is lost", lossy),
 		{Name: "latency-redis", Kind: "network", Lasts: true, Cuts: true, Do: latency(redisPaths), Doc: "Redis answers 60 to 100 ms later, by a proxy"},
+		{Name: "flaky-redis", Kind: "network", Lasts: true, Cuts: true, Do: flakyRedis,
+			Doc: "Redis behind a proxy: connections are reset at random, answers are late by 200 to 400 ms for half a second in two, and some never come"},
 		{Name: "latency-nodes", Kind: "network", Lasts: true, Cuts: true, Do: latency(nodePaths), Doc: "nodes hear each other 60 to 100 ms later each way, by proxies"},
 		{Name: "slow-link", Kind: "network", Lasts: true, Cuts: true, Do: slowLink, Doc: "a node's link is slow: netem where the kernel has it, else 2 Mbit/s by tbf"},
 	}
@@ -122,7 +124,7 @@ func (w *World) cut(ctx context.Context, nodes []string, rules func(string) []co
 	var what string
 	for _, s := range nodes {
 		these := rules(s)
-		what += fmt.Sprintf("%s %s; ", nodeID(s), tell(these))
+		what += fmt.Sprintf("%s %s; ", nodeID(s), describe(these))
 		errs = append(errs, running(w.project.Cut(ctx, s, these...)))
 	}
 	return strings.TrimSuffix(what, "; "), func(ctx context.Context) error { return w.mendAll(ctx, nodes) }, errors.Join(errs...)
@@ -133,7 +135,7 @@ func (w *World) mendAll(ctx context.Context, nodes []string) error {
 	return each(nodes, func(s string) error { return running(w.project.Mend(ctx, s)) })
 }
 
-// running forgives what cannot be done to a node that another nemesis has ended: its rules ended with it.
+// running ignores the error of an action on a node that another nemesis has ended: its rules ended with it.
 func running(err error) error {
 	if errors.Is(err, compose.ErrNotRunning) {
 		return nil
@@ -141,7 +143,7 @@ func running(err error) error {
 	return err
 }
 
-func tell(rules []compose.Rule) string {
+func describe(rules []compose.Rule) string {
 	var all []string
 	for _, r := range rules {
 		way := map[[2]bool]string{{true, false}: "→", {false, true}: "←"}[[2]bool{r.Out, r.In}]
@@ -160,7 +162,7 @@ func tell(rules []compose.Rule) string {
 	return strings.Join(all, " ")
 }
 
-// path is one that a node's connections take.
+// path is a route of a node's connections.
 type path struct {
 	peer string
 	port int
@@ -176,37 +178,52 @@ func nodePaths(w *World, s string) []path {
 	return all
 }
 
-// latency sends the nodes' connections of these paths through proxies that delay.
+// latency diverts the nodes' connections on these paths through proxies that delay.
 func latency(paths func(*World, string) []path) cutter {
 	return func(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
-		proxies := map[path]*lag{}
-		nodes := w.running()
-		heal := func(ctx context.Context) error {
-			err := w.mendAll(ctx, nodes)
-			for _, p := range proxies {
-				err = errors.Join(err, p.Close())
-			}
-			return err
-		}
-		for _, s := range nodes {
-			for _, to := range paths(w, s) {
-				if proxies[to] == nil {
-					p, err := newLag(w.ip("gateway"), fmt.Sprintf("%s:%d", to.peer, to.port), 30*time.Millisecond, 20*time.Millisecond)
-					if err != nil {
-						return "", heal, err
-					}
-					proxies[to] = p
-				}
-				if err := running(w.project.Divert(ctx, s, to.peer, to.port, proxies[to].addr())); err != nil {
-					return "", heal, err
-				}
-			}
-		}
-		return fmt.Sprintf("30 to 50 ms each way, %d proxies", len(proxies)), heal, nil
+		what, heal, err := w.divert(ctx, paths, func(upstream string) (*lag, error) {
+			return newLag(w.ip("gateway"), upstream, 30*time.Millisecond, 20*time.Millisecond)
+		})
+		return "30 to 50 ms each way, " + what, heal, err
 	}
 }
 
-// directions are the ways in which two nodes may be cut off from each other.
+func flakyRedis(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+	what, heal, err := w.divert(ctx, redisPaths, func(upstream string) (*lag, error) {
+		return newFlaky(w.ip("gateway"), upstream, dice)
+	})
+	return "resets, late and lost answers, " + what, heal, err
+}
+
+// divert diverts the nodes' connections on these paths through proxies, one for each path.
+func (w *World) divert(ctx context.Context, paths func(*World, string) []path, proxy func(upstream string) (*lag, error)) (string, mend, error) {
+	proxies := map[path]*lag{}
+	nodes := w.running()
+	heal := func(ctx context.Context) error {
+		err := w.mendAll(ctx, nodes)
+		for _, p := range proxies {
+			err = errors.Join(err, p.Close())
+		}
+		return err
+	}
+	for _, s := range nodes {
+		for _, to := range paths(w, s) {
+			if proxies[to] == nil {
+				p, err := proxy(fmt.Sprintf("%s:%d", to.peer, to.port))
+				if err != nil {
+					return "", heal, err
+				}
+				proxies[to] = p
+			}
+			if err := running(w.project.Divert(ctx, s, to.peer, to.port, proxies[to].addr())); err != nil {
+				return "", heal, err
+			}
+		}
+	}
+	return fmt.Sprintf("%d proxies", len(proxies)), heal, nil
+}
+
+// directions returns the ways in which two nodes may be cut off from each other.
 func directions() []compose.Rule { return []compose.Rule{{Out: true}, {In: true}, {}} }
 
 func cutPair(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
@@ -225,7 +242,7 @@ func cutPair(ctx context.Context, w *World, dice *rand.Rand) (string, mend, erro
 	return "", nil, errors.New("there are no two nodes that do not lead")
 }
 
-// pairHold is how long each cut of cutPairs lasts, and pairRest the time after it.
+// pairHold is how long each cut of cutPairs lasts, and pairRest the pause after it.
 const (
 	pairHold = 4 * time.Second
 	pairRest = 3 * time.Second

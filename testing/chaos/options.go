@@ -9,30 +9,32 @@ import (
 	"time"
 )
 
-// Options choose a run. The zero value is every nemesis of three nodes once, with seed 1.
+// Options configure a run. The zero value runs every nemesis once on three nodes, with seed 1.
 type Options struct {
-	// Seed gives the order of the nemeses, their victims, and the traffic.
+	// Seed determines the order of the nemeses, their victims, and the traffic.
 	Seed uint64
-	// Nemeses are names of All; none means all that the world allows.
+	// Nemeses are names from All. If empty, all that the world allows are run.
 	Nemeses []string
-	// Duration is how long to go on, beginning again after the last nemesis; 0 is each nemesis once.
+	// Duration is how long to run, starting over after the last nemesis; 0 means each nemesis once.
 	Duration time.Duration
 	// Hold is how long a fault lasts; default 8 s.
 	Hold time.Duration
 	// Nodes is 3 or 5; default 3.
 	Nodes int
-	// Rooms is how many the traffic uses, and Rate about how many webhooks a second it makes; defaults 200 and 60.
+	// Rooms is how many rooms the traffic uses, and Rate about how many webhooks a second it makes; defaults 200 and 60.
 	Rooms, Rate int
-	// SyncInterval is that of the nodes; default 5 s.
+	// SyncInterval is the nodes' sync interval; default 5 s.
 	SyncInterval time.Duration
-	// Sentinel puts a replica and three sentinels beside Redis.
+	// Sentinel adds a replica and three sentinels to Redis.
 	Sentinel bool
-	// RealLiveKit puts a real livekit-server into the network, which nodes use in the place of the fake one. Such a world has no
-	// traffic, and Run is not for it.
+	// Cluster replaces Redis by a Redis Cluster of three primaries and three replicas.
+	Cluster bool
+	// RealLiveKit adds a real livekit-server to the network, which nodes use instead of the fake. Such a world has no traffic,
+	// and Run does not support it.
 	RealLiveKit bool
-	// Binary is the rollcall of the run, static; built from the work tree if empty.
+	// Binary is the path of the rollcall under test, statically linked. If empty, it is built from the work tree.
 	Binary string
-	// Dir is where the reports go; none are written if empty.
+	// Dir is where the reports are written; if empty, none are.
 	Dir string
 }
 
@@ -58,8 +60,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// FromEnv reads what `make chaos` passes on: NEMESIS (names, comma-separated), SEED, DURATION, HOLD, NODES, ROOMS, RATE and REPORTS,
-// each with CHAOS_ before it. Errors name the variable.
+// FromEnv reads the variables that `make chaos` passes: NEMESIS (names, comma-separated), SEED, DURATION, HOLD, NODES, ROOMS,
+// RATE and REPORTS, each with the prefix CHAOS_. Errors name the variable.
 func FromEnv() (Options, error) {
 	o := Options{Dir: os.Getenv("CHAOS_REPORTS")}
 	for name := range strings.FieldsFuncSeq(os.Getenv("CHAOS_NEMESIS"), func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -95,6 +97,7 @@ func FromEnv() (Options, error) {
 	}
 	for _, n := range All() {
 		o.Sentinel = o.Sentinel || n.Sentinel && slices.Contains(o.Nemeses, n.Name)
+		o.Cluster = o.Cluster || n.Cluster && slices.Contains(o.Nemeses, n.Name)
 	}
 	return o.withDefaults(), nil
 }

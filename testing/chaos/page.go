@@ -12,7 +12,7 @@ import (
 //go:embed page.html
 var pageHTML string
 
-// The page's measures, in pixels.
+// The page's dimensions, in pixels.
 const (
 	left      = 96
 	right     = 24
@@ -20,7 +20,7 @@ const (
 	narrowest = 1120
 )
 
-// page writes the report as one HTML file that needs no other.
+// page writes the report as one self-contained HTML file.
 func (r *Report) page(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{"add": func(a, b float64) float64 { return a + b }}).Parse(pageHTML)
 	if err != nil {
@@ -37,10 +37,10 @@ type drawing struct {
 	Bars        []bar
 	Leaders     []bar
 	Legend      []bar
-	OK, Failed  string // points of polygons
+	OK, Failed  string // the points of polygons
 	Wrong       string
 	Unread      []bar
-	Ready       string // points of a line
+	Ready       string // the points of a line
 	Marks       []tick
 	MostMail    int
 	MostWrong   int
@@ -59,7 +59,7 @@ type bar struct {
 	Text, Color    string
 }
 
-// colors tell the nodes apart.
+// colors distinguish the nodes.
 var colors = [...]string{"#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#9c755f"}
 
 func newDrawing(r *Report) *drawing {
@@ -92,7 +92,7 @@ func (d *drawing) ticks() {
 	}
 }
 
-// leaders are the spans in which one node led, or none.
+// leaders computes the spans in which one node led, or none.
 func (d *drawing) leaders() {
 	for i, s := range d.Samples {
 		end := d.Took
@@ -117,7 +117,7 @@ func (d *drawing) leaders() {
 	slices.SortFunc(d.Legend, func(a, b bar) int { return strings.Compare(a.Text, b.Text) })
 }
 
-// tall is the height of each curve's lane, as the page has it.
+// tall is the height of each curve's lane, as on the page.
 const tall = 100
 
 func (d *drawing) curves() {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// gate lets everybody through, or keeps them waiting while it is shut.
+// gate lets everyone through, or blocks them while it is shut.
 type gate struct {
 	mu   sync.Mutex
 	shut chan struct{} // nil while open; closed when it opens
@@ -29,7 +29,7 @@ func (g *gate) open() {
 	}
 }
 
-// pass waits until the gate is open. Errors: ctx's.
+// pass waits until the gate is open. It returns the error of ctx.
 func (g *gate) pass(ctx context.Context) error {
 	g.mu.Lock()
 	shut := g.shut
@@ -45,7 +45,7 @@ func (g *gate) pass(ctx context.Context) error {
 	}
 }
 
-// guard is a handler behind the gate: a LiveKit that is paused takes connections and does not answer.
+// guard puts a handler behind the gate: a paused LiveKit accepts connections and does not answer.
 func (g *gate) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.pass(r.Context()) == nil {
@@ -54,7 +54,7 @@ func (g *gate) guard(next http.Handler) http.Handler {
 	})
 }
 
-// post carries the webhooks: through the gate, to the next transport, and it counts the answers.
+// post transports the webhooks through the gate to the next transport, and counts the answers.
 type post struct {
 	gate *gate
 	next http.RoundTripper
@@ -79,7 +79,7 @@ func (p *post) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// counts are the attempts so far: answered with 200, and not.
+// counts returns the attempts so far that were answered with 200, and those that were not.
 func (p *post) counts() (ok, failed int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

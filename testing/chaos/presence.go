@@ -11,24 +11,24 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// grace is how far the clocks of the engine's events and of the feed may be apart: they are of one machine, and round.
+// grace is the most by which the clocks of the engine's events and of the feed may differ: they are of one machine, but rounded.
 const grace = 20 * time.Millisecond
 
-// fold is who the feed says is in which room, held against who really is.
+// fold compares who is in which room according to the feed with who really is.
 type fold struct {
 	stays    map[string]stay
 	feed     []redis.XMessage
-	rooms    map[string]map[string]bool // by room, sids
-	parts    map[string]map[string]bool // by room, the sids of a commit of which more parts are to come
-	gone     map[string]bool            // sids that have been taken out
+	rooms    map[string]map[string]bool // the sids in each room
+	parts    map[string]map[string]bool // by room, the sids of a commit that has more parts to come
+	gone     map[string]bool            // sids that have been removed
 	problems []string
 }
 
-// presence holds every commit of the feed against the truth: nobody is taken out who is there, and nobody who was taken out comes
-// back although they have left, and nobody who stays is told as left and joined in one commit. It gives ten problems at most.
+// presence checks every commit of the feed against the truth: it removes nobody who is present, brings nobody back who has left,
+// and reports nobody who stays as left and joined in one commit. It returns at most ten problems.
 func presence(feed []redis.XMessage, stays map[string]stay) []string {
 	f := &fold{stays: stays, feed: feed, rooms: map[string]map[string]bool{}, parts: map[string]map[string]bool{}, gone: map[string]bool{}}
 	for _, e := range feed {
@@ -50,7 +50,7 @@ func (f *fold) take(e redis.XMessage) {
 	switch field("type") {
 	case "participant_joined":
 		if sid := field("sid"); f.rooms[room][sid] && !now[sid] {
-			f.problem("%s in %s stays, and is told as left and joined: %s", sid, room, f.tell(room, e))
+			f.problem("%s in %s stays, and is reported as left and joined: %s", sid, room, f.tell(room, e))
 		}
 		now[field("sid")] = true
 	case "participant_left":
@@ -91,7 +91,7 @@ func (f *fold) commit(room string, now map[string]bool, e redis.XMessage) {
 	}
 }
 
-// written is when Redis took an entry, by its id.
+// written returns when Redis accepted an entry, by its id.
 func written(e redis.XMessage) time.Time {
 	ms, _, _ := strings.Cut(e.ID, "-")
 	unix, _ := strconv.ParseInt(ms, 10, 64)
@@ -115,10 +115,10 @@ func (f *fold) out(room, sid string, at time.Time, e redis.XMessage) {
 	}
 }
 
-// tellLast is how many entries of a room before the one in question are told with a problem.
+// tellLast is the number of preceding entries of a room that are shown with a problem.
 const tellLast = 20
 
-// tell is e, and what the feed says of its room before it.
+// tell returns e, preceded by the latest entries of its room.
 func (f *fold) tell(room string, e redis.XMessage) string {
 	var lines []string
 	for _, o := range f.feed {
@@ -137,8 +137,8 @@ func (f *fold) tell(room string, e redis.XMessage) string {
 	return "feed entry " + e.ID + ", the last of\n" + strings.Join(lines[max(0, len(lines)-tellLast):], "\n")
 }
 
-// early are the rooms that the feed says have finished, whatever an empty or failing list had shown, while they lived. It gives ten
-// problems at most.
+// early returns the rooms that the feed says have finished while they lived, whatever an empty or failing list showed. It returns
+// at most ten problems.
 func early(feed []redis.XMessage, ends map[string]time.Time) (problems []string) {
 	for _, e := range feed {
 		sid, _ := e.Values["sid"].(string)

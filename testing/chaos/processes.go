@@ -19,8 +19,8 @@ func processes() []Nemesis {
 		{Name: "kill-all", Kind: "node", Doc: "kill -9 of all nodes at once, and a start at once", Do: killAll},
 		{Name: "stop-leader", Kind: "node", Lasts: true, Gentle: true, Doc: "SIGTERM to the leader, and a start after the hold", Do: one(theLeader, "SIGTERM", stop, start)},
 		{Name: "stop-owner", Kind: "node", Lasts: true, Gentle: true, Doc: "SIGTERM to a node that does not lead, and a start after the hold", Do: one(anOwner, "SIGTERM", stop, start)},
-		{Name: "pause-leader", Kind: "node", Lasts: true, Doc: "the leader is frozen amidst its work, and goes on after the hold", Do: one(theLeader, "pause", pause, unpause)},
-		{Name: "pause-owner", Kind: "node", Lasts: true, Doc: "a node that does not lead is frozen amidst its commits, and goes on after the hold", Do: one(anOwner, "pause", pause, unpause)},
+		{Name: "pause-leader", Kind: "node", Lasts: true, Doc: "the leader is frozen during its work, and continues after the hold", Do: one(theLeader, "pause", pause, unpause)},
+		{Name: "pause-owner", Kind: "node", Lasts: true, Doc: "a node that does not lead is frozen during its commits, and continues after the hold", Do: one(anOwner, "pause", pause, unpause)},
 	}
 }
 
@@ -33,7 +33,7 @@ func killAll(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) 
 	return "kill -9 of " + ids(nodes), heal, errs
 }
 
-// each does it for all at once.
+// each calls do for all services at the same time.
 func each(services []string, do func(string) error) error {
 	errs := make(chan error, len(services))
 	for _, s := range services {

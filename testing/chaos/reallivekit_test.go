@@ -16,11 +16,11 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 
 	"github.com/rollcallhq/rollcall/testing/compose"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// real is a cluster beside a real livekit-server, which sends its webhooks to each node.
+// real is a cluster next to a real livekit-server, which sends its webhooks to each node.
 type real struct {
 	*World
 	api    *lksdk.RoomServiceClient
@@ -28,8 +28,8 @@ type real struct {
 	people []*livekittest.Participant
 }
 
-// TestRealLiveKit kills, stops and freezes a real livekit-server that has rooms and real participants, and a leader besides: Redis must
-// equal what LiveKit then lists within the cycles that are promised.
+// TestRealLiveKit kills, stops and freezes a real livekit-server that has rooms and real participants, and also kills a leader:
+// Redis must equal what LiveKit then lists within the promised number of cycles.
 func TestRealLiveKit(t *testing.T) {
 	if os.Getenv("CHAOS") == "" || os.Getenv("CHAOS_NEMESIS") != "" {
 		t.Skip("make chaos without NEMESIS runs it")
@@ -50,7 +50,7 @@ func TestRealLiveKit(t *testing.T) {
 	strikes := []struct {
 		name         string
 		hit, undo    func(context.Context) error
-		back, busier bool // LiveKit starts anew; the leader is killed with it
+		back, busier bool // back: LiveKit starts with no rooms; busier: the leader is killed at the same time
 	}{
 		{"kill -9 LiveKit", func(c context.Context) error { return p.Kill(c, "livekit") }, func(c context.Context) error { return p.Start(c, "livekit") }, true, false},
 		{"SIGTERM to LiveKit", func(c context.Context) error { return p.Stop(c, "livekit") }, func(c context.Context) error { return p.Start(c, "livekit") }, true, false},
@@ -114,7 +114,7 @@ func newReal(ctx context.Context, t *testing.T, e *compose.Engine, o Options) *r
 	return &real{World: w, api: lksdk.NewRoomServiceClient("http://"+w.ip("livekit")+":7880", compose.Key, compose.Secret)}
 }
 
-// fill makes rooms, ends some of those that there are, and lets real people into a few.
+// fill creates rooms, ends some of the existing ones, and adds real participants to a few.
 func (r *real) fill(ctx context.Context, t *testing.T, dice *rand.Rand) {
 	t.Helper()
 	for range 40 {
@@ -144,8 +144,8 @@ func (r *real) fill(ctx context.Context, t *testing.T, dice *rand.Rand) {
 	}
 }
 
-// right waits until Redis equals LiveKit, within the first whole cycle that begins livekitLag from now on, and as long after the room's last change
-// in Redis, and the second look; the third where the breaker held.
+// right waits until Redis equals LiveKit. The limit is the first complete cycle that begins livekitLag from now, and livekitLag
+// after the room's last change in Redis, plus the time of a second look; where the breaker held a cycle, the third.
 func (r *real) right(ctx context.Context, t *testing.T, f *Fault) {
 	t.Helper()
 	healed := time.Now()
@@ -170,7 +170,8 @@ func (r *real) right(ctx context.Context, t *testing.T, f *Fault) {
 	r.note("%s: right %.1f s after the heal (%d cycles, held %v)", f.Name, f.Converged(), f.Cycles, f.Held)
 }
 
-// compareReal compares Redis with LiveKit, which may change while it is looked at: what it lists before and after must be the same.
+// compareReal compares Redis with LiveKit, which may change during the comparison: what it lists before and after must be the
+// same.
 func (r *real) compareReal(ctx context.Context) (difference, error) {
 	d := difference{at: time.Now()}
 	want, err := r.truly(ctx)
@@ -193,11 +194,11 @@ func (r *real) compareReal(ctx context.Context) (difference, error) {
 		return d, fmt.Errorf("LiveKit changed while it was looked at: %w", err)
 	}
 	d.hold(want, got, moment, false)
-	d.told = d.written // nobody else sees what the real LiveKit tells
+	d.told = d.written // nobody else sees the webhooks of the real LiveKit
 	return d, nil
 }
 
-// truly is what LiveKit lists.
+// truly returns what LiveKit lists.
 func (r *real) truly(ctx context.Context) (map[string]oracle.View, error) {
 	list, err := r.api.ListRooms(ctx, &livekit.ListRoomsRequest{})
 	if err != nil {

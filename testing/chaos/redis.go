@@ -14,11 +14,17 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// followRedis connects the witnesses and the oracle's client, and tells sentinels whom to watch.
+// followRedis connects the witnesses and the oracle's client, and tells the sentinels which Redis to monitor.
 func (w *World) followRedis(ctx context.Context) error {
 	servers := []string{"redis"}
 	if w.opts.Sentinel {
 		servers = append(servers, "redis-2")
+	}
+	if w.opts.Cluster {
+		servers = shardServices()
+		if err := w.makeCluster(ctx); err != nil {
+			return err
+		}
 	}
 	for _, server := range servers {
 		witness, err := clusterkit.Watch(net.JoinHostPort(w.ip(server), "6379"))
@@ -28,6 +34,11 @@ func (w *World) followRedis(ctx context.Context) error {
 		w.witness = append(w.witness, witness)
 	}
 	const within = time.Second
+	if w.opts.Cluster {
+		w.redis = redis.NewClusterClient(&redis.ClusterOptions{Addrs: w.shardAddrs(), DialTimeout: within, ReadTimeout: within})
+		w.forget() // a replica gets its rooms later
+		return nil
+	}
 	if !w.opts.Sentinel {
 		w.redis = redis.NewClient(&redis.Options{Addr: w.ip("redis") + ":6379", DialTimeout: within, ReadTimeout: within, MaxRetries: -1})
 		return nil
@@ -54,7 +65,7 @@ func (w *World) tellSentinel(ctx context.Context, addr string) error {
 	return c.Do(ctx, "SENTINEL", "SET", "mymaster", "down-after-milliseconds", "2000", "failover-timeout", "10000").Err()
 }
 
-// canaries are keys of others, which must stay byte for byte.
+// canaries returns keys of other programs, which must not change by a byte.
 func canaries() map[string]string {
 	return map[string]string{"matching:active": `["someone"]`, "matching:queue": "[]", "left_behind:someone": "since then",
 		"room_locks:room-0001": "LiveKit's", "rooms": "LiveKit's too", "roomsx:states:room-0001": "nobody's"}
@@ -69,25 +80,14 @@ func (w *World) putCanaries(ctx context.Context) error {
 	return nil
 }
 
-// checkForeign holds that no key but ours has changed or appeared.
+// checkForeign checks that no key except our own has changed or appeared.
 func (w *World) checkForeign(ctx context.Context) error {
 	want := canaries()
-	var cursor uint64
-	var got []string
-	for {
-		keys, next, err := w.redis.Scan(ctx, cursor, "*", 1000).Result()
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			if !strings.HasPrefix(key, "rooms:") {
-				got = append(got, key)
-			}
-		}
-		if cursor = next; cursor == 0 {
-			break
-		}
+	keys, err := w.keys(ctx, "*")
+	if err != nil {
+		return err
 	}
+	got := slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "rooms:") })
 	slices.Sort(got)
 	got = slices.Compact(got)
 	if keys := slices.Sorted(maps.Keys(want)); !slices.Equal(keys, got) {

@@ -13,12 +13,14 @@ func redises() []Nemesis {
 		{Name: "pause-redis", Kind: "redis", Lasts: true, Doc: "Redis is frozen for the hold", Do: pauseRedis},
 		{Name: "restart-redis", Kind: "redis", Doc: "kill -9 of Redis, and a start 2 s later with its data", Do: restartRedis},
 		{Name: "wipe-redis", Kind: "redis", Forgets: true, Doc: "Redis loses all its data, ends, and starts empty 2 s later", Do: wipeRedis},
+		{Name: "rollback-redis", Kind: "redis", Forgets: true, Do: rollbackRedis,
+			Doc: "Redis stops writing to its disk for the hold, then kill -9 and a start: it comes back as it was before"},
 		{Name: "failover-kill", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverKill,
 			Doc: "kill -9 of the primary; the sentinels make the replica the primary; the old one comes back as a replica after the hold"},
 		{Name: "failover-pause", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverPause,
 			Doc: "the primary is frozen, and comes back after the sentinels have made another the primary"},
 		{Name: "failover-order", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverOrder,
-			Doc: "SENTINEL FAILOVER: a change of the primary in order"},
+			Doc: "SENTINEL FAILOVER: a clean change of the primary"},
 	}
 }
 
@@ -32,7 +34,7 @@ func restartRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, er
 	return "kill -9 redis", func(ctx context.Context) error { return w.startRedis(ctx, "redis") }, err
 }
 
-// wipeRedis has Redis forget everything and end by one line, so that nobody writes in between.
+// wipeRedis makes Redis delete everything and shut down in one step, so that nobody writes in between.
 func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
 	heal := func(ctx context.Context) error {
 		if err := w.startRedis(ctx, "redis"); err != nil {
@@ -59,7 +61,18 @@ func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error
 	return "FLUSHALL, SHUTDOWN NOSAVE", heal, err
 }
 
-// startRedis starts a Redis, and returns when it answers.
+// rollbackRedis restarts Redis with the complete data of some seconds ago: all keys of one moment.
+func rollbackRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	heal := func(ctx context.Context) error { return w.startRedis(ctx, "redis") }
+	if err := w.redis.ConfigSet(ctx, "appendonly", "no").Err(); err != nil {
+		return "", heal, err
+	}
+	pass(ctx, w.opts.Hold)
+	err := w.project.Kill(ctx, "redis")
+	return fmt.Sprintf("Redis goes back %v", w.opts.Hold), heal, err
+}
+
+// startRedis starts a Redis server, and returns when it answers.
 func (w *World) startRedis(ctx context.Context, service string) error {
 	if err := w.project.Start(ctx, service); err != nil {
 		return err
@@ -67,7 +80,7 @@ func (w *World) startRedis(ctx context.Context, service string) error {
 	return await(30*time.Second, ctx.Done(), func() error { return w.redis.Ping(ctx).Err() })
 }
 
-// primary is the service of the Redis that the sentinels name now.
+// primary returns the service of the Redis that the sentinels name as the primary.
 func (w *World) primary(ctx context.Context) (string, error) {
 	out, err := w.project.Exec(ctx, "sentinel-1", "redis-cli", "-p", "26379", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")
 	if err != nil {
@@ -81,7 +94,7 @@ func (w *World) primary(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("the sentinels name %q", out)
 }
 
-// changed waits until another than that one is the primary.
+// changed waits until the primary is another one than from.
 func (w *World) changed(ctx context.Context, from string) error {
 	return await(40*time.Second, ctx.Done(), func() error {
 		now, err := w.primary(ctx)
@@ -124,7 +137,7 @@ func failoverOrder(ctx context.Context, w *World, _ *rand.Rand) (string, mend, e
 	err = await(40*time.Second, ctx.Done(), func() error {
 		out, err := w.project.Exec(ctx, "sentinel-1", "redis-cli", "-p", "26379", "SENTINEL", "FAILOVER", "mymaster")
 		if err == nil && out != "OK" {
-			err = fmt.Errorf("SENTINEL FAILOVER: %s", out) // the replica is not in step yet
+			err = fmt.Errorf("SENTINEL FAILOVER: %s", out) // the replica is not in sync yet
 		}
 		return err
 	})

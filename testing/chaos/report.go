@@ -8,7 +8,7 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 )
 
-// Report is all that a run has to say. Times are seconds since Began, durations seconds.
+// Report is the complete result of a run. Times are seconds since Began, durations seconds.
 type Report struct {
 	Began        time.Time `json:"began"`
 	Took         float64   `json:"took"`
@@ -18,16 +18,17 @@ type Report struct {
 	Rate         int       `json:"rate"`
 	SyncInterval float64   `json:"syncInterval"`
 	Sentinel     bool      `json:"sentinel"`
-	// Version is what the nodes say that they are.
+	Cluster      bool      `json:"cluster"`
+	// Version is the nodes' version, as they report it.
 	Version string   `json:"version"`
 	Faults  []*Fault `json:"faults"`
-	// Violations are what must not have happened; Dropped counts those beyond the first hundred.
+	// Violations are what must not happen. Dropped counts those beyond the first hundred.
 	Violations []Violation `json:"violations"`
 	Dropped    int         `json:"dropped"`
 	Webhooks   Mail        `json:"webhooks"`
-	// Leaderless is the time in which no node led.
+	// Leaderless is how long no node led.
 	Leaderless float64 `json:"leaderless"`
-	// Claims and Writes landed in Redis; Stale scripts came from an older claim and were refused.
+	// Claims and Writes count those that landed in Redis. Stale counts scripts with an older claim, which were refused.
 	Claims  int      `json:"claims"`
 	Writes  int      `json:"writes"`
 	Stale   int      `json:"stale"`
@@ -40,55 +41,57 @@ type Report struct {
 	healed time.Time // zero while something is broken
 }
 
-// Fault is one nemesis at work.
+// Fault is one execution of a nemesis.
 type Fault struct {
 	Name string  `json:"name"`
 	What string  `json:"what"`
 	From float64 `json:"from"`
-	// Healed is when its last fault was taken away, Whole when all nodes were ready again, Right when Redis equalled LiveKit; 0 for never.
+	// Healed is when its last fault was undone, Whole when all nodes were ready again, Right when Redis equalled LiveKit; 0 means
+	// never.
 	Healed float64 `json:"healed"`
 	Whole  float64 `json:"whole"`
 	Right  float64 `json:"right"`
-	// Cycles is how many sync cycles began after the heal and were completed by then; Held tells whether the breaker held one.
+	// Cycles is how many sync cycles began after the heal and were completed by then. Held reports whether the breaker held one.
 	Cycles     int     `json:"cycles"`
 	Held       bool    `json:"held"`
 	Leaderless float64 `json:"leaderless"`
 	Webhooks   Mail    `json:"webhooks"`
 	Error      string  `json:"error,omitempty"`
 
-	mark, end time.Time // the webhooks first sent in between are its own
+	mark, end time.Time // the webhooks first sent in between belong to it
 	gentle    bool
-	late      bool // its cycles were not enough, and that was said
+	late      bool // its cycles were not enough, and that was reported
 }
 
-// Converged is how long after the heal Redis equalled LiveKit, in seconds.
+// Converged returns how long after the heal Redis equalled LiveKit, in seconds.
 func (f *Fault) Converged() float64 { return max(0, f.Right-f.Healed) }
 
-// Lasted is from the first break to the last mend, in seconds.
+// Lasted returns the time from the first break to the last mend, in seconds.
 func (f *Fault) Lasted() float64 { return max(0, f.Healed-f.From) }
 
-// Wholeness is how long after the heal all nodes were ready, in seconds.
+// Wholeness returns how long after the heal all nodes were ready, in seconds.
 func (f *Fault) Wholeness() float64 { return max(0, f.Whole-f.Healed) }
 
-// Sample is one look at the world.
+// Sample is the state of the world at one moment.
 type Sample struct {
 	At     float64 `json:"at"`
 	Leader string  `json:"leader"`
 	Term   uint64  `json:"term"`
 	Ready  int     `json:"ready"`
-	// OK and Failed are attempts of webhooks since the sample before.
+	// OK and Failed count the attempts of webhooks since the previous sample.
 	OK     int `json:"ok"`
 	Failed int `json:"failed"`
-	// Wrong are rooms that differ although they have not changed for a while, of Rooms in LiveKit. Unread: Redis did not answer.
+	// Wrong counts the rooms that differ although they have not changed for a while, out of Rooms in LiveKit. Unread means that
+	// Redis did not answer.
 	Wrong  int  `json:"wrong"`
 	Rooms  int  `json:"rooms"`
 	Unread bool `json:"unread,omitempty"`
 }
 
-// Violation is something that must not be.
+// Violation is something that must not happen.
 type Violation struct {
 	At float64 `json:"at"`
-	// Invariant is its number in DESIGN.md and docs/guarantees.md, 0 for what no number has.
+	// Invariant is its number in docs/guarantees.md, 0 for a violation without a number.
 	Invariant int    `json:"invariant"`
 	During    string `json:"during"`
 	Text      string `json:"text"`
@@ -97,12 +100,12 @@ type Violation struct {
 func newReport(o Options) *Report {
 	now := time.Now()
 	return &Report{Began: now, Seed: o.Seed, Nodes: o.Nodes, Rooms: o.Rooms, Rate: o.Rate, SyncInterval: o.SyncInterval.Seconds(),
-		Sentinel: o.Sentinel, healed: now}
+		Sentinel: o.Sentinel, Cluster: o.Cluster, healed: now}
 }
 
 func (r *Report) since(t time.Time) float64 { return t.Sub(r.Began).Seconds() }
 
-// violate notes a violation of an invariant by its number, 0 for what has none.
+// violate records a violation of an invariant by its number, 0 if it has none.
 func (w *World) violate(invariant int, format string, args ...any) {
 	v := Violation{At: w.report.since(time.Now()), Invariant: invariant, Text: fmt.Sprintf(format, args...)}
 	r := w.report
@@ -118,7 +121,7 @@ func (w *World) violate(invariant int, format string, args ...any) {
 	r.Violations = append(r.Violations, v)
 }
 
-// note says something for the reader of the report.
+// note adds a note for the reader of the report.
 func (w *World) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.t.Logf("%6.1f s  %s", w.report.since(time.Now()), text)
@@ -144,7 +147,7 @@ func (r *Report) heal(f *Fault) time.Time {
 	return now
 }
 
-// healedAt is when the last fault was healed; false while something is broken.
+// healedAt returns when the last fault was healed, and false while something is broken.
 func (r *Report) healedAt() (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

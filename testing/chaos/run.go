@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// leadIn is how long all is well before each nemesis, lull how long the traffic goes on after it.
+	// leadIn is how long everything runs without a fault before each nemesis, lull how long the traffic continues after it.
 	leadIn = 3 * time.Second
 	lull   = 2 * time.Second
-	// injectWithin bounds what a nemesis does to break, and again to mend.
+	// injectWithin limits a nemesis' Do, and again its mend.
 	injectWithin = 3 * time.Minute
-	// patience is how long Redis may take to be right again before the run goes on without.
+	// patience is how long Redis may take to be right again before the run continues anyway.
 	patience = 90 * time.Second
 )
 
-// Run makes a world, lets the nemeses at it one after another, judges all that was seen, and writes the report. What the test must
-// fail for stands in the report's Violations; an error is what kept the run from its end.
+// Run creates a world, runs the nemeses one after another, judges all that was seen, and writes the report. The report's
+// Violations are what the test must fail for. An error means that the run could not be completed.
 func Run(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (*Report, error) {
 	t.Helper()
 	o = o.withDefaults()
@@ -58,8 +58,8 @@ func Run(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (
 	return w.report, errors.Join(err, w.report.write(o.Dir, w.logs))
 }
 
-// face lets one nemesis at the cluster: all well under traffic, the fault, the heal, some traffic still, and then silence in which Redis
-// must become equal to LiveKit within the sync cycles that are promised.
+// face runs one nemesis against the cluster: traffic without a fault, the fault, the heal, some more traffic, and then no
+// traffic, so that Redis must become equal to LiveKit within the promised number of sync cycles.
 func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
 	traffic, hush := context.WithCancel(ctx)
 	defer hush()
@@ -94,7 +94,7 @@ func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
 	return err
 }
 
-// strike breaks, waits, and mends. A node that it took away is given the time to be ready by awaitWhole, later.
+// strike injects the fault, waits, and undoes it. awaitWhole later gives a node that was taken down the time to become ready.
 func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(ctx, injectWithin)
 	defer cancel()
@@ -104,7 +104,7 @@ func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand
 	if err == nil && n.Lasts {
 		pass(ctx, w.opts.Hold)
 	}
-	// Also after an error, and after the run's end, what was broken is mended.
+	// The fault is undone also after an error, and after the end of the run.
 	mending, done := context.WithTimeout(context.WithoutCancel(ctx), injectWithin)
 	defer done()
 	err = errors.Join(err, heal.run(mending))
@@ -114,8 +114,8 @@ func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand
 	return err
 }
 
-// converge waits until all nodes are ready and Redis equals LiveKit, and judges how many sync cycles that took. Nobody comes or goes
-// meanwhile, save what webhooks still are on their way.
+// converge waits until all nodes are ready and Redis equals LiveKit, and judges how many sync cycles that took. Nobody comes or
+// goes in the meantime; only webhooks in flight still arrive.
 func (w *World) converge(ctx context.Context, f *Fault, healed time.Time) error {
 	quiet := time.Now()
 	end := time.After(patience)
@@ -156,7 +156,7 @@ func (w *World) converge(ctx context.Context, f *Fault, healed time.Time) error 
 	}
 }
 
-// pass lets the world go on for a time.
+// pass waits for a time, or until ctx ends.
 func pass(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -166,8 +166,8 @@ func pass(ctx context.Context, d time.Duration) {
 	}
 }
 
-// sumUp notes what a fault came to. What then is still on its way may yet be answered: finish counts the webhooks again. Those of the
-// next fault's lead-in are nobody's, since it may strike while they are on their way.
+// sumUp records the results of a fault. Webhooks in flight may still be answered, so finish counts them again. The webhooks of
+// the next fault's lead-in belong to neither fault, because the next one may begin while they are in flight.
 func (w *World) sumUp(n Nemesis, f *Fault, mark time.Time) {
 	f.mark, f.end, f.gentle = mark, time.Now(), n.Gentle
 	f.Webhooks = mail(w.ledger.All(), f.mark, f.end)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestSentinel is the failovers, each in a world whose Redis has a replica and three sentinels.
+// TestSentinel runs the failovers, each in a world whose Redis has a replica and three sentinels.
 func TestSentinel(t *testing.T) {
 	if os.Getenv("CHAOS") == "" || os.Getenv("CHAOS_NEMESIS") != "" {
 		t.Skip("make chaos without NEMESIS runs it")

@@ -5,17 +5,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// stay is one participant's: From is when LiveKit had them active, To when they ended; zero while they are there.
+// stay is one participant's presence. From is when LiveKit had them active, To when they left; zero while they are present.
 type stay struct {
 	Room, Identity string
 	From, To       time.Time
 }
 
 // truth is what really happened in the fake LiveKit: every participant by sid, with times, and each room's last change. It also
-// carries the orders for what becomes of the webhooks, since both hang on the same events.
+// decides the fates of the webhooks, because both follow the same events.
 type truth struct {
 	mu      sync.Mutex
 	stays   map[string]*stay
@@ -28,7 +28,7 @@ func newTruth() *truth {
 	return &truth{stays: map[string]*stay{}, ends: map[string]time.Time{}, changed: map[string]time.Time{}}
 }
 
-// fate writes an event down and gives its fate; for fakelivekit's SetFate.
+// fate records an event and returns its fate. It is the rule for fakelivekit's SetFate.
 func (t *truth) fate(e fakelivekit.Event) fakelivekit.Fate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -53,14 +53,14 @@ func (t *truth) fate(e fakelivekit.Event) fakelivekit.Fate {
 	return t.rule(e)
 }
 
-// order sets the fate of all webhooks from now on; nil delivers them as LiveKit does.
+// order sets the rule for the fates of all webhooks from now on; nil delivers them as LiveKit does.
 func (t *truth) order(rule func(fakelivekit.Event) fakelivekit.Fate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rule = rule
 }
 
-// crashed ends everybody's stay and all rooms: LiveKit died and nobody is there.
+// crashed ends all stays and all rooms: LiveKit died and nobody is present.
 func (t *truth) crashed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,21 +80,21 @@ func (t *truth) crashed() {
 	}
 }
 
-// changes are the rooms' last changes.
+// changes returns when each room last changed.
 func (t *truth) changes() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.changed)
 }
 
-// roomEnds are the rooms so far, by sid, and when they ended; zero for those that live.
+// roomEnds returns the rooms so far, by sid, and when they ended; zero for those that live.
 func (t *truth) roomEnds() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.ends)
 }
 
-// all are the stays so far, by sid.
+// all returns the stays so far, by sid.
 func (t *truth) all() map[string]stay {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -33,7 +33,7 @@ func rollingRestart(ctx context.Context, w *World, dice *rand.Rand) (string, men
 	return "SIGTERM and start of " + ids(nodes), nil, nil
 }
 
-// ready waits until the balancer has the node.
+// ready waits until the balancer sends requests to the node.
 func (w *World) ready(ctx context.Context, service string) error {
 	return await(time.Minute, ctx.Done(), func() error {
 		for _, url := range w.balancer.Ready() {
@@ -45,10 +45,10 @@ func (w *World) ready(ctx context.Context, service string) error {
 	})
 }
 
-// nextImage is that of another build.
+// nextImage returns the name of the image of another build.
 func (w *World) nextImage() string { return w.image() + "-next" }
 
-// rollingUpgrade goes to the other build, whichever it is now.
+// rollingUpgrade switches to the other build, whichever runs now.
 func rollingUpgrade(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 	before, err := w.version(ctx, w.running()[0])
 	if err != nil {
@@ -90,7 +90,7 @@ func (w *World) makeNext(ctx context.Context) error {
 	return w.engine.BuildRollcall(ctx, w.nextImage(), binary)
 }
 
-// version is what a node says that it is.
+// version returns a node's version, as it reports it.
 func (w *World) version(ctx context.Context, service string) (string, error) {
 	c, err := w.client(service)
 	if err != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 	"github.com/rollcallhq/rollcall/testing/compose"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// mailWithin is longer than LiveKit goes on trying.
+// mailWithin is longer than LiveKit keeps retrying.
 const mailWithin = 90 * time.Second
 
 // closeSegment judges all that Redis has kept so far, before it may lose it.
@@ -31,7 +31,7 @@ func (w *World) closeSegment(ctx context.Context) error {
 	return w.judgeFeed(ctx, since)
 }
 
-// openSegment begins anew: what was confirmed until now may be lost.
+// openSegment starts over: what was confirmed until now may be lost.
 func (w *World) openSegment() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -59,7 +59,7 @@ func (w *World) verify(ctx context.Context) error {
 	return errors.Join(w.closeSegment(ctx), w.checkForeign(ctx), w.checkSecrets(ctx))
 }
 
-// awaitMail waits until LiveKit has no webhook on its way.
+// awaitMail waits until LiveKit has no webhooks queued or in flight.
 func (w *World) awaitMail(ctx context.Context) error {
 	return await(mailWithin, ctx.Done(), func() error {
 		if n := w.fake.Stats().Waiting; n > 0 {
@@ -69,8 +69,8 @@ func (w *World) awaitMail(ctx context.Context) error {
 	})
 }
 
-// syncWhole runs a sync. It is an error when that joins one that had begun before, or leaves something to the next: for --livekit-lag a
-// sync does not contradict what a webhook told.
+// syncWhole runs a sync. It returns an error if the request joins a sync that had begun before, or if the sync defers something
+// to the next: for the time of --livekit-lag a sync does not contradict a webhook.
 func (w *World) syncWhole(ctx context.Context) error {
 	c, err := w.client(w.running()[0])
 	if err != nil {
@@ -87,9 +87,9 @@ func (w *World) syncWhole(ctx context.Context) error {
 	return clusterkit.Whole(ctx, c, began)
 }
 
-// judgeFeed holds what the feed tells against the truth, the webhooks' answers, and the keys.
+// judgeFeed checks the feed against the truth, the webhooks' answers, and the keys.
 func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
-	// The webhooks first: what was answered before the feed was read stands in it.
+	// The webhooks are read first: the feed then contains all that were answered by now.
 	var webhooks []clusterkit.Webhook
 	for _, one := range w.ledger.All() {
 		if one.First.After(since) {
@@ -116,8 +116,12 @@ func (w *World) judgeFeed(ctx context.Context, since time.Time) error {
 	return nil
 }
 
-// foldFeed reads the feed and holds it against the keys. It goes on growing meanwhile, so both are compared by one look at both.
+// foldFeed reads the feed and compares it with the keys. The feed keeps growing in the meantime, so it makes sure that both are
+// of one moment.
 func (w *World) foldFeed(ctx context.Context) (feed []redis.XMessage, err error) {
+	if w.opts.Cluster {
+		return w.readShardFeeds(ctx) // a failover may have lost entries in the middle of a chain
+	}
 	var folds error
 	for range 5 { // the keys must not change between the two reads
 		before, err := w.redis.XInfoStream(ctx, feedKey).Result()
@@ -150,13 +154,17 @@ func (w *World) foldFeed(ctx context.Context) (feed []redis.XMessage, err error)
 
 const feedKey = "rooms:events"
 
-// streamPage is how many entries are read at once, since a page must come within the client's patience.
+// streamPage is how many entries are read at once: a page must arrive within the client's timeout.
 const streamPage = 2000
 
-// readStream reads all entries up to one, "+" for the last.
+// readStream reads all entries up to last, "+" for the newest.
 func readStream(ctx context.Context, c redis.Cmdable, key, last string) (all []redis.XMessage, err error) {
 	for from := "-"; ; {
-		page, err := c.XRangeN(ctx, key, from, last, streamPage).Result()
+		var page []redis.XMessage
+		err := await(10*time.Second, ctx.Done(), func() (err error) { // on a busy machine one page may take longer than the client waits
+			page, err = c.XRangeN(ctx, key, from, last, streamPage).Result()
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +176,7 @@ func readStream(ctx context.Context, c redis.Cmdable, key, last string) (all []r
 	}
 }
 
-// checkSecrets looks into all keys, all logs and the nodes' data for what must not be there.
+// checkSecrets searches all keys, all logs and the nodes' data for secrets, which must not be there.
 func (w *World) checkSecrets(ctx context.Context) error {
 	var errs []error
 	for _, s := range w.running() {
@@ -187,18 +195,19 @@ func (w *World) checkSecrets(ctx context.Context) error {
 			}
 		}
 	}
-	it := w.redis.Scan(ctx, 0, "rooms:*", 1000).Iterator()
-	for it.Next(ctx) {
-		text, err := w.valueOf(ctx, it.Val())
+	keys, err := w.keys(ctx, "rooms:*")
+	errs = append(errs, err)
+	for _, key := range keys {
+		text, err := w.valueOf(ctx, key)
 		if err != nil && !errors.Is(err, redis.Nil) {
 			errs = append(errs, err)
 		}
-		w.checkText("the key "+it.Val(), text)
+		w.checkText("the key "+key, text)
 	}
-	return errors.Join(append(errs, it.Err())...)
+	return errors.Join(errs...)
 }
 
-// valueOf is a key's whole value as text, whatever its type.
+// valueOf returns a key's whole value as text, whatever its type.
 func (w *World) valueOf(ctx context.Context, key string) (string, error) {
 	kind, err := w.redis.Type(ctx, key).Result()
 	if err != nil {
@@ -217,7 +226,7 @@ func (w *World) valueOf(ctx context.Context, key string) (string, error) {
 	return fmt.Sprint(value), err
 }
 
-// checkFiles looks into what a node keeps on its disk.
+// checkFiles searches a node's data directory for secrets.
 func (w *World) checkFiles(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
@@ -229,7 +238,7 @@ func (w *World) checkFiles(dir string) error {
 	})
 }
 
-// ignoreGone is for files that a running node removes meanwhile.
+// ignoreGone ignores the error for a file that a running node has removed in the meantime.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -237,7 +246,7 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// jwt is a token of LiveKit's or of ours.
+// jwt matches a token of LiveKit's or of ours.
 var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.`)
 
 func (w *World) checkText(where, text string) {
@@ -251,14 +260,14 @@ func (w *World) checkText(where, text string) {
 	}
 }
 
-// keepLog takes a container's log before the container goes.
+// keepLog saves a container's log before the container is removed.
 func (w *World) keepLog(ctx context.Context, service string) {
 	if log, err := w.project.AllLogs(ctx, service); err == nil {
 		w.logs[service] += log
 	}
 }
 
-// finish sums the run up.
+// finish completes the report.
 func (w *World) finish() {
 	r := w.report
 	r.Took = r.since(time.Now())

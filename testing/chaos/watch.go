@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// lookEvery is how often the watch looks at everything, lookWithin how long it waits for one node's answer.
+	// lookEvery is how often the watch samples everything, lookWithin how long it waits for one node's answer.
 	lookEvery  = 500 * time.Millisecond
 	lookWithin = 400 * time.Millisecond
 )
 
-// watch looks at the whole world at short intervals: who leads, what Redis holds and what is true, how many webhooks went through.
+// watch samples the whole world at short intervals: who leads, what Redis holds and what is true, how many webhooks succeeded.
 type watch struct {
 	w      *World
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	judged map[string]bool // rooms that were found wrong for too long; for judge only
+	judged map[string]bool // rooms that were found wrong for too long; used only by judge
 
 	mu      sync.Mutex
 	samples []Sample
-	syncs   []client.Report // the completed ones
+	syncs   []client.Report // completed syncs
 	cleaned []client.Report // completed cleanups
 	leaders map[uint64]string
 }
@@ -93,7 +93,7 @@ func (v *watch) look(ctx context.Context) Sample {
 	return s
 }
 
-// ask asks every node for its status; those that do not answer in time are left out.
+// ask asks every node for its status. Nodes that do not answer in time are left out.
 func (v *watch) ask(ctx context.Context) map[string]client.Status {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
@@ -117,13 +117,13 @@ func (v *watch) ask(ctx context.Context) map[string]client.Status {
 	return answers
 }
 
-// client asks that node, on a connection of its own: nodes come and go.
+// client returns a client of that node, with its own connections: nodes come and go.
 func (w *World) client(service string) (*client.Client, error) {
 	return client.New(w.url(service), client.WithToken(token),
 		client.WithHTTPClient(&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}))
 }
 
-// elected notes who says that they lead in a term: one at most.
+// elected records who claims to lead in a term: at most one node may.
 func (v *watch) elected(term uint64, leader string) {
 	v.mu.Lock()
 	before, known := v.leaders[term]
@@ -134,7 +134,14 @@ func (v *watch) elected(term uint64, leader string) {
 	}
 }
 
-// completed notes a sync or a cleanup that is done. No two overlap, of whichever kind.
+// forgetTerms is for a raft that is set back: it may use a term a second time.
+func (v *watch) forgetTerms() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.leaders)
+}
+
+// completed records a sync or a cleanup that is done. No two may overlap, of whichever kind.
 func (v *watch) completed(kind *[]client.Report, r client.Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -153,7 +160,7 @@ func ended(r client.Report) time.Time {
 	return r.StartedAt.Add(time.Duration(r.DurationMs) * time.Millisecond)
 }
 
-// after are the completed syncs that began after t.
+// after returns the completed syncs that began after t.
 func (v *watch) after(t time.Time) []client.Report {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -166,7 +173,7 @@ func (v *watch) after(t time.Time) []client.Report {
 	return all
 }
 
-// last is the newest sample.
+// last returns the newest sample.
 func (v *watch) last() Sample {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -182,7 +189,8 @@ func (v *watch) all() []Sample {
 	return append([]Sample(nil), v.samples...)
 }
 
-// judge holds that while nothing is broken no room stays wrong through a whole cycle that began livekitLag after the last webhook about it.
+// judge checks that while nothing is broken no room stays wrong through a complete cycle that began livekitLag after the last
+// webhook about it.
 func (v *watch) judge(d difference) {
 	healed, ok := v.w.report.healedAt()
 	if !ok {

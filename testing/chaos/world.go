@@ -16,18 +16,19 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 	"github.com/rollcallhq/rollcall/testing/compose"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
 const (
 	// token is the nodes' admin token.
 	token = "a-token-for-chaos-only"
-	// livekitPort is the fake LiveKit's, on the bridge's own address.
+	// livekitPort is the port of the fake LiveKit, on the bridge's own address.
 	livekitPort = 7880
-	// startWithin is for a cluster to come up on a busy machine.
+	// startWithin is how long a cluster may take to come up on a busy machine.
 	startWithin = 4 * time.Minute
 )
 
@@ -37,13 +38,13 @@ type World struct {
 	t       testing.TB
 	engine  *compose.Engine
 	project *compose.Project
-	// net are the first three numbers of the network's addresses; data is where the nodes' directories are.
+	// net holds the first three numbers of the network's addresses. data is the parent of the nodes' directories.
 	net, data string
 	mounted   []string
 
 	fake     *fakelivekit.Fake
 	api      *http.Server
-	gate     *gate // LiveKit's: shut while it is "paused"
+	gate     *gate // of LiveKit: shut while it is "paused"
 	post     *post
 	ledger   *clusterkit.Ledger
 	balancer *clusterkit.Balancer
@@ -55,19 +56,21 @@ type World struct {
 	report   *Report
 
 	mu      sync.Mutex
-	nodes   []string        // services that are meant to run
-	busy    map[string]bool // services that a nemesis has a hand on
-	segment time.Time       // since when Redis has kept everything
+	nodes   []string          // services that are supposed to run
+	busy    map[string]bool   // services that a nemesis is working on
+	segment time.Time         // the time since which Redis has kept everything
+	moved   map[string]string // by service, the addresses of nodes that new-addresses has moved
 	logs    map[string]string
 }
 
-// NewWorld starts one, and returns when every node is ready and every room is filled. It ends with the test, and leaves nothing.
+// NewWorld starts a World, and returns when every node is ready and every room is filled. It ends with the test, and leaves
+// nothing behind.
 func NewWorld(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (*World, error) {
 	o = o.withDefaults()
 	w := &World{opts: o, t: t, engine: engine, gate: &gate{}, truth: newTruth(), ledger: clusterkit.NewLedger(),
-		busy: map[string]bool{}, logs: map[string]string{}, report: newReport(o)}
+		busy: map[string]bool{}, moved: map[string]string{}, logs: map[string]string{}, report: newReport(o)}
 	t.Cleanup(w.close)
-	redis.SetLogger(quiet{})
+	logging.Disable()
 	w.balancer = clusterkit.NewBalancer(t)
 	w.post = &post{gate: w.gate, next: w.ledger}
 	w.fake = fakelivekit.New(fakelivekit.Options{Seed: o.Seed, APIKey: compose.Key, APISecret: compose.Secret, Transport: w.post,
@@ -98,32 +101,41 @@ func NewWorld(ctx context.Context, t testing.TB, engine *compose.Engine, o Optio
 	return w, w.putCanaries(ctx)
 }
 
-// quiet takes what go-redis says of servers that are killed.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
-
-// nodeService is the service of node n1, n2, …
+// nodeService returns the service of the nth node: n1, n2, …
 func nodeService(n int) string { return fmt.Sprintf("rollcall-%d", n) }
 
-// nodeID is the id of a node's service.
+// nodeID returns the id of a service's node.
 func nodeID(service string) string { return "n" + strings.TrimPrefix(service, "rollcall-") }
 
-// serviceOf is the service of a node's id.
+// serviceOf returns the service of a node id.
 func serviceOf(id string) string { return "rollcall-" + strings.TrimPrefix(id, "n") }
 
-// ip is a service's address, as chaos.yml, more.yml and sentinel.yml fix it.
+// ip returns a service's address: the one that the compose files fix, or for a node the one that setIP sets.
 func (w *World) ip(service string) string {
+	w.mu.Lock()
+	moved := w.moved[service]
+	w.mu.Unlock()
+	if moved != "" {
+		return moved
+	}
 	last := map[string]string{"redis": "21", "redis-2": "22", "livekit": "31", "gateway": "1"}[service]
 	if name, number, _ := strings.Cut(service, "-"); last == "" {
-		last = map[string]string{"rollcall": "1", "sentinel": "4"}[name] + number
+		last = map[string]string{"rollcall": "1", "sentinel": "4", "shard": "5"}[name] + number
 	}
 	return w.net + "." + last
 }
 
+// setIP gives a node another address, which takes effect with its next container.
+func (w *World) setIP(service, ip string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved[service] = ip
+	w.project.Set("CHAOS_IP_"+nodeID(service)[1:], ip)
+}
+
 func (w *World) url(service string) string { return "http://" + w.ip(service) + ":8080" }
 
-// up makes the network and all that is in it, from the bottom to the top.
+// up creates the network and everything in it, from the bottom to the top.
 func (w *World) up(ctx context.Context) error {
 	if err := w.makeProject(ctx); err != nil {
 		return err
@@ -134,6 +146,9 @@ func (w *World) up(ctx context.Context) error {
 	}
 	if w.opts.Sentinel {
 		bottom = append(bottom, "redis-2", "sentinel-1", "sentinel-2", "sentinel-3")
+	}
+	if w.opts.Cluster {
+		bottom = append(bottom, shardServices()...)
 	}
 	if err := w.project.Up(ctx, bottom...); err != nil {
 		return err
@@ -174,6 +189,10 @@ func (w *World) makeProject(ctx context.Context) error {
 		files = append(files, "testing/chaos/sentinel.yml")
 		url = fmt.Sprintf("redis+sentinel://%s:26379,%s:26379,%s:26379/mymaster/0", w.ip("sentinel-1"), w.ip("sentinel-2"), w.ip("sentinel-3"))
 	}
+	if w.opts.Cluster {
+		files = append(files, "testing/chaos/cluster.yml")
+		url = "redis+cluster://" + strings.Join(w.shardAddrs(), ",")
+	}
 	livekit := fmt.Sprintf("http://%s:%d", w.ip("gateway"), livekitPort)
 	if w.opts.RealLiveKit {
 		files = append(files, "testing/chaos/livekit.yml")
@@ -189,11 +208,14 @@ func (w *World) makeProject(ctx context.Context) error {
 	if w.opts.Nodes > 3 {
 		env = append(env, fmt.Sprintf("CHAOS_MORE_EXPECT=%d", w.opts.Nodes))
 	}
+	for i := range 5 {
+		env = append(env, fmt.Sprintf("CHAOS_IP_%d=%s", i+1, w.ip(nodeService(i+1))))
+	}
 	w.project = w.engine.NewProject(compose.Options{Files: files, Env: append(env, disks...)})
 	return w.makeImage(ctx)
 }
 
-// image is this run's own, so that runs of several work trees do not meet.
+// image returns the name of this run's own image, so that runs in several work trees do not conflict.
 func (w *World) image() string { return "rollcall-test/rollcall:" + w.project.Name() }
 
 func (w *World) makeImage(ctx context.Context) error {
@@ -210,8 +232,8 @@ func (w *World) makeImage(ctx context.Context) error {
 	return w.engine.BuildRollcall(ctx, w.image(), binary)
 }
 
-// makeDisks gives every node a small disk of its own, that can be filled without harm to others and looked into; without the right
-// to mount one, a volume of the project. It returns where each node's data is, as chaos.yml wants it.
+// makeDisks gives every node a small disk of its own, which can be filled without harm to others and inspected. Without
+// permission to mount one, it uses a volume of the project. It returns where each node's data is, as chaos.yml expects it.
 func (w *World) makeDisks() (env []string, err error) {
 	for i := range 5 {
 		env = append(env, fmt.Sprintf("CHAOS_DISK_%d=%s", i+1, nodeService(i+1)))
@@ -230,12 +252,12 @@ func (w *World) makeDisks() (env []string, err error) {
 			return env[:5], nil
 		}
 		w.mounted = append(w.mounted, dir)
-		env = append(env, fmt.Sprintf("CHAOS_DISK_%d=%s", i+1, dir)) // the last one counts
+		env = append(env, fmt.Sprintf("CHAOS_DISK_%d=%s", i+1, dir)) // the last one takes effect
 	}
 	return env, nil
 }
 
-// freeNetwork finds a /24 that no interface of this machine has.
+// freeNetwork returns a /24 that no interface of this machine uses.
 func freeNetwork(ctx context.Context) (string, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// write puts the report into dir as JSON and as a page, and the nodes' logs beside it; nothing with an empty dir.
+// write writes the report into dir as JSON and as a page, with the nodes' logs next to it. It writes nothing if dir is empty.
 func (r *Report) write(dir string, logs map[string]string) error {
 	if dir == "" {
 		return nil
@@ -40,7 +40,7 @@ func (r *Report) write(dir string, logs map[string]string) error {
 	return nil
 }
 
-// title is the report's file name without its end: what ran, with which seed.
+// title returns the report's file name without its extension: what ran, with which seed.
 func (r *Report) title() string {
 	names := map[string]bool{}
 	for _, f := range r.Faults {
@@ -52,6 +52,9 @@ func (r *Report) title() string {
 	}
 	if r.Sentinel {
 		what = strings.TrimPrefix(what+"-sentinel", "-")
+	}
+	if r.Cluster {
+		what += "-redis-cluster"
 	}
 	return fmt.Sprintf("chaos-%s-%dn-seed%d", what, r.Nodes, r.Seed)
 }

@@ -3,23 +3,25 @@ package clusterkit_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// TestAnyNodeIsAsGood: whatever is asked of a node is done, by the leader, and known to all: a sync, the schedule's switch, who
-// is in the cluster, and what refuses.
+// TestAnyNodeIsAsGood checks that the leader carries out a request to any node, and that all nodes see the result: a sync, the
+// switch of the schedule, the members of the cluster, and refusals.
 func TestAnyNodeIsAsGood(t *testing.T) {
 	c := start(t, clusterkit.Options{})
 	leader := c.Leader()
 	for i, node := range c.Nodes {
 		room := clusterkit.RoomName(i)
-		unseen(c, room)
+		unseen(c, room, "alice")
 		mark := time.Now()
 		if answer := c.Sync(node); answer.Result.Synced != i+1 {
 			t.Errorf("a sync by way of %s: %+v, want %d rooms", node.ID, answer, i+1)
@@ -36,19 +38,48 @@ func TestAnyNodeIsAsGood(t *testing.T) {
 		}
 		refuses(t, c, i)
 	}
+	for i, node := range c.Nodes {
+		syncsOne(t, c, node, clusterkit.RoomName(i), clusterkit.RoomName((i+1)%len(c.Nodes)))
+	}
 	if now := c.Leader(); now != leader {
 		t.Errorf("%s leads now, and %s did", now.ID, leader.ID)
 	}
 }
 
-// unseen makes a room of which no webhook tells.
-func unseen(c *clusterkit.Cluster, room string) {
-	c.LiveKit.SetFate(func(fakelivekit.Event) fakelivekit.Fate { return fakelivekit.Fate{Drop: true} })
-	defer c.LiveKit.SetFate(nil)
-	c.LiveKit.Join(room, fakelivekit.Who{Identity: "alice"})
+// syncsOne syncs one room through one node. The other room, which has changed too, stays as Redis has it, and the last report stays that of a
+// sync of all rooms.
+func syncsOne(t *testing.T, c *clusterkit.Cluster, node *nodetest.Node, room, other string) {
+	t.Helper()
+	asks, who := c.Client(node), "unseen-by-"+node.ID
+	before, err := asks.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unseen(c, room, who)
+	unseen(c, other, who)
+	answer, err := asks.SyncRoom(t.Context(), room, client.ActionOptions{})
+	if err != nil || answer.Room != room || answer.Result != (client.Result{Synced: 1}) {
+		t.Errorf("a sync of %s by way of %s: %+v: %v", room, node.ID, answer, err)
+	}
+	for name, want := range map[string]bool{room: true, other: false} {
+		state, err := asks.Room(t.Context(), name)
+		if has := slices.ContainsFunc(state.Participants, func(p client.Participant) bool { return p.Identity == who }); err != nil || has != want {
+			t.Errorf("after a sync of %s, %s has %s: %v, want %v: %+v: %v", room, name, who, has, want, state, err)
+		}
+	}
+	if after, err := asks.Status(t.Context()); err != nil || !after.LastSync.StartedAt.Equal(before.LastSync.StartedAt) {
+		t.Errorf("the last report is %+v, was %+v: %v", after.LastSync, before.LastSync, err)
+	}
 }
 
-// switches turns the schedule off and on by one node; every node says so.
+// unseen has someone join a room, which begins if there is none. The webhooks are dropped.
+func unseen(c *clusterkit.Cluster, room, identity string) {
+	c.LiveKit.SetFate(func(fakelivekit.Event) fakelivekit.Fate { return fakelivekit.Fate{Drop: true} })
+	defer c.LiveKit.SetFate(nil)
+	c.LiveKit.Join(room, fakelivekit.Who{Identity: identity})
+}
+
+// switches turns the schedule off and on through one node. Every node must report the change.
 func switches(t *testing.T, c *clusterkit.Cluster, by int) {
 	t.Helper()
 	asks := c.Client(c.Nodes[by])
@@ -72,7 +103,7 @@ func switches(t *testing.T, c *clusterkit.Cluster, by int) {
 	}
 }
 
-// refuses: a removal that cannot be is refused with the leader's own words.
+// refuses checks that an impossible removal is refused with the leader's own message.
 func refuses(t *testing.T, c *clusterkit.Cluster, by int) {
 	t.Helper()
 	_, err := c.Client(c.Nodes[by]).RemoveNode(t.Context(), "nobody")

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// TestOneNodeFirst: a node that is alone opens no node port. Restarted with a node address, under load, it takes others in.
-// After that it does not start without its node address.
+// TestOneNodeFirst checks that a node that is alone opens no node port. After a restart with a node address, under load, it
+// accepts others. After that it does not start without its node address.
 func TestOneNodeFirst(t *testing.T) {
 	c := prepare(t, clusterkit.Options{Nodes: 1})
 	first := c.Nodes[0]

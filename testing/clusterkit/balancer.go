@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// probeEvery and probeWithin are how often a node is asked for /readyz, and how long it may take: a busy machine is slow, and
-	// a node that is told to end says so at once.
+	// probeEvery is how often /readyz of a node is probed. probeWithin limits one probe: it is long because a busy machine is
+	// slow, and a node that is shutting down says so at once anyway.
 	probeEvery  = 100 * time.Millisecond
 	probeWithin = 2 * time.Second
 	// forwardWithin is longer than a node takes to answer a webhook.
 	forwardWithin = 7 * time.Second
 )
 
-// Balancer spreads requests over the nodes whose /readyz answers 200, as a load balancer in production does. A request that
-// could not connect goes to the next node. One that was sent is never repeated: the transport takes another connection only
-// where it has written nothing, because a node had closed one that was idle.
+// Balancer distributes requests over the nodes whose /readyz answers 200, as a load balancer in production does. If it cannot
+// connect to a node, it passes the request to the next one. A request that was sent is never repeated: the transport uses another
+// connection only if it has written nothing, because the node had closed an idle connection.
 type Balancer struct {
 	server    *httptest.Server
 	transport *http.Transport
-	ctx       context.Context // of the probes
+	ctx       context.Context // the context of the probes
 	probes    sync.WaitGroup
 
 	mu    sync.Mutex
@@ -44,7 +44,7 @@ type backend struct {
 	end   context.CancelFunc
 }
 
-// NewBalancer starts one without nodes. It ends with the test.
+// NewBalancer starts a Balancer without nodes. It ends with the test.
 func NewBalancer(t testing.TB) *Balancer {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Balancer{ctx: ctx, transport: &http.Transport{MaxIdleConnsPerHost: 256, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}
@@ -59,10 +59,10 @@ func NewBalancer(t testing.TB) *Balancer {
 	return b
 }
 
-// URL is the balancer's, without a trailing slash.
+// URL returns the balancer's URL, without a trailing slash.
 func (b *Balancer) URL() string { return b.server.URL }
 
-// Add begins to look after the node at url; it gets requests once it is ready.
+// Add starts to probe the node at url, which gets requests once it is ready.
 func (b *Balancer) Add(url string) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	one := &backend{url: url, end: cancel}
@@ -72,7 +72,7 @@ func (b *Balancer) Add(url string) {
 	b.probes.Go(func() { b.watch(ctx, one) })
 }
 
-// Remove forgets a node.
+// Remove removes a node.
 func (b *Balancer) Remove(url string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +84,7 @@ func (b *Balancer) Remove(url string) {
 	})
 }
 
-// Ready are the URLs of the nodes that get requests now.
+// Ready returns the URLs of the nodes that get requests now.
 func (b *Balancer) Ready() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -130,7 +130,7 @@ func (b *Balancer) set(one *backend, ready bool) {
 	one.ready = ready
 }
 
-// next is a ready node that was not tried, each in its turn.
+// next returns a ready node that was not tried, in round-robin order.
 func (b *Balancer) next(tried []*backend) *backend {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -144,7 +144,7 @@ func (b *Balancer) next(tried []*backend) *backend {
 	return nil
 }
 
-// ServeHTTP forwards one request. Without a ready node it answers 503, and 502 when a node broke off.
+// ServeHTTP forwards one request. It answers 503 if no node is ready, and 502 if a node broke the connection.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 9<<20))
 	if err != nil {
@@ -168,7 +168,7 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer resp.Body.Close()
 		maps.Copy(w.Header(), resp.Header)
 		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body) // the client sees it cut
+		_, _ = io.Copy(w, resp.Body) // on an error the client sees the body cut off
 		return
 	}
 	http.Error(w, "no node is ready", http.StatusServiceUnavailable)
@@ -183,7 +183,7 @@ func (b *Balancer) forward(ctx context.Context, one *backend, r *http.Request, b
 	return b.transport.RoundTrip(out)
 }
 
-// unconnected tells whether no byte of the request can have reached a node.
+// unconnected reports whether no byte of the request can have reached a node.
 func unconnected(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"

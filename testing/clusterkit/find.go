@@ -10,10 +10,11 @@ import (
 
 	"github.com/rollcallhq/rollcall/client"
 	"github.com/rollcallhq/rollcall/fsm"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// Client asks that node.
+// Client returns a client of that node.
 func (c *Cluster) Client(n *nodetest.Node) *client.Client {
 	c.t.Helper()
 	asks, err := client.New(n.URL(), client.WithHTTPClient(httpClient()))
@@ -23,14 +24,14 @@ func (c *Cluster) Client(n *nodetest.Node) *client.Client {
 	return asks
 }
 
-// Seen is the cluster as that node sees it.
+// Seen returns the cluster as that node sees it.
 func (c *Cluster) Seen(n *nodetest.Node) (client.Cluster, error) {
 	ctx, cancel := context.WithTimeout(c.ctx(), 5*time.Second)
 	defer cancel()
 	return c.Client(n).Cluster(ctx)
 }
 
-// Leader is the leader that every awake node agrees on; it waits for one, which is none of the others.
+// Leader waits until every awake node agrees on a leader that is not one of others, and returns it.
 func (c *Cluster) Leader(others ...string) *nodetest.Node {
 	c.t.Helper()
 	var leader string
@@ -53,7 +54,7 @@ func (c *Cluster) Leader(others ...string) *nodetest.Node {
 	return c.Node(leader)
 }
 
-// Follower is an awake node that does not lead.
+// Follower returns an awake node that does not lead.
 func (c *Cluster) Follower() *nodetest.Node {
 	c.t.Helper()
 	leader := c.Leader()
@@ -66,7 +67,7 @@ func (c *Cluster) Follower() *nodetest.Node {
 	return nil
 }
 
-// Owners gives the owner of a room, by the view as the leader has it now.
+// Owners returns a function that gives the owner of a room in the leader's present view.
 func (c *Cluster) Owners() func(room string) (id string) {
 	c.t.Helper()
 	s, err := c.Seen(c.Leader())
@@ -85,7 +86,7 @@ func (c *Cluster) Owners() func(room string) (id string) {
 	}
 }
 
-// Others are the ids of the awake nodes without that one.
+// Others returns the ids of the awake nodes except that one.
 func (c *Cluster) Others(id string) []string {
 	var ids []string
 	for _, n := range c.Awake() {
@@ -96,7 +97,7 @@ func (c *Cluster) Others(id string) []string {
 	return ids
 }
 
-// AwaitVoters waits until every awake node sees so many voters.
+// AwaitVoters waits until every awake node sees that many voters.
 func (c *Cluster) AwaitVoters(want int) {
 	c.t.Helper()
 	c.Await(fmt.Sprintf("%d voters", want), func() error {
@@ -119,7 +120,7 @@ func (c *Cluster) AwaitVoters(want int) {
 	})
 }
 
-// AwaitView waits until every awake node sees just these in the view, all of them ready.
+// AwaitView waits until every awake node sees exactly these nodes in the view, all of them ready.
 func (c *Cluster) AwaitView(ids ...string) {
 	c.t.Helper()
 	slices.Sort(ids)
@@ -147,7 +148,7 @@ func (c *Cluster) AwaitView(ids ...string) {
 	})
 }
 
-// Command runs the binary against a node, and gives its output and error.
+// Command runs the binary against a node, and returns its output and error.
 func (c *Cluster) Command(n *nodetest.Node, args ...string) (string, error) {
 	cmd := exec.CommandContext(c.ctx(), c.opts.Binary, args...)
 	cmd.Env = []string{"HOME=/nonexistent", "GORACE=atexit_sleep_ms=0", "ROLLCALL_ADDR=" + n.URL()}
@@ -157,7 +158,8 @@ func (c *Cluster) Command(n *nodetest.Node, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// Remove takes a node out for good by `rollcall cluster remove`, asked of another one, and waits for its process' end.
+// Remove removes a node permanently with `rollcall cluster remove` on another node, and waits until the removed node's process
+// has ended.
 func (c *Cluster) Remove(id string) {
 	c.t.Helper()
 	for _, n := range c.Awake() {
@@ -176,21 +178,8 @@ func (c *Cluster) Remove(id string) {
 	c.Balancer.Remove(c.Node(id).URL())
 }
 
-// Await tries until it works, and fails the test with the last error after a time.
+// Await retries until try succeeds, and fails the test with the last error when patience runs out.
 func (c *Cluster) Await(what string, try func() error) {
 	c.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(patience)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			c.t.Fatalf("not within %v: %s: %v", patience, what, err)
-		}
-	}
+	eventually.Nil(c.t, patience, what, try)
 }

@@ -10,25 +10,26 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// history is when, by the feed, someone was first there and first gone, and when a room's instance was.
+// history records when, according to the feed, each participant was first present and first gone, and each room instance
+// likewise.
 type history struct {
 	came, went       map[string]time.Time // by the participant's sid
 	started, stopped map[string]time.Time // by the room's sid
 	rooms            map[string]*presence
-	newest           map[string][]sighting // by room, or room and identity: each newer one
-	latest           map[string]int64      // by the room's sid, when the last one joined (Unix ms)
+	newest           map[string][]sighting // by room, or by room and identity: each newer one
+	latest           map[string]int64      // by the room's sid: when the last participant joined (Unix ms)
 }
 
-// sighting is when a room's instance, or an identity's participant, of that age (Unix ms) was first there.
+// sighting is when a room's instance, or an identity's participant, that began at since (Unix ms) was first present.
 type sighting struct {
 	since int64
 	at    time.Time
 }
 
-// presence is who is in a room at that point of the feed.
+// presence is who is in a room at the current point of the feed.
 type presence struct {
 	sid    string
 	people map[string]bool
@@ -92,7 +93,7 @@ func (h *history) sight(what string, since int64, at time.Time) {
 	}
 }
 
-// outdated tells whether something newer had been there by then.
+// outdated reports whether something newer than since was present by then.
 func (h *history) outdated(what string, since int64, by time.Time) bool {
 	for _, s := range h.newest[what] {
 		if s.since > since && !s.at.After(by) {
@@ -110,7 +111,7 @@ func (h *history) empty(room *presence, at time.Time) {
 	room.sid, room.people = "", map[string]bool{}
 }
 
-// replace is a whole state in the place of what was there; null is none.
+// replace replaces a room's state with a whole new state; null means none.
 func (h *history) replace(name string, room *presence, data []byte, at time.Time) error {
 	var s *oracle.State
 	if err := json.Unmarshal(data, &s); err != nil {
@@ -137,7 +138,8 @@ func (h *history) replace(name string, room *presence, data []byte, at time.Time
 	return nil
 }
 
-// update is a change of the room alone. Where somebody stays while the instance is replaced, it is how the new one begins.
+// update changes only the room's fields. If a participant stays while the instance is replaced, the new instance begins with such
+// a change.
 func (h *history) update(name string, room *presence, sid string, data []byte, at time.Time) error {
 	if sid == room.sid {
 		return nil
@@ -160,8 +162,9 @@ func first(times map[string]time.Time, of string, at time.Time) {
 	}
 }
 
-// covers is nil when a webhook was not answered 200, or what it tells stood in the feed by then, or something newer. An end
-// tells nothing of what never was. Redis and the sender share one clock, and an entry's id is rounded down to its ms.
+// covers returns nil if a webhook was not answered with 200, or if its event or something newer was in the feed by then. The end
+// of something that never existed changes nothing, so it is covered too. Redis and the sender share one clock, and an entry's id
+// is rounded down to its ms.
 func (h *history) covers(w Webhook) error {
 	if w.Answered.IsZero() || h.outdated(w.Room, w.Created, w.Answered) {
 		return nil
@@ -170,7 +173,7 @@ func (h *history) covers(w Webhook) error {
 	switch w.Event {
 	case "room_started":
 	case "room_finished":
-		// A finish spares those who joined within its second or later: with them the room stays.
+		// A finish spares participants who joined within its second or later: with them the room stays.
 		if _, was := h.started[of]; !was || h.latest[of] >= 1000*w.Emitted {
 			return nil
 		}

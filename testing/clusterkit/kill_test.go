@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// under is how long the traffic goes on before and after what a test does.
+// under is how long the traffic runs before and after a test's fault.
 const under = time.Second
 
-// TestKill: kill -9 of a node under load. Every webhook gets its 200 in the end, and what got one is in Redis; the killed node
-// comes back into the view by itself.
+// TestKill kills a node with kill -9 under load. Every webhook eventually gets its 200, and those that got one are in Redis. The
+// killed node returns to the view by itself.
 func TestKill(t *testing.T) {
 	for name, victim := range map[string]func(*clusterkit.Cluster) *nodetest.Node{
 		"follower": func(c *clusterkit.Cluster) *nodetest.Node { return c.Follower() },

@@ -1,6 +1,6 @@
 // Package clusterkit runs a real cluster on loopback: several `rollcall serve` processes, a redis-server, a fake LiveKit whose
-// webhooks reach them through a balancer, and steady traffic; and it says afterwards whether everything was right.
-// It promises that nothing of it outlives the test, and that it judges by what Redis, LiveKit and each webhook's sender saw.
+// webhooks reach them through a balancer, and steady traffic. Afterwards it checks that everything was correct. Nothing that it
+// starts outlives the test. It judges by what Redis, LiveKit and each webhook's sender saw.
 package clusterkit
 
 import (
@@ -13,49 +13,51 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// patience is for what takes a second or two on an idle machine; the tests' machine is never idle.
+// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
 const patience = 30 * time.Second
 
-// Options choose a cluster. Binary is required.
+// Options configure a cluster. Binary is required.
 type Options struct {
 	// Binary is the path of a rollcall.
 	Binary string
-	// Nodes is how many found the cluster, n1 and on; default 3.
+	// Nodes is the number of nodes that bootstrap the cluster, named n1 and on; default 3.
 	Nodes int
-	// SyncInterval is --sync-interval; default 1h, so that only those syncs run that a new leader begins or a test asks for.
+	// SyncInterval is --sync-interval. Default 1h, so that only those syncs run that a new leader begins or a test asks for.
 	SyncInterval string
-	// Flags are further ones of every node; FlagsOf of one, by its id.
+	// Flags are additional flags of every node, FlagsOf those of one node, by its id.
 	Flags   []string
 	FlagsOf func(id string) []string
+	// Env is added to the environment of every node.
+	Env []string
 	// LogLevel is --log-level; default info.
 	LogLevel string
 }
 
-// Cluster is everything together. Its methods fail the test, and are for one goroutine at a time.
+// Cluster is the whole setup. Its methods fail the test on errors, and must be called from one goroutine at a time.
 type Cluster struct {
-	// Nodes are all that were made, in the order of their making, whether they run or not.
+	// Nodes holds all nodes that were made, in that order, whether they run or not.
 	Nodes    []*nodetest.Node
 	Redis    *redistest.Server
 	LiveKit  *fakelivekit.Fake
 	Balancer *Balancer
-	// Ledger knows of every webhook what its sender does.
+	// Ledger records what the sender does with every webhook.
 	Ledger *Ledger
 
 	t       testing.TB
 	opts    Options
-	api     *httptest.Server // of LiveKit
+	api     *httptest.Server // LiveKit's API
 	witness *Witness
-	join    []string // node addresses of the founders
+	join    []string // node addresses of the first nodes
 }
 
-// New makes a cluster without starting its nodes.
+// New returns a cluster without starting its nodes.
 func New(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	if o.Nodes == 0 {
@@ -67,10 +69,10 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.LogLevel == "" {
 		o.LogLevel = "info"
 	}
-	redis.SetLogger(quiet{})
+	logging.Disable()
 	c := &Cluster{t: t, opts: o, Redis: redistest.Start(t), Balancer: NewBalancer(t), Ledger: NewLedger()}
 	c.witness = watchRedis(t, c.Redis)
-	// Rooms end only by the traffic's hand, so that the truth stands still when it does.
+	// Only the traffic ends rooms, so that the truth stands still when the traffic does.
 	c.LiveKit = fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{c.Balancer.URL() + "/api/livekit-webhook"},
 		Transport: c.Ledger, EmptyTimeout: 1 << 20, DepartureTimeout: 1 << 20})
 	t.Cleanup(c.LiveKit.Close)
@@ -86,7 +88,7 @@ func New(t testing.TB, o Options) *Cluster {
 	return c
 }
 
-// Start makes a cluster, and returns when all its nodes are ready and the first sync is done.
+// Start starts a cluster, and returns when all its nodes are ready and the first sync is done.
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := New(t, o)
@@ -94,12 +96,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	return c
 }
 
-// quiet takes what go-redis says of a server that a test has killed.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
-
-// Found starts the founders, and returns when all are ready and the first sync is done.
+// Found starts the first nodes, and returns when all are ready and the first sync is done.
 func (c *Cluster) Found() {
 	c.t.Helper()
 	begun := time.Now()
@@ -125,7 +122,7 @@ func (c *Cluster) AwaitBalancer() {
 	})
 }
 
-// Make makes one more node, which would join the running cluster, and does not start it.
+// Make returns one more node, which will join the running cluster, without starting it.
 func (c *Cluster) Make() *nodetest.Node {
 	c.t.Helper()
 	return c.add(nodetest.QuietAddrs(c.t, 2), 1)
@@ -139,10 +136,10 @@ func (c *Cluster) Add() *nodetest.Node {
 	return n
 }
 
-// NodeAddrEnv is the variable that has the node address of a Node, in its Env.
+// NodeAddrEnv is the variable that holds the node address in a Node's Env.
 const NodeAddrEnv = "ROLLCALL_NODE_ADDR"
 
-// add makes a node from its node and HTTP address.
+// add adds a node with the given node and HTTP address.
 func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 	c.t.Helper()
 	id := fmt.Sprintf("n%d", len(c.Nodes)+1)
@@ -157,13 +154,13 @@ func (c *Cluster) add(addrs []string, expect int) *nodetest.Node {
 		flags = append(flags, c.opts.FlagsOf(id)...)
 	}
 	n := nodetest.New(c.t, nodetest.Options{Binary: c.opts.Binary, ID: id, HTTPAddr: addrs[1], Flags: flags,
-		Env: append(fakelivekit.Env(c.api.URL), "REDIS_URL="+c.Redis.URL(), NodeAddrEnv+"="+addrs[0])})
+		Env: append(append(fakelivekit.Env(c.api.URL), "REDIS_URL="+c.Redis.URL(), NodeAddrEnv+"="+addrs[0]), c.opts.Env...)})
 	c.Nodes = append(c.Nodes, n)
 	c.Balancer.Add(n.URL())
 	return n
 }
 
-// Node is the one of that id.
+// Node returns the node with that id.
 func (c *Cluster) Node(id string) *nodetest.Node {
 	c.t.Helper()
 	for _, n := range c.Nodes {
@@ -175,7 +172,7 @@ func (c *Cluster) Node(id string) *nodetest.Node {
 	return nil
 }
 
-// Awake are the nodes that run and are not paused.
+// Awake returns the nodes that run and are not paused.
 func (c *Cluster) Awake() []*nodetest.Node {
 	var all []*nodetest.Node
 	for _, n := range c.Nodes {
@@ -186,8 +183,8 @@ func (c *Cluster) Awake() []*nodetest.Node {
 	return all
 }
 
-// Starved tells whether some leader lost its quorum though nobody had done anything to it: then the machine gave the nodes no
-// processor for longer than raft bears, and nothing can be said of what needs no more than some.
+// Starved reports whether a leader lost its quorum although the test had done nothing to it. Then the machine gave the nodes no
+// processor for longer than raft tolerates, and promises about what needs only some nodes cannot be checked.
 func (c *Cluster) Starved() bool {
 	for _, n := range c.Nodes {
 		if bytes.Contains(n.Output(), []byte("failed to contact quorum of nodes, stepping down")) {
@@ -197,7 +194,7 @@ func (c *Cluster) Starved() bool {
 	return false
 }
 
-// CheckLogs looks for what no run may have in any node's log.
+// CheckLogs fails the test if any node's log contains what no run may log.
 func (c *Cluster) CheckLogs() {
 	c.t.Helper()
 	for _, n := range c.Nodes {
@@ -205,14 +202,14 @@ func (c *Cluster) CheckLogs() {
 	}
 }
 
-// ctx bounds one request, however busy the machine is.
+// ctx returns a context that limits one request, with enough time for a busy machine.
 func (c *Cluster) ctx() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	c.t.Cleanup(cancel)
 	return ctx
 }
 
-// httpClient keeps no connections: nodes come and go.
+// httpClient returns a client that keeps no connections, because nodes come and go.
 func httpClient() *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 }

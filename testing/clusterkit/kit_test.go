@@ -11,31 +11,43 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// The kit's own parts must be able to say no.
+// The kit's own checks must be able to fail.
 
-// TestWitness plays what Redis would show of scripts, and of what they wrote.
+// TestWitness replays what Redis would show of scripts, and of what they wrote.
 func TestWitness(t *testing.T) {
 	t.Parallel()
 	const (
-		claims  = `"evalsha" "sha" "3" "rooms:fence:a" "p" "s" `
-		commits = `"evalsha" "sha" "4" "rooms:fence:a" "p" "s" "f" `
-		claimed = `[0 lua] "HSET" "rooms:fence:a" "gen" "7"`
+		claims  = `"evalsha" "sha" "4" "rooms:fence:a" "p" "s" "t" `
+		commits = `"evalsha" "sha" "6" "rooms:fence:a" "p" "s" "f" "t" "i" "3" `
+		both    = `"evalsha" "sha" "12" "rooms:fence:b" "p" "s" "f" "t" "i" "rooms:fence:a" "p" "s" "f" "t" "i" "3" "7" "10" "3" "3" "7" "9" "2"`
+		claimed = `[0 lua] "HSET" "rooms:fence:a" "gen" "7" "version" "0"`
+		at      = `[0 lua] "HMGET" "rooms:fence:a" "gen"`
+		atB     = `[0 lua] "HMGET" "rooms:fence:b" "gen"`
+		states  = `[0 lua] "MSET" "p" "[]" "s" "{}"`
 	)
 	version := func(n string) string { return `[0 lua] "HSET" "rooms:fence:a" "version" "` + n + `" "sid" "RM_\x00"` }
+	led := func(n string) string {
+		return `[0 lua] "HSET" "rooms:fence:a" "version" "` + n + `" "lgen" "7" "lidx" "` + n + `"`
+	}
 	for name, c := range map[string]struct {
 		lines []string
-		wrong string // in the one problem; "" for none
+		wrong string // part of the one problem; "" for none
 		stale int
 	}{
-		"in order": {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "10" "3"`, version("1"), commits + `"7" "10" "3"`, version("2")}, "", 0},
-		"refused":  {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "9" "2"`, `"ping"`}, "", 1},
-		"an old one lands": {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "9" "2"`, `[0 lua] "SET" "rooms:states:a" "{}"`},
-			"landed after the claim", 0},
-		"a version again":  {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "10" "3"`, version("2"), commits + `"7" "10" "3"`, version("2")}, "follows version 2", 0},
-		"without a claim":  {[]string{commits + `"7" "10" "3"`, version("1")}, "follows version 0", 0},
-		"two of one claim": {[]string{claims + `"7" "10" "3"`, claimed, claims + `"7" "10" "4"`, claimed}, "stands beside", 0},
+		"in order":                      {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "10" "3"`, at, version("1"), commits + `"7" "10" "3"`, at, version("2")}, "", 0},
+		"refused":                       {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "9" "2"`, at, `"ping"`}, "", 1},
+		"an old one lands":              {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "9" "2"`, at, states}, "landed after the claim", 0},
+		"a version again":               {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "10" "3"`, at, version("2"), commits + `"7" "10" "3"`, at, version("2")}, "follows version 2", 0},
+		"without a claim":               {[]string{commits + `"7" "10" "3"`, at, version("1")}, "follows version 0", 0},
+		"two of one claim":              {[]string{claims + `"7" "10" "3"`, claimed, claims + `"7" "10" "4"`, claimed}, "conflicts with", 0},
+		"one of two rooms is refused":   {[]string{claims + `"7" "10" "3"`, claimed, both, atB, states, at, `"ping"`}, "", 1},
+		"an old one lands with another": {[]string{claims + `"7" "10" "3"`, claimed, both, atB, states, at, states}, `room "a"`, 0},
+		"an older leader": {[]string{claims + `"7" "10" "3"`, claimed, commits + `"7" "10" "3"`, at, led("5"), commits + `"7" "10" "3"`, at,
+			`[0 lua] "HSET" "rooms:fence:a" "version" "6" "lgen" "7" "lidx" "4"`}, "acted after the leader", 0},
 	} {
 		w := &Witness{rooms: map[string]*fence{}}
 		for _, line := range c.lines {
@@ -51,7 +63,7 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// TestHistoryKnowsWhatWasLost: an answer that came before its commit, or without one, is found.
+// TestHistoryKnowsWhatWasLost checks that an answer before its commit, or without one, is found.
 func TestHistoryKnowsWhatWasLost(t *testing.T) {
 	t.Parallel()
 	entry := func(ms, kind, sid, data string) redis.XMessage {
@@ -88,8 +100,8 @@ func TestHistoryKnowsWhatWasLost(t *testing.T) {
 	}
 }
 
-// TestBalancer: who is not ready gets nothing; who refuses connections is passed over; who breaks off makes a 502, and the
-// request is not sent again.
+// TestBalancer checks that a node that is not ready gets nothing, that one that refuses connections is passed over, and that one
+// that breaks the connection causes a 502 without a retry.
 func TestBalancer(t *testing.T) {
 	t.Parallel()
 	var ready, got, broken atomic.Int64
@@ -123,14 +135,14 @@ func TestBalancer(t *testing.T) {
 		}
 		return resp.StatusCode
 	}
-	await(t, func() bool { return len(b.Ready()) == 1 })
+	eventually.True(t, "the balancer sees it", func() bool { return len(b.Ready()) == 1 })
 	for range 4 {
 		if status := post(); status != http.StatusOK {
 			t.Errorf("with one that is ready: %d", status)
 		}
 	}
 	ready.Store(1)
-	await(t, func() bool { return len(b.Ready()) == 2 })
+	eventually.True(t, "the balancer sees it", func() bool { return len(b.Ready()) == 2 })
 	statuses := map[int]int{}
 	for range 4 {
 		statuses[post()]++
@@ -146,18 +158,8 @@ func TestBalancer(t *testing.T) {
 	}
 }
 
-func await(t *testing.T, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v", patience)
-		}
-	}
-}
-
-// TestOvertakenJoins: a join that came after the news of its end is covered by that; one that was lost is not.
+// TestOvertakenJoins checks that a join that came after its participant's end is covered by that end, and that a lost join is
+// not.
 func TestOvertakenJoins(t *testing.T) {
 	t.Parallel()
 	at := func(ms int64) time.Time { return time.UnixMilli(1_795_586_061_000 + ms) }

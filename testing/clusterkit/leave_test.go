@@ -7,8 +7,8 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// TestLeave: a node that is told to end, and then the leader, and both again when they are back. Behind a balancer that honours
-// /readyz not one attempt of a webhook fails, and the leader's successor does its first sync.
+// TestLeave shuts down a node, and then the leader, and both again when they are back. Behind a balancer that honours /readyz no
+// attempt of a webhook fails, and the leader's successor does its first sync.
 func TestLeave(t *testing.T) {
 	noneFails(t, func(t *testing.T, c *clusterkit.Cluster) {
 		for _, node := range []string{c.Follower().ID, c.Leader().ID} {
@@ -16,7 +16,7 @@ func TestLeave(t *testing.T) {
 			c.Node(node).Terminate()
 			c.AwaitView(c.Others(node)...)
 			if node == led {
-				t.Logf("%s leads in the place of %s", c.Leader(led).ID, led)
+				t.Logf("%s leads instead of %s", c.Leader(led).ID, led)
 				t.Logf("the next sync began %v after SIGTERM", c.AwaitSyncStart(begun).Sub(begun).Round(time.Millisecond))
 			}
 			c.Pass(under)
@@ -27,8 +27,8 @@ func TestLeave(t *testing.T) {
 	})
 }
 
-// TestRollingRestart: each of the three in its turn, the next as soon as the balancer sends requests to the one before again. No
-// attempt fails.
+// TestRollingRestart restarts the three nodes in turn, the next one as soon as the balancer sends requests to the previous one
+// again. No attempt fails.
 func TestRollingRestart(t *testing.T) {
 	noneFails(t, func(_ *testing.T, c *clusterkit.Cluster) {
 		for _, node := range c.Nodes {
@@ -40,12 +40,13 @@ func TestRollingRestart(t *testing.T) {
 	})
 }
 
-// noneFails runs a scenario under load, in which each webhook must have its 200 at the first attempt. On a machine that is too
-// busy for the leader to keep its quorum that cannot be seen: then it is tried again, and in the end none may be lost.
+// noneFails runs a scenario under load in which each webhook must get its 200 at the first attempt. That cannot be checked on a
+// machine that is too busy for the leader to keep its quorum. The scenario is then run again, and finally it is enough that no
+// webhook is lost.
 func noneFails(t *testing.T, scenario func(*testing.T, *clusterkit.Cluster)) {
 	for range 3 {
 		seen := false
-		t.Run("under load", func(t *testing.T) { seen = tried(t, scenario) }) // its cluster ends with it
+		t.Run("under load", func(t *testing.T) { seen = tried(t, scenario) }) // its cluster ends with the subtest
 		if seen || t.Failed() {
 			return
 		}
@@ -53,7 +54,7 @@ func noneFails(t *testing.T, scenario func(*testing.T, *clusterkit.Cluster)) {
 	}
 }
 
-// tried is false when nothing could be seen.
+// tried returns false if the run could not be judged.
 func tried(t *testing.T, scenario func(*testing.T, *clusterkit.Cluster)) bool {
 	c := start(t, clusterkit.Options{})
 	traffic := c.StartTraffic(rooms, rate)

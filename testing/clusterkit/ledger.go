@@ -11,35 +11,36 @@ import (
 	"time"
 )
 
-// Webhook is one event of the fake LiveKit and what became of it, over all its attempts.
+// Webhook is one event of the fake LiveKit and its result, over all its attempts.
 type Webhook struct {
 	ID, Event, Room, RoomSID, SID, Identity string
-	// Created is its room's and Joined its participant's time, in Unix ms; Emitted its own, in Unix s.
+	// Created is the room's creation time and Joined the participant's join time, in Unix ms. Emitted is the event's own time, in
+	// Unix s.
 	Created, Joined, Emitted int64
-	// First is when its first attempt was sent, Answered when its 200 came; the latter is zero without one.
+	// First is when its first attempt was sent, Answered when its 200 came, zero if none came.
 	First, Answered time.Time
-	// Failed are the attempts that did not end with a 200: their statuses, 0 where there was no answer.
+	// Failed holds the status of each attempt that did not end with a 200, 0 where there was no answer.
 	Failed []int
 }
 
-// Unanswered is how long the sender waited for the 200, over all attempts.
+// Unanswered returns how long the sender waited for the 200, over all attempts.
 func (w Webhook) Unanswered() time.Duration { return w.Answered.Sub(w.First) }
 
-// Ledger is the transport by which the fake sends; it writes down every attempt.
+// Ledger is the transport that the fake sends through. It records every attempt.
 type Ledger struct {
 	transport *http.Transport
 
 	mu    sync.Mutex
 	all   map[string]*Webhook
-	tried map[string]time.Time // by room, when the last attempt began or ended
+	tried map[string]time.Time // by room: when the last attempt began or ended
 }
 
-// NewLedger makes an empty one.
+// NewLedger returns an empty Ledger.
 func NewLedger() *Ledger {
 	return &Ledger{transport: &http.Transport{MaxIdleConnsPerHost: 256}, all: map[string]*Webhook{}, tried: map[string]time.Time{}}
 }
 
-// All are the webhooks so far, by the time of their first attempt.
+// All returns the webhooks so far, by the time of their first attempt.
 func (l *Ledger) All() []Webhook {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +54,7 @@ func (l *Ledger) All() []Webhook {
 	return all
 }
 
-// Tried are the times of the last attempts, by room: nobody has told rollcall of a room later than that.
+// Tried returns the times of the last attempts, by room. No webhook about a room reached rollcall later than that.
 func (l *Ledger) Tried() map[string]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,24 +116,24 @@ func (l *Ledger) ended(id string, status int) {
 	}
 }
 
-// Summary is what the webhooks of a time came to.
+// Summary sums up the webhooks of a period.
 type Summary struct {
 	Webhooks int
-	// Retried are those with an attempt that failed, Lost those without any 200.
+	// Retried counts those with a failed attempt, Lost those without any 200.
 	Retried, Lost int
-	// Statuses counts failed attempts; 0 is no answer.
+	// Statuses counts failed attempts; 0 means no answer.
 	Statuses map[int]int
-	// Median and Longest are of the waits for a 200, over all attempts.
+	// Median and Longest are of the times until a 200, over all attempts.
 	Median, Longest time.Duration
 	Slowest         Webhook
 }
 
-// Since sums up the webhooks that were still unanswered at mark, or sent later.
+// Since sums up the webhooks that were unanswered at mark, or sent later.
 func (l *Ledger) Since(mark time.Time) Summary {
 	return Summarize(slices.DeleteFunc(l.All(), func(w Webhook) bool { return !w.Answered.IsZero() && w.Answered.Before(mark) }))
 }
 
-// Summarize sums up some webhooks.
+// Summarize sums up webhooks.
 func Summarize(webhooks []Webhook) Summary {
 	s := Summary{Statuses: map[int]int{}}
 	var waits []time.Duration

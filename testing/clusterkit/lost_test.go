@@ -8,8 +8,8 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// TestRaftDataLost: all nodes die and lose what raft had stored; people come and go meanwhile. The cluster that they found anew
-// outranks the old one on every room, and everything is right after its first sync.
+// TestRaftDataLost kills all nodes and deletes raft's data while people come and go. The cluster that they bootstrap next
+// outranks the old one on every room, and everything is correct after its first sync.
 func TestRaftDataLost(t *testing.T) {
 	c := start(t, clusterkit.Options{})
 	traffic := c.StartTraffic(rooms, rate)
@@ -33,7 +33,8 @@ func TestRaftDataLost(t *testing.T) {
 	}
 }
 
-// TestOneLosesItsData: a voter that comes back without what it had stored is taken in anew and never votes by what it forgot.
+// TestOneLosesItsData checks that a voter that restarts without its data is readmitted and never votes on the basis of what it
+// forgot.
 func TestOneLosesItsData(t *testing.T) {
 	c := start(t, clusterkit.Options{})
 	traffic := c.StartTraffic(rooms, rate)

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// The load of every test: enough that something is always under way, and not so much that a busy machine falls behind.
+// The load of every test: enough that something is always in progress, and little enough that a busy machine keeps up.
 const (
 	rooms = 200
-	rate  = 120 // webhooks a second
+	rate  = 80 // webhooks per second
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func start(t *testing.T, o clusterkit.Options) *clusterkit.Cluster {
 	return c
 }
 
-// prepare makes a cluster without starting its nodes.
+// prepare returns a cluster without starting its nodes.
 func prepare(t *testing.T, o clusterkit.Options) *clusterkit.Cluster {
 	t.Helper()
 	if testing.Short() {

@@ -6,8 +6,8 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// TestGrowAndShrink: 1, 3, 5, 3 and 1 nodes under load. Two of those that go lead when they are removed; the last one to stay
-// is not the founder. No webhook is lost, and no room is wrong.
+// TestGrowAndShrink goes through 1, 3, 5, 3 and 1 nodes under load. Two of the removed nodes lead at the time, and the last
+// remaining node is not the one that bootstrapped the cluster. No webhook is lost, and no room is wrong.
 func TestGrowAndShrink(t *testing.T) {
 	c := start(t, clusterkit.Options{Nodes: 1})
 	traffic := c.StartTraffic(rooms, rate)

@@ -8,12 +8,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// What follows are a Cluster's parts for those who bring nodes of their own, in containers for example.
+// The functions below offer parts of a Cluster to callers that run their own nodes, for example in containers.
 
-// NewTraffic makes traffic for the fake LiveKit without starting it: that many rooms, about rate webhooks a second.
+// NewTraffic returns traffic for the fake LiveKit, without starting it: that many rooms, about rate webhooks a second.
 func NewTraffic(livekit *fakelivekit.Fake, seed uint64, rooms, rate int) *Traffic {
 	t := &Traffic{livekit: livekit, dice: rand.New(rand.NewPCG(seed, uint64(rooms))), people: map[string][]string{}, rate: float64(rate)}
 	for i := range rooms {
@@ -22,15 +22,15 @@ func NewTraffic(livekit *fakelivekit.Fake, seed uint64, rooms, rate int) *Traffi
 	return t
 }
 
-// Fill lets one person into each room.
+// Fill adds one participant to each room.
 func (t *Traffic) Fill() {
 	for _, room := range t.rooms {
 		t.join(room)
 	}
 }
 
-// Run goes on until ctx ends. Unlike a Cluster's traffic it counts what it does and not what is sent, so that it goes on at its
-// rate where webhooks are dropped and where LiveKit is down.
+// Run runs until ctx ends. Unlike a Cluster's traffic it counts its actions, not the webhooks that are sent, so that it keeps its
+// rate where webhooks are dropped and while LiveKit is down.
 func (t *Traffic) Run(ctx context.Context) {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
@@ -47,9 +47,9 @@ func (t *Traffic) Run(ctx context.Context) {
 	}
 }
 
-// Acknowledged holds every 200 to its promise: what the webhook told stood in the feed by then, or something newer. Where webhooks
-// were held back on their way, what ended a participant may have come before the news of the join, which is covered by it and
-// appends nothing. It gives ten problems at most.
+// Acknowledged checks every 200 against its promise: the event or something newer was in the feed by then. Where webhooks were
+// held back, the end of a participant may have arrived before the join. The end then covers the join, which appends nothing.
+// Acknowledged returns at most ten problems.
 func Acknowledged(feed []redis.XMessage, webhooks []Webhook) ([]string, error) {
 	h, err := readHistory(feed)
 	if err != nil {
@@ -68,7 +68,7 @@ func Acknowledged(feed []redis.XMessage, webhooks []Webhook) ([]string, error) {
 	return problems, nil
 }
 
-// ending is when the news that ended a participant was first sent.
+// ending records when the event that ended a participant was first sent.
 type ending map[string]time.Time // by room and sid
 
 func endings(webhooks []Webhook) ending {
@@ -82,7 +82,7 @@ func endings(webhooks []Webhook) ending {
 	return ends
 }
 
-// before tells whether the joiner's end may have been known when the join was answered.
+// before reports whether the end of join's participant may have been known when the join was answered.
 func (e ending) before(join Webhook) bool {
 	first, known := e[join.Room+"\x00"+join.SID]
 	return known && first.Before(join.Answered)

@@ -5,16 +5,17 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// asleep is how long a node is paused: much longer than the others wait before they take its rooms.
+// asleep is how long a node is paused: much longer than the others wait before they take over its rooms.
 const asleep = 10 * time.Second
 
-// TestPause: a node is stopped by SIGSTOP, in the midst of its commits, and goes on 10 s later, when others own its rooms and,
-// if it led, another leads. Redis' own record (see clusterkit.Witness) has not one write of an older claim after a newer one
+// TestPause stops a node with SIGSTOP in the middle of its commits and resumes it 10 s later, when others own its rooms and, if
+// it led, another leads. Redis' own record (see clusterkit.Witness) must not contain a write of an older claim after a newer one
 // on that room.
 func TestPause(t *testing.T) {
+	t.Parallel()
 	for name, of := range map[string]func(*clusterkit.Cluster) *nodetest.Node{
 		"owner":  func(c *clusterkit.Cluster) *nodetest.Node { return c.Follower() },
 		"leader": func(c *clusterkit.Cluster) *nodetest.Node { return c.Leader() },
@@ -34,7 +35,7 @@ func TestPause(t *testing.T) {
 			}
 			c.Pass(time.Until(begun.Add(asleep)))
 			during := c.Testimony()
-			// A deposed leader's sync that comes late is part of the game: it may want one at once.
+			// A late sync of a deposed leader is expected here: it may try to begin one at once.
 			node.Resume()
 			c.AwaitView("n1", "n2", "n3")
 			c.Pass(under)
@@ -47,7 +48,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// owned is how many of the traffic's rooms a node owns.
+// owned returns how many of the traffic's rooms a node owns.
 func owned(c *clusterkit.Cluster, id string) (n int) {
 	owner := c.Owners()
 	for i := range rooms {

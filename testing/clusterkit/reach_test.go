@@ -12,10 +12,11 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// requests is the first byte of a connection that carries requests between nodes, as cluster/network.go has it. Raft's have another.
+// requests is the first byte of a connection that carries requests between nodes, as defined in cluster/network.go. Raft's
+// connections begin with another byte.
 const requests = 'G'
 
-// gate is others' way to a node's port. While it is shut, requests do not get through, and raft's connections do.
+// gate is the path by which others reach a node's port. While it is shut, requests do not get through, but raft's connections do.
 type gate struct {
 	listener net.Listener
 	mu       sync.Mutex
@@ -41,7 +42,7 @@ func newGate(t *testing.T) *gate {
 	return g
 }
 
-// close ends the connections that carry requests, or all.
+// close ends the connections that carry requests, or all of them.
 func (g *gate) close(all bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -50,6 +51,13 @@ func (g *gate) close(all bool) {
 			_ = conn.Close()
 		}
 	}
+}
+
+// leadTo sets the gate's target. A connection of another process may have arrived before, because the port was free a moment ago.
+func (g *gate) leadTo(addr string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.to = addr
 }
 
 func (g *gate) turn(shut bool) {
@@ -69,7 +77,7 @@ func (g *gate) accept() {
 	}
 }
 
-// carry passes one connection on, if the gate is open for it.
+// carry forwards one connection, if the gate is open for it.
 func (g *gate) carry(in net.Conn) {
 	defer in.Close()
 	first := make([]byte, 1)
@@ -108,26 +116,27 @@ func (g *gate) carry(in net.Conn) {
 	<-ended
 }
 
-// TestNobodyReachesOne: requests to one node do not get through while raft's messages do, as behind a firewall that knows them apart. Its rooms
-// move, it says why, and it takes its part again once it is reached.
+// TestNobodyReachesOne blocks requests to one node but not raft's messages, as a firewall that distinguishes them would. The
+// node's rooms move, it reports the reason, and it gets rooms again once it can be reached.
 func TestNobodyReachesOne(t *testing.T) {
+	t.Parallel()
 	gates := map[string]*gate{}
 	c := prepare(t, clusterkit.Options{FlagsOf: func(id string) []string {
 		gates[id] = newGate(t)
-		// Without TLS, so that the gate knows one kind of connection from the other.
+		// Without TLS, so that the gate can distinguish the two kinds of connections.
 		return []string{"--insecure", "--node-advertise=" + gates[id].listener.Addr().String()}
 	}})
 	for _, n := range c.Nodes {
 		for _, one := range n.Env {
 			if addr, ok := strings.CutPrefix(one, clusterkit.NodeAddrEnv+"="); ok {
-				gates[n.ID].to = addr
+				gates[n.ID].leadTo(addr)
 			}
 		}
 	}
 	c.Found()
 	traffic := c.StartTraffic(rooms, rate)
 	c.Pass(under)
-	node := c.Leader() // the harder case: it gives away the lead first
+	node := c.Leader() // the harder case: it hands over leadership first
 	gates[node.ID].turn(true)
 	c.AwaitView(c.Others(node.ID)...)
 	c.Await("it is not ready, and says why", func() error {

@@ -8,9 +8,11 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 )
 
-// TestRollOutWithoutVolumes: under load each of three nodes is replaced by one of a new name and with an empty disk, which is waited for before the
-// old one stops; one of them is killed. The three that are new have all the votes then, and no webhook is lost.
+// TestRollOutWithoutVolumes replaces each of three nodes under load by one with a new name and an empty disk. Each new node is
+// ready before its old one stops; one of the old nodes is killed. In the end the three new nodes have all the votes, and no
+// webhook is lost.
 func TestRollOutWithoutVolumes(t *testing.T) {
+	t.Parallel()
 	c := start(t, clusterkit.Options{Nodes: 3})
 	c.AwaitVoters(3)
 	traffic := c.StartTraffic(rooms, rate)
@@ -33,7 +35,7 @@ func TestRollOutWithoutVolumes(t *testing.T) {
 	}
 }
 
-// votesOf is nil when these nodes vote and no other does.
+// votesOf returns nil if exactly these nodes vote.
 func votesOf(c *clusterkit.Cluster, ids ...string) error {
 	s, err := c.Seen(c.Leader())
 	if err != nil {

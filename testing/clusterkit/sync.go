@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// AwaitSync waits for a sync that began after mark and is done, and gives its report.
+// AwaitSync waits for a completed sync that began after mark, and returns its report.
 func (c *Cluster) AwaitSync(mark time.Time) client.Report {
 	c.t.Helper()
 	var last client.Report
@@ -29,7 +29,7 @@ func (c *Cluster) AwaitSync(mark time.Time) client.Report {
 	return last
 }
 
-// AwaitSyncStart waits for a sync that began after mark, whatever becomes of it, and gives the time of its start.
+// AwaitSyncStart waits for a sync that began after mark, whatever its result, and returns when it began.
 func (c *Cluster) AwaitSyncStart(mark time.Time) time.Time {
 	c.t.Helper()
 	var start time.Time
@@ -47,7 +47,7 @@ func (c *Cluster) AwaitSyncStart(mark time.Time) time.Time {
 	return start
 }
 
-// syncs are the starts of the running and of the last sync, as a node tells of them.
+// syncs returns when the running and the last sync began, according to a node.
 func syncs(n *nodetest.Node) []time.Time {
 	resp, err := httpClient().Get(n.URL() + "/api/sync-rooms")
 	if err != nil {
@@ -70,7 +70,7 @@ func syncs(n *nodetest.Node) []time.Time {
 	return []time.Time{s.Progress.StartedAt, s.LastSync.StartedAt}
 }
 
-// Sync has a node do a sync, which must come without errors.
+// Sync makes a node run a sync, which must end without errors.
 func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
 	c.t.Helper()
 	answer, err := c.Client(n).Sync(c.ctx(), client.ActionOptions{})
@@ -80,8 +80,8 @@ func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
 	return answer
 }
 
-// Whole holds that the last sync began at began or later and left nothing to the next. It waits a moment for the report: other nodes than
-// the leader know of it later.
+// Whole returns nil if the last sync began at began or later and deferred nothing to the next. It waits a moment for the report,
+// because nodes other than the leader learn of it later.
 func Whole(ctx context.Context, c *client.Client, began time.Time) error {
 	began = began.Truncate(time.Millisecond)
 	for tries := 0; ; tries++ {
@@ -101,7 +101,7 @@ func Whole(ctx context.Context, c *client.Client, began time.Time) error {
 	}
 }
 
-// Settle syncs until a sync leaves nothing to the next: for --livekit-lag one does not contradict what a webhook told.
+// Settle runs syncs until one defers nothing to the next: for the time of --livekit-lag a sync does not contradict a webhook.
 func (c *Cluster) Settle() {
 	c.t.Helper()
 	c.Await("a sync that defers nothing", func() error {

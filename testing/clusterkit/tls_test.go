@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// TestTLS: nodes with certificates of `rollcall cert` work as those without. One with a certificate of another authority, or
-// with none, does not get in and hurts nobody; with one of theirs it does.
+// TestTLS checks that nodes with certificates of `rollcall cert` work like those without. A node with a certificate of another
+// authority, or with none, does not get in and harms nobody; with a certificate of theirs it gets in.
 func TestTLS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs real servers")
@@ -57,7 +57,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// certificates makes an authority and the nodes' certificates by it, and gives their folder.
+// certificates creates an authority and certificates for the nodes, and returns their directory.
 func certificates(t *testing.T, ids ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "certs")

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
 const (
-	// crowd is how many a room of the traffic holds at most.
+	// crowd is the most participants in a room of the traffic.
 	crowd = 4
 	// pulse is how often the traffic catches up with its rate.
 	pulse = 5 * time.Millisecond
@@ -23,18 +23,18 @@ type Traffic struct {
 	livekit *fakelivekit.Fake
 	rooms   []string
 	dice    *rand.Rand
-	people  map[string][]string // by room, identities
-	next    int                 // the number of the next identity
-	rate    float64             // webhooks a second
+	people  map[string][]string // identities by room
+	next    int                 // number of the next identity
+	rate    float64             // webhooks per second
 	end     context.CancelFunc
 	ended   sync.WaitGroup
 }
 
-// RoomName is the traffic's ith room.
+// RoomName returns the name of the traffic's ith room.
 func RoomName(i int) string { return fmt.Sprintf("room-%04d", i) }
 
-// StartTraffic fills that many rooms, waits until all of that is answered, and then sends about rate webhooks a second until
-// Stop.
+// StartTraffic fills that many rooms, waits until all their webhooks are answered, and then sends about rate webhooks a second
+// until Stop.
 func (c *Cluster) StartTraffic(rooms, rate int) *Traffic {
 	c.t.Helper()
 	t := &Traffic{livekit: c.LiveKit, dice: rand.New(rand.NewPCG(1, uint64(rooms))), people: map[string][]string{}, rate: float64(rate)}
@@ -50,7 +50,7 @@ func (c *Cluster) StartTraffic(rooms, rate int) *Traffic {
 	return t
 }
 
-// Stop ends the traffic; its webhooks may still be on their way.
+// Stop ends the traffic. Its webhooks may still be in flight.
 func (t *Traffic) Stop() {
 	t.end()
 	t.ended.Wait()
@@ -72,7 +72,7 @@ func (t *Traffic) run(ctx context.Context) {
 	}
 }
 
-// step lets one thing happen in one room.
+// step makes one thing happen in one room.
 func (t *Traffic) step() {
 	room := t.rooms[t.dice.IntN(len(t.rooms))]
 	there := t.people[room]
@@ -89,7 +89,7 @@ func (t *Traffic) step() {
 	}
 }
 
-// join lets someone in: now and then, one who was there before.
+// join adds a participant to a room, sometimes one who was there before.
 func (t *Traffic) join(room string) {
 	t.next++
 	who := fmt.Sprintf("user-%d", t.next)
@@ -102,7 +102,7 @@ func (t *Traffic) join(room string) {
 	}
 }
 
-// AwaitMail waits until the fake LiveKit has no webhook on its way; a retried one may take 30 s.
+// AwaitMail waits until the fake LiveKit has no webhooks queued or in flight. A retried one may take 30 s.
 func (c *Cluster) AwaitMail() {
 	c.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -115,7 +115,7 @@ func (c *Cluster) AwaitMail() {
 	c.t.Fatalf("%d webhooks are still on their way", c.LiveKit.Stats().Waiting)
 }
 
-// Pass lets the traffic go on for a time.
+// Pass waits for a time while the traffic runs.
 func (c *Cluster) Pass(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -7,12 +7,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// Verify says whether everything was right, once the traffic has stopped: no log tells of a race or a panic, no webhook that got its 200 was lost, each room's
-// writes landed in the order of their claims, the feed folds to the keys, and Redis equals LiveKit: at once where no webhook
-// was lost, and after one sync in any case.
+// Verify checks that everything was correct, once the traffic has stopped: no log mentions a race or a panic, no webhook that got
+// its 200 was lost, each room's writes landed in the order of their claims, the feed folds to the keys, and Redis equals LiveKit:
+// at once where no webhook was lost, and after one sync in any case.
 func (c *Cluster) Verify() Summary {
 	c.t.Helper()
 	c.AwaitMail()
@@ -34,13 +34,13 @@ func (c *Cluster) Verify() Summary {
 	return all
 }
 
-// Converges waits until Redis equals LiveKit, but for what no webhook tells of.
+// Converges waits until Redis equals LiveKit, except for changes that no webhook reports.
 func (c *Cluster) Converges() {
 	c.t.Helper()
 	c.Await("Redis equals LiveKit", func() error { return c.agree(false) })
 }
 
-// Generation is the one that Redis knows.
+// Generation returns the generation stored in Redis.
 func (c *Cluster) Generation() uint64 {
 	c.t.Helper()
 	n, err := c.Redis.Client().Get(c.ctx(), "rooms:generation").Uint64()
@@ -55,7 +55,7 @@ func (c *Cluster) seen() string {
 	return fmt.Sprintf("%d claims and %d commits, and refused %d of older claims", seen.Claims, seen.Writes, seen.Stale)
 }
 
-// Testimony is what Redis itself has shown of claims and writes so far.
+// Testimony returns what Redis itself has shown of claims and writes so far.
 func (c *Cluster) Testimony() Testimony { return c.witness.Testimony() }
 
 func (c *Cluster) checkWitness() {
@@ -69,7 +69,7 @@ func (c *Cluster) checkWitness() {
 	}
 }
 
-// agree compares Redis with what LiveKit holds now.
+// agree compares Redis with the present state of LiveKit.
 func (c *Cluster) agree(exactly bool) error {
 	truth := c.LiveKit.Snapshot()
 	want := map[string]oracle.View{}
@@ -103,7 +103,7 @@ func (c *Cluster) feed() ([]redis.XMessage, error) {
 	return c.Redis.Client().XRange(c.ctx(), "rooms:events", "-", "+").Result()
 }
 
-// checkAcknowledged holds every 200 to its promise: what the webhook told had been committed before it.
+// checkAcknowledged checks every 200 against its promise: the event had been committed before it.
 func (c *Cluster) checkAcknowledged() {
 	c.t.Helper()
 	entries, err := c.feed()
@@ -114,17 +114,17 @@ func (c *Cluster) checkAcknowledged() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	problems := 0 // of which ten suffice
+	problems := 0 // ten are enough
 	for _, w := range c.Ledger.All() {
 		if err := h.covers(w); err != nil && problems < 10 {
 			problems++
-			c.t.Errorf("acknowledged and not committed: %v: %+v; the feed of its room:\n%s", err, w, tellRoom(entries, w.Room))
+			c.t.Errorf("acknowledged and not committed: %v: %+v; the feed of its room:\n%s", err, w, describeRoom(entries, w.Room))
 		}
 	}
 }
 
-// tellRoom is the feed of one room, a line for each entry.
-func tellRoom(entries []redis.XMessage, room string) string {
+// describeRoom returns the feed of one room, one line per entry.
+func describeRoom(entries []redis.XMessage, room string) string {
 	var b strings.Builder
 	for _, e := range entries {
 		if e.Values["room"] == room {

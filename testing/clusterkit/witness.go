@@ -13,52 +13,53 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 const fenceKey = "rooms:fence:"
 
-// Witness follows everything that Redis does (MONITOR), in Redis' own order: it sees each script that claims or commits, by
-// which claim it came, and what it really wrote. It is the proof that nothing landed after a newer claim.
+// Witness follows everything that Redis does (MONITOR), in Redis' own order. It sees each script that claims or commits, the
+// claim it came with, and what it really wrote. It proves that no write landed after a newer claim.
 type Witness struct {
 	addr string
 	end  context.CancelFunc
 	done chan struct{}
 
 	mu sync.Mutex
-	// again: the connection was lost, so a room's claim may have changed unseen.
+	// again is set when the connection was lost, so that a room's claim may have changed unseen.
 	again    bool
 	rooms    map[string]*fence
-	script   script
+	scripts  map[string]*script // of the running script's rooms
+	script   *script            // of the room that it is at, nil for none
 	problems []string
 	claims   int
 	writes   int
 	stale    int
 }
 
-// claim is an owner's: generation, epoch, incarnation.
+// claim is an owner's claim: generation, epoch, incarnation.
 type claim [3]uint64
 
-// before tells whether a newer claim than this may be known, by generation and epoch alone.
+// before reports whether c is older than other, by generation and epoch alone.
 func (c claim) before(other claim) bool {
 	return cmp.Or(cmp.Compare(c[0], other[0]), cmp.Compare(c[1], other[1])) < 0
 }
 
-// fence is a room's newest claim and version as they landed.
+// fence is the newest claim and version of a room that landed.
 type fence struct {
 	claim   claim
 	version uint64
-	leader  [2]uint64 // the token, generation and index, of the last sync or cleanup that removed something
+	leader  [2]uint64 // the token (generation and index) of the last sync or cleanup that removed something
 }
 
-// script is the one that runs: its room, and by which claim it came.
+// script is what the running script does to a room, and the claim it came with.
 type script struct {
 	room  string
 	claim claim
 	wrote bool
 }
 
-// watchRedis begins to follow a server, until the test ends.
+// watchRedis follows a server until the test ends.
 func watchRedis(t testing.TB, server *redistest.Server) *Witness {
 	t.Helper()
 	w, err := Watch(server.Addr)
@@ -69,8 +70,8 @@ func watchRedis(t testing.TB, server *redistest.Server) *Witness {
 	return w
 }
 
-// Watch begins to follow the server at addr, host:port, until Close. When the server goes away it waits for it to come back, and
-// judges each room from the first claim or commit on that it then sees. Errors: those of the first connection.
+// Watch follows the server at addr, host:port, until Close. When the server goes away, the Witness waits until it is back, and
+// then judges each room from the first claim or commit that it sees. Watch returns the errors of the first connection.
 func Watch(addr string) (*Witness, error) {
 	conn, lines, err := monitor(addr)
 	if err != nil {
@@ -82,7 +83,7 @@ func Watch(addr string) (*Witness, error) {
 	return w, nil
 }
 
-// Close ends it and waits for its end.
+// Close stops the Witness and waits until it has ended.
 func (w *Witness) Close() {
 	w.end()
 	<-w.done
@@ -132,11 +133,15 @@ func (w *Witness) follow(ctx context.Context, conn net.Conn, lines *bufio.Reader
 	}
 }
 
-// lost forgets what may have changed unseen.
+// Forget starts over: each room is judged from the first claim or commit that is seen after it. It is for rooms that move between
+// servers.
+func (w *Witness) Forget() { w.lost() }
+
+// lost drops everything that may have changed unseen.
 func (w *Witness) lost() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.again, w.rooms, w.script = true, map[string]*fence{}, script{}
+	w.again, w.rooms, w.scripts, w.script = true, map[string]*fence{}, nil, nil
 }
 
 func (w *Witness) read(lines *bufio.Reader) {
@@ -152,7 +157,7 @@ func (w *Witness) read(lines *bufio.Reader) {
 	}
 }
 
-// parseMonitor reads a line such as: +1700000000.123456 [0 lua] "HSET" "key" "field" "value".
+// parseMonitor parses a line such as: +1700000000.123456 [0 lua] "HSET" "key" "field" "value".
 func parseMonitor(line string) (from string, args []string) {
 	head, rest, ok := strings.Cut(line, "] ")
 	if !ok {
@@ -165,7 +170,7 @@ func parseMonitor(line string) (from string, args []string) {
 		if err != nil {
 			return from, args
 		}
-		// What cannot be unquoted is a value that nobody here looks at.
+		// An argument that cannot be unquoted is a value that is not examined here.
 		arg, err := strconv.Unquote(quoted)
 		if err != nil {
 			arg = quoted
@@ -190,43 +195,67 @@ func (w *Witness) see(from string, args []string) {
 	}
 }
 
-// began notes a script of a room: claim.lua has three keys, commit.lua four, and the claim follows them.
+// commitKeys is the number of keys of a commit in commits.lua.
+const commitKeys = 6
+
+// began records a script. commits.lua has six keys for each commit, and before the arguments of each their number; claim.lua has four keys.
+// The claim comes first in both.
 func (w *Witness) began(args []string) {
 	name := strings.ToLower(args[0])
 	if name != "evalsha" && name != "eval" || len(args) < 4 {
 		return
 	}
-	keys, err := strconv.Atoi(args[2])
-	if err != nil || keys < 3 || len(args) < 6+keys {
+	count, err := strconv.Atoi(args[2])
+	if err != nil || count < 3 || len(args) < 6+count {
 		return
 	}
-	room, ok := strings.CutPrefix(args[3], fenceKey)
+	keys, args := args[3:3+count], args[3+count:]
+	if count%commitKeys != 0 {
+		w.script = w.runs(keys[0], args)
+		return
+	}
+	for ; len(keys) >= commitKeys && len(args) > 3; keys = keys[commitKeys:] {
+		of := int(number(args[0]))
+		w.runs(keys[0], args[1:])
+		args = args[min(len(args), 1+of):]
+	}
+}
+
+// runs records a room's part of the script, whose arguments begin with a claim.
+func (w *Witness) runs(key string, args []string) *script {
+	room, ok := strings.CutPrefix(key, fenceKey)
 	if !ok {
-		return
+		return nil
 	}
-	w.script = script{room: room}
-	for i := range w.script.claim {
-		w.script.claim[i] = number(args[3+keys+i])
+	s := &script{room: room}
+	for i := range s.claim {
+		s.claim[i] = number(args[i])
 	}
+	if w.scripts == nil {
+		w.scripts = map[string]*script{}
+	}
+	w.scripts[room] = s
+	return s
 }
 
-// ended looks back at a script that wrote nothing.
+// ended checks which parts of the last script wrote nothing.
 func (w *Witness) ended() {
-	s := w.script
-	w.script = script{}
-	if f := w.rooms[s.room]; f != nil && !s.wrote && s.claim.before(f.claim) {
-		w.stale++
+	for room, s := range w.scripts {
+		if f := w.rooms[room]; f != nil && !s.wrote && s.claim.before(f.claim) {
+			w.stale++
+		}
 	}
+	w.scripts, w.script = nil, nil
 }
 
-// acted judges a write of the running script.
+// acted judges a command of the running script. It reads a room's record before it writes to that room.
 func (w *Witness) acted(args []string) {
-	if !writes(args) {
-		return
+	if len(args) > 1 && strings.EqualFold(args[0], "HMGET") {
+		w.script = w.scripts[strings.TrimPrefix(args[1], fenceKey)]
 	}
-	s := &w.script
-	if s.room == "" {
-		return // another script's: an index, the generation
+	s := w.script
+	if s == nil || !writes(args) {
+		return // of another script: an index, the generation
 	}
 	f := w.rooms[s.room]
 	if f == nil {
@@ -240,34 +269,51 @@ func (w *Witness) acted(args []string) {
 		w.problem("room %q: %.120q by the claim %v landed after the claim %v", s.room, args, s.claim, f.claim)
 	}
 	s.wrote = true
-	switch field := strings.Join(args[2:min(3, len(args))], ""); {
-	case !strings.EqualFold(args[0], "HSET") || args[1] != fenceKey+s.room:
-	case field == "gen":
-		if !f.claim.before(s.claim) && f.claim != s.claim {
-			w.problem("room %q: the claim %v stands beside the claim %v", s.room, s.claim, f.claim)
-		}
-		w.claims++
-		f.claim = s.claim
-	case field == "version":
-		version := number(args[3])
-		if s.claim != f.claim || version <= f.version {
-			w.problem("room %q: version %d by the claim %v follows version %d by %v", s.room, version, s.claim, f.version, f.claim)
-		}
-		w.writes++
-		f.version = version
-	case field == "lgen" && len(args) > 5:
-		leader := [2]uint64{number(args[3]), number(args[5])}
-		if slices.Compare(leader[:], f.leader[:]) < 0 {
-			w.problem("room %q: the leader %v acted after the leader %v", s.room, leader, f.leader)
-		}
-		f.leader = leader
+	if strings.EqualFold(args[0], "HSET") && args[1] == fenceKey+s.room {
+		w.stored(s, f, args[2:])
 	}
 }
 
-// writes tells whether a command may change a key.
+// stored judges the fields and values that were written to a record.
+func (w *Witness) stored(s *script, f *fence, fields []string) {
+	leader, led := [2]uint64{}, false
+	for i := 0; i+1 < len(fields); i += 2 {
+		value := number(fields[i+1])
+		switch fields[i] {
+		case "gen":
+			if !f.claim.before(s.claim) && f.claim != s.claim {
+				w.problem("room %q: the claim %v conflicts with the claim %v", s.room, s.claim, f.claim)
+			}
+			w.claims++
+			f.claim = s.claim
+		case "version":
+			if i > 0 {
+				continue // of a claim of a room without a record: no commit
+			}
+			if s.claim != f.claim || value <= f.version {
+				w.problem("room %q: version %d by the claim %v follows version %d by %v", s.room, value, s.claim, f.version, f.claim)
+			}
+			w.writes++
+			f.version = value
+		case "lgen":
+			leader[0], led = value, true
+		case "lidx":
+			leader[1] = value
+		}
+	}
+	if !led {
+		return
+	}
+	if slices.Compare(leader[:], f.leader[:]) < 0 {
+		w.problem("room %q: the leader %v acted after the leader %v", s.room, leader, f.leader)
+	}
+	f.leader = leader
+}
+
+// writes reports whether a command may change a key.
 func writes(args []string) bool {
 	switch strings.ToUpper(args[0]) {
-	case "HSET", "SET", "DEL", "XADD":
+	case "HSET", "SET", "MSET", "DEL", "XADD":
 		return len(args) > 1
 	}
 	return false
@@ -284,15 +330,16 @@ func number(s string) uint64 {
 	return n
 }
 
-// Testimony is what a Witness saw so far.
+// Testimony is what a Witness has seen so far.
 type Testimony struct {
-	// Claims and Writes count those that landed, Stale the scripts of an older claim than the room's newest: Redis refused them.
+	// Claims and Writes count those that landed. Stale counts the scripts with a claim older than the room's newest, which Redis
+	// refused.
 	Claims, Writes, Stale int
-	// Problems are writes that landed and must not have; ten at most.
+	// Problems are writes that landed and should not have; ten at most.
 	Problems []string
 }
 
-// Testimony is what was seen so far.
+// Testimony returns what has been seen so far.
 func (w *Witness) Testimony() Testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,6 +13,8 @@ import (
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
 func TestConfigIsValid(t *testing.T) {
@@ -32,7 +34,7 @@ func TestConfigIsValid(t *testing.T) {
 	}
 }
 
-// TestImage looks at the image of rollcall and runs it as strictly as docker-compose.yml does.
+// TestImage inspects the image of rollcall and runs it as strictly as docker-compose.yml does.
 func TestImage(t *testing.T) {
 	e := Need(t.Context(), t)
 	ctx := within(t, time.Minute)
@@ -60,7 +62,7 @@ func TestImage(t *testing.T) {
 	if out, err := e.docker(ctx, append(strict, "version")...); err != nil || !strings.HasPrefix(out, "rollcall test (go1") {
 		t.Errorf("version: %s, %v", out, err)
 	}
-	// /data is the one place that can be written to, by that user.
+	// /data is the only place that the image's user can write to.
 	for dir, good := range map[string]bool{"/data/certs": true, "/certs": false} {
 		if _, err := e.docker(ctx, append(strict, "cert", "--dir", dir, "n1")...); (err == nil) != good {
 			t.Errorf("writing to %s: %v", dir, err)
@@ -71,7 +73,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestOneNode runs the images together, with one rollcall node, and does to them what a chaos test does.
+// TestOneNode runs the images together, with one rollcall node, and applies the faults of a chaos test to them.
 func TestOneNode(t *testing.T) {
 	e := Need(t.Context(), t)
 	p := project(t, e, Options{Files: []string{"testing/compose/onenode.yml"}})
@@ -95,7 +97,7 @@ func TestOneNode(t *testing.T) {
 		if err := errors.Join(p.Pause(ctx, "redis"), wants(ctx, p, "redis", "paused")); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, ctx, func() error { // a node tries every 2 s what webhooks need
+		eventually.Nil(t, time.Minute, "the node is not ready without Redis", func() error { // a node checks every 2 s what webhooks need
 			if _, err := p.Exec(ctx, "rollcall-1", "/rollcall", "ready"); err == nil {
 				return errors.New("ready although Redis is paused")
 			}
@@ -104,7 +106,7 @@ func TestOneNode(t *testing.T) {
 		if err := errors.Join(p.Unpause(ctx, "redis"), wants(ctx, p, "redis", "running")); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, ctx, func() error { _, err := p.Exec(ctx, "rollcall-1", "/rollcall", "ready"); return err })
+		eventually.Nil(t, time.Minute, "the node is ready again", func() error { _, err := p.Exec(ctx, "rollcall-1", "/rollcall", "ready"); return err })
 	})
 	t.Run("cut off", func(t *testing.T) {
 		ctx := within(t, time.Minute)
@@ -112,7 +114,7 @@ func TestOneNode(t *testing.T) {
 		if err := errors.Join(ready(), p.Disconnect(ctx, "rollcall-1")); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, ctx, func() error {
+		eventually.Nil(t, time.Minute, "the node is not ready off the network", func() error {
 			if ready() == nil {
 				return errors.New("ready off the network")
 			}
@@ -121,7 +123,7 @@ func TestOneNode(t *testing.T) {
 		if err := p.Connect(ctx, "rollcall-1"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, ctx, ready)
+		eventually.Nil(t, time.Minute, "the node is ready again", ready)
 		webhookReachesRedis(t, p, "reconnected")
 	})
 	t.Run("stopped", func(t *testing.T) {
@@ -146,7 +148,7 @@ func wants(ctx context.Context, p *Project, service, status string) error {
 	return err
 }
 
-// webhookReachesRedis makes rooms in LiveKit until one came to Redis by its webhook: a sync may be quicker with the first.
+// webhookReachesRedis creates rooms in LiveKit until one appears in Redis by its webhook: a sync may be faster with the first.
 func webhookReachesRedis(t *testing.T, p *Project, prefix string) {
 	t.Helper()
 	ctx := within(t, time.Minute)
@@ -158,7 +160,7 @@ func webhookReachesRedis(t *testing.T, p *Project, prefix string) {
 		if _, err := api.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: room}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, ctx, func() error { return store.Get(ctx, "rooms:states:"+room).Err() })
+		eventually.Nil(t, time.Minute, "the key is there", func() error { return store.Get(ctx, "rooms:states:"+room).Err() })
 		if got, err := store.Get(ctx, "rooms:participants:"+room).Result(); err != nil || got != "[]" {
 			t.Errorf("participants of %s: %s, %v", room, got, err)
 		}

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// ErrUnavailable says that this machine cannot run containers; the error around it says what is missing.
+// ErrUnavailable means that this machine cannot run containers. The error that wraps it says what is missing.
 var ErrUnavailable = errors.New("no containers here")
 
 // Engine is a Docker engine with a compose tool, found on this machine.
 type Engine struct {
-	// root is the top of the work tree.
+	// root is the root of the work tree.
 	root string
 	// tool is the compose command: docker compose, or docker-compose.
 	tool []string
 }
 
-// Find looks for an engine that answers and a compose tool. Errors: ErrUnavailable.
+// Find finds an engine that answers and a compose tool. It fails with ErrUnavailable.
 func Find(ctx context.Context) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -47,15 +47,15 @@ func Find(ctx context.Context) (*Engine, error) {
 	return nil, fmt.Errorf("%w: neither `docker compose` nor docker-compose is there: install one (Debian: apt-get install docker-compose): %w", ErrUnavailable, err)
 }
 
-// Tool is the compose command in use, such as "docker compose".
+// Tool returns the compose command in use, such as "docker compose".
 func (e *Engine) Tool() string { return strings.Join(e.tool, " ") }
 
-// docker runs the docker command and returns what it printed, without the last line end.
+// docker runs the docker command and returns what it printed, without the last line break.
 func (e *Engine) docker(ctx context.Context, args ...string) (string, error) {
 	return e.run(ctx, nil, append([]string{"docker"}, args...)...)
 }
 
-// run runs a command at the top of the work tree; its error holds what the command wrote to stderr.
+// run runs a command in the root of the work tree. Its error contains the end of what the command wrote, stderr last.
 func (e *Engine) run(ctx context.Context, env []string, command ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = e.root
@@ -64,15 +64,15 @@ func (e *Engine) run(ctx context.Context, env []string, command ...string) (stri
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), errors.Join(ctx.Err(), err), tail(errs.String(), 4096))
+		return "", fmt.Errorf("%s: %w\n%s%s", strings.Join(command, " "), errors.Join(ctx.Err(), err), tail(out.String(), 1024), tail(errs.String(), 4096))
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
 
-// tail is the end of a text, at most so many bytes.
+// tail returns the end of a text, at most that many bytes.
 func tail(s string, most int) string { return s[max(0, len(s)-most):] }
 
-// workTree finds the top of the work tree from wherever in it a test runs.
+// workTree returns the root of the work tree, from any directory of it in which a test runs.
 func workTree() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// Kill ends a service as kill -9 does; its volumes stay. It returns when the container has ended.
+// Kill ends a service as kill -9 does. Its volumes stay. Kill returns when the container has ended.
 func (p *Project) Kill(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"kill", "--signal", "KILL"}, []string{"wait"})
 }
 
-// Stop ends a service in order: SIGTERM, and SIGKILL after 15 s.
+// Stop shuts a service down with SIGTERM, and with SIGKILL after 15 s.
 func (p *Project) Stop(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"stop", "--time", "15"})
 }
 
-// Start starts a service that has ended, with its volumes as they are. It does not wait for it to be healthy.
+// Start starts a service that has ended, with its existing volumes. It does not wait for it to be healthy.
 func (p *Project) Start(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"start"})
 }
 
-// Remove takes a service's container away, whatever its state; named volumes stay.
+// Remove removes a service's container, whatever its state. Named volumes stay.
 func (p *Project) Remove(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"rm", "--force", "--volumes"})
 }
 
 // Pause freezes every process of a service: connections stay open and nothing answers. On a busy machine the engine may give up
-// before all are frozen; it is asked a few times.
+// before all are frozen, so Pause tries a few times.
 func (p *Project) Pause(ctx context.Context, service string) error {
 	var err error
 	for range 5 {
@@ -38,17 +38,22 @@ func (p *Project) Pause(ctx context.Context, service string) error {
 	return err
 }
 
-// Unpause lets a paused service go on.
+// Unpause continues a paused service.
 func (p *Project) Unpause(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"unpause"})
 }
 
-// Disconnect takes a service off the project's network, and with it its published ports: nobody reaches it any more.
+// LimitCPU limits a service to that many processors from now on: 0.5 means half of one.
+func (p *Project) LimitCPU(ctx context.Context, service string, cpus float64) error {
+	return p.each(ctx, service, []string{"update", fmt.Sprintf("--cpus=%.2f", cpus)})
+}
+
+// Disconnect disconnects a service from the project's network, and with it its published ports: nobody can reach it any more.
 func (p *Project) Disconnect(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"network", "disconnect", p.network()})
 }
 
-// Connect brings a disconnected service back under its name. Its address may have changed.
+// Connect reconnects a disconnected service under its name. Its address may have changed.
 func (p *Project) Connect(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"network", "connect", "--alias", service, p.network()})
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// tree is the folder of a context that becomes an image's file system.
+// tree is the directory of a build context that becomes an image's file system.
 const tree = "files"
 
 // buildContext is a directory from which an image is built. Paths are relative to it.
@@ -30,7 +30,7 @@ func (c *buildContext) in(path string) string { return filepath.Join(c.dir, path
 
 func (c *buildContext) makeDir(path string) error { return os.MkdirAll(c.in(path), 0o755) }
 
-// copyFile copies a file of this machine, links followed.
+// copyFile copies a file of this machine, following links.
 func (c *buildContext) copyFile(from, to string, mode fs.FileMode) error {
 	if err := c.makeDir(filepath.Dir(to)); err != nil {
 		return err
@@ -42,7 +42,8 @@ func (c *buildContext) copyFile(from, to string, mode fs.FileMode) error {
 	return os.WriteFile(c.in(to), data, mode)
 }
 
-// install copies a program (a path, or a name on the PATH) to a path of the image, and its shared libraries to where it looks for them.
+// install copies a program (a path, or a name on the PATH) to a path of the image, and its shared libraries to where the program
+// expects them.
 func (c *buildContext) install(ctx context.Context, program, to string) error {
 	from, err := exec.LookPath(program)
 	if err != nil {
@@ -63,7 +64,7 @@ func (c *buildContext) install(ctx context.Context, program, to string) error {
 	return nil
 }
 
-// sharedLibraries are the files that a program loads, its loader among them; a static program has none.
+// sharedLibraries returns the files that a program loads, including its loader. A static program has none.
 func sharedLibraries(ctx context.Context, program string) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "ldd", program).CombinedOutput()
 	if strings.Contains(string(out), "not a dynamic executable") || strings.Contains(string(out), "statically linked") {

@@ -13,7 +13,7 @@ type State struct {
 	ExitCode       string
 }
 
-// State tells how a service's container is now.
+// State returns the present state of a service's container.
 func (p *Project) State(ctx context.Context, service string) (State, error) {
 	id, err := p.ID(ctx, service)
 	if err != nil {
@@ -32,8 +32,8 @@ func (e *Engine) state(ctx context.Context, id string) (State, error) {
 	return State{Status: fields[0], ExitCode: fields[1], Health: fields[2]}, nil
 }
 
-// AwaitHealthy waits until every service named (or all that were started) is healthy. Its error tells which is not, and the end of
-// its log.
+// AwaitHealthy waits until every named service (or every service that was started) is healthy. Its error names one that is not,
+// with the end of its log.
 func (p *Project) AwaitHealthy(ctx context.Context, services ...string) error {
 	if len(services) == 0 {
 		services = []string{""}

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
 // The images that override.yml names.
@@ -19,11 +19,11 @@ const (
 	LiveKitImage  = "rollcall-test/livekit:local"
 )
 
-// The user that the redis image of registries runs as, and docker-compose.yml with it.
+// redisUser is the user of the registries' redis image, which docker-compose.yml uses too.
 const redisUser = "999:999"
 
-// BuildImages builds all three images from this work tree and this machine. What has not changed is taken from the engine's cache.
-// The first time it may take minutes; lines about that go to progress.
+// BuildImages builds all three images from this work tree and this machine. Unchanged parts come from the engine's cache. The
+// first build may take minutes; lines about it go to progress.
 func (e *Engine) BuildImages(ctx context.Context, progress io.Writer) error {
 	dir, err := os.MkdirTemp("", "rollcall-images")
 	if err != nil {
@@ -43,20 +43,20 @@ func (e *Engine) BuildImages(ctx context.Context, progress io.Writer) error {
 	return e.buildLiveKit(ctx, progress)
 }
 
-// BuildBinary builds a static rollcall of this work tree. flags are further ones of go build, such as -overlay.
+// BuildBinary builds a static rollcall of this work tree. flags are additional flags of go build, such as -overlay.
 func (e *Engine) BuildBinary(ctx context.Context, target string, flags ...string) error {
 	args := append([]string{"go", "build", "-trimpath", "-ldflags=-s -w -X main.version=test", "-o", target}, flags...)
 	_, err := e.run(ctx, append(os.Environ(), "CGO_ENABLED=0"), append(args, "./cmd/rollcall")...)
 	return err
 }
 
-// BuildRollcall makes an image of a static rollcall binary, by the last stage of deploy/Dockerfile.
+// BuildRollcall builds an image of a static rollcall binary, with the last stage of deploy/Dockerfile.
 func (e *Engine) BuildRollcall(ctx context.Context, tag, binary string) error {
 	stage, err := lastStage(filepath.Join(e.root, "deploy", "Dockerfile"))
 	if err != nil {
 		return err
 	}
-	// What it takes from the stage before, it finds here in the context, under the same paths.
+	// What the stage copies from the stage before is here in the context, under the same paths.
 	return e.build(ctx, tag, strings.ReplaceAll(stage, "--from=build ", ""), func(c *buildContext) error {
 		return errors.Join(
 			c.copyFile(binary, "out/rollcall", 0o755),
@@ -66,7 +66,7 @@ func (e *Engine) BuildRollcall(ctx context.Context, tag, binary string) error {
 	})
 }
 
-// lastStage is a Dockerfile from its last FROM on.
+// lastStage returns a Dockerfile from its last FROM on.
 func lastStage(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -79,7 +79,7 @@ func lastStage(file string) (string, error) {
 	return string(data[at+1:]), nil
 }
 
-// RemoveImage removes an image, if there is one of that tag.
+// RemoveImage removes the image with that tag, if there is one.
 func (e *Engine) RemoveImage(ctx context.Context, tag string) error {
 	out, err := e.docker(ctx, "image", "ls", "-q", tag)
 	if err != nil || out == "" {
@@ -101,7 +101,7 @@ CMD ["redis-server"]
 	return e.build(ctx, RedisImage, file, func(c *buildContext) error {
 		return errors.Join(
 			c.makeDir("data"),
-			// A sentinel wants a file that it can write to.
+			// A sentinel needs a configuration file that it can write to.
 			os.WriteFile(c.in("data/sentinel.conf"), nil, 0o666),
 			c.install(ctx, "redis-server", "/usr/local/bin/redis-server"),
 			c.install(ctx, "redis-cli", "/usr/local/bin/redis-cli"),
@@ -114,7 +114,7 @@ func (e *Engine) buildLiveKit(ctx context.Context, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Without it, a server that was built with cgo asks the C library for names, whose modules ldd does not show.
+	// Without GODEBUG, a server that was built with cgo resolves names through the C library, whose modules ldd does not show.
 	file := `FROM scratch
 COPY files/ /
 ENV GODEBUG=netdns=go
@@ -123,13 +123,13 @@ ENTRYPOINT ["/livekit-server"]
 	return e.build(ctx, LiveKitImage, file, func(c *buildContext) error {
 		return errors.Join(
 			c.install(ctx, server, "/livekit-server"),
-			// Enough for the health check: a static busybox knows addresses, but no names.
+			// Sufficient for the health check: a static busybox can use addresses, but cannot resolve names.
 			c.install(ctx, "busybox", "/usr/bin/wget"),
 		)
 	})
 }
 
-// build makes an image of a Dockerfile and the files that fill puts in place, and removes the one that had the tag before.
+// build builds an image from a Dockerfile and the files that fill provides, and removes the image that had the tag before.
 func (e *Engine) build(ctx context.Context, tag, dockerfile string, fill func(*buildContext) error) error {
 	c, err := newBuildContext()
 	if err != nil {
@@ -139,7 +139,7 @@ func (e *Engine) build(ctx context.Context, tag, dockerfile string, fill func(*b
 	if err := errors.Join(fill(c), os.WriteFile(filepath.Join(c.dir, "Dockerfile"), []byte(dockerfile), 0o644)); err != nil {
 		return fmt.Errorf("gather the files of %s: %w", tag, err)
 	}
-	before, _ := e.docker(ctx, "image", "inspect", "--format", "{{.Id}}", tag) // an error: there was none
+	before, _ := e.docker(ctx, "image", "inspect", "--format", "{{.Id}}", tag) // an error means that there was none
 	if _, err := e.docker(ctx, "build", "--quiet", "--tag", tag, c.dir); err != nil {
 		return fmt.Errorf("build the image %s: %w", tag, err)
 	}

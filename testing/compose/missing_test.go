@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestFindSaysWhatIsMissing holds what a person is told whose machine cannot run containers.
+// TestFindSaysWhatIsMissing checks the message on a machine that cannot run containers.
 func TestFindSaysWhatIsMissing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		docker string // the docker command, a shell script; none if empty
@@ -34,7 +34,7 @@ func TestFindSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestUpSaysWhyNot starts a node that cannot start: the error must hold what the node said.
+// TestUpSaysWhyNot starts a node that cannot start. The error must contain the node's own message.
 func TestUpSaysWhyNot(t *testing.T) {
 	e := Need(t.Context(), t)
 	wrong := filepath.Join(t.TempDir(), "wrong.yml")

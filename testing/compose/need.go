@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Need finds an engine and builds the images. Without an engine the test is skipped with what is missing, except where CI says that there
-// must be one.
+// Need finds an engine and builds the images. Without an engine it skips the test and names what is missing, except where CI
+// requires an engine.
 func Need(ctx context.Context, t testing.TB) *Engine {
 	t.Helper()
 	if testing.Short() {

@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
-// ErrNoNetns says that this process cannot change a container's network from outside; the error around it says why.
+// ErrNoNetns means that this process cannot change a container's network from outside. The error that wraps it says why.
 var ErrNoNetns = errors.New("the containers' networks cannot be changed from here")
 
-// ErrNotRunning says that a service's container has no process now, so no network either.
+// ErrNotRunning means that a service's container has no process now, and therefore no network either.
 var ErrNotRunning = errors.New("it does not run")
 
-// CanCut is nil when Cut, Slow and Divert can work here. Errors: ErrNoNetns, with what is missing.
+// CanCut returns nil if Cut, Slow and Divert can work here, otherwise ErrNoNetns with what is missing.
 func CanCut() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run as root, on the engine's own machine", ErrNoNetns)
@@ -28,22 +29,22 @@ func CanCut() error {
 	return nil
 }
 
-// Rule says which packets of a service are lost. Packets are those between the service and the peer.
+// Rule selects packets of a service to drop. Packets are those between the service and the peer.
 type Rule struct {
 	// Peer is the other side's IP address.
 	Peer string
-	// Port is the peer's TCP port; 0 is all that is said to the peer, whoever began.
+	// Port is the peer's TCP port. 0 means all traffic with the peer, whichever side connected.
 	Port int
-	// Out are packets to the peer, In those from it. Neither means both.
+	// Out selects packets to the peer, In those from it. Neither means both.
 	Out, In bool
-	// Loss is the share that is lost, above 0 and at most 1; 0 is all.
+	// Loss is the fraction that is lost, above 0 and at most 1; 0 means all.
 	Loss float64
 }
 
-// chain is ours in the containers' tables: the engine keeps rules of its own there, for names.
+// chain is our own chain in the containers' tables: the engine keeps its own rules there, for name resolution.
 const chain = "CHAOS"
 
-// Cut drops a service's packets by the rules, beside those that are in force. Mend ends them all, and so does a restart.
+// Cut drops a service's packets by the rules, in addition to those in force. Mend removes all rules, and so does a restart.
 func (p *Project) Cut(ctx context.Context, service string, rules ...Rule) error {
 	script := chainIn("filter", "INPUT", "OUTPUT")
 	for _, r := range rules {
@@ -69,19 +70,20 @@ func (r Rule) command(peer, port string) string {
 	return line + " -j DROP"
 }
 
-// Divert sends a service's TCP connections to a peer's port elsewhere: a proxy, usually. Those that are open are reset. Mend ends it.
+// Divert redirects a service's TCP connections to a peer's port to another address, usually a proxy. Open connections are reset.
+// Mend ends it.
 func (p *Project) Divert(ctx context.Context, service, peer string, port int, to string) error {
 	script := append(chainIn("nat", "OUTPUT"), chainIn("filter", "INPUT", "OUTPUT")...)
 	match := fmt.Sprintf("-p tcp -d %s --dport %d", peer, port)
 	script = append(script,
 		fmt.Sprintf("iptables -w -t nat -A %s %s -j DNAT --to-destination %s", chain, match, to),
-		// What was diverted has another destination by now.
+		// Diverted connections have another destination by now.
 		fmt.Sprintf("iptables -w -A %s %s -j REJECT --reject-with tcp-reset", chain, match))
 	return p.inNetns(ctx, service, script)
 }
 
-// Slow makes all that a service sends slow, and tells how: with netem where the kernel has it (50 ms ± 20 ms), else by a narrow
-// link (tbf, 2 Mbit/s), which is slow for much and not for little. Hasten ends it.
+// Slow makes everything that a service sends slow, and returns how: with netem where the kernel has it (50 ms ± 20 ms), otherwise
+// with a narrow link (tbf, 2 Mbit/s), which delays large transfers but not small ones. Hasten ends it.
 func (p *Project) Slow(ctx context.Context, service string) (how string, err error) {
 	if err := p.inNetns(ctx, service, []string{"tc qdisc replace dev eth0 root netem delay 50ms 20ms"}); err == nil {
 		return "netem 50 ms ± 20 ms", nil
@@ -89,12 +91,12 @@ func (p *Project) Slow(ctx context.Context, service string) (how string, err err
 	return "tbf 2 Mbit/s (this kernel has no netem)", p.inNetns(ctx, service, []string{"tc qdisc replace dev eth0 root tbf rate 2mbit burst 8k latency 300ms"})
 }
 
-// Hasten ends Slow.
+// Hasten ends the effect of Slow.
 func (p *Project) Hasten(ctx context.Context, service string) error {
 	return p.inNetns(ctx, service, []string{"tc qdisc del dev eth0 root"})
 }
 
-// Mend ends every Cut and Divert of a service. Connections that were diverted are reset.
+// Mend ends every Cut and Divert of a service. Diverted connections are reset.
 func (p *Project) Mend(ctx context.Context, service string) error {
 	return p.inNetns(ctx, service, []string{
 		"iptables -w -t nat -F " + chain + " 2>/dev/null || true",
@@ -102,7 +104,7 @@ func (p *Project) Mend(ctx context.Context, service string) error {
 	})
 }
 
-// chainIn makes our chain in a table, once, and has the table's own chains begin with it.
+// chainIn returns the commands that create our chain in a table, once, and make the table's own chains begin with it.
 func chainIn(table string, hooks ...string) []string {
 	lines := []string{fmt.Sprintf("iptables -w -t %s -n -L %s >/dev/null 2>&1 || iptables -w -t %s -N %s", table, chain, table, chain)}
 	for _, hook := range hooks {
@@ -125,7 +127,16 @@ func (p *Project) inNetns(ctx context.Context, service string, script []string) 
 	return err
 }
 
-// pid is the process id on this machine of a service's first process.
+// PID returns the process id on this machine of a service's first process. It fails with ErrNotRunning.
+func (p *Project) PID(ctx context.Context, service string) (int, error) {
+	text, err := p.pid(ctx, service)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(text)
+}
+
+// pid returns the process id on this machine of a service's first process, as text.
 func (p *Project) pid(ctx context.Context, service string) (string, error) {
 	id, err := p.ID(ctx, service)
 	if err != nil {

@@ -20,16 +20,17 @@ const (
 	Secret = "a-secret-for-containers-of-tests-only"
 )
 
-// Options change a project. The zero value is the three nodes, the Redis and the LiveKit of docker-compose.yml.
+// Options configure a project. The zero value has the three nodes, the Redis and the LiveKit of docker-compose.yml.
 type Options struct {
-	// Files are further compose files, laid over the others in their order. Relative paths begin at the top of the work tree.
+	// Files are additional compose files, merged over the others in this order. Relative paths begin at the root of the work
+	// tree.
 	Files []string
 	// Env are variables of the compose files, "NAME=value".
 	Env []string
 }
 
-// Project is a compose project of its own. Its methods take service names of docker-compose.yml, such as rollcall-1, and are
-// safe for concurrent use; each is bounded by its context.
+// Project is a separate compose project. Its methods take service names of docker-compose.yml, such as rollcall-1, and are safe
+// for concurrent use. Each is limited by its context.
 type Project struct {
 	engine *Engine
 	name   string
@@ -39,20 +40,20 @@ type Project struct {
 	env []string
 }
 
-// NewProject prepares a project and starts nothing. Down ends whatever it then started.
+// NewProject prepares a project and starts nothing. Down ends whatever the project starts.
 func (e *Engine) NewProject(o Options) *Project {
 	p := &Project{engine: e, name: "rollcall-" + strings.ToLower(rand.Text()[:10])}
 	for _, file := range append([]string{"docker-compose.yml", filepath.Join("testing", "compose", "override.yml")}, o.Files...) {
 		p.files = append(p.files, "-f", file)
 	}
-	// Nothing of the caller's surroundings may change what is tested.
+	// The caller's environment must not change what is tested.
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "ROLLCALL_") && !strings.HasPrefix(v, "LIVEKIT_") && !strings.HasPrefix(v, "COMPOSE_") {
 			p.env = append(p.env, v)
 		}
 	}
 	p.env = append(p.env, "LIVEKIT_API_KEY="+Key, "LIVEKIT_API_SECRET="+Secret, "ROLLCALL_ADMIN_TOKEN=")
-	// An empty port, like 0, is any free one. A service may not publish the same one twice, hence both.
+	// An empty port, like 0, means any free one. A service may not publish the same one twice, so both are used.
 	for _, name := range []string{"ROLLCALL_PORT_1", "ROLLCALL_PORT_2", "ROLLCALL_PORT_3", "LIVEKIT_PORT", "LIVEKIT_TCP_PORT", "LIVEKIT_UDP_PORT"} {
 		p.env = append(p.env, name+"=")
 	}
@@ -60,7 +61,7 @@ func (e *Engine) NewProject(o Options) *Project {
 	return p
 }
 
-// Name is the project's name, unique to this run.
+// Name returns the project's name, which is unique to this run.
 func (p *Project) Name() string { return p.name }
 
 func (p *Project) compose(ctx context.Context, args ...string) (string, error) {
@@ -72,24 +73,25 @@ func (p *Project) compose(ctx context.Context, args ...string) (string, error) {
 	return p.engine.run(ctx, env, append(command, args...)...)
 }
 
-// Set changes a variable of the compose files, for what is made from now on: Renew.
+// Set changes a variable of the compose files, for containers that are created from now on; see Renew.
 func (p *Project) Set(name, value string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.env = append(p.env, name+"="+value) // the last one counts
+	p.env = append(p.env, name+"="+value) // the last value takes effect
 }
 
-// Renew makes a service's container anew where its configuration has changed, with its volumes as they are, and nothing else.
-// The old one ends in order. It does not wait for the new one to be healthy.
-func (p *Project) Renew(ctx context.Context, service string) error {
-	_, err := p.compose(ctx, "up", "-d", "--no-build", "--no-deps", service)
+// Renew recreates the services' containers where they are gone or their configuration has changed, with their existing volumes,
+// and nothing else. Old containers are shut down cleanly. Renew does not wait for the new ones to be healthy.
+func (p *Project) Renew(ctx context.Context, services ...string) error {
+	_, err := p.compose(ctx, append([]string{"up", "-d", "--no-build", "--no-deps"}, services...)...)
 	return err
 }
 
-// Config is the whole configuration as the compose tool understands it, YAML. An error says what it does not understand.
+// Config returns the whole configuration as the compose tool understands it, in YAML. An error says what it does not understand.
 func (p *Project) Config(ctx context.Context) (string, error) { return p.compose(ctx, "config") }
 
-// Up makes and starts the services' containers, and those they depend on, and returns when all named are healthy. Without names, all are meant.
+// Up creates and starts the services' containers, and those they depend on, and returns when all named services are healthy.
+// Without names it starts all services.
 func (p *Project) Up(ctx context.Context, services ...string) error {
 	if _, err := p.compose(ctx, append([]string{"up", "-d", "--no-build"}, services...)...); err != nil {
 		return err
@@ -97,7 +99,7 @@ func (p *Project) Up(ctx context.Context, services ...string) error {
 	return p.AwaitHealthy(ctx, services...)
 }
 
-// Down ends and removes all that belongs to the project, volumes and networks too, whatever state it is in.
+// Down ends and removes everything that belongs to the project, including volumes and networks, whatever its state.
 func (p *Project) Down(ctx context.Context) error {
 	paused, err := p.containers(ctx, "", "status=paused")
 	for _, id := range paused {
@@ -108,7 +110,7 @@ func (p *Project) Down(ctx context.Context) error {
 	return errors.Join(err, down)
 }
 
-// Exec runs a command in a service's container and returns what it printed to stdout. There is no shell in any.
+// Exec runs a command in a service's container and returns what it printed to stdout. No container has a shell.
 func (p *Project) Exec(ctx context.Context, service string, command ...string) (string, error) {
 	id, err := p.ID(ctx, service)
 	if err != nil {
@@ -117,7 +119,8 @@ func (p *Project) Exec(ctx context.Context, service string, command ...string) (
 	return p.engine.docker(ctx, append([]string{"exec", id}, command...)...)
 }
 
-// Addr is where a port of a service is published on this machine, host:port. It changes when the container starts again.
+// Addr returns the address, host:port, at which a port of a service is published on this machine. It changes when the container
+// starts again.
 func (p *Project) Addr(ctx context.Context, service string, port int) (string, error) {
 	id, err := p.ID(ctx, service)
 	if err != nil {
@@ -131,12 +134,12 @@ func (p *Project) Addr(ctx context.Context, service string, port int) (string, e
 	return addr, err
 }
 
-// Logs are the last 500 lines that a service has written, stdout before stderr.
+// Logs returns the last 500 lines that a service has written, stdout before stderr.
 func (p *Project) Logs(ctx context.Context, service string) (string, error) {
 	return p.logs(ctx, service, "500")
 }
 
-// AllLogs are all that a service's container has written since it was made.
+// AllLogs returns everything that a service's container has written since it was created.
 func (p *Project) AllLogs(ctx context.Context, service string) (string, error) {
 	return p.logs(ctx, service, "all")
 }
@@ -146,11 +149,11 @@ func (p *Project) logs(ctx context.Context, service, lines string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	// docker logs gives a container's stderr as its own.
+	// docker logs writes a container's stderr to its own stderr.
 	return p.engine.run(ctx, nil, "sh", "-c", `exec docker logs --tail "$1" "$0" 2>&1`, id, lines)
 }
 
-// ID is the id of a service's container, which docker's own commands take. The container may have ended.
+// ID returns the id of a service's container, for docker's own commands. The container may have ended.
 func (p *Project) ID(ctx context.Context, service string) (string, error) {
 	ids, err := p.containers(ctx, service)
 	if err == nil && len(ids) != 1 {
@@ -175,5 +178,5 @@ func (p *Project) containers(ctx context.Context, service string, filters ...str
 	return strings.Fields(out), err
 }
 
-// pollEvery is how often the engine is asked for what has no event here.
+// pollEvery is how often the engine is polled for what it sends no events about.
 const pollEvery = 100 * time.Millisecond

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// project is one that ends with the test, which then shows the logs if it failed.
+// project returns a project that ends with the test. If the test failed, the logs are shown.
 func project(t *testing.T, e *Engine, o Options) *Project {
 	t.Helper()
 	p := e.NewProject(o)
@@ -25,7 +25,7 @@ func project(t *testing.T, e *Engine, o Options) *Project {
 	return p
 }
 
-// down ends a project and holds that nothing of it is left.
+// down ends a project and checks that nothing of it is left.
 func down(t *testing.T, p *Project) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -49,24 +49,6 @@ func within(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// eventually polls until what returns nil.
-func eventually(t *testing.T, ctx context.Context, what func() error) {
-	t.Helper()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		err := what()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%v: %v", ctx.Err(), err)
-		case <-tick.C:
-		}
-	}
 }
 
 func addr(t *testing.T, p *Project, service string, port int) string {

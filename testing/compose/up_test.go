@@ -9,19 +9,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// TestComposeUp is `docker compose up` as users have it, three nodes.
+// TestComposeUp runs `docker compose up` as users do, with three nodes.
 func TestComposeUp(t *testing.T) {
 	e := Need(t.Context(), t)
 	threeNodesServe(t, project(t, e, Options{}))
 }
 
-// TestComposeUpWithTLS is the same without --insecure, by certificates that `rollcall cert` has made.
+// TestComposeUpWithTLS does the same without --insecure, with certificates that `rollcall cert` has made.
 func TestComposeUpWithTLS(t *testing.T) {
 	e := Need(t.Context(), t)
 	volume := "rollcall-certs-" + strings.ToLower(rand.Text()[:10])
-	// Before the project's own cleanup, so that it runs after it: the nodes use the volume.
+	// Registered before the project's own cleanup, so that it runs after it: the nodes use the volume.
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -29,7 +31,7 @@ func TestComposeUpWithTLS(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// A new volume takes over the owner of /data, so that the image's user can write there, and the nodes can read it.
+	// A new volume inherits the owner of /data, so that the image's user can write there, and the nodes can read it.
 	_, err := e.docker(within(t, time.Minute), "run", "--rm", "--network", "none", "-v", volume+":/data", RollcallImage,
 		"cert", "--dir", "/data/certs", "rollcall-1", "rollcall-2", "rollcall-3")
 	if err != nil {
@@ -56,7 +58,7 @@ func threeNodesServe(t *testing.T, p *Project) {
 		}
 	}
 	ctx := within(t, time.Minute)
-	eventually(t, ctx, func() error {
+	eventually.Nil(t, time.Minute, "all nodes see one leader and three nodes", func() error {
 		leaders := map[string]bool{}
 		for _, node := range nodes {
 			leader, ready, err := cluster(ctx, p, node)
@@ -73,7 +75,7 @@ func threeNodesServe(t *testing.T, p *Project) {
 		}
 		return nil
 	})
-	// Whichever leads, two of these are passed on to it.
+	// Whichever node leads, two of these requests are forwarded to it.
 	for _, node := range nodes {
 		if _, err := p.Exec(ctx, node, "/rollcall", "sync"); err != nil {
 			t.Errorf("sync by %s: %v", node, err)
@@ -82,7 +84,7 @@ func threeNodesServe(t *testing.T, p *Project) {
 	webhookReachesRedis(t, p, "room")
 }
 
-// cluster asks a node for the leader and the number of ready members.
+// cluster returns the leader and the number of ready members, according to a node.
 func cluster(ctx context.Context, p *Project, node string) (leader string, ready int, err error) {
 	out, err := p.Exec(ctx, node, "/rollcall", "cluster", "--json")
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
-// tried are the languages of blocks that a test tries out, with that test.
+// tried returns the languages whose blocks a test tries, each with that test.
 func tried() map[string]string {
 	return map[string]string{
 		"sh":     "TestCommandsWork",
@@ -21,12 +21,14 @@ func tried() map[string]string {
 		"ini":    "TestUnitIsWhatSystemdKnows",
 		"redis":  "TestACLIsEnoughAndNoMore",
 		"python": "TestPythonConsumerHoldsTheKeys",
+		"ts":     "TestTypeScriptConsumersHoldTheKeys, TestNextApp",
+		"tsx":    "TestNextApp",
 		"html":   "testing/browser",
 		"js":     "testing/browser",
 	}
 }
 
-// untried are the blocks that no test tries out, by language or, without one, by how they begin; and why.
+// untried returns the blocks that no test tries, by language or, if they have none, by their beginning, each with the reason.
 func untried() map[string]string {
 	return map[string]string{
 		"jsx":                          "needs React; what it names is held by TestElementIsAsItIsNamed",
@@ -34,7 +36,7 @@ func untried() map[string]string {
 		"rooms:participants:room-123":  "two keys for the eye; what they hold is held by testing/e2e",
 		"LiveKit ──webhook──▶":         "a drawing",
 		"> GET rooms:participants:":    "Redis' answers for the eye; testing/e2e",
-		"> XREVRANGE rooms:events":     "Redis' answer for the eye; testing/storetest",
+		"> XREVRANGE rooms:events":     "Redis' answer for the eye; testing/harness/storetest",
 		"id: 1795433840001-0":          "a stream for the eye; internal/httpapi",
 		"$ rollcall cluster":           "output for the eye; cmd/rollcall's golden file",
 		"HELD by the sync: LiveKit no": "output for the eye; cmd/rollcall's golden file",
@@ -42,7 +44,7 @@ func untried() map[string]string {
 	}
 }
 
-// TestEveryBlockIsTried: what a page shows is tried, or stands in the table with the reason why not.
+// TestEveryBlockIsTried checks that every block of a page is tried, or listed in the table with the reason why not.
 func TestEveryBlockIsTried(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -72,7 +74,7 @@ func TestEveryBlockIsTried(t *testing.T) {
 	}
 }
 
-// each gives the pages' blocks of a language to a test, and fails when there are none.
+// each passes the pages' blocks of a language to a function, and fails if there are none.
 func each(t *testing.T, language string, try func(page, string)) {
 	t.Helper()
 	found := false
@@ -91,7 +93,7 @@ func each(t *testing.T, language string, try func(page, string)) {
 
 func TestAnswersAreJSON(t *testing.T) {
 	t.Parallel()
-	// Left out for the eye: ,… stands for further fields.
+	// Omitted for readability: ,… means further fields.
 	more := regexp.MustCompile(`,…`)
 	each(t, "json", func(p page, text string) {
 		var v any
@@ -101,8 +103,8 @@ func TestAnswersAreJSON(t *testing.T) {
 	})
 }
 
-// TestLiveKitReadsItsConfiguration gives what the pages tell to write into LiveKit's configuration to a real livekit-server,
-// which refuses what it does not know.
+// TestLiveKitReadsItsConfiguration passes the configuration that the pages recommend for LiveKit to a real livekit-server, which
+// refuses unknown settings.
 func TestLiveKitReadsItsConfiguration(t *testing.T) {
 	t.Parallel()
 	server, err := livekittest.Binary(t.Context(), t.Output())
@@ -117,7 +119,7 @@ func TestLiveKitReadsItsConfiguration(t *testing.T) {
 		if err := os.WriteFile(file, []byte("keys: {APIabc: "+strings.Repeat("s", 36)+"}\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// It prints its ports and ends; a configuration that it cannot read is all that it prints, and no failure.
+		// The server prints its ports and exits. If it cannot read the configuration, it prints only that, with exit status 0.
 		out, err := exec.CommandContext(t.Context(), server, "--config", file, "ports").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "7880") || strings.Contains(string(out), "could not parse") {
 			t.Errorf("%s: livekit-server: %v\n%s\nof\n%s", p.name, err, out, text)
@@ -144,10 +146,11 @@ func TestRollcallReadsItsConfiguration(t *testing.T) {
 	})
 }
 
-// worst is the exposure, in tenths, that `systemd-analyze security` may find.
+// worst is the highest exposure, in tenths, that `systemd-analyze security` may report.
 const worst = "20"
 
-// TestUnitIsWhatSystemdKnows: a directive that systemd does not know is an error here and would be only a warning there.
+// TestUnitIsWhatSystemdKnows checks the unit. A directive that systemd does not know is an error here and would be only a warning
+// there.
 func TestUnitIsWhatSystemdKnows(t *testing.T) {
 	t.Parallel()
 	bin := program()
@@ -166,7 +169,7 @@ func TestUnitIsWhatSystemdKnows(t *testing.T) {
 	})
 }
 
-// TestElementIsAsItIsNamed holds the attributes and events that the pages give to <sync-status-indicator>.
+// TestElementIsAsItIsNamed checks the attributes and events that the pages name for <sync-status-indicator>.
 func TestElementIsAsItIsNamed(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile(filepath.Join(root, "internal/httpapi/web/static/sync-status-indicator.js"))
@@ -174,7 +177,7 @@ func TestElementIsAsItIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	tag, name := regexp.MustCompile(`<sync-status-indicator .*`), regexp.MustCompile(` [:@]?([a-z-]+)=["{]`)
-	for _, language := range []string{"html", "jsx", "vue"} {
+	for _, language := range []string{"html", "jsx", "tsx", "vue"} {
 		each(t, language, func(p page, text string) {
 			named := name.FindAllStringSubmatch(tag.FindString(text), -1)
 			for _, m := range named {

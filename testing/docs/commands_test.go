@@ -3,6 +3,7 @@ package docs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -12,25 +13,34 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// elsewhere are commands that other tests run, or that CI does.
+// elsewhere returns commands that other tests or CI run.
 func elsewhere() map[string]string {
 	return map[string]string{
-		"make dev":                              "testing/browser",
-		"make cluster":                          "testing/localcluster",
-		"make test":                             ".ci/run",
-		"make build":                            "TestMakeBuild",
-		"make test PACKAGES=./reconcile/...":    ".ci/run, all of them",
-		"make format lint":                      ".ci/run",
-		"make chaos":                            "testing/chaos: make smoke is a part of it",
-		"make chaos NEMESIS=kill-leader SEED=3": "testing/chaos",
+		"make dev":                           "testing/browser",
+		"make cluster":                       "testing/localcluster",
+		"make test":                          ".ci/run",
+		"make build":                         "TestMakeBuild",
+		"make test PACKAGES=./reconcile/...": "TestOnlyNeedsAreInstalled; .ci/run, all of them",
+		"make format lint":                   ".ci/run",
+		"make chaos":                         "testing/chaos: make smoke is a part of it",
+		"git clone https://github.com/rollcallhq/rollcall && cd rollcall":                                                                "nothing: it needs the network",
+		"ROLLCALL_ADMIN_TOKEN=choose-a-long-one docker compose up --build":                                                               "testing/compose",
+		"docker compose exec rollcall-1 /rollcall watch":                                                                                 "testing/compose",
+		"docker build -f deploy/Dockerfile -t rollcall .":                                                                                "testing/compose",
+		"docker run --env-file rollcall.env -p 8080:8080 -v rollcall-data:/data rollcall":                                                "testing/compose",
+		"lk room join --url ws://127.0.0.1:7880 --api-key devkey --api-secret a-secret-for-this-machine-only-32 --identity ada room-123": "nothing: it is LiveKit's own program",
+		"make chaos NEMESIS=kill-leader SEED=3":                                                                                          "testing/chaos",
 	}
 }
 
-// world is a node with a LiveKit, as the pages assume one, and a directory to type in.
+// world is a node with a LiveKit, as the pages assume, and a directory in which commands run.
 type world struct {
 	*testing.T
 	dir string
@@ -54,14 +64,14 @@ func newWorld(t *testing.T) *world {
 	fake.Join("NAME", fakelivekit.Who{Identity: "ada"})
 	livekit := fakelivekit.Env(api.URL)
 	n := nodetest.New(t, nodetest.Options{Binary: bin, ID: "n1"})
-	n.Env = livekit
+	n.Env = append(livekit, "ROLLCALL_EMBEDDED_REDIS=true")
 	n.Up()
 	w.env = append(livekit, "PATH="+filepath.Join(w.dir, "bin")+":"+os.Getenv("PATH"), "HOME="+w.dir, "ROLLCALL_ADDR="+n.URL())
 	return w
 }
 
-// run types a line, with what stands there for the reader to fill in, and gives what it printed. Commands that go on until
-// Ctrl-C get one when they have printed something.
+// run runs a line, with the reader's placeholders filled in, and returns what it printed. Commands that run until Ctrl-C get one
+// as soon as they have printed something.
 func (w *world) run(line string, env ...string) string {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
@@ -83,7 +93,8 @@ func (w *world) run(line string, env ...string) string {
 	return out.String()
 }
 
-// output calls first when there is some. It is no bytes.Buffer itself, which would be copied into without a Write.
+// output calls first at the first output. It does not embed bytes.Buffer, because data would then be copied into it without a
+// Write.
 type output struct {
 	all   bytes.Buffer
 	first func()
@@ -99,11 +110,10 @@ func (o *output) Write(p []byte) (int, error) {
 
 func (o *output) String() string { return o.all.String() }
 
-// TestCommandsWork types every line of every sh block. A node that would serve for ever is checked instead, by its own word.
+// TestCommandsWork runs every line of every sh block. A command that would serve for ever is only checked, with check-config.
 func TestCommandsWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.run("rollcall cert --dir . n1=n1.internal n2=n2.internal n3=n3.internal")
 	ran := 0
 	for _, p := range read(t) {
 		var env []string
@@ -116,16 +126,11 @@ func TestCommandsWork(t *testing.T) {
 			if _, ok := elsewhere()[line]; ok {
 				continue
 			}
-			if !strings.HasPrefix(line, "rollcall ") && !strings.HasPrefix(line, "bin/rollcall ") {
-				t.Errorf("%s tells to type %q, which this test cannot: add it to elsewhere with the test that does", p.name, line)
+			if !strings.HasPrefix(line, "rollcall ") && !strings.HasPrefix(line, "bin/rollcall ") && !strings.HasPrefix(line, "curl ") {
+				t.Errorf("%s shows the command %q, which this test cannot run: add it to elsewhere with the test that runs it", p.name, line)
 				continue
 			}
 			ran++
-			if strings.Contains(p.name, "getting-started") {
-				env = slices.DeleteFunc(env, func(v string) bool {
-					return strings.HasPrefix(v, "ROLLCALL_ADMIN_TOKEN=") && !strings.Contains(line, "check-config") && !strings.Contains(line, "serve")
-				})
-			}
 			if checked := strings.Replace(line, "rollcall serve", "rollcall check-config", 1); checked != line {
 				if !strings.Contains(strings.Join(env, " "), "REDIS_URL") {
 					env = append(env, "REDIS_URL=redis://redis.internal:6379/0")
@@ -142,7 +147,54 @@ func TestCommandsWork(t *testing.T) {
 	}
 }
 
-// TestMakeBuild types make build, beside the tree's own bin. What it makes knows its version.
+// TestTwoTerminals types what getting-started.md shows for a LiveKit and a Redis of the reader's, block by block: the first terminal
+// ends with rollcall serve, and the others have nothing but the file that the first block wrote.
+func TestTwoTerminals(t *testing.T) {
+	t.Parallel()
+	fake := fakelivekit.New(fakelivekit.Options{})
+	api := httptest.NewServer(fake)
+	t.Cleanup(api.Close)
+	t.Cleanup(fake.Close)
+	fake.Join("NAME", fakelivekit.Who{Identity: "ada"})
+	dir, addr := t.TempDir(), nodetest.QuietAddrs(t, 1)[0]
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.Symlink(program(), filepath.Join(dir, "bin", "rollcall"))); err != nil {
+		t.Fatal(err)
+	}
+	mine := strings.NewReplacer("https://livekit.example.com", api.URL, "APIabc", fakelivekit.DefaultKey, "=…", "="+fakelivekit.DefaultSecret,
+		"redis://redis.internal:6379/0", redistest.Start(t).URL(), "bin/rollcall serve", "exec bin/rollcall serve --http-addr "+addr, "bin/rollcall watch", "bin/rollcall watch > seen & until [ -s seen ]; do sleep 0.1; done; kill $!; wait $!")
+	ran := 0
+	each(t, "sh", func(p page, text string) {
+		if !strings.HasSuffix(p.name, "getting-started.md") || !strings.Contains(text, settingsFile) {
+			return
+		}
+		ran++
+		// -e, so that a command that fails ends the block.
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		t.Cleanup(cancel) // after the block with serve
+		cmd := exec.CommandContext(ctx, "bash", "-e", "-c", mine.Replace(text))
+		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "ROLLCALL_ADDR=http://" + addr}
+		if strings.Contains(text, "rollcall serve") {
+			process, err := proc.Start(cmd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(process.Kill)
+			eventually.True(t, "the node serves", func() bool {
+				ready := exec.CommandContext(t.Context(), program(), "ready", "--addr", "http://"+addr)
+				return ready.Run() == nil
+			})
+			return
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\nof\n%s", err, out, text)
+		}
+	})
+	if ran != 4 {
+		t.Errorf("%d blocks use %s, want 4", ran, settingsFile)
+	}
+}
+
+// TestMakeBuild runs make build, without touching the tree's own bin directory. The binary must know its version.
 func TestMakeBuild(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
@@ -152,5 +204,38 @@ func TestMakeBuild(t *testing.T) {
 	}
 	if out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "rollcall"), "version").CombinedOutput(); err != nil || !strings.Contains(string(out), "v1.2.3") {
 		t.Errorf("%s (%v), want v1.2.3", out, err)
+	}
+}
+
+// TestOnlyNeedsAreInstalled checks what make test would install for some packages, on a machine that has nothing.
+func TestOnlyNeedsAreInstalled(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	for _, name := range []string{"bash", "env", "go", "grep", "dirname"} {
+		at, err := exec.LookPath(name)
+		if err == nil {
+			err = os.Symlink(at, filepath.Join(path, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pattern, want := range map[string][]string{
+		"./reconcile/...": nil, "./fsm": nil, "./client": nil, "./internal/daemon": {"redis-server"}, "./testing/localcluster": {"redis-server"},
+		"./cmd/rollcall": {"zsh", "fish", "mandoc"}, "./testing/browser": {"redis-server", "chromium", "nodejs"},
+		"./testing/docs": {"redis-server", "systemd", "nodejs"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "testing/install-deps.sh"), pattern)
+		cmd.Env = append(os.Environ(), "PATH="+path)
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != (want == nil) {
+			t.Errorf("%s: %v, %s", pattern, err, out)
+		}
+		said, _, _ := strings.Cut(string(out), " on the PATH")
+		for _, program := range []string{"redis-server", "chromium", "zsh", "fish", "mandoc", "systemd"} {
+			if slices.Contains(strings.Fields(said), program) != slices.Contains(want, program) {
+				t.Errorf("%s needs %q, and is said to need: %s", pattern, want, said)
+			}
+		}
 	}
 }

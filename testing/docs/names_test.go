@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 func read(t *testing.T) []page {
@@ -48,9 +48,9 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// foreign are flags of other programs, and ours that are gone.
+// foreign returns flags of other programs, and former flags of ours.
 func foreign() []string {
-	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode"}
+	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode", "--env-file", "--url", "--api-key", "--api-secret", "--identity"}
 }
 
 var flagName = regexp.MustCompile("(?:^|[\\s`(\"])(--[a-z][a-z-]+[a-z])")
@@ -81,11 +81,12 @@ var (
 	suffix   = regexp.MustCompile(`_(bucket|count|sum)$`)
 )
 
-// TestMetricsAndEndpointsExist looks into the sources and the description: a node shows many metrics only once they count.
+// TestMetricsAndEndpointsExist looks for them in the sources and the description: a node shows many metrics only once they have
+// counted something.
 func TestMetricsAndEndpointsExist(t *testing.T) {
 	t.Parallel()
 	sources := ""
-	for _, pattern := range []string{"cmd/rollcall/*.go", "internal/httpapi/*.go", "internal/httpapi/openapi.yaml"} {
+	for _, pattern := range []string{"cmd/rollcall/*.go", "internal/*/*.go", "internal/httpapi/openapi.yaml"} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -114,8 +115,8 @@ func TestMetricsAndEndpointsExist(t *testing.T) {
 	}
 }
 
-// TestMain builds the program that the pages speak of, once.
+// TestMain first builds the program that the pages describe.
 func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, false)) }
 
-// program is the path of what TestMain has built.
+// program returns the path of the binary that TestMain has built.
 func program() string { return os.Getenv(nodetest.BinEnv) }

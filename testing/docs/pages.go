@@ -1,4 +1,4 @@
-// Package docs holds the README and docs/ to the program: what they tell to type works, and what they name exists.
+// Package docs checks the README and docs/ against the program: the commands they show work, and what they name exists.
 package docs
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// root is where the pages are, seen from this package.
+// root is the directory of the pages, relative to this package.
 const root = "../.."
 
 // page is one document.
@@ -18,7 +18,7 @@ type page struct {
 	text string
 }
 
-// pages are the README, CONTRIBUTING, SECURITY and docs/.
+// pages returns the README, CONTRIBUTING, SECURITY and docs/.
 func pages() ([]page, error) {
 	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -39,13 +39,13 @@ func pages() ([]page, error) {
 	return all, nil
 }
 
-// block is what stands between two fences.
+// block is the text between two fences.
 type block struct {
-	language string // empty where the fence names none
+	language string // empty if the fence names none
 	text     string
 }
 
-// blocks are the page's, in order.
+// blocks returns the page's blocks, in order.
 func (p page) blocks() (all []block) {
 	inside := false
 	for line := range strings.Lines(p.text) {
@@ -63,10 +63,14 @@ func (p page) blocks() (all []block) {
 	return all
 }
 
-// commands are the lines of the page's sh blocks, without comments; continued ones are one.
+// settingsFile is the file that getting-started.md writes in one terminal and reads in others. TestTwoTerminals runs those blocks.
+const settingsFile = "rollcall.env"
+
+// commands returns the lines of the page's sh blocks, without comments and without the blocks of settingsFile. A continued line counts
+// as one.
 func (p page) commands() (all []string) {
 	for _, b := range p.blocks() {
-		if b.language != "sh" {
+		if b.language != "sh" || strings.Contains(b.text, "./"+settingsFile) || strings.Contains(b.text, "> "+settingsFile) {
 			continue
 		}
 		pending := ""
@@ -91,7 +95,7 @@ var (
 	unsaid  = regexp.MustCompile(`[^\pL\pN _-]`)
 )
 
-// anchors are those that the page's headings have on GitHub.
+// anchors returns the anchors that GitHub gives to the page's headings.
 func (p page) anchors() map[string]bool {
 	all := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(p.text, -1) {

@@ -15,17 +15,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
-
-// patience is for what takes a second or two on an idle machine.
-const patience = 30 * time.Second
 
 // onRedis runs a node on a real Redis, with a LiveKit that sends it webhooks.
 func onRedis(t *testing.T, bin, url string) (*nodetest.Node, *fakelivekit.Fake) {
@@ -41,24 +38,11 @@ func onRedis(t *testing.T, bin, url string) (*nodetest.Node, *fakelivekit.Fake) 
 	return n, fake
 }
 
-// eventually waits for what comes by itself.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(patience); !is(); {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-	}
-}
-
-// denies is how Redis refuses a command, and a script that tries one.
+// denies matches Redis' refusal of a command, and of a script that tries one.
 var denies = regexp.MustCompile(`NOPERM|ACL failure|can't access at least one of the keys`)
 
-// TestACLIsEnoughAndNoMore: the user that the pages make can do all that rollcall does, and nothing to what is the application's.
+// TestACLIsEnoughAndNoMore checks that the user that the pages create may do everything that rollcall does, and nothing with the
+// application's keys.
 func TestACLIsEnoughAndNoMore(t *testing.T) {
 	t.Parallel()
 	each(t, "redis", func(p page, text string) {
@@ -95,7 +79,7 @@ func TestACLIsEnoughAndNoMore(t *testing.T) {
 	})
 }
 
-// exercise makes a node do what it has Redis for.
+// exercise makes a node use Redis in every way that it does.
 func exercise(t *testing.T, look *redis.Client, url string) {
 	t.Helper()
 	bin := program()
@@ -103,7 +87,7 @@ func exercise(t *testing.T, look *redis.Client, url string) {
 	w := &world{T: t, dir: t.TempDir(), env: []string{"ROLLCALL_ADDR=" + n.URL(), "PATH=" + os.Getenv("PATH")}}
 	fake.Join("r1", fakelivekit.Who{Identity: "ada"})
 	fake.Join("r2", fakelivekit.Who{Identity: "alan"})
-	eventually(t, "both rooms are in Redis", func() bool {
+	eventually.True(t, "both rooms are in Redis", func() bool {
 		return look.Get(t.Context(), "rooms:participants:r1").Val() == `["ada"]` && look.Get(t.Context(), "rooms:participants:r2").Val() == `["alan"]`
 	})
 	if err := look.Del(t.Context(), "rooms:states:r1").Err(); err != nil {
@@ -116,12 +100,12 @@ func exercise(t *testing.T, look *redis.Client, url string) {
 		t.Error(err)
 	}
 	fake.DeleteRoom("r2")
-	eventually(t, "the ended room is gone", func() bool { return look.Exists(t.Context(), "rooms:states:r2").Val() == 0 })
+	eventually.True(t, "the ended room is gone", func() bool { return look.Exists(t.Context(), "rooms:states:r2").Val() == 0 })
 	n.Terminate()
 	n.CheckLog()
 }
 
-// observer runs the consumer of its first argument in a thread, and prints what it holds whenever a line comes.
+// observer runs the consumer that its first argument names in a thread, and prints the consumer's rooms whenever it reads a line.
 const observer = `
 import json, sys, threading
 held = {}
@@ -131,58 +115,64 @@ for _ in sys.stdin:
     except RuntimeError: print("null", flush=True)  # it changed meanwhile
 `
 
-// TestPythonConsumerHoldsTheKeys runs the example as it stands, before, while and after rooms change, and when Redis comes back older than
-// it was.
+// TestPythonConsumerHoldsTheKeys runs the unchanged example before, while and after rooms change, and when Redis restarts with
+// older data.
 func TestPythonConsumerHoldsTheKeys(t *testing.T) {
 	t.Parallel()
 	each(t, "python", func(p page, text string) {
-		server := redistest.Start(t, "--appendonly", "no")
-		n, fake := onRedis(t, program(), server.URL())
-		fake.Join("before", fakelivekit.Who{Identity: "ada"})
-		eventually(t, "the first room is in Redis", func() bool { return len(keys(t, server.Client())) == 1 })
-		ask := consumer(t, text, server.URL())
-		agree := func(present map[string][]string) {
-			t.Helper()
-			eventually(t, fmt.Sprintf("%s: Redis and the consumer hold %v", p.name, present), func() bool {
-				want := keys(t, server.Client())
-				return reflect.DeepEqual(names(want), present) && reflect.DeepEqual(ask(), want)
-			})
-		}
-		agree(map[string][]string{"before": {"ada"}})
-		fake.Join("before", fakelivekit.Who{Identity: "alan", Attributes: map[string]string{"k": "v"}})
-		for _, who := range []string{"barbara", "edsger", "grace"} {
-			fake.Join("while", fakelivekit.Who{Identity: who})
-		}
-		agree(map[string][]string{"before": {"ada", "alan"}, "while": {"barbara", "edsger", "grace"}})
-		if err := server.Client().Save(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		fake.Leave("while", "edsger")
-		fake.Leave("while", "barbara")
-		fake.Join("while", fakelivekit.Who{Identity: "barbara"})
-		fake.DeleteRoom("before")
-		fake.Join("after", fakelivekit.Who{Identity: "ada"})
-		agree(map[string][]string{"while": {"barbara", "grace"}, "after": {"ada"}})
-		n.Terminate() // nobody remembers what Redis loses now
-		server.Restart(true)
-		agree(map[string][]string{"before": {"ada", "alan"}, "while": {"barbara", "edsger", "grace"}})
+		holdsTheKeys(t, p.name, func(url string) func() map[string]room { return consumer(t, text, url) })
 	})
 }
 
-// room is what both hold of one.
+// holdsTheKeys checks that a consumer, which start starts, holds what the keys hold.
+func holdsTheKeys(t *testing.T, name string, start func(url string) (ask func() map[string]room)) {
+	t.Helper()
+	server := redistest.Start(t, "--appendonly", "no")
+	n, fake := onRedis(t, program(), server.URL())
+	fake.Join("before", fakelivekit.Who{Identity: "ada"})
+	eventually.True(t, "the first room is in Redis", func() bool { return len(keys(t, server.Client())) == 1 })
+	ask := start(server.URL())
+	agree := func(present map[string][]string) {
+		t.Helper()
+		eventually.True(t, fmt.Sprintf("%s: Redis and the consumer hold %v", name, present), func() bool {
+			want := keys(t, server.Client())
+			return reflect.DeepEqual(names(want), present) && reflect.DeepEqual(ask(), want)
+		})
+	}
+	agree(map[string][]string{"before": {"ada"}})
+	fake.Join("before", fakelivekit.Who{Identity: "alan", Attributes: map[string]string{"k": "v"}})
+	for _, who := range []string{"barbara", "edsger", "grace"} {
+		fake.Join("while", fakelivekit.Who{Identity: who})
+	}
+	agree(map[string][]string{"before": {"ada", "alan"}, "while": {"barbara", "edsger", "grace"}})
+	if err := server.Client().Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	fake.Leave("while", "edsger")
+	fake.Leave("while", "barbara")
+	fake.Join("while", fakelivekit.Who{Identity: "barbara"})
+	fake.DeleteRoom("before")
+	fake.Join("after", fakelivekit.Who{Identity: "ada"})
+	agree(map[string][]string{"while": {"barbara", "grace"}, "after": {"ada"}})
+	n.Terminate() // nobody remembers what Redis loses next
+	server.Restart(true)
+	agree(map[string][]string{"before": {"ada", "alan"}, "while": {"barbara", "edsger", "grace"}})
+}
+
+// room is the part of a room that both the keys and the consumer hold.
 type room struct {
 	SID          string
 	Participants []struct{ Identity, SID string }
 }
 
-// keys are the rooms as Redis' states have them.
+// keys returns the rooms according to Redis' states.
 func keys(t *testing.T, r *redis.Client) map[string]room {
 	t.Helper()
 	all := map[string]room{}
 	for _, key := range r.Keys(t.Context(), "rooms:states:*").Val() {
 		state, err := r.Get(t.Context(), key).Bytes()
 		if err != nil {
-			continue // it ended just now
+			continue // it has just ended
 		}
 		var held room
 		if err := json.Unmarshal(state, &held); err != nil {
@@ -193,7 +183,7 @@ func keys(t *testing.T, r *redis.Client) map[string]room {
 	return all
 }
 
-// names are who is in which room, by name.
+// names returns the identities in each room, by the room's name.
 func names(rooms map[string]room) map[string][]string {
 	all := map[string][]string{}
 	for name, r := range rooms {
@@ -205,7 +195,7 @@ func names(rooms map[string]room) map[string][]string {
 	return all
 }
 
-// consumer starts it and gives the way to ask for what it holds.
+// consumer starts the example and returns a function that returns the rooms it holds.
 func consumer(t *testing.T, text, url string) func() map[string]room {
 	t.Helper()
 	dir := t.TempDir()
@@ -214,9 +204,15 @@ func consumer(t *testing.T, text, url string) func() map[string]room {
 			t.Fatal(err)
 		}
 	}
+	return converse(t, dir, []string{"REDIS_URL=" + url}, python(t), "observer.py", "consumer.py")
+}
+
+// converse starts a program and returns a function that sends it a line and returns the rooms in its answer, one line of JSON.
+func converse(t *testing.T, dir string, env []string, program string, args ...string) func() map[string]room {
+	t.Helper()
 	ctx, end := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, python(t), "observer.py", "consumer.py")
-	cmd.Dir, cmd.Env, cmd.Stderr = dir, []string{"REDIS_URL=" + url}, t.Output()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env, cmd.Stderr = dir, env, t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +240,8 @@ func consumer(t *testing.T, text, url string) func() map[string]room {
 	}
 }
 
-// python is one that has the library: Debian puts it beside its own, which need not be the first on the PATH.
+// python returns an interpreter that has the library: Debian installs it for its own interpreter, which need not be the first on
+// the PATH.
 func python(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"python3", "/usr/bin/python3"} {

@@ -7,10 +7,10 @@ import (
 
 	"github.com/livekit/protocol/auth"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
-// token is a LiveKit access token with that grant.
+// token returns a LiveKit access token with that grant.
 func token(t *testing.T, secret string, grant auth.VideoGrant) string {
 	t.Helper()
 	raw, err := auth.NewAccessToken(livekittest.Key, secret).SetVideoGrant(&grant).SetValidFor(time.Hour).ToJWT()
@@ -20,7 +20,7 @@ func token(t *testing.T, secret string, grant auth.VideoGrant) string {
 	return raw
 }
 
-// asks sends one of each kind of request and gives the statuses: read all, read the room, act.
+// asks sends one request of each kind and returns the statuses: read all, read the room, act.
 func (w *world) asks(header http.Header) [3]int {
 	w.t.Helper()
 	if header["Authorization"] == nil {
@@ -50,7 +50,7 @@ func (w *world) allows(rows []access) {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-// tokenRows are the same with and without an admin token.
+// tokenRows are the cases that are the same with and without an admin token.
 func tokenRows(t *testing.T) []access {
 	secret := livekittest.Secret
 	return []access{
@@ -67,7 +67,8 @@ func tokenRows(t *testing.T) []access {
 	}
 }
 
-// TestAccess: without an admin token, programs of this machine may do everything; all else needs a LiveKit token.
+// TestAccess checks that without an admin token, programs on this machine may do everything, and everyone else needs a LiveKit
+// token.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -87,7 +88,7 @@ func TestAccess(t *testing.T) {
 	w.openPaths(http.Header{"X-Forwarded-For": {"203.0.113.9"}}, http.StatusUnauthorized)
 }
 
-// rebound: a foreign name that points to this machine is not this machine.
+// rebound checks that a foreign name that points to this machine is not treated as this machine.
 func (w *world) rebound(want [3]int) {
 	w.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, w.URL()+"/api/check-match", nil)
@@ -105,7 +106,7 @@ func (w *world) rebound(want [3]int) {
 	}
 }
 
-// openPaths need nothing of anyone, but for /metrics, whose status is given.
+// openPaths checks the paths that need no authorisation, and /metrics, whose status is given.
 func (w *world) openPaths(header http.Header, metrics int) {
 	w.t.Helper()
 	header["Authorization"] = nil
@@ -116,7 +117,7 @@ func (w *world) openPaths(header http.Header, metrics int) {
 	}
 }
 
-// TestAdminToken: with one, this machine's programs need a token as all others do.
+// TestAdminToken checks that where an admin token is set, programs on this machine need a token like everyone else.
 func TestAdminToken(t *testing.T) {
 	t.Parallel()
 	const secret = "the-admin-token-that-must-not-leak"

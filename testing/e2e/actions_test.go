@@ -4,16 +4,17 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
 const syncPath = "/api/sync-rooms"
 
-// act posts an action and gives the answer's fields.
+// act posts an action and returns the fields of the answer.
 func (w *world) act(body string, status int) map[string]any {
 	w.t.Helper()
 	a := w.request(http.MethodPost, syncPath, []byte(body), http.Header{"Content-Type": {"application/json"}})
@@ -32,7 +33,7 @@ func (w *world) fields(a answer) map[string]any {
 	return f
 }
 
-// wants checks that a field, found by its path, is of the type of the example; numbers and booleans also by value.
+// wants checks that a field, found by its path, has the type of the example; numbers and booleans must have the same value.
 func wants(t *testing.T, f map[string]any, want any, path ...string) {
 	t.Helper()
 	var at any = f
@@ -45,7 +46,7 @@ func wants(t *testing.T, f map[string]any, want any, path ...string) {
 	}
 }
 
-// stamped checks an ISO 8601 timestamp of about now.
+// stamped checks for an ISO 8601 timestamp of about now.
 func stamped(t *testing.T, f map[string]any) {
 	t.Helper()
 	text, _ := f["timestamp"].(string)
@@ -55,7 +56,7 @@ func stamped(t *testing.T, f map[string]any) {
 	}
 }
 
-// TestActions is the contract's row of POST /api/sync-rooms.
+// TestActions checks the documented behaviour of POST /api/sync-rooms.
 func TestActions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -89,7 +90,44 @@ func TestActions(t *testing.T) {
 	w.serviceSwitch()
 }
 
-// dryRuns: they list what a sync would do, and change nothing that readers or later reports see.
+// TestSyncOfOneRoom checks that a sync of one room repairs that room alone, and that a misspelt field runs nothing.
+func TestSyncOfOneRoom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	for _, room := range []string{"r1", "r2"} {
+		w.create(t, room)
+		w.join(t, room, who{Identity: "alice"})
+	}
+	w.converges()
+	for _, room := range []string{"r1", "r2"} {
+		w.relabel(t, room, "no webhook tells")
+	}
+	before, synced := w.dumps(ourPublic), w.lastSync()
+	wants(t, w.act(`{"action":"sync","room":"r1","dryrun":true}`, http.StatusBadRequest), `Unknown field "dryrun". Use: action, dryRun, force, room`, "error")
+	if would, _ := w.act(`{"action":"sync","room":"r1","dryRun":true}`, http.StatusOK)["wouldChange"].([]any); len(would) != 1 {
+		t.Errorf("a dry run would change %v, want one change", would)
+	}
+	w.unchanged(before, "a dry run or a refused action")
+
+	f := w.act(`{"action":"sync","room":"r1"}`, http.StatusOK)
+	wants(t, f, "sync", "action")
+	wants(t, f, "r1", "room")
+	wants(t, f, 1.0, "result", "synced")
+	wants(t, f, 0.0, "result", "errors")
+	stamped(t, f)
+	if one, other := w.agree(true, "r1"), w.agree(true, "r2"); one != nil || other == nil {
+		t.Errorf("after a sync of r1 it has %v, and r2 has %v", one, other)
+	}
+	if out, problems, code := w.command([]string{"ROLLCALL_ADDR=" + w.URL()}, "sync", "r2"); code != 0 || !strings.Contains(out, "1 room compared") {
+		t.Errorf("rollcall sync r2: %d %s %s", code, out, problems)
+	}
+	w.converged()
+	if w.lastSync() != synced {
+		t.Error("a sync of one room left a report")
+	}
+}
+
+// dryRuns checks that dry runs list what a sync would do, and change nothing that readers or later reports see.
 func (w *world) dryRuns() {
 	t := w.t
 	t.Helper()
@@ -126,7 +164,7 @@ func (w *world) actionErrors() {
 	}
 }
 
-// serviceSwitch: it and the last reports outlive the process, and a stopped service runs no first sync.
+// serviceSwitch checks that the switch and the last reports outlive the process, and that a stopped service runs no first sync.
 func (w *world) serviceSwitch() {
 	t := w.t
 	t.Helper()
@@ -152,7 +190,7 @@ func (w *world) serviceSwitch() {
 	w.converged()
 	mark := time.Now()
 	wants(t, w.act(`{"action":"start-service"}`, http.StatusOK), true, "running")
-	w.cycleAfter(mark) // the schedule begins at once
+	w.cycleAfter(mark) // the schedule starts at once
 }
 
 func (w *world) status() client.Status {
@@ -164,12 +202,12 @@ func (w *world) status() client.Status {
 	return s
 }
 
-// TestStatusShape is GET /api/sync-rooms.
+// TestStatusShape checks the answer of GET /api/sync-rooms.
 func TestStatusShape(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{every: "30s"})
 	w.watch.pause()
-	w.create(t, "r") // some metrics begin with what they count
+	w.create(t, "r") // some metrics appear only once they have counted something
 	w.converges()
 	w.redis.Client().Set(w.ctx(), oracle.ParticipantsKey+"r", "[]]", 0)
 	w.sync(client.ActionOptions{})

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// awaitPresent waits until just those are present in the room, in that order.
+// awaitPresent waits until exactly those identities are present in the room, in that order.
 func (w *world) awaitPresent(room string, identities ...string) {
 	w.t.Helper()
-	poll(w.t, patience, fmt.Sprintf("%q present in room %q", identities, room), func() error { return w.hasPresent(room, identities...) })
+	eventually.Nil(w.t, patience, fmt.Sprintf("%q present in room %q", identities, room), func() error { return w.hasPresent(room, identities...) })
 }
 
 func (w *world) hasPresent(room string, identities ...string) error {
@@ -28,7 +29,7 @@ func (w *world) hasPresent(room string, identities ...string) error {
 
 func (w *world) awaitGone(room string) {
 	w.t.Helper()
-	poll(w.t, patience, fmt.Sprintf("room %q has no keys", room), func() error { return w.lacks(room) })
+	eventually.Nil(w.t, patience, fmt.Sprintf("room %q has no keys", room), func() error { return w.lacks(room) })
 }
 
 func (w *world) lacks(room string) error {

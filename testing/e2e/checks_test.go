@@ -14,12 +14,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/fixtures"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/fixtures"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// check holds a world to what must be true after every scenario, whatever it was.
+// check checks what must be true in a world after every scenario.
 func (w *world) check() {
 	if w.Runs() && !w.t.Failed() {
 		w.checkAnswers()
@@ -38,7 +38,7 @@ func (w *world) check() {
 	}
 }
 
-// foreign are the application's keys. One holds bytes that are no text.
+// seedForeign writes the application's keys. One of them holds bytes that are not text.
 func (w *world) seedForeign() {
 	w.t.Helper()
 	c, ctx := w.redis.Client(), w.ctx()
@@ -86,7 +86,7 @@ func (w *world) seedAgain() {
 	w.seedForeign()
 }
 
-// dumps are the keys of that kind with their serialised values.
+// dumps returns the selected keys with their serialised values.
 func (w *world) dumps(of func(key string) bool) map[string]string {
 	w.t.Helper()
 	c, ctx := w.redis.Client(), w.ctx()
@@ -103,7 +103,7 @@ func (w *world) dumps(of func(key string) bool) map[string]string {
 	return all
 }
 
-// checkOurs looks for secrets in every value of ours, and for a live room's keys that would go by themselves.
+// checkOurs checks that none of our values contains a secret, and that no key of a live room expires.
 func (w *world) checkOurs() {
 	w.t.Helper()
 	c, ctx := w.redis.Client(), w.ctx()
@@ -125,7 +125,7 @@ func (w *world) checkOurs() {
 	}
 }
 
-// contents is everything in a key, of whatever type.
+// contents returns everything in a key, of any type.
 func contents(ctx context.Context, c *redis.Client, key string) string {
 	switch c.Type(ctx, key).Val() {
 	case "string":
@@ -164,7 +164,7 @@ func (w *world) checkSecrets(where string, in []byte) {
 	}
 }
 
-// checkAnswers looks for secrets in what rollcall tells over HTTP.
+// checkAnswers looks for secrets in rollcall's HTTP answers.
 func (w *world) checkAnswers() {
 	w.t.Helper()
 	paths := []string{"/", "/livez", "/readyz", "/version", "/metrics", "/api/sync-rooms", "/api/check-match", "/api/rooms"}
@@ -179,14 +179,14 @@ func (w *world) checkAnswers() {
 	}
 }
 
-// answer is an HTTP answer, whole.
+// answer is a complete HTTP answer.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// request sends a request with the admin token, if the world has one and header no other.
+// request sends a request with the admin token, if the world has one and header sets no Authorization.
 func (w *world) request(method, path string, body []byte, header http.Header) answer {
 	w.t.Helper()
 	a, err := w.tryRequest(method, path, body, header)

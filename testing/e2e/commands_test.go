@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// command runs the binary and gives its output and exit code.
+// command runs the binary and returns its output and exit code.
 func (w *world) command(env []string, args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
 	cmd := exec.CommandContext(w.ctx(), os.Getenv(nodetest.BinEnv), args...)
@@ -51,8 +51,8 @@ func TestCommands(t *testing.T) {
 		{"status", here, 0, "running"},
 		{"status --json", here, 0, `"syncServiceRunning": true`},
 		{"sync --dry-run", here, 0, "1 change"},
-		{"sync", here, 0, "2 rooms examined"},
-		{"cleanup", here, 0, "Cleaned up"},
+		{"sync", here, 0, "2 rooms compared"},
+		{"cleanup", here, 0, "Cleanup done"},
 		{"full-sync --json", here, 0, `"full-sync"`},
 		{"rooms", here, 0, "a room"},
 		{"room b", here, 0, "a sync will see"},
@@ -64,12 +64,12 @@ func TestCommands(t *testing.T) {
 		{"status", here[:1], 1, "token"},
 		{"status --token wrong", here[:1], 1, "token"},
 		{"status --addr http://127.0.0.1:1", here[1:], 1, "nothing listens"},
-		{"status extra", here, 2, "takes no arguments"},
+		{"status extra", here, 2, `unexpected argument "extra"`},
 		{"sync --no-such-flag", here, 2, "no-such-flag"},
 		{"room", here, 2, "one room name"},
 		{"nonsense", here, 2, "nonsense"},
 		{"version", nil, 0, "rollcall"},
-		{"check-config", w.Env, 0, "sync-interval"},
+		{"check-config", w.Env, 0, "redis-url"},
 		{"check-config --json", w.Env, 0, `"ok": true`},
 		{"check-config --sync-interval=soon", w.Env, 2, "ROLLCALL_SYNC_INTERVAL"},
 		{"check-config", nil, 2, "LIVEKIT_API_SECRET"},

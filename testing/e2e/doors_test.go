@@ -11,11 +11,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// TestTheDoorsOfANodeThatIsAlone: it listens for HTTP and, on loopback, for its embedded Redis, which lets nobody in without the
-// password. The password is in a file that others do not read, and goes with the node.
+// TestTheDoorsOfANodeThatIsAlone checks that a single node listens for HTTP and, on loopback, for its embedded Redis, which
+// admits nobody without the password. The password is in a file that others cannot read, and is deleted with the node.
 func TestTheDoorsOfANodeThatIsAlone(t *testing.T) {
 	t.Parallel()
 	_, env := alone(t)
@@ -61,7 +61,7 @@ func TestTheDoorsOfANodeThatIsAlone(t *testing.T) {
 	}
 }
 
-// listening gives the TCP addresses on which a process listens, by the inodes of its sockets.
+// listening returns the TCP addresses on which a process listens, found by the inodes of its sockets.
 func listening(t *testing.T, pid int) []string {
 	t.Helper()
 	inodes := map[string]bool{}
@@ -92,7 +92,7 @@ func listening(t *testing.T, pid int) []string {
 			if _, err := fmt.Sscanf(port, "%X", &number); err != nil {
 				t.Fatal(err)
 			}
-			if host == "0100007F" { // bytes in the order of this machine
+			if host == "0100007F" { // the bytes are in this machine's order
 				host = "127.0.0.1"
 			}
 			all = append(all, net.JoinHostPort(host, fmt.Sprint(number)))

@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// givenUp is when LiveKit has made the last attempt to deliver an event to a receiver that is not there.
+// givenUp is when LiveKit has made the last attempt to deliver an event to an unreachable receiver.
 const givenUp = 16 * time.Second
 
-// TestRollcallDown: people come and go while rollcall is down. LiveKit tries 15 s: once rollcall is back within them, once after
-// the events are lost. One sync makes Redis equal.
+// TestRollcallDown lets people come and go while rollcall is down. LiveKit retries for 15 s: rollcall is back within that time,
+// or only after the events are lost. One sync makes Redis equal.
 func TestRollcallDown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -33,21 +33,22 @@ func TestRollcallDown(t *testing.T) {
 			begun := time.Now()
 			w.upheave(t, before)
 			if c.lost {
-				<-time.After(time.Until(begun.Add(givenUp + time.Since(begun)))) // from the last event on
+				<-time.After(time.Until(begun.Add(givenUp + time.Since(begun)))) // counted from the last event
 			}
 			mark := time.Now()
 			w.Up()
 			report := w.cycleAfter(mark)
-			if report.Deferred > 0 { // of rooms whose late attempts came before the sync
+			if report.Deferred > 0 { // for rooms whose late attempts came before the sync
 				w.sync(client.ActionOptions{})
 			}
-			// Late attempts may still come in: LiveKit tries a room's second event only once it has given the first one up. One that
-			// comes during the sync, a finish within the second of a join say, asks for a poll of its own.
+			// Late attempts may still arrive, because LiveKit sends a room's second event only once it has given up the first
+			// one. One that arrives during the sync, such as a finish within the second of a join, asks for a separate poll.
 			w.converges()
 			if !c.lost {
 				return
 			}
-			for _, reason := range []string{"missed leave", "unseen room", "stale metadata"} { // of events that are lost for certain
+			// Of what only the sync can repair. A late attempt of a room's second event asks for a poll, which may repair a leave first.
+			for _, reason := range []string{"unseen room", "stale metadata"} {
 				if report.Drift[reason] == 0 {
 					t.Errorf("the sync reports no %q: %v", reason, report.Drift)
 				}
@@ -56,7 +57,7 @@ func TestRollcallDown(t *testing.T) {
 	}
 }
 
-// residents are those of inhabit whom upheave moves.
+// residents are the participants of inhabit whom upheave moves.
 type residents struct{ bob interface{ Leave() } }
 
 func (w *world) inhabit(t *testing.T) residents {
@@ -76,7 +77,7 @@ func (w *world) upheave(t *testing.T, r residents) {
 	t.Helper()
 	r.bob.Leave()
 	w.join(t, "stays", who{Identity: "carol"})
-	w.join(t, "stays", who{Identity: "dora"}) // again: the first one is put out
+	w.join(t, "stays", who{Identity: "dora"}) // a second time: the first one is removed
 	w.rename(t, "stays", "alice", "new")
 	w.relabel(t, "stays", "new label")
 	w.delete(t, "goes")
@@ -85,8 +86,8 @@ func (w *world) upheave(t *testing.T, r residents) {
 	w.shows(t, "who is left", func(v oracle.View) bool { return slices.Equal(v.Present, []string{"alice", "carol", "dora"}) }, "stays")
 }
 
-// TestKilledWhileBusy: while people come and go one of the three is killed and started again, several times. One sync after
-// that makes Redis equal.
+// TestKilledWhileBusy kills and restarts one of the three several times while people come and go. One sync after that makes Redis
+// equal.
 func TestKilledWhileBusy(t *testing.T) {
 	t.Parallel()
 	for name, strike := range map[string]func(*world){
@@ -112,13 +113,13 @@ func TestKilledWhileBusy(t *testing.T) {
 	}
 }
 
-// mill lets people come and go until ctx ends; some stay.
+// mill makes people come and go until ctx ends. Some stay.
 func (w *world) mill(ctx context.Context, t *testing.T) {
 	for i := 0; ctx.Err() == nil; i++ {
 		room, identity := []string{"x", "y", "z"}[i%3], []string{"a", "b"}[i%2]
 		p, err := w.livekit.Join(ctx, room, who{Identity: identity})
 		switch {
-		case err != nil: // LiveKit is away, or the test ends
+		case err != nil: // LiveKit is down, or the test ends
 		case i%4 == 0:
 			t.Cleanup(p.Leave)
 		default:

@@ -11,9 +11,11 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 )
 
-// What people have reported of LiveKit in production, against the real one, or through a proxy that answers as another LiveKit would.
+// What people have reported about LiveKit in production, tried against the real one, or through a proxy that answers like another
+// LiveKit.
 
-// TestARoomWithoutAName: whoever may create rooms can create one without a name. It must not stop the repair of all others.
+// TestARoomWithoutAName checks a room without a name, which anyone who may create rooms can create. It must not stop the repair
+// of all others.
 func TestARoomWithoutAName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{unheard: true})
@@ -33,7 +35,8 @@ func TestARoomWithoutAName(t *testing.T) {
 	}
 }
 
-// TestLiveKitDoesNotKnowTheRoom: its webhooks were lost, ListRooms lacks it, and ListParticipants is a 404 of LiveKit's own, as on Cloud.
+// TestLiveKitDoesNotKnowTheRoom checks a room whose webhooks were lost, that ListRooms lacks, and for which ListParticipants
+// answers a 404 of LiveKit's own, as on Cloud.
 func TestLiveKitDoesNotKnowTheRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{unheard: true, proxied: true})
@@ -52,7 +55,7 @@ func TestLiveKitDoesNotKnowTheRoom(t *testing.T) {
 		return unknown
 	})
 	report := w.sync(client.ActionOptions{})
-	// The room that is listed has an answer that contradicts the list: that is no look.
+	// The answer for the listed room contradicts the list, so it does not count as a look.
 	if report.Result.Cleaned != 1 || report.Result.Errors != 1 || !strings.Contains(report.FirstError, "LiveKit lists the room") {
 		t.Errorf("%+v, %s", report.Result, report.FirstError)
 	}
@@ -64,8 +67,8 @@ func TestLiveKitDoesNotKnowTheRoom(t *testing.T) {
 	}
 }
 
-// TestListsThatLagBehindTheWebhooks: LiveKit's lists are those of before a join and of before a leave, for seconds. Syncs meanwhile contradict
-// neither.
+// TestListsThatLagBehindTheWebhooks serves LiveKit's lists from before a join, and from before a leave, for seconds. Syncs in
+// that time contradict neither.
 func TestListsThatLagBehindTheWebhooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{proxied: true})
@@ -81,7 +84,7 @@ func TestListsThatLagBehindTheWebhooks(t *testing.T) {
 		{"a leave", func() { stays.Leave() }, []string{"bob"}},
 	} {
 		w.proxy.is(honest)
-		w.sync(client.ActionOptions{}) // the proxy remembers what is
+		w.sync(client.ActionOptions{}) // the proxy remembers the present state
 		w.proxy.is(stale)
 		c.do()
 		w.awaitPresent("r", c.present...)
@@ -105,10 +108,10 @@ func TestListsThatLagBehindTheWebhooks(t *testing.T) {
 	w.converged()
 }
 
-// TestATrackOfAStranger: the webhook of a join was lost, and the person then publishes a track.
+// TestATrackOfAStranger loses the webhook of a join; the participant then publishes a track.
 func TestATrackOfAStranger(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{unheard: true}) // its interval is an hour
+	w := newWorld(t, options{unheard: true}) // its sync interval is an hour
 	w.create(t, "r")
 	w.sync(client.ActionOptions{})
 	w.join(t, "r", who{Identity: "alice"})
@@ -126,7 +129,7 @@ func TestATrackOfAStranger(t *testing.T) {
 	w.awaitPresent("r", "alice")
 }
 
-// listed is a room as LiveKit lists it.
+// listed returns a room as LiveKit lists it.
 func (w *world) listed(name string) *livekit.Room {
 	w.t.Helper()
 	list, err := w.api.ListRooms(w.ctx(), &livekit.ListRoomsRequest{Names: []string{name}})

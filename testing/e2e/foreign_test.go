@@ -9,10 +9,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// TestForeignChange: others write our keys. The next sync repairs them and reports what it found.
+// TestForeignChange lets other programs write our keys. The next sync repairs them and reports what it found.
 func TestForeignChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{noFeed: true})
@@ -60,8 +61,8 @@ func TestForeignChange(t *testing.T) {
 	w.watch.resume()
 	w.Kill()
 	w.Up()
-	// Entries that the index has lost are found by a slow scan in the background; a start begins one.
-	poll(t, patience, "the index is whole", func() error {
+	// Rooms that the index has lost are found by a slow scan in the background, which begins at a start.
+	eventually.Nil(t, patience, "the index is whole", func() error {
 		if n := w.redis.Client().ZCard(w.ctx(), "rooms:index").Val(); n != 2 {
 			return fmt.Errorf("it has %d rooms", n)
 		}
@@ -71,7 +72,7 @@ func TestForeignChange(t *testing.T) {
 	w.converges()
 }
 
-// TestOldKeys: keys that another program left before rollcall came, of rooms that live and of rooms long gone.
+// TestOldKeys checks keys that another program left before rollcall was installed, of rooms that live and of rooms long gone.
 func TestOldKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{down: true, noFeed: true})
@@ -83,7 +84,7 @@ func TestOldKeys(t *testing.T) {
 	}
 	w.Up()
 	w.firstSync()
-	poll(t, patience, "the old keys are found and go", func() error {
+	eventually.Nil(t, patience, "the old keys are found and go", func() error {
 		w.sync(client.ActionOptions{})
 		return w.lacks("gone")
 	})

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// onRedis starts a rollcall on that Redis. Its LiveKit does not answer, which readiness does not ask.
+// onRedis starts a rollcall on that Redis. Its LiveKit does not answer, on which readiness does not depend.
 func onRedis(t *testing.T, url string, flags ...string) *nodetest.Node {
 	t.Helper()
 	if testing.Short() {
@@ -36,8 +37,8 @@ func do(t *testing.T, s *redistest.Server, args ...any) {
 	}
 }
 
-// TestNotReadyWhereNoCommitGoesThrough: a Redis that answers PING and refuses commits makes a node not ready, and the log says what to
-// do. Once it is done, the node is ready by itself.
+// TestNotReadyWhereNoCommitGoesThrough checks that a Redis that answers PING and refuses commits makes a node not ready, and that
+// the log says what to do. Once that is done, the node becomes ready by itself.
 func TestNotReadyWhereNoCommitGoesThrough(t *testing.T) {
 	t.Parallel()
 	const user = "weak"
@@ -54,7 +55,7 @@ func TestNotReadyWhereNoCommitGoesThrough(t *testing.T) {
 			primary, replica := redistest.Start(t), redistest.Start(t)
 			host, port, _ := net.SplitHostPort(primary.Addr)
 			do(t, replica, "REPLICAOF", host, port)
-			poll(t, patience, "the replica has its primary's data", func() error {
+			eventually.Nil(t, patience, "the replica has its primary's data", func() error {
 				if info := replica.Client().Info(t.Context(), "replication").Val(); !strings.Contains(info, "master_link_status:up") {
 					return errors.New(info)
 				}
@@ -79,7 +80,7 @@ func TestNotReadyWhereNoCommitGoesThrough(t *testing.T) {
 			t.Parallel()
 			url, mend := c.start(t)
 			n := onRedis(t, url)
-			poll(t, patience, "the log says what to do", func() error { return n.Says(c.says...) })
+			eventually.Nil(t, patience, "the log says what to do", func() error { return n.Says(c.says...) })
 			if err := errors.Join(n.Probe("/livez", http.StatusOK), n.Probe("/readyz", http.StatusServiceUnavailable)); err != nil {
 				t.Error(err)
 			}
@@ -88,24 +89,25 @@ func TestNotReadyWhereNoCommitGoesThrough(t *testing.T) {
 			}
 			mend()
 			n.AwaitReady()
-			poll(t, patience, "the log says that it is over", func() error { return n.Says("Redis takes commits again") })
+			eventually.Nil(t, patience, "the log says that it is over", func() error { return n.Says("Redis takes commits again") })
 		})
 	}
 }
 
-// TestAFullRedisLeavesTheNodeReady: no other node could do better. The metric and the log tell.
+// TestAFullRedisLeavesTheNodeReady checks that a node with a full Redis stays ready, because no other node could do better. The
+// metric and the log report it.
 func TestAFullRedisLeavesTheNodeReady(t *testing.T) {
 	t.Parallel()
 	r := redistest.Start(t)
 	n := onRedis(t, r.URL(), "--metrics-public")
 	n.AwaitReady()
 	do(t, r, "CONFIG", "SET", "maxmemory", "1")
-	poll(t, patience, "the log says so", func() error { return n.Says("takes no writes", "raise maxmemory") })
+	eventually.Nil(t, patience, "the log says so", func() error { return n.Says("takes no writes", "raise maxmemory") })
 	if err := errors.Join(n.Probe("/readyz", http.StatusOK), shardUp(t, n, r.Addr, 0)); err != nil {
 		t.Error(err)
 	}
 	do(t, r, "CONFIG", "SET", "maxmemory", "0")
-	poll(t, patience, "the metric recovers", func() error { return shardUp(t, n, r.Addr, 1) })
+	eventually.Nil(t, patience, "the metric recovers", func() error { return shardUp(t, n, r.Addr, 1) })
 }
 
 func shardUp(t *testing.T, n *nodetest.Node, shard string, want int) error {
@@ -123,7 +125,8 @@ func shardUp(t *testing.T, n *nodetest.Node, shard string, want int) error {
 	return err
 }
 
-// TestOneShardDown: while one of a Cluster's masters is gone the node stays ready, and names it in status, metric and log.
+// TestOneShardDown checks that while one of a Redis Cluster's masters is down the node stays ready, and names it in status,
+// metric and log.
 func TestOneShardDown(t *testing.T) {
 	t.Parallel()
 	redises := redistest.StartCluster(t, 3)
@@ -145,16 +148,17 @@ func TestOneShardDown(t *testing.T) {
 		}
 		return errors.Join(err, n.Probe("/readyz", http.StatusOK))
 	}
-	poll(t, patience, "it is named", func() error {
+	eventually.Nil(t, patience, "it is named", func() error {
 		return errors.Join(names(gone.Addr), shardUp(t, n, gone.Addr, 0), shardUp(t, n, redises.Nodes[0].Addr, 1),
 			n.Says("a shard of Redis takes no commits", gone.Addr))
 	})
 	gone.Resume()
-	poll(t, patience, "it recovers", func() error { return errors.Join(names(""), shardUp(t, n, gone.Addr, 1)) })
+	eventually.Nil(t, patience, "it recovers", func() error { return errors.Join(names(""), shardUp(t, n, gone.Addr, 1)) })
 }
 
-// TestANodeThatCannotWriteOneShard: three nodes on a Redis Cluster, of which one user may not run scripts on one master. While one node has that user
-// its rooms move to the others, and it is not ready; a shard that all three cannot write leaves all of them ready.
+// TestANodeThatCannotWriteOneShard runs three nodes on a Redis Cluster in which one user may not run scripts on one master. While
+// one node has that user, its rooms move to the others and it is not ready. A shard that none of the three can write leaves all
+// of them ready.
 func TestANodeThatCannotWriteOneShard(t *testing.T) {
 	t.Parallel()
 	for weak := 1; weak <= 3; weak += 2 {
@@ -182,7 +186,11 @@ func TestANodeThatCannotWriteOneShard(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			poll(t, patience, "the cluster shows it", func() error {
+			want := http.StatusOK
+			if weak == 1 {
+				want = http.StatusServiceUnavailable
+			}
+			eventually.Nil(t, patience, "the cluster shows it", func() error {
 				s, err := c.Cluster(bounded(t))
 				if err != nil {
 					return err
@@ -194,20 +202,13 @@ func TestANodeThatCannotWriteOneShard(t *testing.T) {
 						return fmt.Errorf("%+v", m)
 					}
 				}
-				return nil
+				return errors.Join(nodes[0].Probe("/readyz", want), nodes[1].Probe("/readyz", http.StatusOK), nodes[2].Probe("/readyz", http.StatusOK))
 			})
-			want := http.StatusOK
-			if weak == 1 {
-				want = http.StatusServiceUnavailable
-			}
-			if err := errors.Join(nodes[0].Probe("/readyz", want), nodes[1].Probe("/readyz", http.StatusOK), nodes[2].Probe("/readyz", http.StatusOK)); err != nil {
-				t.Error(err)
-			}
 			do(t, mended, "ACL", "SETUSER", "weak", "+@all")
 			for _, n := range nodes {
 				n.AwaitReady()
 			}
-			poll(t, patience, "all are members and write everywhere", func() error {
+			eventually.Nil(t, patience, "all are members and write everywhere", func() error {
 				s, err := c.Cluster(bounded(t))
 				for _, m := range s.Members {
 					if m.State != "ready" || len(m.CannotWrite) > 0 {

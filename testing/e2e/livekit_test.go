@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// many is more than the breaker lets go at once.
+// many is more rooms than the breaker releases at once.
 const many = 12
 
-// fill creates rooms that nobody is in: nobody would reconnect when LiveKit comes back.
+// fill creates empty rooms, so that nobody reconnects when LiveKit comes back.
 func (w *world) fill(n int) []string {
 	w.t.Helper()
 	var names []string
@@ -25,7 +26,7 @@ func (w *world) fill(n int) []string {
 	return names
 }
 
-// forget kills LiveKit, whose rooms are in its memory, once what it told has settled, and starts it again.
+// forget waits until pending webhooks have settled, kills LiveKit, whose rooms are in its memory, and starts it again.
 func (w *world) forget() {
 	w.t.Helper()
 	w.settle()
@@ -35,7 +36,7 @@ func (w *world) forget() {
 	}
 }
 
-// has tells whether Redis has exactly these rooms.
+// has returns nil if Redis has exactly these rooms.
 func (w *world) has(names []string) error {
 	views, err := w.redisView()
 	if err == nil && !slices.Equal(slices.Sorted(maps.Keys(views)), names) {
@@ -44,7 +45,8 @@ func (w *world) has(names []string) error {
 	return err
 }
 
-// TestLiveKitRestart: while LiveKit is away nothing goes; a few rooms that it has lost go with the first sync that sees it.
+// TestLiveKitRestart checks that nothing is removed while LiveKit is down, and that a few rooms that it has lost are removed by
+// the first sync that sees it.
 func TestLiveKitRestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{every: "1s"})
@@ -73,20 +75,20 @@ func TestLiveKitRestart(t *testing.T) {
 	w.converged()
 }
 
-// TestBreaker: when most rooms vanish at once they are held until three syncs by the schedule agree.
+// TestBreaker checks that when most rooms vanish at once they are held until three scheduled syncs agree.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{every: "4s"}) // long enough that no cycle's report is missed
 	names := w.fill(many)
 	w.forget()
-	held := map[int]int{} // rooms held, by the number of cycles
-	poll(t, 2*patience, "the rooms are gone", func() error {
+	held := map[int]int{} // number of rooms held, by the number of cycles
+	eventually.Nil(t, 2*patience, "the rooms are gone", func() error {
 		before := w.status().LastSync
 		present := w.has(names)
 		after := w.status().LastSync
 		if before.StartedAt.Equal(after.StartedAt) && after.Held != nil && after.Held.Rooms > 0 {
 			held[after.Held.Cycles] = after.Held.Rooms
-			// After the second the third may be under way.
+			// After the second cycle the third may be in progress.
 			if present != nil && after.Held.Cycles < 2 {
 				t.Fatalf("held for %d cycles, and yet: %v", after.Held.Cycles, present)
 			}
@@ -100,7 +102,7 @@ func TestBreaker(t *testing.T) {
 	w.converged()
 }
 
-// TestForce: an operator lets go at once what the breaker holds.
+// TestForce checks that an operator can release at once what the breaker holds.
 func TestForce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -128,7 +130,7 @@ func TestForce(t *testing.T) {
 	w.converged()
 }
 
-// TestLyingLiveKit: errors and empty lists that last less than the two looks remove nothing.
+// TestLyingLiveKit checks that errors and empty lists that last for fewer than two looks remove nothing.
 func TestLyingLiveKit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{proxied: true})
@@ -146,7 +148,7 @@ func TestLyingLiveKit(t *testing.T) {
 		}
 	}
 	first := func(then mood) func(string, int64) mood {
-		// The first look is at most: all rooms, those by name, and the participants of each.
+		// The first look makes at most these calls: all rooms, rooms by name, and the participants of each.
 		return func(_ string, nth int64) mood {
 			if nth <= int64(2+len(names)) {
 				return empty
@@ -167,7 +169,7 @@ func TestLyingLiveKit(t *testing.T) {
 	w.lies("empty at the first look", first(honest))
 	w.lies("empty at the first look, then failing", first(failing))
 	w.proxy.is(honest)
-	w.delete(t, names[0]) // where nobody is, an empty ListRooms alone would be the truth
+	w.delete(t, names[0]) // if all rooms were empty, an empty ListRooms alone would be the truth
 	w.converges()
 	w.lies("ListRooms is empty", func(string, int64) mood { return roomless })
 	w.proxy.is(honest)
@@ -175,7 +177,7 @@ func TestLyingLiveKit(t *testing.T) {
 	w.converged()
 }
 
-// lies runs a sync against a LiveKit that lies like this. Nothing may change.
+// lies runs a sync against a LiveKit that answers according to the rule. Nothing may change.
 func (w *world) lies(how string, rule func(method string, nth int64) mood) {
 	w.t.Helper()
 	w.proxy.by(rule)
@@ -192,13 +194,13 @@ func (w *world) lies(how string, rule func(method string, nth int64) mood) {
 	}
 }
 
-// TestSilentLiveKit: a LiveKit that does not answer removes nothing, and webhooks go on.
+// TestSilentLiveKit checks that a LiveKit that does not answer removes nothing, and that webhooks still work.
 func TestSilentLiveKit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{proxied: true, every: "1s"})
 	w.fill(2)
 	w.proxy.is(hanging)
-	poll(t, patience, "a sync is stuck", func() error {
+	eventually.Nil(t, patience, "a sync is stuck", func() error {
 		if w.proxy.calls() == 0 {
 			return fmt.Errorf("no call yet")
 		}

@@ -6,14 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
-// TestDroppedWebhooks: LiveKit tells in one webhook of others that it dropped, and nothing tells of which rooms. One sync follows, and no
-// second one within the interval.
+// TestDroppedWebhooks checks LiveKit's report, in one webhook, that it dropped others, without saying of which rooms. One sync
+// follows, and no second one within the interval.
 func TestDroppedWebhooks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{unheard: true}) // its interval is an hour
+	w := newWorld(t, options{unheard: true}) // its sync interval is an hour
 	told := func() {
 		if a := w.hook([]byte(`{"event":"egress_started","id":"EV_9","createdAt":"1795399866","numDropped":7,"egressInfo":{"egressId":"EG_1"}}`)); a.status != http.StatusOK {
 			t.Fatalf("%d %s", a.status, a.body)
@@ -21,7 +22,7 @@ func TestDroppedWebhooks(t *testing.T) {
 	}
 	w.create(t, "first")
 	told()
-	poll(t, patience, "the room", func() error { return w.hasPresent("first") })
+	eventually.Nil(t, patience, "the room", func() error { return w.hasPresent("first") })
 	w.create(t, "second")
 	for range 5 {
 		told()
@@ -38,7 +39,8 @@ func TestDroppedWebhooks(t *testing.T) {
 	}
 }
 
-// TestRefusedWebhooksSayWhy, each kind by itself, also a webhook to a path that takes none.
+// TestRefusedWebhooksSayWhy checks that each kind of refused webhook is counted by its reason, including a webhook to a path that
+// accepts none.
 func TestRefusedWebhooksSayWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{unheard: true})

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// together is how many worlds run at once. They wait more than they work, so there are more than processors.
+// together is how many worlds run at once. They wait more than they work, so there are more worlds than processors.
 const together = "6"
 
 func TestMain(m *testing.M) {
@@ -25,15 +25,10 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// quiet takes what go-redis says of a server that a test has killed.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
-
 func run(m *testing.M) int {
-	redis.SetLogger(quiet{})
+	logging.Disable()
 	if testing.Short() {
-		return 0 // the tests skip themselves; say nothing of binaries
+		return 0 // the tests skip themselves, so no binary is needed
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()

@@ -9,13 +9,14 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
 type who = livekittest.Who
 
-// join brings someone in, who leaves with the test at the latest.
+// join connects a participant, who leaves at the latest when the test ends.
 func (w *world) join(t *testing.T, room string, one who) *livekittest.Participant {
 	t.Helper()
 	p, err := w.livekit.Join(bounded(t), room, one)
@@ -27,7 +28,7 @@ func (w *world) join(t *testing.T, room string, one who) *livekittest.Participan
 	return p
 }
 
-// showsSid waits until LiveKit's API has the participant as ACTIVE: the client knows of it first.
+// showsSid waits until LiveKit's API lists the participant as ACTIVE: the client knows that earlier.
 func (w *world) showsSid(t *testing.T, room, sid string) {
 	t.Helper()
 	w.shows(t, sid, func(v oracle.View) bool {
@@ -35,7 +36,7 @@ func (w *world) showsSid(t *testing.T, room, sid string) {
 	}, room)
 }
 
-// spawn brings someone in who can be killed.
+// spawn connects a participant who can be killed.
 func (w *world) spawn(t *testing.T, room string, one who) *livekittest.Process {
 	t.Helper()
 	p, err := w.livekit.Spawn(bounded(t), room, one)
@@ -85,10 +86,10 @@ func (w *world) relabel(t *testing.T, room, metadata string) {
 	w.shows(t, metadata, func(v oracle.View) bool { return v.Metadata == metadata }, room)
 }
 
-// shows waits until LiveKit's API has what it was told: it answers an update before its lists do.
+// shows waits until LiveKit's API lists what it was told: it answers an update before its lists show it.
 func (w *world) shows(t *testing.T, what string, ok func(oracle.View) bool, room string) {
 	t.Helper()
-	poll(t, patience, fmt.Sprintf("LiveKit shows %q", what), func() error {
+	eventually.Nil(t, patience, fmt.Sprintf("LiveKit shows %q", what), func() error {
 		rooms, err := w.livekitView()
 		if err == nil && !ok(rooms[room]) {
 			err = fmt.Errorf("it shows %+v", rooms[room])
@@ -97,7 +98,7 @@ func (w *world) shows(t *testing.T, what string, ok func(oracle.View) bool, room
 	})
 }
 
-// TestPeople is the everyday life of rooms. There is no sync after the first: all of it comes by webhooks.
+// TestPeople checks the everyday life of rooms. There is no sync after the first one: all changes come by webhooks.
 func TestPeople(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{departure: 1})
@@ -115,7 +116,7 @@ func TestPeople(t *testing.T) {
 	w.converges()
 }
 
-// of is the same world for a subtest.
+// of returns the same world for a subtest.
 func (w *world) of(t *testing.T) *world {
 	sub := *w
 	sub.t = t
@@ -148,14 +149,14 @@ func peopleLeave(t *testing.T, w *world) {
 	w.converges(room)
 }
 
-// peopleKill takes the 19 s after which LiveKit gives a silent client up.
+// peopleKill takes the 19 s after which LiveKit drops a silent client.
 func peopleKill(t *testing.T, w *world) {
 	const room = "kill"
 	w.join(t, room, who{Identity: "bob"})
 	p := w.spawn(t, room, who{Identity: "alice"})
 	w.awaitPresent(room, "bob", "alice")
 	p.Kill()
-	poll(t, 3*patience, "the killed client is gone", func() error { return w.hasPresent(room, "bob") })
+	eventually.Nil(t, 3*patience, "the killed client is gone", func() error { return w.hasPresent(room, "bob") })
 	w.converges(room)
 }
 
@@ -212,7 +213,7 @@ func peopleOddNames(t *testing.T, w *world) {
 	}
 }
 
-// peopleDeparture: the world's LiveKit closes a room one second after the last one left.
+// peopleDeparture checks a room that the world's LiveKit closes one second after the last participant left.
 func peopleDeparture(t *testing.T, w *world) {
 	const room = "departure"
 	p := w.join(t, room, who{Identity: "alice"})

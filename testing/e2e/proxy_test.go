@@ -20,17 +20,17 @@ type mood int
 const (
 	honest   mood = iota
 	failing       // 503
-	empty         // lists, but nothing in them
-	hanging       // no answer until the caller gives up
+	empty         // answers lists, but with nothing in them
+	hanging       // does not answer until the caller gives up
 	roomless      // ListRooms is empty, ListParticipants is honest
-	unknown       // ListParticipants says as LiveKit Cloud does that there is no such room
+	unknown       // ListParticipants answers like LiveKit Cloud that there is no such room
 	stale         // the last honest answer to the same request
 )
 
-// proxy stands between rollcall and LiveKit's API.
+// proxy lies between rollcall and LiveKit's API.
 type proxy struct {
 	url string
-	// rule gives the mood for the nth call (from 1) since the rule was set, of the method such as ListRooms.
+	// rule returns the mood for the nth call (from 1) since the rule was set, of the method, such as ListRooms.
 	rule atomic.Pointer[rule]
 	past sync.Map // the last honest answers, by request
 }
@@ -61,7 +61,7 @@ func (p *proxy) is(m mood) { p.by(func(string, int64) mood { return m }) }
 // by sets a rule.
 func (p *proxy) by(of func(method string, nth int64) mood) { p.rule.Store(&rule{mood: of}) }
 
-// calls counts the requests since the rule was set.
+// calls returns the number of requests since the rule was set.
 func (p *proxy) calls() int64 { return p.rule.Load().calls.Load() }
 
 func (p *proxy) serve(pass http.Handler, w http.ResponseWriter, r *http.Request) {
@@ -88,7 +88,7 @@ func (p *proxy) serve(pass http.Handler, w http.ResponseWriter, r *http.Request)
 	case m == hanging:
 		<-r.Context().Done()
 	case m == empty, m == roomless && method == "ListRooms":
-		// An empty message is an empty list. The body is read first, so that the connection can be kept.
+		// An empty message is an empty list. The body is read first, so that the connection can be kept alive.
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/protobuf")
 	default:
@@ -98,7 +98,7 @@ func (p *proxy) serve(pass http.Handler, w http.ResponseWriter, r *http.Request)
 
 type askedKey struct{}
 
-// remember keeps an honest answer, for a time when the proxy tells what was.
+// remember keeps an honest answer, for when the proxy is stale.
 func (p *proxy) remember(answer *http.Response) error {
 	body, err := io.ReadAll(answer.Body)
 	answer.Body = io.NopCloser(bytes.NewReader(body))

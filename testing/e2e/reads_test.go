@@ -13,10 +13,10 @@ import (
 	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// TestCheckMatch counts the application's keys by their types, and rooms.
+// TestCheckMatch checks the counts of the application's keys, by their types, and of rooms.
 func TestCheckMatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{kinds: []string{"STANDARD", "AGENT"}, flags: []string{"--count-kinds=standard,agent"}})
@@ -67,7 +67,7 @@ func TestCheckMatch(t *testing.T) {
 	w.seedAgain()
 }
 
-// TestRooms lists and shows rooms, of whatever name.
+// TestRooms lists and shows rooms with all kinds of names.
 func TestRooms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -100,7 +100,7 @@ func TestRooms(t *testing.T) {
 	w.lists(names)
 }
 
-// lists goes through the list in pages of every size.
+// lists reads the list in pages of every size.
 func (w *world) lists(names []string) {
 	t := w.t
 	t.Helper()

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// TestRedisDown: what happens while Redis is away comes in by LiveKit's retries, without a sync.
+// TestRedisDown checks that changes while Redis is down arrive through LiveKit's retries, without a sync.
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -36,7 +37,7 @@ func TestRedisDown(t *testing.T) {
 			if err := w.Probe("/livez", http.StatusOK); err != nil {
 				t.Error(err)
 			}
-			poll(t, patience, "/readyz says 503", func() error { return w.Probe("/readyz", http.StatusServiceUnavailable) })
+			eventually.Nil(t, patience, "/readyz says 503", func() error { return w.Probe("/readyz", http.StatusServiceUnavailable) })
 			synced := w.lastSync()
 			c.back(w)
 			w.watch.resume()
@@ -47,12 +48,12 @@ func TestRedisDown(t *testing.T) {
 				t.Error("a sync came in between: this test is to see the retries alone")
 			}
 			w.sync(client.ActionOptions{})
-			w.converges() // an attempt may be under way
+			w.converges() // an attempt may be in flight
 		})
 	}
 }
 
-// refusesWebhooks: 503, so that LiveKit tries again, and when.
+// refusesWebhooks checks for a 503, which makes LiveKit try again, and for when.
 func (w *world) refusesWebhooks() {
 	w.t.Helper()
 	begun := time.Now()
@@ -72,7 +73,8 @@ func (w *world) lastSync() time.Time {
 	return s.LastSync.StartedAt
 }
 
-// TestDryRunAfterALoss: a dry run tells what Redis has lost, and neither it nor what follows from it writes it again. A full sync does.
+// TestDryRunAfterALoss checks that a dry run reports what Redis has lost, and that neither it nor its consequences write it
+// again. A full sync does.
 func TestDryRunAfterALoss(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -100,7 +102,7 @@ func TestDryRunAfterALoss(t *testing.T) {
 	}
 }
 
-// TestRedisLost: Redis comes back with nothing. One sync by the schedule brings all of it back, the generation too.
+// TestRedisLost checks a Redis that restarts empty. One scheduled sync restores everything, including the generation.
 func TestRedisLost(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*world){
@@ -130,21 +132,21 @@ func TestRedisLost(t *testing.T) {
 			if now := w.redis.Client().Get(w.ctx(), "rooms:generation").Val(); now != generation || now == "" {
 				t.Errorf("the generation was %q and is %q", generation, now)
 			}
-			// Life goes on from there.
+			// Changes continue to arrive.
 			w.join(t, "b", who{Identity: "carol"})
 			w.converges()
 		})
 	}
 }
 
-// TestRedisDownDuringSyncs: syncs fail and say so; the first whole one after it repairs everything.
+// TestRedisDownDuringSyncs checks that syncs fail and report it, and that the first complete one afterwards repairs everything.
 func TestRedisDownDuringSyncs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{every: "1s"})
 	w.inhabit(t)
 	w.watch.pause()
 	w.redis.Stop()
-	poll(t, patience, "a sync has failed", func() error {
+	eventually.Nil(t, patience, "a sync has failed", func() error {
 		s, err := w.client.Status(w.ctx())
 		if err == nil && s.LastSync.Result.Errors == 0 {
 			err = errors.New("the last one had no errors")
@@ -154,7 +156,7 @@ func TestRedisDownDuringSyncs(t *testing.T) {
 	w.rename(t, "stays", "alice", "unseen")
 	w.redis.Restart(true)
 	w.watch.resume()
-	poll(t, patience, "a sync without errors", func() error {
+	eventually.Nil(t, patience, "a sync without errors", func() error {
 		if r := w.cycleAfter(time.Now()); r.Result.Errors > 0 {
 			return fmt.Errorf("%d errors", r.Result.Errors)
 		}
@@ -163,14 +165,14 @@ func TestRedisDownDuringSyncs(t *testing.T) {
 	w.converged()
 }
 
-// TestStartsWithoutRedis: a node that starts before its Redis waits for it.
+// TestStartsWithoutRedis checks that a node that starts before its Redis waits for it.
 func TestStartsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{down: true})
 	w.redis.Kill()
 	w.join(t, "a", who{Identity: "alice"})
 	w.Start()
-	poll(t, patience, "it lives and is not ready", func() error {
+	eventually.Nil(t, patience, "it lives and is not ready", func() error {
 		return errors.Join(w.Probe("/livez", http.StatusOK), w.Probe("/readyz", http.StatusServiceUnavailable))
 	})
 	w.redis.Restart(true)

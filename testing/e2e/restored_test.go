@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestRestoredData: the data directory is an older copy of itself. Every room's claim is of a later epoch than any that the node can have, so
-// the node raises its generation, says so, and goes on; after that it does not do so again.
+// TestRestoredData restores an older copy of the data directory. Every room's claim then has a later epoch than any the node can
+// have, so the node raises its generation, reports it, and continues. Afterwards it does not raise it again.
 func TestRestoredData(t *testing.T) {
 	t.Parallel()
 	for name, forget := range map[string]bool{"by the epoch in Redis": false, "by the first room": true} {
@@ -18,7 +18,7 @@ func TestRestoredData(t *testing.T) {
 			w.Terminate()
 			backup := t.TempDir()
 			copyDir(t, backup, w.Dir)
-			for range 3 { // epochs that the copy does not know
+			for range 3 { // creates epochs that the copy does not know
 				w.Up()
 				w.converges()
 				w.Terminate()

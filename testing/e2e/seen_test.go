@@ -11,13 +11,14 @@ import (
 	"github.com/livekit/protocol/auth"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/openapitest"
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/openapitest"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// TestDriftIsSeen: what lost webhooks should have told shows up with its reason once a sync has repaired it, and a dry run
-// gives the same reasons beforehand.
+// TestDriftIsSeen checks that changes whose webhooks were lost show up with their reasons once a sync has repaired them, and that
+// a dry run gives the same reasons beforehand.
 func TestDriftIsSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{unheard: true})
@@ -41,7 +42,7 @@ func TestDriftIsSeen(t *testing.T) {
 	}
 }
 
-// repairs syncs, dry and then in earnest: both must tell of these changes, as "change identity reason".
+// repairs runs a sync, first dry and then for real. Both must report these changes, as "change identity reason".
 func (w *world) repairs(room string, want ...string) {
 	w.t.Helper()
 	dry, err := w.client.Sync(w.ctx(), client.ActionOptions{DryRun: true})
@@ -61,7 +62,7 @@ func (w *world) repairs(room string, want ...string) {
 	}
 	w.sync(client.ActionOptions{})
 	w.converged()
-	poll(w.t, patience, "the repairs are listed", func() error {
+	eventually.Nil(w.t, patience, "the repairs are listed", func() error {
 		drift, err := w.client.Drift(w.ctx(), client.DriftQuery{Limit: 1000})
 		if err == nil && len(drift.Entries) != len(before.Entries)+len(want) {
 			err = fmt.Errorf("%+v", drift.Entries)
@@ -82,11 +83,11 @@ func (w *world) repairs(room string, want ...string) {
 		told = append(told, e.Type+" "+e.Identity+" "+e.Reason)
 	}
 	if slices.Sort(told); !slices.Equal(told, want) {
-		w.t.Errorf("the timeline tells %q, want %q", told, want)
+		w.t.Errorf("the timeline has %q, want %q", told, want)
 	}
 }
 
-// TestTimeline shows the causes of a room's changes: webhooks by their ids, a sync by its reason.
+// TestTimeline checks that a timeline shows the causes of a room's changes: webhooks by their ids, a sync by its reason.
 func TestTimeline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -116,7 +117,7 @@ func TestTimeline(t *testing.T) {
 	if err != nil || !there.Listed || len(there.Participants) != 1 || there.Participants[0].Metadata != "no webhook tells" || there.Metadata != "about a/b" {
 		t.Errorf("in LiveKit it is %+v, %v", there, err)
 	}
-	p.Leave() // lest she comes back while the last sync looks
+	p.Leave() // otherwise she could come back during the last sync
 	w.awaitPresent(room)
 	w.livekit.Kill()
 	if a := w.request(http.MethodGet, "/api/rooms/livekit?name=a%2Fb", nil, nil); a.status != http.StatusServiceUnavailable {
@@ -129,7 +130,7 @@ func TestTimeline(t *testing.T) {
 	w.converged()
 }
 
-// events watches in the background, until the test ends.
+// events follows the stream in the background until the test ends.
 func (w *world) events(c *client.Client, q client.EventsQuery) <-chan client.Event {
 	ctx, cancel := context.WithCancel(context.Background())
 	seen := make(chan client.Event, 1000)
@@ -149,7 +150,7 @@ func (w *world) events(c *client.Client, q client.EventsQuery) <-chan client.Eve
 	return seen
 }
 
-// waits gives the first event that is wanted.
+// waits returns the first wanted event.
 func (w *world) waits(events <-chan client.Event, what string, wanted func(client.Event) bool) client.Event {
 	w.t.Helper()
 	ctx := w.ctx()
@@ -171,7 +172,8 @@ func joins(room, identity string) func(client.Event) bool {
 	}
 }
 
-// TestEvents: a watcher sees joins, syncs and the switch, also across a restart of the node; a moderator his room's changes.
+// TestEvents checks that a watcher sees joins, syncs and the service switch, also across a restart of the node, and that a
+// moderator sees the changes of his room.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{"feed": nil, "no feed": {"--change-feed=false"}} {
@@ -213,7 +215,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestOpenAPI holds the answers of a real node, with rooms and repairs, against its own description.
+// TestOpenAPI checks the answers of a real node, with rooms and repairs, against its own description.
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -233,7 +235,7 @@ func TestOpenAPI(t *testing.T) {
 	for _, body := range []string{`{"action":"sync","dryRun":true}`, `{"action":"sync"}`, `{"action":"cleanup"}`, `{"action":"full-sync"}`, `{"action":"start-service"}`} {
 		check(http.MethodPost, "/api/sync-rooms", body)
 	}
-	poll(t, patience, "a repair is listed", func() error {
+	eventually.Nil(t, patience, "a repair is listed", func() error {
 		drift, err := w.client.Drift(w.ctx(), client.DriftQuery{})
 		if err == nil && len(drift.Entries) == 0 {
 			err = fmt.Errorf("none")
@@ -251,7 +253,7 @@ func TestOpenAPI(t *testing.T) {
 	spec.Check(t, http.MethodGet, "/", index.status, index.header, index.body)
 	for _, path := range w.fields(index)["endpoints"].([]any) {
 		if path == "/{file}" {
-			continue // the page's own
+			continue // belongs to the page
 		}
 		served = append(served, path.(string))
 		if spec.Methods[path.(string)] == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcallhq/rollcall/client"
 )
 
-// TestSharedRedis: LiveKit keeps its rooms in the Redis that rollcall writes to. Redis itself refuses rollcall all keys but its
-// own; and while LiveKit stands still its keys stay as they are, whatever rollcall is asked to do.
+// TestSharedRedis lets LiveKit keep its rooms in the Redis that rollcall writes to. Redis itself denies rollcall all keys except
+// its own, and while LiveKit is down its keys stay unchanged, whatever rollcall is asked to do.
 func TestSharedRedis(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{shared: true, every: "1s"})
@@ -21,7 +21,7 @@ func TestSharedRedis(t *testing.T) {
 	p.Kill()
 	w.livekit.Kill()
 	theirs := func(key string) bool {
-		// LiveKit's claims of requests go by themselves.
+		// LiveKit's claims of requests expire by themselves.
 		return !strings.HasPrefix(key, "rooms:") && w.redis.Client().PTTL(w.ctx(), key).Val() < 0
 	}
 	before := w.dumps(theirs)

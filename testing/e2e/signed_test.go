@@ -12,12 +12,12 @@ import (
 	"github.com/livekit/protocol/livekit"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
 const webhookPath = "/api/livekit-webhook"
 
-// sign makes the Authorization header of a webhook that is valid until then.
+// sign returns the Authorization header of a webhook that is valid until then.
 func sign(t *testing.T, body []byte, key, secret string, until time.Time) string {
 	t.Helper()
 	sum := sha256.Sum256(body)
@@ -53,7 +53,7 @@ func (w *world) tryHook(body []byte, authorization string) (answer, error) {
 	return w.tryRequest(http.MethodPost, webhookPath, body, header)
 }
 
-// joined is a participant_joined webhook of a room that LiveKit need not know.
+// joined returns a participant_joined webhook of a room that LiveKit need not know.
 func joined(t *testing.T, room, identity string) []byte {
 	t.Helper()
 	now := time.Now()

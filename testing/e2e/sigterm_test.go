@@ -9,16 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
-// TestSIGTERM: webhooks come in a stream while rollcall is told to end. Whatever it answered with 200 is in Redis, none is
-// answered with what LiveKit would not send again, and it says that it drains while it still serves.
+// TestSIGTERM sends a stream of webhooks while rollcall gets a SIGTERM. Everything that it answered with 200 is in Redis, no
+// webhook gets an answer after which LiveKit would not retry, and rollcall reports that it drains while it still serves.
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{flags: []string{"--drain-delay=3s"}})
 	const senders = 8
-	accepted := make([][]string, senders) // identities by sender; each sender has a room
+	accepted := make([][]string, senders) // identities by sender; each sender has its own room
 	failures := make(chan error, senders)
 	var sending sync.WaitGroup
 	first := make(chan struct{}, senders)
@@ -26,7 +27,7 @@ func TestSIGTERM(t *testing.T) {
 		sending.Go(func() {
 			defer func() {
 				select {
-				case first <- struct{}{}: // also one that failed has begun
+				case first <- struct{}{}: // a failed one counts as begun too
 				default:
 				}
 			}()
@@ -54,7 +55,7 @@ func TestSIGTERM(t *testing.T) {
 	}
 	begun := time.Now()
 	w.Signal(syscall.SIGTERM)
-	poll(t, 3*time.Second, "/readyz says that it drains", func() error {
+	eventually.Nil(t, 3*time.Second, "/readyz says that it drains", func() error {
 		return errors.Join(w.Probe("/readyz", http.StatusServiceUnavailable), w.Probe("/livez", http.StatusOK))
 	})
 	w.AwaitEnd(begun)
@@ -73,7 +74,7 @@ func TestSIGTERM(t *testing.T) {
 	t.Logf("%d webhooks accepted", total)
 }
 
-// hasMore allows for a commit whose answer did not reach its sender any more.
+// hasMore allows for one commit whose answer did not reach its sender.
 func (w *world) hasMore(i int, ids []string) bool {
 	return w.hasPresent(fmt.Sprintf("burst-%d", i), append(ids, fmt.Sprintf("p%04d", len(ids)))...) == nil
 }

@@ -9,16 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// alone are flags and environment of a node without anything else: its rooms are in an embedded Redis, and LiveKit is away.
+// alone returns flags and environment of a node without other services: its rooms are in an embedded Redis, and LiveKit is
+// unreachable.
 func alone(t *testing.T) (flags, env []string) {
 	t.Helper()
-	return []string{"--node-id=n1"}, []string{"LIVEKIT_HOST=http://127.0.0.1:1", "LIVEKIT_API_KEY=key", "LIVEKIT_API_SECRET=a-secret-that-is-long-enough-for-all"}
+	return []string{"--node-id=n1"}, []string{"LIVEKIT_HOST=http://127.0.0.1:1", "LIVEKIT_API_KEY=key", "LIVEKIT_API_SECRET=a-secret-that-is-long-enough-for-all",
+		"ROLLCALL_EMBEDDED_REDIS=true"}
 }
 
-// serveFails starts a node that cannot start. It gives the one line that it ends with.
+// serveFails starts a node that cannot start, and returns the one line that it ends with.
 func serveFails(t *testing.T, dir string, wrap ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -36,7 +38,7 @@ func serveFails(t *testing.T, dir string, wrap ...string) string {
 	}
 	var said []string
 	for line := range strings.Lines(string(out)) {
-		if strings.HasPrefix(line, "rollcall: ") {
+		if strings.HasPrefix(line, "rollcall: ") && !strings.HasPrefix(line, "rollcall: warning: ") {
 			said = append(said, line)
 		}
 	}
@@ -46,7 +48,7 @@ func serveFails(t *testing.T, dir string, wrap ...string) string {
 	return said[0]
 }
 
-// TestDamagedRaftData: what a disk has lost is told at the start, with the cure, and nothing is touched.
+// TestDamagedRaftData checks that damage on disk is reported at the start, with the remedy, and that nothing is touched.
 func TestDamagedRaftData(t *testing.T) {
 	t.Parallel()
 	_, env := alone(t)
@@ -68,14 +70,15 @@ func TestDamagedRaftData(t *testing.T) {
 	if err := os.Rename(filepath.Join(n.Dir, "raft"), filepath.Join(n.Dir, "raft.aside")); err != nil {
 		t.Fatal(err)
 	}
-	n.Up() // the cure
+	n.Up() // the remedy works
 }
 
-// TestAFullDiskAtTheFirstStart: the start fails with one line, and the next one, with room, does not trip over its remains.
+// TestAFullDiskAtTheFirstStart checks that the start fails with one line, and that the next start, with enough space, is not
+// hindered by what the first one left.
 func TestAFullDiskAtTheFirstStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	// A mount of its own, which goes with the process: 3 pages are room for the node's name, not for raft's file.
+	// A separate mount, which disappears with the process. 3 pages have room for the node's name, but not for raft's file.
 	small := []string{"unshare", "--map-root-user", "--mount", "sh", "-c",
 		`mount -t tmpfs -o size=12k none "$0" && mkdir "$0/data" && { "$@"; code=$?; cp -r "$0/data" "$0.left"; exit $code; }`, dir}
 	line := serveFails(t, filepath.Join(dir, "data"), small...)
@@ -88,7 +91,7 @@ func TestAFullDiskAtTheFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Up()
-	for _, file := range []string{"node-id", "raft/raft.db"} { // as an older rollcall left them
+	for _, file := range []string{"node-id", "raft/raft.db"} { // the state in which an older rollcall left them
 		n.Kill()
 		if err := os.Truncate(filepath.Join(n.Dir, file), 0); err != nil {
 			t.Fatal(err)

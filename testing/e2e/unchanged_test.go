@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// ourPublic are the keys that readers see: rooms, feed, indexes, generation; not the fences, which a claim may write.
+// ourPublic reports whether a key is one that readers see: rooms, feed, indexes, generation. Fences are excluded, because a claim
+// may write them.
 func ourPublic(key string) bool {
 	return strings.HasPrefix(key, "rooms:") && !strings.HasPrefix(key, "rooms:fence:")
 }
 
-// unchanged holds the keys against an earlier moment.
+// unchanged compares the keys with an earlier moment.
 func (w *world) unchanged(before map[string]string, by string) {
 	w.t.Helper()
 	now := w.dumps(ourPublic)

@@ -11,10 +11,11 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// livekitView asks LiveKit itself, not by way of the proxy.
+// livekitView asks LiveKit directly, not through the proxy.
 func (w *world) livekitView() (map[string]oracle.View, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -40,7 +41,7 @@ func (w *world) kinds() []string {
 	return oracle.CountKinds()
 }
 
-// redisView is Redis as its readers see it.
+// redisView returns Redis as its readers see it.
 func (w *world) redisView() (map[string]oracle.View, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -51,8 +52,8 @@ func (w *world) redisView() (map[string]oracle.View, error) {
 	return r.Views(w.kinds())
 }
 
-// agree compares Redis with LiveKit. LiveKit raises a participant's version without a word, so that is compared only after a
-// sync (exactly). rooms, if given, are the only ones looked at.
+// agree compares Redis with LiveKit. LiveKit raises a participant's version without a webhook, so versions are compared only
+// after a sync (exactly). If rooms are given, only they are compared.
 func (w *world) agree(exactly bool, rooms ...string) error {
 	want, err := w.livekitView()
 	if err != nil {
@@ -71,10 +72,10 @@ func (w *world) agree(exactly bool, rooms ...string) error {
 // converges waits until webhooks have made Redis equal to LiveKit.
 func (w *world) converges(rooms ...string) {
 	w.t.Helper()
-	poll(w.t, patience, "Redis equals LiveKit", func() error { return w.agree(false, rooms...) })
+	eventually.Nil(w.t, patience, "Redis equals LiveKit", func() error { return w.agree(false, rooms...) })
 }
 
-// converged is for after a sync while nothing moves: equal, and now.
+// converged checks after a sync, while nothing changes, that both are equal now.
 func (w *world) converged() {
 	w.t.Helper()
 	if err := w.agree(true); err != nil {
@@ -82,11 +83,11 @@ func (w *world) converged() {
 	}
 }
 
-// latency measures how long a participant takes into Redis.
+// latency measures how long it takes until a participant is in Redis.
 func (w *world) latency(room, sid string) time.Duration {
 	w.t.Helper()
 	begun := time.Now()
-	poll(w.t, patience, "the participant is in Redis", func() error {
+	eventually.Nil(w.t, patience, "the participant is in Redis", func() error {
 		raw, err := w.redis.Client().Get(w.ctx(), oracle.StatesKey+room).Result()
 		if err == nil && !strings.Contains(raw, sid) {
 			err = errors.New("not there")

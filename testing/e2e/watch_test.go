@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/oracle"
+	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
 
-// watch looks at Redis all the time: a room's keys appear, agree and go together, at every moment.
+// watch checks Redis continuously: a room's keys appear, agree and disappear together, at every moment.
 type watch struct {
 	mu       sync.Mutex
 	paused   bool
@@ -52,7 +52,7 @@ func (v *watch) look(ctx context.Context, w *world) {
 	defer cancel()
 	r, err := oracle.Read(ctx, w.redis.Client())
 	if err != nil {
-		return // Redis is down: no look
+		return // Redis is down, so there is nothing to check
 	}
 	v.looks++
 	if _, err := r.Views(w.kinds()); err != nil && len(v.problems) < 3 {
@@ -60,7 +60,7 @@ func (v *watch) look(ctx context.Context, w *world) {
 	}
 }
 
-// pause looks away while a test makes a mess of the keys itself.
+// pause suspends the checks while a test itself damages the keys.
 func (v *watch) pause() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

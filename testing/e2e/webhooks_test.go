@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/fixtures"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/fixtures"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 )
 
-// TestWebhookEndpoint is the contract's row of POST /api/livekit-webhook, from outside. 503 is in TestRedisDown.
+// TestWebhookEndpoint checks the documented behaviour of POST /api/livekit-webhook from outside. 503 is in TestRedisDown.
 func TestWebhookEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{env: []string{"LIVEKIT_KEYS=newkey: a-new-secret-that-is-long-enough-for-hs256"}})
@@ -23,7 +23,7 @@ func TestWebhookEndpoint(t *testing.T) {
 		what   string
 		got    answer
 		status int
-		body   string // "" for any that is an error
+		body   string // "" for any error
 	}{
 		{"no token", w.hookWith(body, ""), http.StatusUnauthorized, refused},
 		{"no JWT", w.hookWith(body, "nonsense"), http.StatusUnauthorized, refused},
@@ -64,7 +64,7 @@ func TestWebhookEndpoint(t *testing.T) {
 	}
 }
 
-// repeatedWebhook: LiveKit's retries and duplicates are answered as the first was, and change nothing.
+// repeatedWebhook checks that LiveKit's retries and duplicates get the same answer as the first delivery, and change nothing.
 func (w *world) repeatedWebhook(body []byte) {
 	w.t.Helper()
 	before := w.dumps(ourPublic)

@@ -11,32 +11,33 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 
 	"github.com/rollcallhq/rollcall/client"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 const (
-	// patience is for what takes a second or two on an idle machine; the tests' machine is never idle.
+	// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
 	patience = 30 * time.Second
 
 	redisPassword = "redis-password-that-must-not-leak"
-	// redisUser is rollcall's: our keys, and the application's to read.
+	// redisUser is rollcall's ACL user: it may write our keys, and read the application's.
 	redisUser = "rollcall on >" + redisPassword + " ~rooms:* %R~matching:* +@all -keys -flushall -flushdb -monitor"
 )
 
-// options choose a world. The zero value has no sync but the first one: what changes comes by webhooks.
+// options configure a world. The zero value has no sync but the first one: all changes come by webhooks.
 type options struct {
 	every      string   // --sync-interval
-	flags, env []string // further ones of rollcall serve
+	flags, env []string // additional ones of rollcall serve
 	adminToken string
-	kinds      []string // that count, for what the checks expect; default STANDARD and SIP
-	departure  int      // seconds until LiveKit closes a room that everyone left
+	kinds      []string // the kinds that count, for what the checks expect; default STANDARD and SIP
+	departure  int      // seconds until LiveKit closes a room that everyone has left
 	proxied    bool     // rollcall reaches LiveKit's API through w.proxy
 	shared     bool     // LiveKit keeps its rooms in the same Redis
-	noFeed     bool     // do not hold the feed against the keys
-	unheard    bool     // LiveKit sends rollcall no webhooks: what it should have told is lost
+	noFeed     bool     // do not compare the feed with the keys
+	unheard    bool     // LiveKit sends rollcall no webhooks
 	down       bool     // do not start rollcall
 }
 
@@ -102,10 +103,10 @@ func (w *world) flags() []string {
 	return append([]string{"--sync-interval=" + every, "--stale-after=24h", "--cleanup-interval=23h"}, w.opts.flags...)
 }
 
-// firstSync waits for the sync that every start begins with, so that nothing but what the test does moves afterwards.
+// firstSync waits for the sync that follows every start, so that afterwards only the test itself changes anything.
 func (w *world) firstSync() {
 	w.t.Helper()
-	poll(w.t, patience, "the first sync", func() error {
+	eventually.Nil(w.t, patience, "the first sync", func() error {
 		s, err := w.client.Status(w.ctx())
 		if err != nil {
 			return err
@@ -117,11 +118,11 @@ func (w *world) firstSync() {
 	})
 }
 
-// cycleAfter waits for a sync by the schedule that began after mark, and gives its report.
+// cycleAfter waits for a scheduled sync that began after mark, and returns its report.
 func (w *world) cycleAfter(mark time.Time) client.Report {
 	w.t.Helper()
 	var last client.Report
-	poll(w.t, 2*patience, "a completed sync by the schedule", func() error {
+	eventually.Nil(w.t, 2*patience, "a completed sync by the schedule", func() error {
 		s, err := w.client.Status(w.ctx())
 		if err != nil {
 			return err
@@ -135,11 +136,11 @@ func (w *world) cycleAfter(mark time.Time) client.Report {
 	return last
 }
 
-// sync asks for syncs until one leaves nothing to the next, and has its report.
+// sync requests syncs until one defers nothing to the next, and returns its report.
 func (w *world) sync(o client.ActionOptions) client.Report {
 	w.t.Helper()
 	var last client.Report
-	poll(w.t, patience, "a sync that defers nothing", func() error {
+	eventually.Nil(w.t, patience, "a sync that defers nothing", func() error {
 		if _, err := w.client.Sync(w.ctx(), o); err != nil {
 			w.t.Fatalf("sync: %v", err)
 		}
@@ -155,7 +156,7 @@ func (w *world) sync(o client.ActionOptions) client.Report {
 	return last
 }
 
-// settle waits until syncs may contradict what the webhooks have told so far: --livekit-lag, in Redis' whole seconds.
+// settle waits until syncs may contradict the webhooks so far: --livekit-lag, in Redis' whole seconds.
 func (w *world) settle() {
 	w.t.Helper()
 	select {
@@ -164,30 +165,11 @@ func (w *world) settle() {
 	}
 }
 
-// ctx bounds one request, however busy the machine is.
+// ctx returns a context that limits one request, with enough time for a busy machine.
 func (w *world) ctx() context.Context { return bounded(w.t) }
 
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// poll tries until it works, and fails the test with the last error after the time.
-func poll(t *testing.T, within time.Duration, what string, try func() error) {
-	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(within)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("not within %v: %s: %v", within, what, err)
-		}
-	}
 }

@@ -12,11 +12,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/proc"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
-// nodes is how many there are.
+// nodes is the number of nodes.
 const nodes = 3
 
 const (
@@ -38,7 +38,7 @@ type cluster struct {
 	keepers sync.WaitGroup
 }
 
-// node is one of them; its process is started again when it ends.
+// node is one of the three nodes. Its process is started again when it ends.
 type node struct {
 	id, http string
 	flags    []string
@@ -47,7 +47,7 @@ type node struct {
 	proc *proc.Process
 }
 
-// plan gives each node its two addresses.
+// plan assigns each node its two addresses.
 func (c *cluster) plan(addrs []string, redis string) {
 	c.redis = redis
 	c.ending, c.end = context.WithCancel(context.Background())
@@ -73,7 +73,7 @@ func (c *cluster) hooks() []string {
 	return urls
 }
 
-// start returns when all nodes are ready. Each then has a keeper that starts it again.
+// start returns when all nodes are ready. Each node then has a keeper that starts it again.
 func (c *cluster) start(ctx context.Context) error {
 	for _, n := range c.nodes {
 		if err := c.launch(n); err != nil {
@@ -97,7 +97,7 @@ func (c *cluster) launch(n *node) error {
 		"REDIS_URL=redis://" + c.redis}
 	log := c.out.prefixed(n.id)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for this process, which ends the others in their order
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for this process, which ends the others in the right order
 	p, err := proc.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.id, err)
@@ -144,11 +144,11 @@ func ended(p *proc.Process) string {
 	return "exit status 0"
 }
 
-// stop ends the nodes, all at once, and waits for their end.
+// stop ends the nodes, all at once, and waits until they have ended.
 func (c *cluster) stop() {
 	c.end()
 	c.keepers.Wait()
-	c.out.quiet() // the last to go has no quorum to leave, and says so
+	c.out.quiet() // the last node to end has no quorum for its leave, and logs so
 	for _, n := range c.nodes {
 		if p := n.process(); p != nil {
 			p.Signal(syscall.SIGTERM)

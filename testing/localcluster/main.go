@@ -1,6 +1,6 @@
-// Command localcluster is what `make cluster` runs: three rollcall nodes on this machine, a real Redis and a real LiveKit around
-// them, and participants who come and go. It promises to end everything that it started and to leave nothing behind, and to
-// start a node again that was killed.
+// Command localcluster is what `make cluster` runs: three rollcall nodes on this machine with a real Redis and a real LiveKit,
+// and participants who come and go. It starts a node again that was killed. When it ends, it ends everything that it started and
+// leaves nothing behind.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/demo"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
-	"github.com/rollcallhq/rollcall/testing/livekittest"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 func main() {
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	rollcall     string
 	participants int
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	return accompany(ctx, c, redis, out)
 }
 
-// accompany lets participants come and go, and tells of it, until ctx ends.
+// accompany runs participants who come and go, and prints the changes, until ctx ends.
 func accompany(ctx context.Context, c *cluster, redis *redisServer, out io.Writer) error {
 	store, err := redisstore.Open(redisstore.Options{Client: redis.client})
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/proc"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
-// TestLocalCluster drives it as someone at a terminal would: looks, kills a node, sees it come back, ends everything.
+// TestLocalCluster uses it as someone at a terminal would: looks, kills a node, sees it come back, ends everything.
 func TestLocalCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs real servers")
@@ -30,7 +30,7 @@ func TestLocalCluster(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := run(ctx, []string{"--rollcall", bin, "--participants", "3", "--again", "1s"}, screen); err != nil {
+		if err := run(ctx, []string{"--rollcall", bin, "--participants", "3", "--again", "3s"}, screen); err != nil {
 			t.Error(err)
 			screen.End()
 		}

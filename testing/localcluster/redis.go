@@ -14,18 +14,18 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
-	"github.com/rollcallhq/rollcall/testing/nodetest"
-	"github.com/rollcallhq/rollcall/testing/proc"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
-// redisServer is a redis-server of its own, which keeps nothing.
+// redisServer is a separate redis-server, which stores nothing on disk.
 type redisServer struct {
 	addr   string
 	client redis.UniversalClient
 	proc   *proc.Process
 }
 
-// silent takes what the Redis client says of its own: the nodes tell more.
+// silent drops the Redis client's own messages: the nodes' logs say more.
 type silent struct{}
 
 // Printf implements the client's logger.
@@ -65,7 +65,7 @@ func startRedis(ctx context.Context, dir string) (*redisServer, error) {
 	return r, nil
 }
 
-// client is one as a Store needs it.
+// client returns a client as a Store needs it.
 func client(addr string) redis.UniversalClient {
 	options := &redis.UniversalOptions{Addrs: []string{addr}}
 	redisstore.Harden(options)

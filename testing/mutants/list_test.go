@@ -1,25 +1,29 @@
 package mutants
 
-// The suites by which most are noticed.
+// The suites that notice most mutants.
 var (
 	ofActors    = suite{pkg: "./actors"}
 	ofReconcile = suite{pkg: "./reconcile"}
 	ofFSM       = suite{pkg: "./fsm"}
 	ofStore     = suite{pkg: "./internal/redisstore"}
 	ofLiveKit   = suite{pkg: "./internal/livekit"}
-	ofMain      = suite{pkg: "./cmd/rollcall"}
+	ofWiring    = suite{pkg: "./internal/daemon", run: "^Test(TheBreakerCountsOn|CyclesOfHastyLeaders|ARoomThatTheIndexLost|ListsMayLag|NodesShareAndRelay)"}
 )
 
 var mutants = []mutant{
 	// The leader's work and the rooms.
-	change("adopts-only-the-first-page", "actors/views.go",
+	change("adopts-only-the-first-page", "actors/rebalance.go",
 		`if cursor = next; cursor == "" || ctx.Err() != nil {`, `if cursor = next; true {`, ofActors),
 	change("syncs-only-the-first-page", "actors/sweep.go",
 		`if cursor = next; cursor == "" {`, `if cursor = next; true {`, ofActors),
-	change("surveys-only-the-first-share", "actors/spread.go",
-		`rest = slices.Concat(again, rest[len(chunk):])`, `rest = again`, ofActors),
-	change("drops-what-is-to-be-done-again", "actors/spread.go",
-		`rest = slices.Concat(again, rest[len(chunk):])`, `rest = rest[len(chunk):]`, ofActors),
+	change("a-sync-of-one-room-syncs-every-room", "actors/sweep.go",
+		`if o.Room == "" {`, `if true {`, ofActors),
+	change("a-sync-joins-that-of-one-room", "actors/sweep.go",
+		`!o.Fresh && o.Room == ""`, `!o.Fresh`, ofActors),
+	change("surveys-only-the-first-batch", "actors/fanout.go",
+		`rest = slices.Concat(again, rest[len(batch):])`, `rest = slices.Concat(again, nil)`, ofActors),
+	change("drops-what-is-to-be-done-again", "actors/fanout.go",
+		`rest = slices.Concat(again, rest[len(batch):])`, `_, rest = again, slices.Clip(rest[len(batch):])`, ofActors),
 	change("never-clears-named-sids", "actors/roompoll.go",
 		`p.running, p.next = begun, nil`, `p.running = begun`, ofActors),
 	change("cycle-ids-begin-at-one", "actors/sweep.go",
@@ -37,12 +41,14 @@ var mutants = []mutant{
 		"\tfresh.Scheduled = false // only a sync's cycles count for the breaker\n", "", ofActors),
 	change("a-cleanup-takes-fresh-rooms-for-stale", "actors/room.go",
 		`case age < m.stale:`, `case age < 0:`, ofActors),
+	change("a-list-that-fails-is-a-room-that-fails", "actors/sweep.go",
+		`r.Fault = cmp.Or(r.Fault, reconcile.LiveKitFault(err))`, `r.Fault = cmp.Or(r.Fault, "")`, ofActors),
 	change("counts-every-cycle", "actors/sweep.go",
 		`o.Scheduled = o.Scheduled && (s.Counts == nil || s.Counts(ctx, leader, start))`, ``, ofActors),
 	change("forgets-what-earlier-leaders-held", "actors/sweep.go",
 		`s.held, s.heldBy = s.Held(), leader`, `s.heldBy = leader`, ofActors),
 	change("no-pause-between-two-looks", "actors/sweep.go",
-		`if v.permit && sleep(ctx, lookPause-time.Since(looked)) == nil {`, `if v.permit && looked.IsZero() == false {`, ofActors),
+		`if v.permit && wait.For(ctx, lookPause-time.Since(looked)) == nil {`, `if v.permit && looked.IsZero() == false {`, ofActors),
 	change("removes-in-sheltered-rooms", "actors/breaker.go",
 		`if sheltered != nil {`, `if false {`, ofActors),
 	change("breaker-needs-more-than-all", "actors/breaker.go",
@@ -65,7 +71,7 @@ var mutants = []mutant{
 		`return r.deliver(reconcile.Urgent(ctx), m)`, `return r.deliver(ctx, m)`, ofActors),
 	change("a-dry-run-confirms", "actors/room.go",
 		"\tif m.dry {\n\t\tplan, err = r.rehearse(ctx, m.look)\n\t} else {", "\tif false {\n\t\tplan, err = r.rehearse(ctx, m.look)\n\t} else {", ofActors),
-	change("the-room-of-another-goes-on", "actors/views.go",
+	change("the-room-of-another-goes-on", "actors/rebalance.go",
 		"\t\t\te.closing = true\n\t\t\tc.Poison(e.pid)\n", "", ofActors),
 	change("mail-while-closing-is-lost", "actors/supervisor.go",
 		`for _, msg := range e.buffer {`, `for _, msg := range e.buffer[:0] {`, ofActors),
@@ -82,7 +88,7 @@ var mutants = []mutant{
 	change("two-of-one-identity", "reconcile/draft.go",
 		"\tfor _, o := range others {\n\t\td.end(o, p.JoinedAt, \"\")\n\t}\n\td.put(NewMember(*p))", "\td.put(NewMember(*p))", ofReconcile),
 	change("a-leave-of-nobody-buries-nothing", "reconcile/event.go",
-		"\t\td.entomb(p, e.Reason)\n", "", ofReconcile),
+		"\t\td.addTombstone(p, e.Reason)\n", "", ofReconcile),
 	change("a-finish-takes-everyone", "reconcile/event.go",
 		`if !repeated && d.beforeFinish(&m.Participant) {`, `if !repeated {`, ofReconcile),
 	change("a-look-overrules-an-event", "reconcile/look.go",
@@ -118,7 +124,7 @@ var mutants = []mutant{
 	change("a-newer-instance-inherits", "reconcile/draft.go",
 		`if m.JoinedAt < info.CreatedMs {`, `if false {`, ofReconcile),
 
-	// What all nodes agree on.
+	// The replicated state.
 	change("a-stale-report-is-kept", "fsm/command.go",
 		`case c.Token != s.Token():`, `case false:`, ofFSM),
 	change("a-late-leave-hits-the-next-process", "fsm/command.go",
@@ -142,11 +148,15 @@ var mutants = []mutant{
 	change("a-stale-leader-removes", "internal/redisstore/lua/fence.lua",
 		`if led and order(lgen, lidx, r[5], r[6]) < 0 then return STALE_LEADER end`, ``, ofStore),
 	change("a-commit-leaves-the-index", "internal/redisstore/lua/commit.lua",
-		`if ARGV[9] ~= '1' or not lived then replaced = enlist(index, ARGV[21]) end`, ``, ofStore),
+		`if not lived then replaced = enlist(index, ARGV[21]) end`, ``, ofStore),
+	change("a-commit-that-fails-ends-the-others", "internal/redisstore/lua/commits.lua",
+		`local ok, reply = pcall(commit, keys, args)`, `local ok, reply = true, commit(keys, args)`, suite{"./internal/redisstore", "ACommitThatFails"}),
 	change("a-removal-leaves-the-index", "internal/redisstore/lua/commit.lua",
 		"  delist(index, ARGV[21])\n", "", ofStore),
 	change("the-record-of-a-living-room-expires", "internal/redisstore/lua/commit.lua",
-		"if live then\n  redis.call('PERSIST', fence)\nelse", "if false then\nelse", ofStore),
+		`local persist = live and (not lived or ARGV[9] == '1')`, `local persist = false`, ofStore),
+	change("a-claim-lets-the-record-of-lost-keys-expire", "internal/redisstore/lua/claim.lua",
+		`and not (r and r[7] and r[7] ~= '') then`, `then`, ofStore),
 	change("foreign-changes-are-not-seen", "internal/redisstore/lua/commit.lua",
 		`altered = whole and 0 or 1`, `altered = 0`, ofStore),
 	change("takes-a-living-room-off-the-index", "internal/redisstore/lua/delist.lua",
@@ -175,33 +185,41 @@ var mutants = []mutant{
 		`if c.SHA256 == "" {`, `if false {`, ofLiveKit),
 
 	// The cluster.
+	change("a-pipeline-waits-for-good", "cluster/addressbook.go",
+		`return boundedPipeline{p}, nil`, `return p, nil`, suite{"./cluster", "^TestAPipelineThat"}),
 	change("an-even-number-votes", "cluster/voters.go",
 		`case voters%2 == 0:`, `case false:`, suite{pkg: "./cluster", run: "Vote|Voter"}),
 	change("a-silent-voter-is-never-replaced", "cluster/voters.go",
 		`servers[i].gone {`, `false {`, suite{pkg: "./cluster", run: "Vote|Voter"}),
 	change("withdraws-at-the-first-failure", "cluster/withdrawal.go",
-		`case len(run) >= leastLooks && last.at.Sub(run[0].at) >= withdrawAfter, whole && 4*count >= 3*len(w.looks):`,
+		`case len(run) >= leastChecks && last.at.Sub(run[0].at) >= withdrawAfter, whole && 4*count >= 3*len(w.checks):`,
 		`case len(run) >= 1, whole && 4*count >= 3*len(w.looks):`, suite{pkg: "./cluster", run: "Withdraw|Trouble|Slow|Flap"}),
-	change("believes-its-view-for-ever", "cluster/standing.go",
+	change("believes-its-view-for-ever", "cluster/fence.go",
 		`if since > outOfContact {`, `if false {`, suite{pkg: "./cluster", run: "Standing|Contact|Cut"}),
 
 	// The wiring.
-	change("wires-no-held", "cmd/rollcall/daemon.go", `Held: n.own.held, `, ``, ofMain),
-	change("wires-no-counts", "cmd/rollcall/daemon.go", `Counts: n.counts, `, ``, ofMain),
-	change("wires-no-housekeeping", "cmd/rollcall/daemon.go", `Housekeeping: n.housekeeping,`, ``, ofMain),
-	change("wires-no-share", "cmd/rollcall/wirecluster.go", `n.livekit.Share(len(n.own.Members()))`, ``, ofMain),
-	change("wires-no-discover", "cmd/rollcall/chores.go", "\tn.chores.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })\n", "", ofMain),
-	change("wires-no-relay", "cmd/rollcall/daemon.go", `n.members.peers, n.router.Relay = n.peers, n.peers.Relay`, `n.members.peers = n.peers`, ofMain),
-	change("wires-no-lag", "cmd/rollcall/daemon.go", `, Lag: n.config.LiveKitLag})`, `})`, ofMain),
+	change("wires-no-held", "internal/node/node.go", `Held: n.held, `, ``, ofWiring),
+	change("wires-no-counts", "internal/node/node.go", `Counts: n.counts, `, ``, ofWiring),
+	change("wires-no-housekeeping", "internal/daemon/daemon.go", `Housekeeping: n.store.RepairScores, `, ``, suite{"./internal/daemon", "^TestACleanupRepairs"}),
+	change("wires-no-share", "internal/daemon/agreement.go", `n.livekit.Share(len(n.node.Ownership.Members()))`, ``, ofWiring),
+	change("wires-no-discover", "internal/daemon/background.go", "\tn.background.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })\n", "", ofWiring),
+	change("wires-no-relay", "internal/node/node.go", `n.Router.Relay = n.Peers.Relay`, ``, ofWiring),
+	change("wires-no-generation", "internal/node/generation.go", `errors.Join(n.config.Store.RaiseGeneration(ctx, generation), n.config.Store.RaiseEpoch(ctx, generation, epoch))`,
+		`errors.Join(n.config.Store.RaiseEpoch(ctx, generation, epoch))`, suite{"./internal/daemon", "^TestRedisHasTheGenerationAgain"}),
+	change("wires-no-lag", "internal/node/node.go", `, Log: c.Log, Lag: c.Lag})`, `, Log: c.Log})`, ofWiring),
 
-	// The doors.
+	// Limits for strangers and callers.
 	change("a-room-learns-of-others-entries", "internal/redisstore/lua/changes.lua",
 		`local looked, size, wanted = 0, 0, not one`, `local looked, size, wanted = 0, 0, true`, suite{"./internal/redisstore", "Bounded"}),
 	change("a-page-without-bound", "internal/redisstore/lua/changes.lua",
 		`if wanted and given + size > space then`, `if false then`, suite{"./internal/redisstore", "Bounded|DoesNotFit"}),
+	change("null-is-no-dry-run", "internal/httpapi/syncrooms.go",
+		`string(given[name]) == "null" || `, ``, suite{"./internal/httpapi", "ActionsRefused"}),
+	change("a-hanging-redis-is-not-told", "internal/httpapi/broadcast.go",
+		"\t\tcase <-time.After(lookEvery):\n", "", suite{"./internal/httpapi", "TestEvents$"}),
 	change("a-moderator-gets-changes-twice", "internal/httpapi/events.go",
 		`return ok && s.skip.nth > 0 && ms == s.skip.ms && nth <= s.skip.nth`, `return ok && false && ms == s.skip.ms && nth > 0`, suite{"./internal/httpapi", "ComesBack"}),
-	change("waiting-events-without-bound", "internal/httpapi/hub.go",
+	change("waiting-events-without-bound", "internal/httpapi/broadcast.go",
 		`for h.waiting > h.limit && len(h.watchers) > 0 {`, `for false {`, suite{"./internal/httpapi", "WaitingEvents"}),
 	change("an-answer-does-not-wait", "internal/httpapi/call.go",
 		`case c.held.n > 0 || n == 0:`, `case true:`, suite{"./internal/httpapi", "AnAnswerWaits"}),
@@ -215,14 +233,18 @@ var mutants = []mutant{
 		`conf.ServeConn(newFrameGuard(conn, headerTimeout), opts)`, `conf.ServeConn(newFrameGuard(conn, time.Hour), opts)`, suite{"./internal/httpapi", "UnfinishedHTTP2"}),
 	change("a-large-webhook-takes-no-turn", "internal/httpapi/webhook.go",
 		`size > lightBytes && part.take(c.r.Context(), size, turnBy) != nil`, `size > 1<<40 && part.take(c.r.Context(), size, turnBy) != nil`, suite{"./internal/httpapi", "LargeWebhooks"}),
+	change("too-much-work-is-begun", "internal/httpapi/semaphore.go",
+		`case 2*p.lates > p.done:`, `case false:`, suite{"./internal/httpapi", "TooMuchWork"}),
+	change("a-hitch-is-too-much-work", "internal/httpapi/semaphore.go",
+		`case 2*p.lates > p.done:`, `case p.lates > 0:`, suite{"./internal/httpapi", "AHitch"}),
 	change("people-come-before-syncs", "internal/livekit/courtesy.go",
 		`return ctx.Value(courtesyKey{}) != nil`, `return ctx.Value(courtesyKey{}) == true && false`, suite{"./internal/livekit", "^TestPeopleComeAfterSyncs$"}),
 	change("tracks-are-decoded", "internal/livekit/trim.go",
-		`if fd == nil || fd.IsList() || fd.Message() != nil && !usedMessages[fd.FullName()] {`, `if fd == nil {`, suite{"./internal/livekit", "^TestDecodingIsBounded$"}),
-	change("a-node-without-the-secret", "cmd/rollcall/peersecret.go",
-		`if isEd && accepted.Equal(key) {`, `if isEd || accepted.Equal(key) {`, suite{"./cmd/rollcall", "LiveKitSecret|PeerSecurity|StolenCert"}),
+		`if fd == nil || fd.IsList() || fd.Message() != nil && !usedMessages[fd.FullName()] {`, `if fd == nil {`, suite{"./internal/livekit", "^TestMemoryOfDecoding$"}),
+	change("a-node-without-the-secret", "internal/daemon/peersecret.go",
+		`if isEd && accepted.Equal(key) {`, `if isEd || accepted.Equal(key) {`, suite{"./internal/daemon", "LiveKitSecret|PeerSecurity|StolenCert"}),
 	change("silent-nodes-are-not-bounded", "cluster/arrivals.go",
 		`full = a.open >= a.limit || a.strangers.Len() >= maxStrangers`, `full = false`, suite{"./cluster", "OldestStranger"}),
-	change("userinfo-is-shown", "cmd/rollcall/userinfo.go",
-		`return scheme + redacted + text[at:]`, `return scheme + text[len(scheme):]`, suite{"./cmd/rollcall", "Userinfo|WithoutUser"}),
+	change("userinfo-is-shown", "internal/config/userinfo.go",
+		`return scheme + redacted + text[at:]`, `return scheme + text[len(scheme):]`, suite{"./cmd/rollcall", "Userinfo"}),
 }

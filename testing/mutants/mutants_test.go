@@ -1,4 +1,5 @@
-// Package mutants tries the tests: each entry of its list is a small wrong change to production code, and the suite that must notice it.
+// Package mutants tests the tests: each entry of its list is a small wrong change to production code, and names the suite that
+// must fail.
 package mutants
 
 import (
@@ -17,13 +18,13 @@ import (
 
 // mutant is one wrong change. It must not survive the suite.
 type mutant struct {
-	name  string // unique, as a test's name
-	file  string // from the repository's top
+	name  string // unique; used as a subtest's name
+	file  string // relative to the repository's root
 	edits []edit
 	suite suite
 }
 
-// edit puts new in the place of old, which the file must have exactly once.
+// edit replaces old, which the file must contain exactly once, by new.
 type edit struct{ old, new string }
 
 // suite is a go test call: tests of one package. An empty run means all of them.
@@ -34,17 +35,24 @@ func change(name, file, old, replacement string, s suite) mutant {
 	return mutant{name: name, file: file, edits: []edit{{old, replacement}}, suite: s}
 }
 
-// minimum is how many mutants the list has at the least, so that it does not shrink unnoticed.
+// minimum is the lowest number of mutants in the list, so that it does not shrink unnoticed.
 const minimum = 60
 
 func TestListMatchesTheCode(t *testing.T) {
 	if len(mutants) < minimum {
 		t.Errorf("the list has %d mutants, want at least %d", len(mutants), minimum)
 	}
+	named, err := os.ReadFile(filepath.Join(top, "docs/guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	names := map[string]bool{}
 	for _, m := range mutants {
+		if !bytes.Contains(named, []byte("`"+m.name+"`")) {
+			t.Errorf("docs/guarantees.md names no promise that %s breaks", m.name)
+		}
 		if names[m.name] || !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(m.name) {
-			t.Errorf("%q is no name, or stands twice", m.name)
+			t.Errorf("%q is not a valid name, or is listed twice", m.name)
 		}
 		names[m.name] = true
 		if _, err := m.apply(); err != nil {
@@ -58,7 +66,8 @@ func TestListMatchesTheCode(t *testing.T) {
 	}
 }
 
-// TestMutants runs with MUTANTS=1, as make mutants does. MUTANT names those to run, by a regular expression.
+// TestMutants runs with MUTANTS=1, as make mutants does. MUTANT selects mutants by a regular expression. MUTANT_SUITE is another suite that
+// they must not survive, such as ./testing/sim.
 func TestMutants(t *testing.T) {
 	if os.Getenv("MUTANTS") == "" {
 		t.Log("make mutants runs them; here only the list is checked")
@@ -69,6 +78,9 @@ func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		if !wanted.MatchString(m.name) {
 			continue
+		}
+		if other := os.Getenv("MUTANT_SUITE"); other != "" {
+			m.suite = suite{pkg: other}
 		}
 		t.Run(m.name, func(t *testing.T) {
 			if !passed[m.suite] {
@@ -96,7 +108,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// apply gives the mutated file.
+// apply returns the mutated file.
 func (m mutant) apply() ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(top, m.file))
 	if err != nil {
@@ -111,7 +123,7 @@ func (m mutant) apply() ([]byte, error) {
 	return text, nil
 }
 
-// overlay writes the mutated file and what go's -overlay wants to know of it.
+// overlay writes the mutated file and a file for go's -overlay, and returns the path of the latter.
 func (m mutant) overlay(t *testing.T) string {
 	text, err := m.apply()
 	if err != nil {
@@ -137,7 +149,7 @@ func (m mutant) overlay(t *testing.T) string {
 	return file
 }
 
-// top is the repository's top, from here.
+// top is the repository's root, relative to this package.
 const top = "../.."
 
 // test runs the suite; overlay is a file for go's -overlay, or empty.
@@ -162,7 +174,7 @@ func tail(out []byte) string {
 
 var failLine = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// failedTests names the tests that failed, or says how the suite ended.
+// failedTests returns the names of the tests that failed, or how the suite ended.
 func failedTests(out []byte) string {
 	var names []string
 	for _, found := range failLine.FindAllSubmatch(out, 4) {

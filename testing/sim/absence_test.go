@@ -8,10 +8,10 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/rollcallhq/rollcall/internal/livekit"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// TestNotFoundIsAbsence: LiveKit Cloud answers so for a room that has ended, and no webhook of it came.
+// TestNotFoundIsAbsence checks a room that has ended without a webhook: LiveKit Cloud answers not_found for it.
 func TestNotFoundIsAbsence(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1, NoRoom: twirp.NotFound}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(2)
@@ -23,7 +23,8 @@ func TestNotFoundIsAbsence(t *testing.T) {
 	})
 }
 
-// TestNotFoundOfAListedRoomIsNoLook: the two answers contradict each other.
+// TestNotFoundOfAListedRoomIsNoLook checks that not_found for a listed room counts as no answer, because the two answers
+// contradict each other.
 func TestNotFoundOfAListedRoomIsNoLook(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(2)
@@ -42,7 +43,7 @@ func TestNotFoundOfAListedRoomIsNoLook(t *testing.T) {
 	})
 }
 
-// cycles runs scheduled syncs at their interval.
+// cycles runs n scheduled syncs at their interval.
 func (s *stand) cycles(n int) {
 	s.Helper()
 	for range n {
@@ -52,7 +53,8 @@ func (s *stand) cycles(n int) {
 	}
 }
 
-// TestSilenceBecomesAbsence: with LiveKit's option enable_psrpc_for_get_list_participants a room that has ended has no answer for ever.
+// TestSilenceBecomesAbsence checks LiveKit's option enable_psrpc_for_get_list_participants, with which a room that has ended is
+// never answered for.
 func TestSilenceBecomesAbsence(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1, NoRoom: twirp.Unavailable}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(3)
@@ -68,10 +70,11 @@ func TestSilenceBecomesAbsence(t *testing.T) {
 	})
 }
 
-// silentCycles is package actors' own.
+// silentCycles has the same value as in package actors.
 const silentCycles = 10
 
-// TestSilenceForEveryRoomIsAnOutage, also where it comes after others had answered for long.
+// TestSilenceForEveryRoomIsAnOutage checks that silence for every room removes nothing, even if other rooms had been answered for
+// a long time before.
 func TestSilenceForEveryRoomIsAnOutage(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1, NoRoom: twirp.Unavailable}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(2)
@@ -98,7 +101,7 @@ func TestSilenceForEveryRoomIsAnOutage(t *testing.T) {
 	})
 }
 
-// TestSilenceOfAListedRoomIsNoAbsence: its node may be restarting.
+// TestSilenceOfAListedRoomIsNoAbsence checks that silence for a listed room removes nothing: its node may be restarting.
 func TestSilenceOfAListedRoomIsNoAbsence(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(2)
@@ -115,7 +118,8 @@ func TestSilenceOfAListedRoomIsNoAbsence(t *testing.T) {
 	})
 }
 
-// TestSilenceOfManyRoomsIsUnderTheBreaker: more than half and more than ten are held, as any absence is.
+// TestSilenceOfManyRoomsIsUnderTheBreaker checks that the circuit breaker holds more than half and more than ten silent rooms, as
+// it does for any absence.
 func TestSilenceOfManyRoomsIsUnderTheBreaker(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1, NoRoom: twirp.Unavailable}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(13)

@@ -3,17 +3,16 @@ package sim
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// TestALowBudgetStretchesACycle and fails none of it, however low it is.
+// TestALowBudgetStretchesACycle checks that a low request budget makes a cycle longer and fails none of it, however low the
+// budget is.
 func TestALowBudgetStretchesACycle(t *testing.T) {
 	for _, c := range []struct {
 		rate  float64
@@ -48,7 +47,8 @@ func TestALowBudgetStretchesACycle(t *testing.T) {
 	}
 }
 
-// TestPollsOfARestartLeaveTheSyncItsTurn: LiveKit comes back with its rooms and says room_started of each again; each asks for a poll.
+// TestPollsOfARestartLeaveTheSyncItsTurn checks that syncs still make progress when LiveKit restarts with its rooms and sends
+// room_started for each again, which asks for a poll of each.
 func TestPollsOfARestartLeaveTheSyncItsTurn(t *testing.T) {
 	for _, rate := range []float64{15, 1} {
 		inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{Rate: rate}, 3, func(s *stand) {
@@ -75,28 +75,16 @@ func TestPollsOfARestartLeaveTheSyncItsTurn(t *testing.T) {
 	}
 }
 
-// limited is LiveKit's own limit: it refuses whatever comes while it lasts.
-type limited struct {
-	next http.RoundTripper
-	on   atomic.Bool
-}
-
-func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.on.Load() {
-		return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
-	}
-	return l.next.RoundTrip(r)
-}
-
-// TestLiveKitsLimitSlowsDown and fails nothing, also where it lasts for longer than a request to an owner may.
+// TestLiveKitsLimitSlowsDown checks that LiveKit's rate limit fails nothing, even if it lasts longer than a request to an owner
+// may take.
 func TestLiveKitsLimitSlowsDown(t *testing.T) {
-	limit := &limited{}
+	limit := &Limited{}
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{Rate: 30, Transport: limit}, 1, func(s *stand) {
-		limit.next = fakelivekit.InProcess(s.fake)
+		limit.Next = fakelivekit.InProcess(s.fake)
 		const rooms = 300
 		s.populate(rooms)
-		time.AfterFunc(3*time.Second, func() { limit.on.Store(true) })
-		time.AfterFunc(13*time.Minute, func() { limit.on.Store(false) })
+		time.AfterFunc(3*time.Second, func() { limit.On.Store(true) })
+		time.AfterFunc(13*time.Minute, func() { limit.On.Store(false) })
 		seen := false
 		time.AfterFunc(10*time.Minute, func() { seen = s.node.Sweep.Progress().Slow })
 		if r := s.sync(); r.Synced != rooms || r.Errors != 0 || !r.Slow || s.live() != rooms {

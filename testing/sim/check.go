@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// Truth is how the store differs from what LiveKit shows, room by room; nothing when they are equal.
+// Truth returns the differences between the store and what LiveKit shows, room by room; none if they are equal.
 func Truth(store *memstore.Store, shown *fakelivekit.Snapshot, names []string) (differences []string) {
 	for _, name := range names {
 		want, got := expected(shown, name), stored(store, name)
@@ -72,8 +72,9 @@ func stored(store *memstore.Store, name string) string {
 	return fmt.Sprintf("sid %s metadata %q %v", state.SID, state.Metadata, roster)
 }
 
-// Feed is how a change feed breaks its promises: each room's commits in the order of their claims and versions, each
-// entry chained to the one before, nobody back by a late webhook, and all of it folded into what the keys hold.
+// Feed returns the promises that a change feed breaks. Each room's commits must be in the order of their claims and versions,
+// each entry must be chained to the one before, no late webhook may bring a participant back, and the feed must fold to what the
+// keys hold.
 func Feed(store *memstore.Store, altered map[string]bool) (broken []string) {
 	rooms := map[string]*folded{}
 	for i, e := range store.Feed() {
@@ -94,13 +95,13 @@ func Feed(store *memstore.Store, altered map[string]bool) (broken []string) {
 	return broken
 }
 
-// folded is what a consumer of the feed makes of a room.
+// folded is the state of a room as a consumer of the feed knows it.
 type folded struct {
 	at     [3]uint64 // generation, epoch, version of the last commit
 	live   bool
 	roster map[string]bool
-	ended  map[string]bool // sids that went by an entry
-	left   map[string]bool // sids that went by an entry of the commit at hand
+	ended  map[string]bool // sids whose end had an entry
+	left   map[string]bool // sids whose end had an entry of the current commit
 }
 
 func (r *folded) take(e map[string]string) string {
@@ -133,7 +134,7 @@ func (r *folded) take(e map[string]string) string {
 		r.live, r.roster = false, nil
 	case reconcile.ParticipantJoined:
 		if r.left[e["sid"]] {
-			return "one commit tells of one who stays as left and joined"
+			return "one commit reports a participant who stays as left and joined"
 		}
 		if r.ended[e["sid"]] && e["cause"] == string(reconcile.ByWebhook) {
 			return "a webhook brings back one who had left"

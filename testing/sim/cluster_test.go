@@ -12,29 +12,29 @@ import (
 
 	lk "github.com/livekit/protocol/livekit"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/fsm"
-	"github.com/rollcallhq/rollcall/internal/ownership"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 	. "github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// TestClusterSimulation runs seeds of several nodes; see planOf.
+// TestClusterSimulation runs seeds with several nodes; see planOf.
 func TestClusterSimulation(t *testing.T) {
-	planOf(t, 5).each(t, func(t *testing.T, s uint64) (simulated time.Duration) {
+	planOf(t, 8, 10).each(t, clusterKinds, func(t *testing.T, s uint64, faults *Faults) (simulated time.Duration) {
 		dirs := diskDirs(t, s)
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			runCluster(t, s, dirs)
+			defer endsWithin(s, 6*time.Hour)()
+			runCluster(t, s, dirs, faults)
 			simulated = time.Since(began)
 		})
 		return simulated
 	})
 }
 
-// diskDirs are data directories by machine; every fifth seed has none, so that a restart there has lost its data.
+// diskDirs returns the data directories by machine. Every fifth seed has none, so that a restart loses the node's data.
 func diskDirs(t *testing.T, seed uint64) map[int]string {
 	dirs := map[int]string{}
 	if seed%5 == 0 {
@@ -46,9 +46,11 @@ func diskDirs(t *testing.T, seed uint64) map[int]string {
 	return dirs
 }
 
-// several is one simulation of several nodes.
+// several is one simulation with several nodes.
 type several struct {
 	*testing.T
+	*clusterExtras
+	faults   *Faults
 	world    *World
 	dice     *Dice
 	rooms    []string
@@ -60,28 +62,39 @@ type several struct {
 
 	mu        sync.Mutex
 	processes map[string]*Process
-	slow      map[string]bool // hosts whose messages take their time
+	slow      map[string]bool // hosts whose messages are slow
 	did       []string
 }
 
-func runCluster(t *testing.T, seed uint64, dirs map[int]string) {
-	world, err := NewWorld(seed)
+func runCluster(t *testing.T, seed uint64, dirs map[int]string, faults *Faults) {
+	dice := &Dice{Seed: seed}
+	extras := clusterExtrasOf(dice, len(dirs) == 0)
+	lag := time.Duration(dice.N("lag", 9)) * time.Second
+	if extras.many { // see life.listLag
+		lag = 0
+	}
+	world, err := NewWorld(dice, lag)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &several{T: t, world: world, dice: world.Dice, rooms: append(slices.Clone(names), "six", "seven", "eight", "nine"),
-		inMemory: len(dirs) == 0, altered: map[string]bool{}, processes: map[string]*Process{}, slow: map[string]bool{}}
+	s := &several{T: t, clusterExtras: extras, faults: faults, world: world, dice: dice,
+		rooms: append(slices.Clone(names), "six", "seven", "eight", "nine"), inMemory: len(dirs) == 0, altered: map[string]bool{},
+		processes: map[string]*Process{}, slow: map[string]bool{}}
 	world.StoreFault, world.LookFault, world.Hurting, world.Net.Delay = s.storeFault, s.lookFault, s.hurting.Load, s.delay
 	count := 3
 	if seed%3 == 0 {
 		count = 5
 	}
 	s.furnish(count, dirs)
+	s.busy = s.rooms
 	for _, m := range s.machines[:count] {
 		s.start(m)
 	}
 	s.settle()
+	s.crowd()
+	s.backUp()
 	s.hurt()
+	s.upheave()
 	s.heal()
 	s.check()
 	s.shut()
@@ -125,7 +138,7 @@ func (s *several) start(m *Machine) *Process {
 	return p
 }
 
-// running are the processes, by name of their machines.
+// running returns the running processes, by name of their machines.
 func (s *several) running() (all []*Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +158,7 @@ func (s *several) forget(p *Process) {
 	}
 }
 
-// leader is the process whose term is established; nil without one.
+// leader returns the process whose term is established, or nil if there is none.
 func (s *several) leader() *Process {
 	for _, p := range s.running() {
 		if p.Cluster.Status().Established {
@@ -155,8 +168,8 @@ func (s *several) leader() *Process {
 	return nil
 }
 
-// settle waits until all agree on who is there and who leads, and enough vote. A node that was cut off from Redis again and again stays away
-// for up to 3 min.
+// settle waits until all processes agree on the members and the leader, and enough of them vote. A node that was cut off from
+// Redis repeatedly stays withdrawn for up to 3 min.
 func (s *several) settle() {
 	until, said := time.Now().Add(4*time.Minute), ""
 	for time.Now().Before(until) {
@@ -203,7 +216,7 @@ func (s *several) disagreement() (said string) {
 	return ""
 }
 
-// hurt lets people come and go while two lanes of faults run.
+// hurt makes people come and go while two lanes of faults run.
 func (s *several) hurt() {
 	s.hurting.Store(true)
 	s.world.Fake.SetFate(fakelivekit.Chaos(s.dice.Seed, fakelivekit.Rates{Drop: 0.05, Copy: 0.15, Delay: 0.1, Late: 0.15,
@@ -211,7 +224,7 @@ func (s *several) hurt() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var lanes sync.WaitGroup
-	if s.inMemory { // one fault at a time: a voter that has lost its data is away, and the others must hear each other
+	if s.inMemory { // one fault at a time: a voter that has lost its data is missing, and the others must reach each other
 		lanes.Go(func() {
 			s.lane(ctx, "both", func(ctx context.Context) {
 				if s.dice.Roll("both") < 0.5 {
@@ -225,6 +238,14 @@ func (s *several) hurt() {
 		lanes.Go(func() { s.lane(ctx, "soft", s.soft) })
 		lanes.Go(func() { s.lane(ctx, "hard", s.hard) })
 	}
+	if s.shards { // at least once
+		lanes.Go(func() {
+			if rest(ctx, 20*time.Second) {
+				defer s.sicken(11, 5*time.Second)()
+				rest(ctx, 5*time.Second)
+			}
+		})
+	}
 	for range 120 {
 		time.Sleep(time.Duration(s.dice.N("pace", 1500)) * time.Millisecond)
 		s.act()
@@ -234,37 +255,47 @@ func (s *several) hurt() {
 }
 
 func (s *several) act() {
-	room, p := live(s.dice, s.world.Fake, s.rooms)
+	room, p := live(s.dice, s.world.Fake, s.busy)
 	switch {
 	case p < 92: // done
 	case p < 94:
+		s.faults.Note(foreignHand)
 		s.altered[room] = true
 		alter(s.dice, s.world.Store, room)
 	case p < 95:
+		s.faults.Note(redisLosesAll)
 		s.log("Redis loses all")
 		s.copied = nil
 		s.world.Store.Flush()
 		s.altered = map[string]bool{}
 	case p < 96:
+		s.faults.Note(liveKitCrashes)
 		s.log("LiveKit crashes")
 		s.world.Fake.Crash()
 		time.Sleep(3 * time.Second)
 		s.world.Fake.Start(s.dice.Roll("keep") < 0.5)
-	case p < 97:
+	case p < 98:
 		s.setBack()
 	}
 }
 
-// setBack sets Redis back to an older copy, and takes one for the next time.
+// setBack sets Redis, or one of its shards, back to an older copy, and keeps a new copy for the next time.
 func (s *several) setBack() {
-	if s.copied != nil {
+	switch {
+	case s.copied == nil:
+	case s.shards:
+		s.faults.Note(shardSetBack)
+		s.log("a shard is set back")
+		setBackShard(s.dice, s.world.Store, s.copied)
+	default:
+		s.faults.Note(redisSetBack)
 		s.log("Redis is set back")
 		s.world.Store.SetBack(s.copied)
 	}
 	s.copied = s.world.Store.Copy()
 }
 
-// heal ends the faults, brings all machines but the joiner up, and waits until what was delayed has arrived.
+// heal ends the faults, starts all machines except the joiner, and waits until delayed messages have arrived.
 func (s *several) heal() {
 	s.hurting.Store(false)
 	s.world.Fake.SetFate(nil)
@@ -275,11 +306,11 @@ func (s *several) heal() {
 		}
 	}
 	s.settle()
-	if s.dice.Seed%2 == 0 { // then the one cycle of the check is the first since the faults
+	if s.dice.Seed%2 == 0 { // then the check's one cycle is the first since the faults
 		s.service(false)
 	}
-	time.Sleep(90 * time.Second)                                            // clients that never became active are given up after 60 s, their rooms 20 s later
-	if err := s.world.Store.Discover(context.Background(), 0); err != nil { // as the store's own background work does
+	time.Sleep(50 * time.Second)                                           // clients that never became active are given up after 20 s, their rooms 20 s later
+	if err := s.world.Store.Reindex(context.Background(), 0); err != nil { // as the store's own background work does
 		s.Error(err)
 	}
 }
@@ -298,14 +329,15 @@ func (s *several) service(running bool) {
 	}
 }
 
-// check holds the state against LiveKit after one completed cycle, or three where the breaker holds; then while nothing
-// happens; then by webhooks alone.
+// check compares Redis with LiveKit after one completed cycle, or three where the breaker holds; then while nothing happens; then
+// by webhooks alone.
 func (s *several) check() {
 	visible := s.visible()
 	for range 3 {
 		if !s.cycle() {
 			break
 		}
+		time.Sleep(SyncInterval) // cycles that follow each other faster count as one
 	}
 	s.truth("after the faults and a sync", visible)
 	for _, broken := range Feed(s.world.Store, s.altered) {
@@ -316,23 +348,13 @@ func (s *several) check() {
 	time.Sleep(65 * time.Second)
 	s.world.History.Settle(false)
 	s.truth("after a minute in which nothing happened", visible)
-	fresh := []string{} // a room that LiveKit deleted half ends without a webhook
-	for i := range 9 {
-		room, who := fmt.Sprintf("late %d", i), fakelivekit.Who{Identity: "late comer"}
-		fresh = append(fresh, room)
-		s.world.Fake.Join(room, who)
-		if i%3 > 1 {
-			s.world.Fake.Leave(room, who.Identity)
-		}
-	}
-	time.Sleep(2 * time.Second)
-	s.truth("by webhooks", fresh)
+	s.checkWithoutSync()
 	for _, broken := range slices.Concat(s.world.History.Broken(), s.world.Settled.Broken()) {
 		s.Error(broken)
 	}
 }
 
-// cycle runs one sync on the leader and tells whether the breaker held.
+// cycle runs one sync on the leader and reports whether the breaker held removals.
 func (s *several) cycle() (held bool) {
 	leader := s.leader()
 	if leader == nil {
@@ -340,7 +362,7 @@ func (s *several) cycle() (held bool) {
 		return false
 	}
 	err := leader.Cluster.Lead(context.Background(), func(ctx context.Context, term cluster.Term) error {
-		report, err := leader.Sweep.Sync(ctx, ownership.Token(term.Token), actors.Options{Scheduled: true})
+		report, err := leader.Sweep.Sync(ctx, term.Token, reconcile.Options{Scheduled: true})
 		if report.Errors > 0 {
 			s.Errorf("the sync after the faults: %d errors, %s", report.Errors, report.Error)
 		}
@@ -364,13 +386,14 @@ func (s *several) truth(when string, rooms []string) {
 		s.Error(err)
 	}
 	for _, name := range s.rooms {
-		if _, live := s.world.Store.Get(memstore.States, name); live != slices.Contains(index, name) {
-			s.Errorf("%s: room %q: keys %v, but the index holds %q", when, name, live, index)
+		_, listed := slices.BinarySearch(index, name)
+		if _, live := s.world.Store.Get(memstore.States, name); live != listed {
+			s.Errorf("%s: room %q: keys %v, in the index %v", when, name, live, listed)
 		}
 	}
 }
 
-// visible are the rooms that a sync can know of; see life.visible.
+// visible returns the rooms that a sync can find; see life.visible.
 func (s *several) visible() []string {
 	known, err := s.world.Store.Index(context.Background())
 	if err != nil {
@@ -394,11 +417,11 @@ func visible(shown *fakelivekit.Snapshot, rooms, known []string) []string {
 	})
 }
 
-// shut ends all; each goroutine must end, or the bubble says so.
+// shut ends everything. Each goroutine must end, or the bubble reports it.
 func (s *several) shut() {
 	s.world.Close()
 	for _, p := range s.running() {
 		p.Kill()
 	}
-	time.Sleep(time.Minute) // timers of the libraries run out
+	time.Sleep(time.Minute) // timers of the libraries expire
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Dice gives each topic (a room's commits, a room's looks) its own sequence, so that what others do does not change it.
+// Dice gives each topic (a room's commits, a room's looks) its own random sequence, so that other topics do not change it.
 type Dice struct {
 	Seed uint64
 
@@ -14,7 +14,7 @@ type Dice struct {
 	topics map[string]*rand.Rand
 }
 
-// Roll is the topic's next number in [0, 1).
+// Roll returns the topic's next number in [0, 1).
 func (d *Dice) Roll(topic string) float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -29,5 +29,5 @@ func (d *Dice) Roll(topic string) float64 {
 	return d.topics[topic].Float64()
 }
 
-// N is the topic's next number below n.
+// N returns the topic's next number below n.
 func (d *Dice) N(topic string, n int) int { return int(d.Roll(topic) * float64(n)) }

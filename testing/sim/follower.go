@@ -7,65 +7,75 @@ import (
 	"slices"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// Follower is a consumer of the change feed that does as docs/consuming.md says and knows nothing else. It begins with the keys.
+// Follower is a consumer of the change feed that follows docs/consuming.md and knows nothing else. It begins by reading the keys.
 type Follower struct {
 	Store *memstore.Store
 
-	begun       bool
-	last, known uint64 // the entry that was taken last, and the last that is known to have been there
-	held        map[string]*followed
+	begun bool
+	last  uint64            // the entry that was processed last
+	known map[string]uint64 // by room, the last entry that is known to have existed: each room may have its own stream
+	held  map[string]*followed
 }
 
-// followed is what a Follower holds of a room: nothing of one that is not live but its version.
+// followed is what a Follower knows of a room. For a room that is not live this is only the version.
 type followed struct {
 	version uint64
 	live    bool
 	roster  map[string]bool // by sid
 }
 
-// Follow takes what has been appended since. If an entry that was there has gone, Redis has lost data and the Follower begins anew.
+// Follow processes the entries that have been appended since the last call. If an entry that existed is gone, Redis has lost data
+// and the Follower starts over.
 func (f *Follower) Follow() {
 	entries := f.Store.Entries()
-	there := func(id uint64) bool {
-		return slices.ContainsFunc(entries, func(e memstore.Entry) bool { return e.ID == id })
-	}
-	if !f.begun || f.known != 0 && !there(f.known) {
+	if !f.begun || !f.allThere(entries) {
 		f.begin()
 		return
 	}
 	for _, e := range entries {
 		if e.ID > f.last {
-			f.last, f.known = e.ID, max(f.known, e.ID)
+			f.last = e.ID
+			f.note(e)
 			f.take(e.Fields)
 		}
 	}
 }
 
+// allThere reports whether the entries that are known to have existed still exist.
+func (f *Follower) allThere(entries []memstore.Entry) bool {
+	there := make(map[uint64]bool, len(entries))
+	for _, e := range entries {
+		there[e.ID] = true
+	}
+	for _, id := range f.known {
+		if !there[id] {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *Follower) note(e memstore.Entry) {
+	room := e.Fields["room"]
+	f.known[room] = max(f.known[room], e.ID)
+}
+
 func (f *Follower) begin() {
-	f.begun, f.held = true, map[string]*followed{}
-	f.last = f.end()
-	names := map[string]bool{}
-	for _, e := range f.Store.Feed() { // each live room has an entry; a real consumer asks the index
-		names[e["room"]] = true
-	}
-	for name := range names {
-		f.read(name)
-	}
-	f.known = f.end()
-}
-
-func (f *Follower) end() uint64 {
+	f.begun, f.known, f.held = true, map[string]uint64{}, map[string]*followed{}
 	entries := f.Store.Entries()
-	if len(entries) == 0 {
-		return 0
+	for _, e := range entries { // each live room has an entry; a real consumer reads the index
+		f.last = e.ID
+		f.note(e)
 	}
-	return entries[len(entries)-1].ID
+	for room := range f.known {
+		f.read(room)
+	}
 }
 
-// read takes a room from its keys.
+// read reads a room from its keys.
 func (f *Follower) read(room string) {
 	h := &followed{roster: map[string]bool{}}
 	f.held[room] = h
@@ -76,7 +86,11 @@ func (f *Follower) read(room string) {
 			h.roster[m.SID] = true
 		}
 	}
-	f.known = max(f.known, f.end())
+	for _, e := range f.Store.Entries() {
+		if e.Fields["room"] == room {
+			f.note(e)
+		}
+	}
 }
 
 func (f *Follower) take(e map[string]string) {
@@ -120,7 +134,7 @@ func (h *followed) replace(data string) {
 	}
 }
 
-// Differences are the rooms that the Follower holds otherwise than the keys, but for those that others have altered.
+// Differences returns the rooms in which the Follower differs from the keys, except those that other programs have altered.
 func (f *Follower) Differences(rooms []string, altered map[string]bool) (differences []string) {
 	f.Follow()
 	for _, room := range rooms {
@@ -129,7 +143,7 @@ func (f *Follower) Differences(rooms []string, altered map[string]bool) (differe
 			have = fmt.Sprint(slices.Sorted(maps.Keys(h.roster)))
 		}
 		if want := sids(f.Store, room); !altered[room] && have != want {
-			differences = append(differences, fmt.Sprintf("room %q: who follows the feed holds %s, the keys %s", room, have, want))
+			differences = append(differences, fmt.Sprintf("room %q: a follower of the feed has %s, the keys %s", room, have, want))
 		}
 	}
 	return differences

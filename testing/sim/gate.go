@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// errGone is what a process that was killed gets of everything: nobody hears of it.
+// errGone is the error of every call of a process that was killed. Nobody sees it.
 var errGone = errors.New("the process was killed")
 
-// Gate is where a process meets the world. While it is paused nothing passes; once it is killed nothing ever does.
+// Gate lies between a process and everything outside. While it is paused nothing passes. Once it is killed nothing ever passes
+// again.
 type Gate struct {
 	mu     sync.Mutex
 	paused chan struct{} // closed at the end of the pause; nil while there is none
@@ -27,7 +28,7 @@ func (g *Gate) Pause() {
 // Resume ends a pause.
 func (g *Gate) Resume() { g.end(false) }
 
-// Kill ends it for good.
+// Kill ends the process permanently.
 func (g *Gate) Kill() { g.end(true) }
 
 func (g *Gate) end(dead bool) {
@@ -40,8 +41,8 @@ func (g *Gate) end(dead bool) {
 	}
 }
 
-// Pass returns when the process runs, and whether it had to wait: no context ends that, since a process that is stopped
-// does not notice that its time has run out. The error is errGone.
+// Pass waits until the process runs, and reports whether it had to wait. No context ends the wait, because a stopped process does
+// not notice that its time has run out. The error is errGone.
 func (g *Gate) Pass() (waited bool, err error) {
 	for {
 		g.mu.Lock()

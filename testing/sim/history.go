@@ -7,43 +7,44 @@ import (
 
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// History holds what happens against the rules, as it happens and by its own book: it does not believe the store's fence.
+// History records violations of the rules as they happen, from its own record of all scripts. It does not rely on the store's
+// fence.
 type History struct {
 	mu      sync.Mutex
 	rooms   map[string]*past
-	views   map[uint64]fsm.View // by epoch, of all that any node has seen
+	views   map[uint64]fsm.View // by epoch, all views that any node has seen
 	settled bool
 	broken  []string
 }
 
-// past is a room's.
+// past is the history of a room.
 type past struct {
 	claim   reconcile.Claim
 	version uint64
 	leader  reconcile.Token
-	scripts int             // claims not counted; over losses of data
+	scripts int             // number of scripts, not counting claims; kept when data is lost
 	sids    map[string]bool // of all participants that were ever written, as present or as ended
 	joined  map[string]int64
 	newest  reconcile.Instance
 }
 
-// NewHistory is an empty one.
+// NewHistory returns an empty History.
 func NewHistory() *History {
 	return &History{rooms: map[string]*past{}, views: map[uint64]fsm.View{}}
 }
 
-// Broken are the rules that were broken so far.
+// Broken returns the rules that were broken so far.
 func (h *History) Broken() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.broken
 }
 
-// Settle says that from now on, or no longer, nothing changes in LiveKit and Redis holds what it shows: no commit may
-// change a public key.
+// Settle declares whether LiveKit is now unchanging and Redis holds what it shows. While it is settled, no commit may change a
+// public key.
 func (h *History) Settle(settled bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,7 +55,7 @@ func (h *History) fault(format string, args ...any) {
 	h.broken = append(h.broken, fmt.Sprintf(format, args...))
 }
 
-// Fault notes a broken rule that someone else has seen.
+// Fault records a broken rule that another check has found.
 func (h *History) Fault(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,7 +71,7 @@ func (h *History) room(name string) *past {
 	return p
 }
 
-// Watch is the store's.
+// Watch records a script; it is the store's Watch option.
 func (h *History) Watch(s memstore.Script) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,7 +92,7 @@ func (h *History) Watch(s memstore.Script) {
 
 func (h *History) claimed(p *past, s memstore.Script) {
 	if by := s.Claim.Compare(p.claim); by < 0 || by == 0 && s.Claim != p.claim {
-		h.fault("room %q: the claim %v was taken although %v stands", s.Room, s.Claim, p.claim)
+		h.fault("room %q: the claim %v was taken although the room has the claim %v", s.Room, s.Claim, p.claim)
 	}
 	if v, known := h.views[s.Claim.Epoch]; !known {
 		h.fault("room %q: the claim %v is of no view", s.Room, s.Claim)
@@ -127,7 +128,7 @@ func (h *History) committed(p *past, room string, c reconcile.Commit) {
 			p.note(m.SID, m.Identity, m.JoinedAt)
 		}
 	}
-	for _, t := range c.Bury {
+	for _, t := range c.AddTombstones {
 		p.note(t.SID, t.Identity, t.JoinedAt)
 	}
 }
@@ -137,7 +138,15 @@ func (p *past) note(sid, identity string, joined int64) {
 	p.joined[identity] = max(p.joined[identity], joined)
 }
 
-// Learn adds the views that a node has seen. Two views of one epoch must be one.
+// Restored declares that the cluster continues from an older copy of its data. What all nodes have agreed on since then may recur
+// with different content.
+func (h *History) Restored() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.views)
+}
+
+// Learn adds the views that a node has seen. Two views of one epoch must be equal.
 func (h *History) Learn(s fsm.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,8 +171,8 @@ func same(a, b fsm.View) bool {
 	return true
 }
 
-// Kept holds the claim of a commit that a process begins against the rule that gaining a room anew takes a new one: until
-// the view of epoch last, which it has seen before it decided, it must have owned the room ever since its claim.
+// Kept checks the claim of a commit that a process begins. A process that gains a room again needs a new claim, so up to the view
+// of epoch last, which it saw before it decided, it must have owned the room ever since its claim.
 func (h *History) Kept(room string, c reconcile.Claim, last uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,14 +188,15 @@ func (h *History) Kept(room string, c reconcile.Claim, last uint64) {
 	}
 }
 
-// Scripts is how many commits of the room a script has confirmed.
+// Scripts returns how many commits of the room a script has confirmed.
 func (h *History) Scripts(room string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.room(room).scripts
 }
 
-// Answered holds a 200 against its promise: committed, or covered by something newer. before is Scripts when the webhook came.
+// Answered checks a 200 against its promise: the event was committed, or covered by something newer. before is the result of
+// Scripts when the webhook came.
 func (h *History) Answered(e reconcile.Event, before int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -205,14 +215,14 @@ func (h *History) Answered(e reconcile.Event, before int) {
 	}
 }
 
-// sight is what a process saw of the cluster, and since when.
+// sight is a process's view of the cluster, and since when it had it.
 type sight struct {
 	at     time.Time
 	epoch  uint64
 	leader reconcile.Token
 }
 
-// sights are a process's, oldest first.
+// sights are the views of one process, oldest first.
 type sights struct {
 	mu  sync.Mutex
 	all []sight
@@ -224,7 +234,7 @@ func (s *sights) add(one sight) {
 	s.all = append(s.all, one)
 }
 
-// before is the last sight from before that moment: what a process had surely seen then.
+// before returns the last view from before that moment, which the process had certainly seen by then.
 func (s *sights) before(at time.Time) sight {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 	. "github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// TestHistorySees holds the book of all scripts against histories that are wrong.
+// TestHistorySees checks that History finds the violations in histories that are wrong.
 func TestHistorySees(t *testing.T) {
 	view := func(epoch, incarnation uint64) fsm.View {
 		return fsm.View{Epoch: epoch, HashVersion: 1, Members: []fsm.Member{{ID: "n1", Incarnation: incarnation, HashVersion: 1}}}

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -11,16 +10,14 @@ import (
 	"time"
 
 	lk "github.com/livekit/protocol/livekit"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/livekit"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// stand is a node in a bubble that asks a fake LiveKit by the real client.
+// stand is a node in a bubble that calls a fake LiveKit through the real client.
 type stand struct {
 	*testing.T
 	fake  *fakelivekit.Fake
@@ -29,7 +26,7 @@ type stand struct {
 	sink  *counts
 }
 
-// counts sums what the client's observer is told.
+// counts sums what the client's observer receives.
 type counts struct{ requests, passedOver atomic.Int64 }
 
 func (c *counts) observe(r livekit.Request) {
@@ -70,9 +67,9 @@ func (s *stand) populate(rooms int) {
 	}
 }
 
-func (s *stand) sync() actors.Report {
+func (s *stand) sync() reconcile.Report {
 	s.Helper()
-	r, err := s.node.Sweep.Sync(context.Background(), s.node.Led, actors.Options{Scheduled: true})
+	r, err := s.node.Sweep.Sync(context.Background(), s.node.Led, reconcile.Options{Scheduled: true})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -84,7 +81,7 @@ func (s *stand) has(room string) bool {
 	return ok
 }
 
-// live counts the rooms that Redis has.
+// live returns the number of rooms in Redis.
 func (s *stand) live() int {
 	names, err := s.store.Index(context.Background())
 	if err != nil {
@@ -93,49 +90,17 @@ func (s *stand) live() int {
 	return len(names)
 }
 
-func (s *stand) entry(m proto.Message) []byte {
-	s.Helper()
-	raw, err := proto.Marshal(m)
-	if err != nil {
-		s.Fatal(err)
-	}
-	return raw
+func largeRoom() []byte {
+	return entry(&lk.Room{Name: "large", Sid: "RM_x", CreationTime: 1, Metadata: strings.Repeat("m", 8<<20)})
 }
 
-func text(num protowire.Number, value string) []byte {
-	return protowire.AppendString(protowire.AppendTag(nil, num, protowire.BytesType), value)
-}
-
-// faultyRooms are entries of ListRooms of every sort that cannot be used, without one whose name cannot be read.
-func (s *stand) faultyRooms() [][]byte {
-	return [][]byte{
-		s.entry(&lk.Room{Sid: "RM_x", CreationTime: 1}),
-		{},
-		s.entry(&lk.Room{Name: "no-sid", CreationTime: 1}),
-		s.entry(&lk.Room{Name: "milliseconds", Sid: "RM_x", CreationTime: 1795399866205}),
-		s.entry(&lk.Room{Name: "large", Sid: "RM_x", CreationTime: 1, Metadata: strings.Repeat("m", 8<<20)}),
-		append(text(2, "broken"), 0x42, 0x7f),
-		bytes.Join([][]byte{text(2, "not-utf-8"), text(1, "RM_x"), text(8, "\xff")}, nil),
-	}
-}
-
-// faultyPeople are such entries of ListParticipants; each protects someone.
-func (s *stand) faultyPeople() [][]byte {
-	active := lk.ParticipantInfo_ACTIVE
-	return [][]byte{
-		s.entry(&lk.ParticipantInfo{Sid: "PA_x", State: active}),
-		s.entry(&lk.ParticipantInfo{Identity: "x", State: active}),
-		s.entry(&lk.ParticipantInfo{Sid: "PA_y", Identity: "y", JoinedAtMs: -1, State: active}),
-		append(text(1, "PA_z"), 0x42, 0x7f),
-	}
-}
-
-// TestASyncPassesOverWhatItCannotRead: whatever a list holds, all other rooms are examined and repaired, and the report counts the rest.
+// TestASyncPassesOverWhatItCannotRead checks that whatever a list contains, all other rooms are examined and repaired, and the
+// report counts the rest.
 func TestASyncPassesOverWhatItCannotRead(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{}, 1, func(s *stand) {
 		const rooms, spoiled = 1000, "room-0500"
 		s.populate(rooms)
-		bad, people := s.faultyRooms(), s.faultyPeople()
+		bad, people := append(FaultyRooms(), largeRoom()), append(FaultyPeople(), Nameless())
 		s.fake.SetAPIFault(func(c fakelivekit.Call) fakelivekit.APIFault {
 			switch {
 			case c.Method == "ListRooms":
@@ -149,7 +114,7 @@ func TestASyncPassesOverWhatItCannotRead(t *testing.T) {
 		if want := len(bad) + len(people); r.PassedOver != want || r.PassedFirst == "" {
 			t.Errorf("passed over %d (%s), want %d", r.PassedOver, r.PassedFirst, want)
 		}
-		// The rooms of a readable name are asked for as well.
+		// Rooms with a readable name are asked for as well.
 		if named := len(bad) - 2; r.Synced != rooms+named || r.Errors != 0 || s.live() != rooms {
 			t.Errorf("%d examined, %d errors (%s), %d rooms in Redis", r.Synced, r.Errors, r.Error, s.live())
 		}
@@ -158,19 +123,20 @@ func TestASyncPassesOverWhatItCannotRead(t *testing.T) {
 		}
 		s.fake.DeleteRoom("room-0001")
 		if r := s.sync(); r.Cleaned != 1 || s.has("room-0001") || s.live() != rooms-1 {
-			t.Errorf("a room that has ended stays beside them: %+v", r)
+			t.Errorf("a room that has ended is still there: %+v", r)
 		}
 	})
 }
 
-// TestAnUnreadableEntryProtectsItsRoom, and no other, for as long as it is there.
+// TestAnUnreadableEntryProtectsItsRoom checks that an unreadable entry protects its room, and no other, for as long as the entry
+// is listed.
 func TestAnUnreadableEntryProtectsItsRoom(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(3)
 		s.sync()
 		s.fake.DeleteRoom("room-0000")
 		s.fake.DeleteRoom("room-0001")
-		entries := [][]byte{s.entry(&lk.Room{Name: "room-0001", CreationTime: 1})}
+		entries := [][]byte{entry(&lk.Room{Name: "room-0001", CreationTime: 1})}
 		s.fake.SetAPIFault(func(c fakelivekit.Call) fakelivekit.APIFault {
 			if c.Method != "ListRooms" {
 				return fakelivekit.APIFault{}
@@ -190,8 +156,9 @@ func TestAnUnreadableEntryProtectsItsRoom(t *testing.T) {
 	})
 }
 
-// TestAnUnreadableNameProtectsWhatTheListLacks: any of them may be the one. What the list has is repaired all the same, and so is what an
-// answer by name alone would let go.
+// TestAnUnreadableNameProtectsWhatTheListLacks checks that an unreadable name protects every room that is missing from the list,
+// because it may be any of them. Rooms on the list are still repaired, and so are rooms that an answer by name alone would
+// remove.
 func TestAnUnreadableNameProtectsWhatTheListLacks(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{}, 1, func(s *stand) {
 		s.populate(3)
@@ -200,7 +167,7 @@ func TestAnUnreadableNameProtectsWhatTheListLacks(t *testing.T) {
 		s.fake.DeleteRoom("room-0000")
 		s.fake.Leave("room-0002", "b")
 		var calls atomic.Int64
-		unreadable := [][]byte{append(text(1, "RM_x"), text(2, "room\xff")...)}
+		unreadable := [][]byte{UnreadableName()}
 		s.fake.SetAPIFault(func(c fakelivekit.Call) fakelivekit.APIFault {
 			if calls.Add(1) == 1 && c.Method == "ListRooms" { // the list of all rooms
 				return fakelivekit.APIFault{Entries: unreadable}
@@ -219,7 +186,8 @@ func TestAnUnreadableNameProtectsWhatTheListLacks(t *testing.T) {
 	})
 }
 
-// TestManyRoomsWithMetadataAreSynced: LiveKit's list of all rooms has no pages and carries each room's metadata, 64,000 bytes by default.
+// TestManyRoomsWithMetadataAreSynced checks a large list: LiveKit's list of all rooms has no pages and carries each room's
+// metadata, up to 64,000 bytes by default.
 func TestManyRoomsWithMetadataAreSynced(t *testing.T) {
 	inStand(t, fakelivekit.Options{Seed: 1}, livekit.Options{}, 1, func(s *stand) {
 		const rooms = 1100

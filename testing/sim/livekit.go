@@ -3,35 +3,39 @@ package sim
 import (
 	"context"
 	"maps"
+	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
 
-// LookFault is what happens to one call of LiveKit's API.
+// LookFault is the fault of one call to LiveKit's API.
 type LookFault struct {
 	Err   error
 	Empty bool
-	Delay time.Duration // the answer is as old as this when it arrives
+	Delay time.Duration // the age of the answer when it arrives
 }
 
-// LiveKit is a fake's API as package actors asks for it.
+// LiveKit adapts a fake to the port through which package actors calls LiveKit.
 type LiveKit struct {
 	Fake *fakelivekit.Fake
-	// Order gives each call's fault; room is "" for a list of rooms. It is called at once by many.
+	// Client, if set, calls the fake instead, as the client of cmd/rollcall does.
+	Client actors.Rooms
+	// Order returns each call's fault. room is "" for a list of rooms. Order must be safe for concurrent use.
 	Order func(room string) LookFault
 }
 
 var _ actors.Rooms = (*LiveKit)(nil)
 
-// see is what the API shows, or how it fails.
-func (l *LiveKit) see(ctx context.Context, room string) (*fakelivekit.Snapshot, bool, error) {
+// see returns what the API shows, or its failure.
+func (l *LiveKit) see(ctx context.Context, room string, names ...string) (*fakelivekit.Snapshot, bool, error) {
 	fault := l.Order(room)
-	shown := l.Fake.Shown(room)
+	shown := l.Fake.Shown(room, names...)
 	select {
 	case <-time.After(fault.Delay):
 	case <-ctx.Done():
@@ -40,8 +44,25 @@ func (l *LiveKit) see(ctx context.Context, room string) (*fakelivekit.Snapshot, 
 	return shown, fault.Empty, fault.Err
 }
 
+// asked returns the client's answer, or its failure.
+func asked[T any](ctx context.Context, l *LiveKit, room string, ask func() (T, error)) (T, error) {
+	var none T
+	fault := l.Order(room)
+	if fault.Err != nil || fault.Empty {
+		return none, fault.Err
+	}
+	answer, err := ask()
+	if pause(ctx, fault.Delay) != nil {
+		return none, ctx.Err()
+	}
+	return answer, err
+}
+
 // ListRooms lists all rooms.
 func (l *LiveKit) ListRooms(ctx context.Context) (list reconcile.RoomNames, err error) {
+	if l.Client != nil {
+		return asked(ctx, l, "", func() (reconcile.RoomNames, error) { return l.Client.ListRooms(ctx) })
+	}
 	shown, empty, err := l.see(ctx, "")
 	if err != nil || empty {
 		return list, err
@@ -54,7 +75,10 @@ func (l *LiveKit) ListRooms(ctx context.Context) (list reconcile.RoomNames, err 
 
 // Listed lists rooms by name.
 func (l *LiveKit) Listed(ctx context.Context, names []string) (list reconcile.RoomList, err error) {
-	shown, empty, err := l.see(ctx, "")
+	if l.Client != nil {
+		return asked(ctx, l, "", func() (reconcile.RoomList, error) { return l.Client.Listed(ctx, names) })
+	}
+	shown, empty, err := l.see(ctx, "", names...)
 	if err != nil || empty {
 		return list, err
 	}
@@ -67,12 +91,29 @@ func (l *LiveKit) Listed(ctx context.Context, names []string) (list reconcile.Ro
 
 // Participants lists a room's ACTIVE participants.
 func (l *LiveKit) Participants(ctx context.Context, room string) (list reconcile.ParticipantList, err error) {
+	if l.Client != nil {
+		return asked(ctx, l, room, func() (reconcile.ParticipantList, error) { return l.Client.Participants(ctx, room) })
+	}
 	shown, empty, err := l.see(ctx, room)
 	if err != nil || empty {
 		return list, err
 	}
 	list.Active, list.Waiting = people(shown, room)
 	return list, nil
+}
+
+// Limited is LiveKit's own rate limit: it refuses every request while it is on.
+type Limited struct {
+	Next http.RoundTripper
+	On   atomic.Bool
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *Limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.On.Load() {
+		return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	}
+	return l.Next.RoundTrip(r)
 }
 
 func people(shown *fakelivekit.Snapshot, room string) (active []reconcile.Participant, waiting int) {

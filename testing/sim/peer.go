@@ -2,30 +2,15 @@ package sim
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
-	"github.com/rollcallhq/rollcall/cluster"
-	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// newPeers is the process's way to the others: internal/rpc itself, over the network in memory.
-func (p *Process) newPeers() *rpc.Peers {
-	return rpc.New(rpc.Config{Node: p.Name, Host: &served{p.door}, Epoch: p.Own.Epoch, Owner: p.Own.Owner, Members: p.Own.Members, Leader: p.Own.LeaderName,
-		Log: p.log, Dial: func(ctx context.Context, addr string) (net.Conn, error) {
-			n, ok := p.Own.Cluster()
-			if !ok {
-				return nil, cluster.ErrNotJoined
-			}
-			return n.DialRPC(ctx, addr)
-		}})
-}
-
-// peer is another node, over a network that now and then also brings a delivery twice, the second one late: as a request does
-// that was sent again because its answer was lost.
+// peer is another node behind a network that sometimes delivers an event twice, the second time late, as when a request is
+// retried because its answer was lost.
 type peer struct {
 	actors.Owner
 	from *Process
@@ -60,7 +45,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// served is a process's rooms as other nodes reach them: while it is paused, or once it is killed, it does nothing.
+// served is a process's rooms as other nodes reach them. While the process is paused, or once it is killed, it does nothing.
 type served struct{ *owner }
 
 // Deliver implements actors.Owner.
@@ -74,9 +59,9 @@ func (s *served) Survey(ctx context.Context, b actors.Batch) (actors.Findings, e
 	return through(s, func() (actors.Findings, error) { return s.owner.Survey(ctx, b) })
 }
 
-// Tend implements actors.Owner.
-func (s *served) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
-	return through(s, func() (actors.Tended, error) { return s.owner.Tend(ctx, t) })
+// Cleanup implements actors.Owner.
+func (s *served) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
+	return through(s, func() (actors.CleanupResult, error) { return s.owner.Cleanup(ctx, t) })
 }
 
 func through[T any](s *served, do func() (T, error)) (T, error) {
@@ -92,12 +77,13 @@ func through[T any](s *served, do func() (T, error)) (T, error) {
 	return v, err
 }
 
-// owner is a process's Host as all others see it, with an eye on the leaders' work.
+// owner is a process's Host as all others see it. It also checks the work that leaders ask for.
 type owner struct {
 	process *Process
+	host    actors.Owner
 
 	mu      sync.Mutex
-	newest  reconcile.Token // of a survey
+	newest  reconcile.Token // the newest leader of a survey
 	entered time.Time
 }
 
@@ -105,18 +91,18 @@ var _ actors.Owner = (*owner)(nil)
 
 // Deliver implements actors.Owner.
 func (o *owner) Deliver(ctx context.Context, e reconcile.Event) error {
-	return o.process.Host.Deliver(ctx, e)
+	return o.host.Deliver(ctx, e)
 }
 
-// Survey implements actors.Owner. An older leader's must fail, whether a newer one is known or has begun.
+// Survey implements actors.Owner. A survey of an older leader must fail if a newer leader is known or has begun one.
 func (o *owner) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
 	known := o.process.seen.before(time.Now()).leader
 	o.mu.Lock()
-	if b.Leader.Compare(o.newest) > 0 && b.Leader.Compare(o.process.Own.Leader()) >= 0 {
+	if b.Leader.Compare(o.newest) > 0 && b.Leader.Compare(o.process.Ownership.Leader()) >= 0 {
 		o.newest, o.entered = b.Leader, time.Now()
 	}
 	o.mu.Unlock()
-	f, err := o.process.Host.Survey(ctx, b)
+	f, err := o.host.Survey(ctx, b)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil && (b.Leader.Compare(known) < 0 || b.Leader.Compare(o.newest) < 0 && o.entered.Before(time.Now())) {
@@ -125,10 +111,10 @@ func (o *owner) Survey(ctx context.Context, b actors.Batch) (actors.Findings, er
 	return f, err
 }
 
-// Tend implements actors.Owner.
-func (o *owner) Tend(ctx context.Context, t actors.Tending) (actors.Tended, error) {
+// Cleanup implements actors.Owner.
+func (o *owner) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
 	known := o.process.seen.before(time.Now()).leader
-	done, err := o.process.Host.Tend(ctx, t)
+	done, err := o.host.Cleanup(ctx, t)
 	if len(done.Orphans) > 0 && t.Leader.Compare(known) < 0 {
 		o.process.world.History.Fault("%s: a cleanup of the leader %v took %q off the index; %v was known", o.process.Name, t.Leader, done.Orphans, known)
 	}
@@ -136,4 +122,4 @@ func (o *owner) Tend(ctx context.Context, t actors.Tending) (actors.Tended, erro
 }
 
 // Names implements actors.Owner.
-func (o *owner) Names(ctx context.Context) ([]string, error) { return o.process.Host.Names(ctx) }
+func (o *owner) Names(ctx context.Context) ([]string, error) { return o.host.Names(ctx) }

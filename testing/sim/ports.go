@@ -6,20 +6,21 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/node"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// store is a process's way to the shared store: through its gate, over the network, with the store's own faults.
+// store is a process's access to the shared store: through its gate, over the network, with the store's own faults.
 type store struct {
 	process *Process
 	faulty  *memstore.Faulty
 }
 
-var _ Store = (*store)(nil)
+var _ node.Store = (*store)(nil)
 
-// call makes one call. What waited at the gate goes out whatever its time; what a cut holds up may arrive after its sender
-// has given up; and an answer may be lost.
+// call makes one call. A call that waited at the gate is sent even if its time is over; a call that a cut holds up may arrive
+// after its sender has given up; and an answer may be lost.
 func call[T any](ctx context.Context, p *Process, topic string, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	waited, err := p.Gate.Pass()
@@ -37,7 +38,7 @@ func call[T any](ctx context.Context, p *Process, topic string, do func(context.
 			w.late.Go(func() {
 				later, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 				defer cancel()
-				defer func() { _ = recover() }() // an ordered crash hits nobody here
+				defer func() { _ = recover() }() // an injected crash must not hit anyone here
 				if w.hop(later, p.Name, Redis) == nil {
 					_, _ = do(later)
 				}
@@ -60,6 +61,11 @@ func (s *store) Claim(ctx context.Context, room string, c reconcile.Claim) (reco
 	s.process.learn()
 	defer s.process.claims.begin(room)()
 	return call(ctx, s.process, room, func(ctx context.Context) (reconcile.Record, error) { return s.faulty.Claim(ctx, room, c) })
+}
+
+// Claimed implements node.Store.
+func (s *store) Claimed(ctx context.Context, room string) (reconcile.Claim, error) {
+	return call(ctx, s.process, room, func(ctx context.Context) (reconcile.Claim, error) { return s.faulty.Claimed(ctx, room) })
 }
 
 // Commit implements actors.Store.
@@ -91,7 +97,12 @@ func (s *store) Rooms(ctx context.Context, cursor string, limit int, search stri
 	return p.names, p.next, err
 }
 
-// RaiseGeneration is redisstore's.
+// Generation implements node.Store.
+func (s *store) Generation(ctx context.Context) (uint64, error) {
+	return call(ctx, s.process, "generation", s.faulty.Generation)
+}
+
+// RaiseGeneration implements node.Store.
 func (s *store) RaiseGeneration(ctx context.Context, g uint64) error {
 	_, err := call(ctx, s.process, "generation", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.faulty.RaiseGeneration(ctx, g)
@@ -99,22 +110,26 @@ func (s *store) RaiseGeneration(ctx context.Context, g uint64) error {
 	return err
 }
 
-// generation is cmd/rollcall's for a cluster whose Redis no other one uses.
-func (s *store) generation(ctx context.Context, ours uint64) (uint64, error) {
-	stored, err := call(ctx, s.process, "generation", s.faulty.Generation)
-	if err != nil || ours != 0 && stored <= ours {
-		return ours, err
-	}
-	return max(stored+1, uint64(time.Now().UnixMilli())), nil
+// Epoch implements node.Store.
+func (s *store) Epoch(ctx context.Context, generation uint64) (uint64, error) {
+	return call(ctx, s.process, "epoch", func(ctx context.Context) (uint64, error) { return s.faulty.Epoch(ctx, generation) })
 }
 
-// ping is what makes a node fit.
-func (s *store) ping(ctx context.Context) error {
-	_, err := call(ctx, s.process, "ping", func(context.Context) (struct{}, error) { return struct{}{}, nil })
+// RaiseEpoch implements node.Store.
+func (s *store) RaiseEpoch(ctx context.Context, generation, epoch uint64) error {
+	_, err := call(ctx, s.process, "epoch", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.faulty.RaiseEpoch(ctx, generation, epoch)
+	})
 	return err
 }
 
-// claims are when the last claim of each room was under way: what follows it at once was decided when it began.
+// ping is the call that decides whether a node is healthy.
+func (s *store) ping(ctx context.Context) error {
+	_, err := call(ctx, s.process, "ping", func(ctx context.Context) (struct{}, error) { return struct{}{}, s.faulty.Ping(ctx) })
+	return err
+}
+
+// claims records when the last claim of each room was in flight: a commit right after it was decided when the claim began.
 type claims struct {
 	mu     sync.Mutex
 	ended  map[string]time.Time
@@ -142,7 +157,7 @@ func (c *claims) decided(room string) time.Time {
 	return c.begins[room]
 }
 
-// looks is LiveKit as a process sees it: an answer that comes while it is paused is old when it is read.
+// looks is LiveKit as a process sees it. An answer that arrives while the process is paused is old when it is read.
 type looks struct {
 	process *Process
 	livekit *LiveKit

@@ -1,8 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -11,44 +12,38 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/fsm"
-	"github.com/rollcallhq/rollcall/internal/ownership"
-	"github.com/rollcallhq/rollcall/internal/rpc"
+	"github.com/rollcallhq/rollcall/internal/node"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/memnet"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/memnet"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
 // Machine is where the processes of one node run, one after another.
 type Machine struct {
 	Name string
-	// Dir is the data directory; empty keeps raft's data in memory, and a restart has lost it.
+	// Dir is the data directory. If it is empty, raft's data stays in memory and a restart loses it.
 	Dir string
-	// Skew is how far its wall clock is ahead of the truth.
+	// Skew is how far its wall clock is ahead of the true time.
 	Skew time.Duration
-	// Expect is how many nodes found the cluster; a later one, with 1, joins.
+	// Expect is the number of nodes that bootstrap the cluster. A later node has 1, and joins.
 	Expect int
-	// Join are the node addresses of the nodes.
+	// Join lists the node addresses of all nodes.
 	Join []string
+	// Port is the port of its node address; 0 means 7000.
+	Port int
 }
 
-// NodeAddr is the machine's.
-func (m *Machine) NodeAddr() string { return m.Name + ":7000" }
+// NodeAddr returns the machine's node address.
+func (m *Machine) NodeAddr() string { return fmt.Sprintf("%s:%d", m.Name, cmp.Or(m.Port, 7000)) }
 
-// Process is one run of a node: what cmd/rollcall wires, over ports that can be hurt.
+// Process is one run of a node: internal/node itself, over ports that faults can hit.
 type Process struct {
 	*Machine
-	Gate    Gate
-	Cluster *cluster.Node
-	Own     *ownership.Ownership
-	Host    *actors.Host
-	Router  *actors.Router
-	Sweep   *actors.Sweep
+	*node.Node
+	Gate Gate
 
 	world  *World
 	net    *memnet.Host
-	log    *slog.Logger
-	peers  *rpc.Peers
-	door   *owner // to the rooms here, for all
 	seen   sights
 	claims claims
 	life   context.Context
@@ -56,84 +51,42 @@ type Process struct {
 	work   sync.WaitGroup
 }
 
-// Start starts a process on a machine where none runs.
+// Start starts a process on a machine that runs none.
 func (w *World) Start(m *Machine) (*Process, error) {
-	p := &Process{Machine: m, world: w, net: w.Net.Host(m.Name), Own: ownership.New()}
+	p := &Process{Machine: m, world: w, net: w.Net.Host(m.Name)}
 	p.life, p.end = context.WithCancel(context.Background())
 	store := &store{p, &memstore.Faulty{Store: w.Store, Order: w.StoreFault}}
-	rooms := &looks{p, &LiveKit{Fake: w.Fake, Order: w.LookFault}}
-	p.log = slog.New(slog.DiscardHandler)
-	clock, log := &skewed{actors.NewSystemClock(), m.Skew}, p.log
+	log := slog.New(slog.DiscardHandler)
 	var err error
-	p.Host, err = actors.NewHost(actors.HostConfig{Store: store, Rooms: rooms, Ownership: p.Own, Clock: clock, Observer: Silent{},
-		Index: store, Log: log, Lag: Lag})
+	p.Node, err = node.New(node.Config{Store: store, Rooms: &looks{p, &LiveKit{Fake: w.Fake, Order: w.LookFault}},
+		Clock: &skewed{actors.NewSystemClock(), m.Skew}, Observer: Silent{}, Telemetry: Silent{}, Log: log, Lag: Lag,
+		SyncInterval: SyncInterval, CleanupInterval: time.Minute, StaleAfter: 3 * time.Minute,
+		Ready: func() error { return nil }, CannotWrite: func() []string { return nil },
+		Local:  func(host actors.Owner) actors.Owner { return &served{&owner{process: p, host: host}} },
+		Remote: func(far actors.Owner) actors.Owner { return &peer{far, p} },
+		Cluster: cluster.Config{NodeID: m.Name, DataDir: m.Dir, NodeAddr: m.NodeAddr(), Insecure: true, HTTPAddr: m.Name + ":8080",
+			BootstrapExpect: m.Expect, Join: m.Join, Network: p.net, Health: store.ping, Logger: log}})
 	if err != nil {
 		return nil, err
 	}
-	p.door = &owner{process: p}
-	p.peers = p.newPeers()
-	p.Router = actors.NewRouter(p.Own, p.peer)
-	p.Router.Relay = p.peers.Relay
-	p.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: rooms, Index: store, Router: p.Router, Clock: clock, Log: log,
-		StaleAfter: 3 * time.Minute, Counts: p.counts})
-	p.Cluster, err = cluster.Open(context.Background(), cluster.Config{NodeID: m.Name, DataDir: m.Dir, NodeAddr: m.NodeAddr(), Insecure: true,
-		HTTPAddr: m.Name + ":8080", BootstrapExpect: m.Expect, Join: m.Join, Network: p.net,
-		ServeRPC: p.peers.Serve, Generation: store.generation, Fit: store.ping, Logger: log, Tasks: p.tasks(store)})
-	if err != nil {
+	if err := p.Open(context.Background()); err != nil {
 		p.Kill()
 		return nil, err
 	}
-	p.Own.Open(p.Cluster)
 	p.work.Go(p.follow)
 	w.running(p, true)
 	return p, nil
 }
 
-func (p *Process) tasks(store *store) []cluster.Task {
-	run := func(name string, every time.Duration, cycle func(context.Context, reconcile.Token, actors.Options) (actors.Report, error)) cluster.Task {
-		return cluster.Task{Name: name, Every: every, Jitter: 0.1, AtOnce: name == "sync", Enabled: fsm.State.Running,
-			Run: func(ctx context.Context, term cluster.Term) error {
-				if err := p.Own.Wait(ctx); err != nil {
-					return err
-				}
-				_ = store.RaiseGeneration(ctx, term.Token.Generation) // the next sync tries again
-				_, err := cycle(ctx, ownership.Token(term.Token), actors.Options{Scheduled: true})
-				return err
-			}}
-	}
-	return []cluster.Task{run("sync", syncInterval, p.Sweep.Sync), run("cleanup", time.Minute, p.Sweep.Cleanup)}
-}
+// SyncInterval is the time between two syncs that the leader begins.
+const SyncInterval = 30 * time.Second
 
-const syncInterval = 30 * time.Second
-
-// counts lets at most one cycle per interval count for the breaker, as cmd/rollcall does.
-func (p *Process) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
-	result, err := p.Cluster.Apply(ctx, fsm.CountCycle(fsm.Token(leader), fsm.Count{At: at.UnixMilli(), Spacing: (syncInterval * 9 / 10).Milliseconds()}))
-	return err == nil && result.Err() == nil
-}
-
-// peer is the way to a member of the view.
-func (p *Process) peer(place actors.Place) (actors.Owner, bool) {
-	n, ok := p.Own.Cluster()
-	if !ok {
-		return nil, false
-	}
-	m, ok := n.View().Member(place.Node)
-	switch {
-	case !ok || m.Incarnation != place.Incarnation:
-		return nil, false
-	case place.Node == p.Name:
-		return p.door, true
-	}
-	return &peer{p.peers.Peer(place), p}, true
-}
-
-// follow keeps what the process has seen of the cluster.
+// follow records what the process sees of the cluster.
 func (p *Process) follow() {
 	for {
 		changed := p.Cluster.Changed()
 		s := p.learn()
-		p.seen.add(sight{at: time.Now(), epoch: s.View.Epoch, leader: ownership.Token(s.Token())})
+		p.seen.add(sight{at: time.Now(), epoch: s.View.Epoch, leader: s.Token()})
 		select {
 		case <-changed:
 		case <-p.life.Done():
@@ -150,28 +103,20 @@ func (p *Process) learn() fsm.State {
 
 // Stop ends the process as SIGTERM does.
 func (p *Process) Stop() error {
-	p.world.running(p, false) // the listener of webhooks closes first
+	p.world.running(p, false) // the listener for webhooks closes first
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
-	err := errors.Join(p.Cluster.Leave(ctx), p.Host.Stop(ctx))
-	time.Sleep(500 * time.Millisecond)
-	err = errors.Join(err, p.peers.Stop(ctx), p.Cluster.Close(ctx))
+	err := p.Node.Stop(ctx)
 	p.clean()
 	return err
 }
 
-// Kill ends the process as SIGKILL does: from here on nobody hears of it. What remains is to clear up.
+// Kill ends the process as SIGKILL does: from here on none of its effects are seen. The rest is cleanup.
 func (p *Process) Kill() {
 	p.Gate.Kill()
 	p.net.Vanish()
 	p.world.running(p, false)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = p.peers.Stop(ctx)
-	if p.Cluster != nil {
-		_ = p.Cluster.Close(ctx)
-	}
-	_ = p.Host.Stop(ctx)
+	p.Abort()
 	p.clean()
 }
 
@@ -181,7 +126,7 @@ func (p *Process) clean() {
 	p.work.Wait()
 }
 
-// serve takes a webhook.
+// serve receives a webhook.
 func (p *Process) serve(w http.ResponseWriter, r *http.Request) {
 	if _, err := p.Gate.Pass(); err != nil {
 		w.WriteHeader(http.StatusBadGateway)
@@ -200,7 +145,7 @@ func (p *Process) serve(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// skewed is a node's clock whose wall is wrong.
+// skewed is a node's clock whose wall time is wrong.
 type skewed struct {
 	*actors.SystemClock
 	skew time.Duration

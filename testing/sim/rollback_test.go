@@ -16,11 +16,12 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 	"github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// stage is a LiveKit with the one room that a test sets.
+// stage is a LiveKit with one room, which the test sets.
 type stage struct {
 	mu   sync.Mutex
 	info *reconcile.RoomInfo
@@ -64,11 +65,11 @@ func (l *stage) Participants(context.Context, string) (reconcile.ParticipantList
 type reader struct {
 	t     *testing.T
 	redis *redis.Client
-	// checks says that the reader looks whether its last entry is still there; without it the rules for an entry are all it has.
+	// checks makes the reader verify that its last entry still exists. Without it, it has only the rules for entries.
 	checks      bool
 	last, known string
 	versions    map[string]int
-	rosters     map[string]map[string]bool // identities; nothing of a room that is not live
+	rosters     map[string]map[string]bool // identities; absent for a room that is not live
 }
 
 func newReader(t *testing.T, addr string, checks bool) *reader {
@@ -115,11 +116,11 @@ func (c *reader) read(room string) {
 	c.known = c.end()
 }
 
-// fold takes what has been appended.
+// fold processes the appended entries.
 func (c *reader) fold() {
 	c.t.Helper()
 	var read []redis.XStream
-	eventually(c.t, func() bool { // connections to a server that has ended fail once each
+	eventually.True(c.t, "Redis answers", func() bool { // each connection to a server that has ended fails once
 		got, err := c.redis.XRead(c.t.Context(), &redis.XReadArgs{Streams: []string{"rooms:events", c.last}, Count: 1000, Block: -1}).Result()
 		read = got
 		return err == nil || err == redis.Nil
@@ -177,7 +178,7 @@ func (c *reader) take(e map[string]any) {
 	}
 }
 
-// holds is who is in the room, by the reader.
+// holds returns who is in the room according to the reader.
 func (c *reader) holds(room string) string {
 	if c.rosters[room] == nil {
 		return "no room"
@@ -188,19 +189,6 @@ func (c *reader) holds(room string) string {
 	}
 	slices.Sort(all)
 	return fmt.Sprint(all)
-}
-
-func eventually(t *testing.T, done func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(20 * time.Second); !done(); {
-		select {
-		case <-end:
-			t.Fatal("it did not come to be")
-		case <-tick.C:
-		}
-	}
 }
 
 func feeding(t *testing.T, addr string) *redisstore.Store {
@@ -216,8 +204,8 @@ func feeding(t *testing.T, addr string) *redisstore.Store {
 	return s
 }
 
-// rewound is a room on a Redis that is set back to an older copy: kill -9 with RDB persistence, Redis' own default, or a
-// replica that was behind and became the primary.
+// rewound is a room on a Redis that is set back to an older copy: by kill -9 with RDB persistence, Redis' own default, or by the
+// promotion of a lagging replica.
 type rewound struct {
 	*testing.T
 	redis   *redistest.Server
@@ -246,7 +234,7 @@ func (w *rewound) info(life int) reconcile.RoomInfo {
 func (w *rewound) send(to *actors.Router, kind reconcile.EventKind, life int, who string) {
 	w.Helper()
 	e := reconcile.Event{ID: fmt.Sprint(kind, life, who), Kind: kind, CreatedAt: w.created(life).Unix() + 30, Room: w.info(life), Participant: w.person(who, life)}
-	eventually(w.T, func() bool { return to.Deliver(w.Context(), e) == nil }) // connections to a server that has ended fail once each
+	eventually.True(w.T, "Redis answers", func() bool { return to.Deliver(w.Context(), e) == nil }) // each connection to a server that has ended fails once
 }
 
 func (w *rewound) save() {
@@ -269,7 +257,7 @@ func (w *rewound) want(holds string, by ...string) {
 	}
 }
 
-// TestAConsumerKnowsWhenRedisWasSetBack: versions that nobody remembers come again with other content.
+// TestAConsumerKnowsWhenRedisWasSetBack checks a consumer when versions that nobody remembers recur with different content.
 func TestAConsumerKnowsWhenRedisWasSetBack(t *testing.T) {
 	t.Run("owner and Redis are restarted", func(t *testing.T) {
 		w := newRewound(t)
@@ -286,13 +274,13 @@ func TestAConsumerKnowsWhenRedisWasSetBack(t *testing.T) {
 		w.want("[anna b c d]")
 		_ = node.Host.Stop(context.Background())
 		w.redis.Restart(true)
-		w.livekit.set(w.info(0), w.person("anna", 0)) // b, c and d have left meanwhile
+		w.livekit.set(w.info(0), w.person("anna", 0)) // b, c and d have left in the meantime
 		if node, err = sim.NewNode(2, w.store, w.livekit); err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = node.Host.Stop(context.Background()) }()
-		eventually(t, func() bool {
-			report, err := node.Sweep.Sync(t.Context(), node.Led, actors.Options{Scheduled: true})
+		eventually.True(t, "Redis answers", func() bool {
+			report, err := node.Sweep.Sync(t.Context(), node.Led, reconcile.Options{Scheduled: true})
 			return err == nil && report.Errors == 0
 		})
 		w.want("[anna]", "who checks") // nothing has been written since
@@ -317,7 +305,7 @@ func TestAConsumerKnowsWhenRedisWasSetBack(t *testing.T) {
 		}
 		w.send(router, reconcile.Finished, 0, "")
 		w.want("no room")
-		eventually(t, func() bool { names, err := host.Names(t.Context()); return err == nil && len(names) == 0 })
+		eventually.True(t, "Redis answers", func() bool { names, err := host.Names(t.Context()); return err == nil && len(names) == 0 })
 		w.redis.Restart(true)
 		w.want("[anna]", "who checks")
 		w.send(router, reconcile.Started, 1, "")

@@ -2,35 +2,44 @@ package sim_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	. "github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// plan says which seeds a simulation runs.
+// plan defines which seeds a simulation runs.
 type plan struct {
 	first, count uint64
-	until        time.Time // no seed begins later; zero for no limit
+	until        time.Time // no seed begins later; zero means no limit
+	fixed        bool      // the seeds of every test run, in which every kind of fault must occur
 }
 
-// planOf reads the plan: -sim.seed is one seed. ROLLCALL_SIM_FIRST is the first, 1 by default, ROLLCALL_SIM_SEEDS how many there are, and
-// ROLLCALL_SIM_TIME how long seeds are begun.
-func planOf(t *testing.T, byDefault uint64) plan {
+// planOf reads the plan. -sim.seed selects one seed. ROLLCALL_SIM_FIRST is the first seed, 1 by default. ROLLCALL_SIM_SEEDS is
+// the number of seeds, of which a simulation runs one in oneIn. ROLLCALL_SIM_TIME is how long new seeds are begun; each
+// simulation gets half of it.
+func planOf(t *testing.T, byDefault, oneIn uint64) plan {
 	t.Helper()
-	p := plan{first: 1, count: byDefault}
-	number := func(name string, to *uint64) {
+	p := plan{first: 1, count: byDefault, fixed: true}
+	number := func(name string, to *uint64) (given bool) {
 		text := os.Getenv(name)
 		if text == "" {
-			return
+			return false
 		}
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil || n == 0 {
 			t.Fatalf("%s is %q: give a number from 1 on", name, text)
 		}
-		*to = n
+		*to, p.fixed = n, false
+		return true
 	}
 	number("ROLLCALL_SIM_FIRST", &p.first)
 	if text := os.Getenv("ROLLCALL_SIM_TIME"); text != "" {
@@ -38,18 +47,35 @@ func planOf(t *testing.T, byDefault uint64) plan {
 		if err != nil || d <= 0 {
 			t.Fatalf("ROLLCALL_SIM_TIME is %q: give a duration such as 3m", text)
 		}
-		p.count, p.until = 1<<62, time.Now().Add(d)
+		p.count, p.until, p.fixed = 1<<62, time.Now().Add(d/2), false
 	}
-	number("ROLLCALL_SIM_SEEDS", &p.count)
+	if seeds := uint64(0); number("ROLLCALL_SIM_SEEDS", &seeds) {
+		p.count = (seeds + oneIn - 1) / oneIn
+	}
 	if *seed != 0 {
 		p = plan{first: *seed, count: 1}
 	}
 	return p
 }
 
-// each runs the seeds of a plan, one on each processor at a time, and then tells which they were and how much time was simulated.
-func (p plan) each(t *testing.T, run func(t *testing.T, seed uint64) (simulated time.Duration)) {
+// each runs the seeds of a plan, one per processor at a time, and then reports which they were, how much time was simulated and
+// which faults occurred. Each of kinds must occur in the fixed seeds; otherwise an unused fault would go unnoticed.
+func (p plan) each(t *testing.T, kinds []string, run func(t *testing.T, seed uint64, faults *Faults) (simulated time.Duration)) {
 	var next, simulated atomic.Int64
+	sum := &tally{seeds: map[string]int{}, times: map[string]int{}}
+	one := func(t *testing.T, seed uint64) {
+		faults := &Faults{}
+		defer func() {
+			sum.add(faults.Counts())
+			if t.Failed() || p.count == 1 {
+				t.Logf("faults: %s", faults)
+			}
+			if t.Failed() {
+				t.Logf("again with: make sim SEED=%d", seed)
+			}
+		}()
+		simulated.Add(int64(run(t, seed, faults)))
+	}
 	t.Run("seeds", func(t *testing.T) {
 		for range runtime.GOMAXPROCS(0) {
 			t.Run("worker", func(t *testing.T) {
@@ -61,17 +87,47 @@ func (p plan) each(t *testing.T, run func(t *testing.T, seed uint64) (simulated 
 						return
 					}
 					s := p.first + n
-					t.Run(fmt.Sprint(s), func(t *testing.T) {
-						defer func() {
-							if t.Failed() {
-								t.Logf("again with: make sim SEED=%d", s)
-							}
-						}()
-						simulated.Add(int64(run(t, s)))
-					})
+					t.Run(fmt.Sprint(s), func(t *testing.T) { one(t, s) })
 				}
 			})
 		}
 	})
 	t.Logf("%d seeds from %d on, %.1f simulated hours", next.Load(), p.first, time.Duration(simulated.Load()).Hours())
+	t.Logf("faults of all seeds: %s", sum)
+	for _, kind := range kinds {
+		if p.fixed && sum.seeds[kind] == 0 {
+			t.Errorf("no seed had the fault %q", kind)
+		}
+	}
+}
+
+// endsWithin ends the process, with the stacks of all goroutines, if a simulation runs longer than limit in real time: it then
+// waits for something that never comes, which no test's deadline detects. Call the returned function at the end.
+func endsWithin(seed uint64, limit time.Duration) (ended func()) {
+	late := time.AfterFunc(limit, func() { panic(fmt.Sprintf("seed %d does not end: again with: make sim SEED=%d", seed, seed)) })
+	return func() { late.Stop() }
+}
+
+// tally sums the faults of all seeds.
+type tally struct {
+	mu           sync.Mutex
+	seeds, times map[string]int // by kind
+}
+
+func (a *tally) add(counts map[string]int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for kind, n := range counts {
+		a.seeds[kind]++
+		a.times[kind] += n
+	}
+}
+
+// String lists the kinds, each with its count and the number of seeds in which it occurred.
+func (a *tally) String() string {
+	var list []string
+	for _, kind := range slices.Sorted(maps.Keys(a.seeds)) {
+		list = append(list, fmt.Sprintf("%s ×%d in %d seeds", kind, a.times[kind], a.seeds[kind]))
+	}
+	return strings.Join(list, "; ")
 }

@@ -6,21 +6,21 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// Settled watches a store for what a cycle takes back too early: somebody whom a webhook brought in within the lag, and who is there. A poll
-// that an event asked for may do so.
+// Settled watches a store for removals that a cycle makes too early: of a participant that a webhook added within the lag and
+// that is present. A poll that an event asked for may remove it.
 type Settled struct {
 	Fake *fakelivekit.Fake
 
 	mu     sync.Mutex
-	joined map[string]time.Time // by sid, when a webhook's commit brought it in
+	joined map[string]time.Time // by sid, when a webhook's commit added it
 	broken []string
 }
 
-// Watch is the store's.
+// Watch is the store's Watch option.
 func (s *Settled) Watch(script memstore.Script) {
 	if script.Commit == nil || script.Commit.Version == script.Commit.Expect {
 		return
@@ -52,7 +52,7 @@ func (s *Settled) there(room, sid string) bool {
 	return false
 }
 
-// Broken is what was seen so far.
+// Broken returns the violations so far.
 func (s *Settled) Broken() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,16 +10,17 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/redistest"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 	"github.com/rollcallhq/rollcall/testing/sim"
 )
 
-// TestASyncWhileAShardHangs: one of three masters of a Redis Cluster hangs, and no webhook told of any room. A sync writes the rooms of the
-// others, says which shard does not answer, and waits for it once and not for each hundred rooms.
+// TestASyncWhileAShardHangs checks a sync while one of three masters of a Redis Cluster hangs and no webhook has reported any
+// room. The sync writes the rooms of the other masters, names the shard that does not answer, and waits for it once, not once per
+// hundred rooms.
 func TestASyncWhileAShardHangs(t *testing.T) {
 	c := redistest.StartCluster(t, 3)
 	o := &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}
@@ -38,7 +39,7 @@ func TestASyncWhileAShardHangs(t *testing.T) {
 		room := fmt.Sprint("room-", i)
 		fake.Join(room, fakelivekit.Who{Identity: "ada"})
 		if slot := c.Client.ClusterKeySlot(t.Context(), "rooms:states:{"+room+"}").Val(); slot < 2*16384/3 {
-			well++ // StartCluster gives the last third to the last master
+			well++ // StartCluster gives the last third of the slots to the last master
 		}
 	}
 	if _, _, err := store.Rooms(t.Context(), "", 1, ""); err != nil {
@@ -52,7 +53,7 @@ func TestASyncWhileAShardHangs(t *testing.T) {
 	}
 	defer func() { _ = node.Host.Stop(context.Background()) }()
 	began := time.Now()
-	report, err := node.Sweep.Sync(t.Context(), node.Led, actors.Options{Scheduled: true})
+	report, err := node.Sweep.Sync(t.Context(), node.Led, reconcile.Options{Scheduled: true})
 	took := time.Since(began)
 	if err != nil || report.Errors == 0 || !strings.Contains(report.Error, c.Nodes[2].Addr) || report.Synced != well {
 		t.Errorf("%d rooms of %d were examined, %d errors: %s, %v", report.Synced, well, report.Errors, report.Error, err)
@@ -61,12 +62,12 @@ func TestASyncWhileAShardHangs(t *testing.T) {
 	if len(names) != well {
 		t.Errorf("%d rooms of %d were written; the index says %v", len(names), well, err)
 	}
-	if most := 10 * redisstore.Patience; took > most { // once for each of the rooms that hang it would be many times as long
+	if most := 10 * redisstore.Patience; took > most { // waiting once for each room of the hanging shard would take many times as long
 		t.Errorf("a sync of %d rooms took %v, more than %v: it waits for the shard again and again", rooms, took, most)
 	}
 	c.Nodes[2].Resume()
-	eventually(t, func() bool {
-		report, err := node.Sweep.Sync(t.Context(), node.Led, actors.Options{Scheduled: true})
+	eventually.True(t, "Redis answers", func() bool {
+		report, err := node.Sweep.Sync(t.Context(), node.Led, reconcile.Options{Scheduled: true})
 		names, _ := store.Index(t.Context())
 		return err == nil && report.Errors == 0 && len(names) == rooms
 	})

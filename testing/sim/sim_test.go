@@ -15,10 +15,9 @@ import (
 
 	lk "github.com/livekit/protocol/livekit"
 
-	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 	. "github.com/rollcallhq/rollcall/testing/sim"
 )
 
@@ -29,12 +28,13 @@ var (
 	whos   = []string{"anna", "bert", "c\"d", "d*"}
 )
 
-// TestSimulation runs seeds of a single node; see planOf.
+// TestSimulation runs seeds with a single node; see planOf.
 func TestSimulation(t *testing.T) {
-	planOf(t, 25).each(t, func(t *testing.T, s uint64) (simulated time.Duration) {
+	planOf(t, 25, 1).each(t, singleKinds, func(t *testing.T, s uint64, faults *Faults) (simulated time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			run(t, s)
+			defer endsWithin(s, 6*time.Hour)()
+			run(t, s, faults)
 			simulated = time.Since(began)
 		})
 		return simulated
@@ -44,6 +44,9 @@ func TestSimulation(t *testing.T) {
 // life is one simulation.
 type life struct {
 	*testing.T
+	*extras
+	faults  *Faults
+	names   []string
 	dice    *Dice
 	fake    *fakelivekit.Fake
 	store   *memstore.Store
@@ -51,32 +54,38 @@ type life struct {
 	rooms   *LiveKit
 	door    *Door
 	hurting atomic.Bool
-	runs    uint64
-	altered map[string]bool // by a foreign hand; a feed does not know of it
-	follow  *Follower
-	copied  *memstore.Copy // an older state of Redis
-	old     sync.WaitGroup // runs that are ending
-	done    chan struct{}
-	cycles  sync.WaitGroup
+	// unindexed makes the index unreadable.
+	unindexed atomic.Bool
+	runs      uint64
+	altered   map[string]bool // by another program; a feed does not show it
+	follow    *Follower
+	copied    *memstore.Copy // an older state of Redis
+	old       sync.WaitGroup // runs that are ending
+	done      chan struct{}
+	cycles    sync.WaitGroup
 }
 
-func run(t *testing.T, seed uint64) {
+func run(t *testing.T, seed uint64, faults *Faults) {
 	door, err := NewDoor()
 	if err != nil {
 		t.Fatal(err)
 	}
 	settled := &Settled{}
-	l := &life{T: t, dice: &Dice{Seed: seed}, door: door, store: memstore.New(memstore.Options{Feed: true, Watch: settled.Watch}), altered: map[string]bool{},
-		done: make(chan struct{})}
+	l := &life{T: t, faults: faults, names: names, dice: &Dice{Seed: seed}, door: door,
+		store: memstore.New(memstore.Options{Feed: true, Watch: settled.Watch}), altered: map[string]bool{}, done: make(chan struct{})}
+	l.extras = extrasOf(l.dice)
 	l.fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(door),
-		ListLag: time.Duration(l.dice.N("lag", 9)) * time.Second})
+		ListLag: l.listLag()})
 	settled.Fake = l.fake
 	l.follow = &Follower{Store: l.store}
 	l.faulty = &memstore.Faulty{Store: l.store, Order: l.storeFault}
 	l.rooms = &LiveKit{Fake: l.fake, Order: l.lookFault}
+	l.askByClient()
 	l.restart()
+	l.crowd()
 	l.hurt()
 	l.cycles.Go(l.schedule)
+	l.cycles.Go(l.phased)
 	for range 150 {
 		time.Sleep(time.Duration(l.dice.N("pace", 3000)) * time.Millisecond)
 		l.act()
@@ -86,13 +95,14 @@ func run(t *testing.T, seed uint64) {
 	}
 	l.heal()
 	l.check()
+	l.checkWithoutSync()
 	for _, broken := range settled.Broken() {
 		t.Error(broken)
 	}
 	l.fake.Close()
 	l.end(l.door.Node())
 	l.old.Wait()
-	time.Sleep(time.Minute) // timers of the actor library run out
+	time.Sleep(time.Minute) // timers of the actor library expire
 }
 
 func (l *life) hurt() {
@@ -107,45 +117,66 @@ func (l *life) heal() {
 	l.fake.SetFate(nil)
 	close(l.done)
 	l.cycles.Wait()
-	// Killed clients time out, late webhooks come, the last attempts are made, crashed rooms restart, lists catch up; the last event is
-	// longer ago than the lag.
+	// Killed clients time out, late webhooks arrive, the last attempts are made, crashed rooms restart, lists catch up, and the
+	// last event becomes older than the lag.
 	time.Sleep(90 * time.Second)
 	synctest.Wait()
-	if err := l.store.Discover(context.Background(), 0); err != nil { // as the store's own background work does
+	if err := l.store.Reindex(context.Background(), 0); err != nil { // as the store's own background work does
 		l.Error(err)
 	}
 }
 
-// check holds the state against LiveKit after one completed cycle that began when the lag was over, or three where the breaker holds.
+// check compares Redis with LiveKit after one completed cycle that began when the lag was over, or three where the breaker holds.
 func (l *life) check() {
 	visible := l.visible()
+	l.checkWithoutAShard(visible)
+	end := l.lastLists()
+	report := l.cycle()
+	if end(); report.Errors > 0 {
+		l.Errorf("the sync after the faults: %d errors, %s", report.Errors, report.Error)
+	}
+	l.truth("after the faults and a sync", visible)
+	l.feed()
+	l.indexed("after the faults and a sync")
+}
+
+// cycle runs one cycle, or three where the breaker holds, and returns the report of the last one.
+func (l *life) cycle() (report reconcile.Report) {
 	for range 3 {
-		report, err := l.door.Node().Sweep.Sync(context.Background(), l.door.Node().Led, actors.Options{Scheduled: true})
-		if err != nil || report.Errors > 0 {
-			l.Errorf("the sync after the faults: %v, %d errors, %s", err, report.Errors, report.Error)
+		var err error
+		report, err = l.door.Node().Sweep.Sync(context.Background(), l.door.Node().Led, reconcile.Options{Scheduled: true})
+		if err != nil {
+			l.Errorf("a sync after the faults: %v", err)
 		}
 		if report.Held == nil {
 			break
 		}
 	}
 	synctest.Wait()
-	for _, d := range Truth(l.store, l.fake.Snapshot(), visible) {
-		l.Error(d)
+	return report
+}
+
+func (l *life) truth(when string, rooms []string) {
+	for _, d := range Truth(l.store, l.fake.Snapshot(), rooms) {
+		l.Errorf("%s: %s", when, d)
 	}
-	l.feed()
+}
+
+func (l *life) indexed(when string) {
 	index, err := l.store.Index(context.Background())
 	if err != nil {
 		l.Error(err)
 	}
-	for _, name := range names {
-		if _, live := l.store.Get(memstore.States, name); live != slices.Contains(index, name) {
-			l.Errorf("room %q: keys %v, but the index holds %q", name, live, index)
+	for _, name := range l.names {
+		_, listed := slices.BinarySearch(index, name)
+		if _, live := l.store.Get(memstore.States, name); live != listed {
+			l.Errorf("%s: room %q: keys %v, in the index %v", when, name, live, listed)
 		}
 	}
 }
 
-// visible are the rooms that a sync can know of. One that LiveKit does not list, of which neither Redis nor an actor knows
-// and whose webhooks were lost cannot be found by anyone; one where nobody is ACTIVE may be there or not.
+// visible returns the rooms that a sync can find. A room that LiveKit does not list, that neither Redis nor an actor knows and
+// whose webhooks were lost cannot be found by anyone. A room in which nobody is ACTIVE may exist or not.
 func (l *life) visible() []string {
 	known, err := l.store.Index(context.Background())
 	if err != nil {
@@ -155,11 +186,11 @@ func (l *life) visible() []string {
 	if err != nil {
 		l.Error(err)
 	}
-	return visible(l.fake.Snapshot(), names, append(known, awake...))
+	return visible(l.fake.Snapshot(), l.names, append(known, awake...))
 }
 
 func (l *life) feed() {
-	for _, d := range l.follow.Differences(names, l.altered) {
+	for _, d := range l.follow.Differences(l.names, l.altered) {
 		l.Error(d)
 	}
 	for _, broken := range Feed(l.store, l.altered) {
@@ -167,7 +198,7 @@ func (l *life) feed() {
 	}
 }
 
-// schedule is the leader: a sync every 30 s and a cleanup every 5 min.
+// schedule acts as the leader: a sync every 30 s and a cleanup every 5 min.
 func (l *life) schedule() {
 	for n := 1; ; n++ {
 		select {
@@ -176,29 +207,34 @@ func (l *life) schedule() {
 			return
 		}
 		node := l.door.Node()
-		_, _ = node.Sweep.Sync(context.Background(), node.Led, actors.Options{Scheduled: true})
+		_, _ = node.Sweep.Sync(context.Background(), node.Led, reconcile.Options{Scheduled: true})
 		if n%10 == 0 {
-			_, _ = node.Sweep.Cleanup(context.Background(), node.Led, actors.Options{Scheduled: true})
+			_, _ = node.Sweep.Cleanup(context.Background(), node.Led, reconcile.Options{Scheduled: true})
 		}
 	}
 }
 
-// act does one thing in the world, or to it.
+// act makes one thing happen, in LiveKit or as a fault.
 func (l *life) act() {
 	room, p := live(l.dice, l.fake, names)
+	l.stir()
 	switch {
 	case p < 92: // done
 	case p < 94:
+		l.faults.Note(foreignHand)
 		l.altered[room] = true
 		alter(l.dice, l.store, room)
 	case p < 96:
+		l.faults.Note(nodeRestarts)
 		l.restart()
 	case p < 97:
+		l.faults.Note(redisLosesAll)
 		synctest.Wait()
 		l.feed()
 		l.store.Flush()
 		l.altered, l.copied = map[string]bool{}, nil
 	case p < 98:
+		l.faults.Note(liveKitCrashes)
 		l.fake.Crash()
 		time.Sleep(5 * time.Second)
 		l.fake.Start(l.dice.Roll("keep") < 0.5)
@@ -207,13 +243,19 @@ func (l *life) act() {
 	}
 }
 
-// setBack sets Redis back to an older copy, and takes one for the next time. Half the time the node is restarted as well, so that nobody
-// knows what has been lost.
+// setBack sets Redis, or one of its shards, back to an older copy, and keeps a new copy for the next time. Half the time the node
+// is restarted as well, so that nobody knows what has been lost.
 func (l *life) setBack() {
 	synctest.Wait()
 	if l.copied != nil {
 		l.feed()
-		l.store.SetBack(l.copied)
+		if l.shards {
+			l.faults.Note(shardSetBack)
+			setBackShard(l.dice, l.store, l.copied)
+		} else {
+			l.faults.Note(redisSetBack)
+			l.store.SetBack(l.copied)
+		}
 		if l.dice.Roll("set back and restart") < 0.5 {
 			l.restart()
 		}
@@ -221,7 +263,8 @@ func (l *life) setBack() {
 	l.copied = l.store.Copy()
 }
 
-// live lets one thing happen in LiveKit, by the number p below 92; what is above is the caller's, to whom it gives the room too.
+// live makes one thing happen in LiveKit, chosen by the number p below 92. A higher p is left to the caller, who also gets the
+// room.
 func live(dice *Dice, fake *fakelivekit.Fake, names []string) (room string, p int) {
 	room, who := names[dice.N("room", len(names))], whos[dice.N("who", len(whos))]
 	p = dice.N("act", 100)
@@ -250,7 +293,7 @@ func live(dice *Dice, fake *fakelivekit.Fake, names []string) (room string, p in
 	return room, p
 }
 
-// alter is a foreign hand in a room's keys.
+// alter changes a room's keys as another program would.
 func alter(dice *Dice, store *memstore.Store, room string) {
 	switch dice.N("alter", 4) {
 	case 0:
@@ -264,7 +307,8 @@ func alter(dice *Dice, store *memstore.Store, room string) {
 	}
 }
 
-// restart starts the node anew. The old one is stopped, or killed: it goes on for a while under its old claims.
+// restart starts a new run of the node. The old run is stopped, or killed; a killed run continues for a while under its old
+// claims.
 func (l *life) restart() {
 	l.runs++
 	node, err := NewNode(l.runs, l.faulty, l.rooms)
@@ -286,27 +330,40 @@ func (l *life) restart() {
 func (l *life) end(node *Node) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_ = node.Host.Stop(ctx) // a room that has crashed may wait longer for its restart
+	_ = node.Host.Stop(ctx) // a crashed room may wait longer for its restart
 }
 
 func (l *life) storeFault(op memstore.Op, room string) memstore.Fault {
+	if op == memstore.Index && l.unindexed.Load() {
+		return memstore.Fault{Err: errAny}
+	}
+	if f, hit := l.phases.Fault(l.dice, op, room); hit {
+		return f
+	}
 	if !l.hurting.Load() {
 		return memstore.Fault{}
 	}
-	return storeFault(l.dice, op, room)
+	return storeFault(l.dice, l.faults, op, room)
 }
 
-func storeFault(dice *Dice, op memstore.Op, room string) memstore.Fault {
+func storeFault(dice *Dice, faults *Faults, op memstore.Op, room string) memstore.Fault {
 	topic := string(op) + room
 	f := memstore.Fault{}
 	switch p := dice.Roll(topic); {
 	case p < 0.05:
+		faults.Note(callFails)
 		f.Err = errAny
 	case p < 0.10:
+		faults.Note(answerLost)
 		f.Err, f.Late = errAny, true
 	case p < 0.11:
+		faults.Note(callHangs)
 		f.Hang, f.Late = true, dice.Roll(topic) < 0.5
-	case p < 0.115:
+		if op == memstore.Index { // a sync reads the index without its own limit: the real store has one
+			f = memstore.Fault{Delay: 5 * time.Second, Err: errAny}
+		}
+	case p < 0.115 && room != "": // its actor is restarted; elsewhere a bug ends the process
+		faults.Note(crashes)
 		panic("a bug that was ordered")
 	case p < 0.25:
 		f.Delay = time.Duration(dice.N(topic, 300)) * time.Millisecond
@@ -318,16 +375,18 @@ func (l *life) lookFault(room string) LookFault {
 	if !l.hurting.Load() {
 		return LookFault{}
 	}
-	return lookFault(l.dice, room)
+	return lookFault(l.dice, l.faults, room)
 }
 
-// lookFault lets LiveKit's API fail, lag, and lie for less than two looks.
-func lookFault(dice *Dice, room string) LookFault {
+// lookFault makes LiveKit's API fail, lag, or give wrong answers for fewer than two looks.
+func lookFault(dice *Dice, faults *Faults, room string) LookFault {
 	topic := "look" + room
 	switch p := dice.Roll(topic); {
 	case p < 0.1:
+		faults.Note(liveKitFails)
 		return LookFault{Err: errAny}
 	case p < 0.12:
+		faults.Note(liveKitLies)
 		return LookFault{Empty: true}
 	case p < 0.4:
 		return LookFault{Delay: time.Duration(dice.N(topic, 400)) * time.Millisecond}
@@ -335,7 +394,7 @@ func lookFault(dice *Dice, room string) LookFault {
 	return LookFault{}
 }
 
-// TestTheChecksSee holds the checker against states that are wrong.
+// TestTheChecksSee checks that the checker finds states that are wrong.
 func TestTheChecksSee(t *testing.T) {
 	store, fake := memstore.New(memstore.Options{Feed: true}), fakelivekit.New(fakelivekit.Options{})
 	defer fake.Close()
@@ -367,16 +426,16 @@ func TestTheChecksSee(t *testing.T) {
 	if d := Feed(store, nil); len(d) != 0 {
 		t.Error(d)
 	}
-	commit("r", 3, 7, 5, reconcile.Change{Type: reconcile.RoomUpdated})                          // chained wrongly
+	commit("r", 3, 7, 5, reconcile.Change{Type: reconcile.RoomUpdated})                          // wrong chain
 	commit("r", 3, 6, 7, reconcile.Change{Type: reconcile.RoomUpdated})                          // an older version
 	commit("s", 1, 1, 0, started, reconcile.Change{Type: reconcile.ParticipantJoined, SID: "?"}) // not in the keys
 	p := reconcile.NewMember(reconcile.Participant{Identity: "i", SID: "p", JoinedAt: 7})
 	joined := reconcile.Change{Type: reconcile.ParticipantJoined, Member: p, SID: "p"}
 	left := reconcile.Change{Type: reconcile.ParticipantLeft, Member: p, SID: "p", LeftAt: 8}
 	commit("t", 1, 1, 0, started, joined, left)
-	commit("t", 1, 2, 1, joined, left)                                                                            // back by a webhook
+	commit("t", 1, 2, 1, joined, left)                                                                            // a webhook brings it back
 	commit("u", 1, 1, 0, started, joined, left, joined, left)                                                     // neither left nor joined
-	commit("v", 1, 1, 0, started, joined, reconcile.Change{Type: reconcile.ParticipantLeft, Member: p, SID: "p"}) // left at no time
+	commit("v", 1, 1, 0, started, joined, reconcile.Change{Type: reconcile.ParticipantLeft, Member: p, SID: "p"}) // it left, but its end has no time
 	if d := Feed(store, nil); len(d) != 7 {
 		t.Error(d)
 	}

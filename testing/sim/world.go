@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/livekit"
-	"github.com/rollcallhq/rollcall/testing/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/memnet"
-	"github.com/rollcallhq/rollcall/testing/memstore"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/fakes/memnet"
+	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// The hosts that are no machines of ours, for cuts.
+// Hosts other than our machines, for cuts.
 const (
 	Redis       = "redis"
 	LiveKitHost = "livekit"
@@ -30,33 +30,33 @@ type World struct {
 	Dice       *Dice
 	StoreFault func(op memstore.Op, room string) memstore.Fault
 	LookFault  func(room string) LookFault
-	// Hurting tells whether messages between processes are hurt.
+	// Hurting reports whether messages between processes are subject to faults.
 	Hurting func() bool
 
 	mu    sync.Mutex
-	doors map[string]*Process // that take webhooks
-	late  sync.WaitGroup      // what is on its way though nobody waits for it
+	doors map[string]*Process // the processes that receive webhooks
+	late  sync.WaitGroup      // messages in flight that nobody waits for
 }
 
-// NewWorld is one without processes, in which nothing is hurt.
-func NewWorld(seed uint64) (*World, error) {
+// NewWorld returns a World without processes or faults. The lists of its LiveKit lag by at most lag.
+func NewWorld(dice *Dice, lag time.Duration) (*World, error) {
 	door, err := NewDoor()
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Net: memnet.New(), History: NewHistory(), Settled: &Settled{}, Dice: &Dice{Seed: seed}, Verifier: door.Verifier,
+	w := &World{Net: memnet.New(), History: NewHistory(), Settled: &Settled{}, Dice: dice, Verifier: door.Verifier,
 		doors: map[string]*Process{}}
 	w.StoreFault = func(memstore.Op, string) memstore.Fault { return memstore.Fault{} }
 	w.LookFault = func(string) LookFault { return LookFault{} }
 	w.Hurting = func() bool { return false }
 	w.Store = memstore.New(memstore.Options{Feed: true, Watch: func(s memstore.Script) { w.History.Watch(s); w.Settled.Watch(s) }})
-	w.Fake = fakelivekit.New(fakelivekit.Options{Seed: seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(w),
-		ClientTimeout: 10, EmptyTimeout: 20, ListLag: time.Duration(w.Dice.N("lag", 9)) * time.Second})
+	w.Fake = fakelivekit.New(fakelivekit.Options{Seed: dice.Seed, URLs: []string{"http://rollcall/hook"}, Transport: fakelivekit.InProcess(w),
+		ClientTimeout: 10, EmptyTimeout: 20, AbortTimeout: 20, ListLag: lag})
 	w.Settled.Fake = w.Fake
 	return w, nil
 }
 
-// ServeHTTP is a balancer that brings a webhook to any node, whatever its state.
+// ServeHTTP acts as a load balancer that sends a webhook to any node, whatever its state.
 func (w *World) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	var names []string
@@ -83,7 +83,7 @@ func (w *World) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 
 const maxMachines = 9
 
-// hop returns when a message has come from one host to the other, or with ctx's error.
+// hop returns when a message has travelled from one host to the other, or when ctx ends, with its error.
 func (w *World) hop(ctx context.Context, from, to string) error {
 	for {
 		open, changed := w.Net.Open(from, to)
@@ -118,7 +118,7 @@ func (w *World) running(p *Process, yes bool) {
 	}
 }
 
-// Close waits for what is still on its way.
+// Close waits for messages that are still in flight.
 func (w *World) Close() {
 	w.Fake.Close()
 	w.late.Wait()

@@ -18,10 +18,11 @@ import (
 //go:embed static
 var embedded embed.FS
 
-// index is the file that stands at "/".
+// index is the file that is served at "/".
 const index = "/index.html"
 
-// types are the content types of all that static/ may hold. mime.TypeByExtension would ask the machine it runs on.
+// types returns the content types of everything that static/ may contain. mime.TypeByExtension would depend on the machine
+// it runs on.
 func types() map[string]string {
 	return map[string]string{
 		".html": "text/html; charset=utf-8",
@@ -37,10 +38,10 @@ type file struct {
 	body              []byte
 }
 
-// Files are the files by the path at which they are served. It is an http.Handler, and safe for use by many.
+// Files holds the files by the path at which they are served. It is an http.Handler and safe for concurrent use.
 type Files struct{ byPath map[string]file }
 
-// New reads what is embedded. Error: a file of a type that the package does not know, which is a mistake of the build.
+// New reads the embedded files. Error: a file of a type that the package does not know, which is a mistake of the build.
 func New() (*Files, error) {
 	f := &Files{byPath: map[string]file{}}
 	known := types()
@@ -73,21 +74,37 @@ func New() (*Files, error) {
 // Paths lists the paths that are served, sorted; "/" is the page.
 func (f *Files) Paths() []string { return slices.Sorted(maps.Keys(f.byPath)) }
 
-// ServeHTTP answers GET and HEAD. The path is taken as it was sent; what is not a file gets 404.
+// WantsPage reports whether a browser opens the address, as opposed to a script or a program.
+func WantsPage(r *http.Request) bool {
+	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+}
+
+// ServeHTTP answers GET and HEAD. The path is taken as it was sent; a path that is not a file gets 404, with the page itself for
+// a browser that opens it: the page says that there is no such address.
 //
-// A browser asks each time and mostly gets 304: after an upgrade no page runs with the modules of another version.
+// A browser revalidates each time and mostly gets 304, so after an upgrade no page runs with the modules of another version.
 func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
 	found, ok := f.byPath[r.URL.Path]
 	if !ok {
-		http.NotFound(w, r)
-		return
+		h.Add("Vary", "Accept")
+		if !WantsPage(r) {
+			http.NotFound(w, r)
+			return
+		}
+		found = f.byPath["/"]
 	}
-	h := w.Header()
 	h.Set("Content-Type", found.contentType)
 	h.Set("ETag", found.etag)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if !ok {
+		h.Del("ETag") // a browser must not take a 304 for it
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write(found.body) // a browser that has gone needs none
+		return
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(found.body))
 }

@@ -59,7 +59,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestNothingFromElsewhere reads the sources: the browser would refuse these, and only when somebody looks.
+// TestNothingFromElsewhere checks the sources: the browser would refuse these too, but only when somebody opens the page.
 func TestNothingFromElsewhere(t *testing.T) {
 	f := files(t)
 	forbidden := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTML|javascript:|localStorage\.setItem\([^)]*token|<style|\bon[a-z]+="|\bstyle="|@import|url\(\s*["']?http`)
@@ -80,7 +80,8 @@ func TestNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-// TestPreloads: the page names all its modules at once, so that a browser far away does not find them one after another.
+// TestPreloads checks that the page names all its modules at once, so that a distant browser does not discover them one
+// after another.
 func TestPreloads(t *testing.T) {
 	f := files(t)
 	page := get(f, "GET", "/").Body.String()

@@ -2,8 +2,8 @@ package web
 
 import "strings"
 
-// policy is the Content-Security-Policy of the files. Scripts and styles come as files of this node only, requests go to
-// this node only, no string becomes markup or code (Trusted Types, with no policy allowed), no other site frames the page.
+// policy is the Content-Security-Policy of the files. Scripts and styles are files of this node only, requests go to this
+// node only, no string becomes markup or code (Trusted Types, with no policy allowed), and no other site can frame the page.
 var policy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src 'self'",

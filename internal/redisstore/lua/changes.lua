@@ -2,13 +2,13 @@
 --
 -- KEYS    1 the stream
 -- ARGV    1 the id after which the page begins; 2: 1 for the changes of one room only; 3 that room
---         4 how many entries the page may look at, 5 how many bytes it may give, 6 how many bytes it may look at
---         7 the largest value of a field: larger data is given as null, any other as nothing
--- returns {Redis' time in ms, how far the page looked, 1 if there are more, entries looked at, bytes looked at,
+--         4 how many entries the script may examine, 5 how many bytes it may return, 6 how many bytes it may examine
+--         7 the largest value of a field: larger data is returned as null, any other larger field as empty
+-- returns {Redis' time in ms, the last id examined, 1 if there are more, entries examined, bytes examined,
 --         the size of an entry that does not fit in an empty page or 0, id, fields, id, fields, …}
 --
--- An id at or beyond the newest entry's has nothing after it: the page has looked as far as that entry. Few entries are read at a
--- time, since each may have some MB.
+-- After an id at or beyond the newest entry's there is nothing: the page ends at that entry. Few entries are read at a
+-- time, since each may be several MB.
 
 local STEP, SMALL = 16, 16384
 local key, at, one, room = KEYS[1], ARGV[1], ARGV[2] == '1', ARGV[3]
@@ -27,7 +27,7 @@ if order(ms, n, newestMs, newestN) >= 0 then
   return reply
 end
 
--- measures an entry, leaves out what is too large, and tells whether the entry is asked for
+-- measures an entry, leaves out values that are too large, and reports whether the entry is wanted
 local function weigh(fields)
   local looked, size, wanted = 0, 0, not one
   for i = 1, #fields, 2 do

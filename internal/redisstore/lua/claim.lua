@@ -5,19 +5,22 @@
 -- returns {1} stale owner, {2} split, or
 --         {0, the record as field, value, …, type of participants, its value, type of states, its value, Redis' time in seconds}
 --
--- The record is as it was before, without tombstones past their time, of which up to MAX_PRUNED go. A value is null unless its type is string.
--- A room without public keys keeps its record, and its timeline, for another 24 h.
+-- The record is returned as it was before the claim, without expired tombstones; the script deletes at most MAX_PRUNED of
+-- those. A value is null unless its type is string. The record and the timeline of a room without public keys expire after 24 h,
+-- unless the record says that it had some: then others deleted them, and the next commit decides.
 
 local fence, participants, states = KEYS[1], KEYS[2], KEYS[3]
 local gen, epoch, inc = ARGV[1], ARGV[2], ARGV[3]
 
 local r = stored(fence)
+local claim = {'gen', gen, 'epoch', epoch, 'inc', inc}
 if r then
   local by = order(gen, epoch, r[1], r[2])
   if by < 0 then return {STALE_OWNER} end
   if by == 0 and inc ~= r[3] then return {SPLIT} end
 else
   redis.call('DEL', fence)
+  claim[7], claim[8] = 'version', '0'
 end
 
 local now = redis.call('TIME')[1]
@@ -31,8 +34,7 @@ for i = 1, #flat, 2 do
     kept[#kept + 1] = flat[i + 1]
   end
 end
-redis.call('HSET', fence, 'gen', gen, 'epoch', epoch, 'inc', inc)
-redis.call('HSETNX', fence, 'version', '0')
+redis.call('HSET', fence, unpack(claim))
 
 local function read(key)
   local kind = redis.call('TYPE', key).ok
@@ -40,7 +42,7 @@ local function read(key)
 end
 local ptype, pvalue = read(participants)
 local stype, svalue = read(states)
-if ptype == 'none' and stype == 'none' then
+if ptype == 'none' and stype == 'none' and not (r and r[7] and r[7] ~= '') then
   redis.call('EXPIRE', fence, RECORD_SECONDS)
   redis.call('EXPIRE', KEYS[4], RECORD_SECONDS)
 else

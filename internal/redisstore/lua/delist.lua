@@ -1,4 +1,4 @@
--- Takes a room off the index: its owner asks, and it has no public keys.
+-- Removes a room that has no public keys from the index, on behalf of its owner.
 --
 -- KEYS    1 fence, 2 participants, 3 states, 4 index
 -- ARGV    1-3 the claim: generation, epoch, incarnation; 4-5 the leader's token, 0 and 0 for none; 6 room

@@ -1,8 +1,8 @@
--- Puts rooms on the index. It asks for no claim: an entry too many is for the cleanup.
+-- Adds rooms to the index. It needs no claim: cleanup removes superfluous entries.
 --
 -- KEYS    1 index
 -- ARGV    rooms
--- returns 1 if the index was of another type and has been replaced, otherwise 0; or the error of the first room that could not be put there
+-- returns 1 if the index was of another type and has been replaced, otherwise 0; or the error of the first room that could not be added
 
 local replaced = 0
 for _, room in ipairs(ARGV) do

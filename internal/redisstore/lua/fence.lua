@@ -1,7 +1,7 @@
--- What the scripts of a room share; it is put before each of them.
+-- Code that all scripts share; it is prepended to each of them.
 --
--- Numbers are decimals without sign or leading zeros. They come from Go or from TIME as text and stay text: Lua never
--- formats one. Order is that of the text (longer is greater), so it is exact for all 64 bits.
+-- Numbers are decimals without sign or leading zeros. They come from Go or from TIME as text and stay text: Lua never formats one. Numbers are
+-- compared as text (longer is greater), so the order is exact for all 64 bits.
 
 local STALE_OWNER, SPLIT, CONFLICT, STALE_LEADER = 1, 2, 3, 4
 local RECORD_SECONDS = '86400'
@@ -13,23 +13,31 @@ local function compare(a, b)
   return a < b and -1 or 1
 end
 
--- precedence of one pair of numbers over another: the first decides, then the second
+-- compares two pairs of numbers: by the first numbers, and if those are equal by the second
 local function order(a1, a2, b1, b2)
   local first = compare(a1, b1)
   if first ~= 0 then return first end
   return compare(a2, b2)
 end
 
--- whether a value is a decimal that Go would write and read: one that others wrote and Go reads as another number, or as
--- none, would refuse every commit for ever
+-- reports whether a value is a decimal that Go would write and read. If others wrote a number that Go reads as another number, or not at all,
+-- every commit would be refused forever.
 local function number(n)
   return n and (n == '0' or string.match(n, '^[1-9]%d*$')) and compare(n, '18446744073709551615') <= 0
 end
 
--- the record {gen, epoch, inc, version, lgen, lidx, ds}, or nil: a key of another type, or without claim and version, is none
+-- reports whether a reply is the error of a key of another type, which someone else wrote
+local function foreign(reply)
+  return type(reply) == 'table' and reply.err and string.sub(reply.err, 1, 9) == 'WRONGTYPE'
+end
+
+-- returns the record {gen, epoch, inc, version, lgen, lidx, ds}, or nil for a key of another type, or one without claim and version
 local function stored(fence)
-  if redis.call('TYPE', fence).ok ~= 'hash' then return nil end
-  local r = redis.call('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds')
+  local r = redis.pcall('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds')
+  if r.err then
+    if not foreign(r) then redis.call('HMGET', fence, 'gen') end -- fails the same way, and ends the script as Redis ends it
+    return nil
+  end
   for i = 1, 4 do
     if not number(r[i]) then return nil end
   end
@@ -39,7 +47,7 @@ local function stored(fence)
   return r
 end
 
--- why a write by this claim and leader token must not happen, or 0
+-- returns why a write by this claim and leader token must be refused, or 0
 local function refusal(r, gen, epoch, inc, expect, lgen, lidx)
   if not r then return CONFLICT end
   local by = order(gen, epoch, r[1], r[2])
@@ -52,26 +60,27 @@ local function refusal(r, gen, epoch, inc, expect, lgen, lidx)
   return 0
 end
 
--- puts a room on the index. It returns 1 if others held the key as another type: the key is replaced, and a scan finds again what
--- was lost with it. Another error, such as of a full memory, is the second value; it leaves the room unlisted until its next commit or sync.
+-- adds a room to the index. It returns 1 if the key was of another type: then it replaces the key, and a later scan finds the rooms that were
+-- lost. Any other error, such as full memory, is the second value; the room then stays out of the index until its next commit or sync.
 local function enlist(index, room)
   local reply = redis.pcall('ZADD', index, '0', room)
   if type(reply) == 'number' then return 0 end
-  if string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then return 0, reply.err end
+  if not foreign(reply) then return 0, reply.err end
   redis.call('DEL', index)
   redis.call('ZADD', index, '0', room)
   return 1
 end
 
--- takes a room off the index; an index of another type has no rooms
+-- removes a room from the index; an index of another type has no rooms
 local function delist(index, room)
   redis.pcall('ZREM', index, room)
 end
 
--- how many tombstones one script drops at the most: more are left to the next
+-- the most tombstones that one script deletes: the rest are left to the next
 local MAX_PRUNED = 500
 
--- tombstones are fields t:<sid> = <Redis seconds>:<joinedAt>:<1 ended by a poll, 2 by a migration, 0>:<identity>
+-- tombstones are fields t:<sid> = <Redis seconds>:<joinedAt>:<1 ended by a poll, 2 by a migration, 0>:<identity>; reports whether the field is
+-- one that has expired
 local function past(field, value, now)
   if string.sub(field, 1, 2) ~= 't:' then return false end
   local buried = string.match(value, '^(%d+):')

@@ -1,16 +1,16 @@
--- Tries what the scripts of a room do: whether this user may, and whether Redis takes writes at all.
+-- Tries what the scripts of a room do: whether this user is allowed to, and whether Redis takes writes at all.
 --
--- KEYS    1 a key of no room
+-- KEYS    1 a key that belongs to no room
 -- ARGV    1 how long the key stays afterwards, in seconds; 2: 1 if commits append to a feed; 3: 1 if they keep timelines
 -- returns Redis' time in seconds
 --
--- The first write is one that Redis refuses when its memory is full. After a deletion Redis would allow the others. An error names the
--- command, since Redis before 7.2 does not.
+-- The first write is one that Redis refuses when its memory is full. After a deletion Redis would allow the others. The script adds
+-- the command to an error, since Redis before 7.2 does not name it.
 
 local key = KEYS[1]
 local commands = {
-  {'SET', key, '0'}, {'GET', key}, {'PTTL', key}, {'EXISTS', key}, {'TYPE', key}, {'DEL', key},
-  {'HSET', key, 'a', '0'}, {'HSETNX', key, 'b', '0'}, {'HGET', key, 'a'}, {'HMGET', key, 'a', 'b'}, {'HGETALL', key}, {'HDEL', key, 'a'},
+  {'SET', key, '0'}, {'MSET', key, '0'}, {'GET', key}, {'PTTL', key}, {'EXISTS', key}, {'TYPE', key}, {'DEL', key},
+  {'HSET', key, 'a', '0'}, {'HGET', key, 'a'}, {'HMGET', key, 'a', 'b'}, {'HGETALL', key}, {'HDEL', key, 'a'},
   {'EXPIRE', key, ARGV[1]}, {'PERSIST', key}, {'DEL', key},
   {'ZADD', key, 0, 'a'}, {'ZREM', key, 'a'},
 }

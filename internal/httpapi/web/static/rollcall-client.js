@@ -11,10 +11,67 @@ export class RollcallError extends Error {
 }
 
 const readTimeout = 15_000;
+const silence = 45_000; // a node sends something on a stream of events every 15 s
+const firstRetry = 250;
+const lastRetry = 10_000;
 
-// The node that served this module. A module that was bundled or copied has no better guess than its own origin.
-function ownOrigin() {
-  return new URL(".", import.meta.url).href;
+// nodeOf returns where the node is if no endpoint is given: in Node.js where the command line finds it too, otherwise the node that served this
+// module. For a module that was bundled or copied, its own origin is the best guess.
+function nodeOf({ ROLLCALL_ADDR: address, ROLLCALL_TOKEN: token = "" }) {
+  if (address) return { endpoint: address.includes("://") ? address : ["http", address].join("://"), token };
+  const endpoint = new URL(".", import.meta.url).href;
+  if (!endpoint.startsWith("http")) throw new RollcallError("Say where the node is: pass an endpoint, or set ROLLCALL_ADDR");
+  return { endpoint, token: "" };
+}
+
+// A misspelt dryRun must not become a real run.
+function refuseUnknown(options) {
+  const [name] = Object.keys(options);
+  if (name !== undefined) throw new TypeError(`Unknown option "${name}"`);
+}
+
+const pause = (ms, signal) => new Promise((resolve) => {
+  const timer = setTimeout(done, ms);
+  signal?.addEventListener("abort", done, { once: true });
+  function done() {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", done);
+    resolve();
+  }
+});
+
+// createParser returns a function that takes the text of server-sent events in pieces, and returns the events that a piece completes.
+function createParser() {
+  let rest = "";
+  let event = "";
+  let data = [];
+  let id;
+
+  function line(text, events) {
+    if (text === "") {
+      if (data.length) events.push({ event: event || "message", data: data.join("\n"), id });
+      event = "";
+      data = [];
+      return;
+    }
+    const colon = text.indexOf(":");
+    if (colon === 0) return; // a comment, which only shows that the connection is alive
+    const field = colon < 0 ? text : text.slice(0, colon);
+    const value = colon < 0 ? "" : text.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") event = value;
+    else if (field === "data") data.push(value);
+    else if (field === "id") id = value;
+  }
+
+  return (piece) => {
+    rest += piece;
+    // A CR at the very end may be the first half of a CRLF.
+    const lines = rest.split(/\r\n|\n|\r(?!$)/);
+    rest = lines.pop();
+    const events = [];
+    for (const text of lines) line(text, events);
+    return events;
+  };
 }
 
 function makeHeaders(token, more) {
@@ -28,7 +85,7 @@ async function refusal(response) {
   try {
     message = (await response.json()).error ?? "";
   } catch {
-    // A proxy's page, mostly: its status says enough.
+    // Usually a proxy's page: its status says enough.
   }
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   return new RollcallError(message || `The answer was ${response.status}`, { status: response.status, retryAfter });
@@ -36,12 +93,18 @@ async function refusal(response) {
 
 /**
  * Makes a client. Every method resolves with the answer's JSON, as docs/api.md has it, and rejects with a RollcallError,
- * or with the signal's reason when it was aborted.
+ * or with the signal's reason if it was aborted.
  */
-export function createClient({ endpoint = "", token = "", fetch: send = (...args) => globalThis.fetch(...args) } = {}) {
-  const base = new URL(endpoint || ownOrigin(), globalThis.location?.href);
+export function createClient({ endpoint = "", token = "", fetch: send = (...args) => globalThis.fetch(...args), ...unknown } = {}) {
+  refuseUnknown(unknown);
+  if (!endpoint) {
+    const node = nodeOf(globalThis.process?.env ?? {});
+    endpoint = node.endpoint;
+    token ||= node.token;
+  }
+  const base = new URL(endpoint, globalThis.location?.href);
 
-  // open resolves with the Response itself once it is a success.
+  // open resolves with the Response itself if it is a success.
   async function open(path, { method = "GET", headers, body, signal } = {}) {
     let response;
     try {
@@ -76,8 +139,9 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
     }
   }
 
-  function act(action, { dryRun, force, signal } = {}) {
-    const order = { action };
+  async function act(action, { room, dryRun, force, signal, ...unknown } = {}) {
+    refuseUnknown(unknown);
+    const order = { action, room };
     if (dryRun) order.dryRun = true;
     if (force) order.force = true;
     return request("/api/sync-rooms", {
@@ -85,8 +149,81 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
     });
   }
 
+  async function rooms({ search = "", signal } = {}) {
+    const all = [];
+    let cursor = "";
+    do {
+      const query = new URLSearchParams({ limit: 1000, ...(search && { search }), ...(cursor && { cursor }) });
+      const page = await read(`/api/rooms?${query}`, { signal });
+      all.push(...page.rooms);
+      cursor = page.nextCursor;
+    } while (cursor);
+    return all;
+  }
+
+  async function room(name, options) {
+    try {
+      return await read(`/api/rooms?name=${encodeURIComponent(String(name).toWellFormed())}`, options);
+    } catch (error) {
+      if (error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  async function participants(name, options) {
+    return (await room(name, options))?.participants ?? [];
+  }
+
+  // stream reads one connection. It ends when the node ends it, and throws as open does, or when nothing has come for a while.
+  async function* stream(path, { lastId = "", signal } = {}) {
+    const quiet = new AbortController();
+    let timer = 0;
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => quiet.abort(new RollcallError("The node has sent nothing for 45 s")), silence);
+    };
+    const headers = { Accept: "text/event-stream" };
+    if (lastId) headers["Last-Event-ID"] = lastId;
+    heard();
+    try {
+      const response = await open(path, { headers, signal: signal ? AbortSignal.any([signal, quiet.signal]) : quiet.signal });
+      yield { event: "connected", data: "null" };
+      const parse = createParser();
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        heard();
+        yield* parse(value);
+      }
+    } finally {
+      clearTimeout(timer);
+      quiet.abort(); // closes the connection if the caller wants no more
+    }
+  }
+
+  async function* events({ room: name, after = "", signal } = {}) {
+    const path = `/api/events${name === undefined ? "" : `?room=${encodeURIComponent(String(name).toWellFormed())}`}`;
+    let lastId = after;
+    for (let wait = firstRetry; ; wait = Math.min(2 * wait, lastRetry)) {
+      let retryAfter = 0;
+      try {
+        for await (const { event, id, data } of stream(path, { lastId, signal })) {
+          wait = firstRetry;
+          lastId = id ?? lastId;
+          yield { type: event, id: id ?? "", data: JSON.parse(data) };
+        }
+      } catch (error) {
+        if (signal?.aborted || (error.status >= 400 && error.status < 500)) throw error;
+        retryAfter = (error.retryAfter ?? 0) * 1000;
+      }
+      await pause(Math.max(wait, retryAfter), signal);
+      signal?.throwIfAborted();
+    }
+  }
+
   return {
-    open, request, read, act,
+    open, request, read, act, rooms, room, participants, stream, events,
     status: (options) => read("/api/sync-rooms", options),
     sync: (options) => act("sync", options),
     cleanup: (options) => act("cleanup", options),
@@ -96,12 +233,84 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
   };
 }
 
-/** Runs a sync now and resolves with its answer when it has ended. */
-export function triggerImmediateSync({ signal, dryRun, force, ...where } = {}) {
-  return createClient(where).sync({ signal, dryRun, force });
+// The node of calls that name none, and what is known of its service.
+let place = {};
+let running = false;
+let watch = null;
+const watchEvery = 2000;
+
+const at = (where) => createClient(Object.keys(where).length ? where : place);
+
+/** Sets the node of all calls that name none, and resolves with its status. */
+export async function connect(where = {}) {
+  const client = createClient(where);
+  place = where;
+  watch = null;
+  return startWatch(client);
 }
 
-/** Resolves with whether the schedule of syncs is running. */
-export async function isSyncServiceRunning({ signal, ...where } = {}) {
-  return (await createClient(where).status({ signal })).syncServiceRunning;
+// startWatch asks the node from now on, and resolves with its first answer.
+async function startWatch(client) {
+  const mine = {};
+  watch = mine;
+  running = false;
+  async function look() {
+    let now = false;
+    try {
+      const status = await client.status();
+      now = status.syncServiceRunning;
+      return status;
+    } finally {
+      if (watch === mine) {
+        running = now;
+        setTimeout(() => watch === mine && look().catch(() => {}), watchEvery).unref?.();
+      }
+    }
+  }
+  return look();
+}
+
+/** Runs a sync now, of all rooms or of one, and resolves with its answer when it has ended. */
+export async function triggerImmediateSync({ room, signal, dryRun, force, ...where } = {}) {
+  const answer = await at(where).sync({ room, signal, dryRun, force });
+  return { ...answer, ...answer.result };
+}
+
+/**
+ * Without options, returns at once whether the schedule of syncs was running when the node was last asked: at most 2 s ago, once connect has
+ * resolved. It is false before the first answer and while the node does not answer. With options, resolves with what the node says now.
+ */
+export function isSyncServiceRunning(options) {
+  if (options === undefined) {
+    if (!watch) startWatch(at({})).catch(() => {});
+    return running;
+  }
+  const { signal, ...where } = options;
+  return at(where).status({ signal }).then((status) => status.syncServiceRunning);
+}
+
+/** Resolves with all rooms. */
+export async function rooms({ search, signal, ...where } = {}) {
+  return at(where).rooms({ search, signal });
+}
+
+/** Resolves with a room's state, or null if there is no such room now. */
+export async function room(name, { signal, ...where } = {}) {
+  return at(where).room(name, { signal });
+}
+
+/** Resolves with everyone who is in a room, of whatever kind. */
+export async function participants(name, { signal, ...where } = {}) {
+  return at(where).participants(name, { signal });
+}
+
+/** Resolves with the identities that count as present, as rooms:participants has them by default. */
+export async function getRoomParticipants(name, { signal, ...where } = {}) {
+  const all = await at(where).participants(name, { signal });
+  return all.filter(({ kind, hidden }) => !hidden && (kind === "STANDARD" || kind === "SIP")).map(({ identity }) => identity);
+}
+
+/** Yields what happens, until the caller stops or signal aborts. It connects again by itself. */
+export function events({ room, after, signal, ...where } = {}) {
+  return at(where).events({ room, after, signal });
 }

@@ -2,12 +2,12 @@
 
 import type { Action, ActionAnswer, SyncStatus } from "./rollcall-client.js";
 
-/** Told after each look at the node. */
+/** Dispatched after each poll of the node. */
 export type RollcallStatusEvent = CustomEvent<
   { state: "running" | "stopped"; status: SyncStatus } | { state: "error"; error: Error }
 >;
 
-/** Told when an action begins and when it ends. */
+/** Dispatched when an action begins and when it ends. */
 export type RollcallActionEvent = CustomEvent<
   | { action: Action; phase: "started" }
   | { action: Action; phase: "done"; answer: ActionAnswer }
@@ -15,19 +15,19 @@ export type RollcallActionEvent = CustomEvent<
 >;
 
 export declare class SyncStatusIndicator extends HTMLElement {
-  /** The node's URL; "" is where the module came from. Attribute: endpoint. */
+  /** The node's URL; "" means the origin of the module. Attribute: endpoint. */
   endpoint: string;
   /** Sent as Bearer. Attribute: token. */
   token: string;
-  /** Milliseconds between looks, 1000 or more; 10000 by default. Attribute: interval. */
+  /** Milliseconds between polls, 1000 or more; 10000 by default. Attribute: interval. */
   interval: number;
-  /** Without buttons. Attribute: readonly. */
+  /** Shows no buttons. Attribute: readonly. */
   readonly: boolean;
-  /** What the node told last, or null. */
+  /** The last status that the node reported, or null. */
   readonly status: SyncStatus | null;
   /** Asks the node now; never rejects. */
   refresh(): Promise<void>;
-  /** These resolve with the answer, or with undefined when it failed or another action runs; rollcall-action tells. */
+  /** These resolve with the answer, or with undefined if it failed or another action runs; rollcall-action says which. */
   sync(): Promise<ActionAnswer | undefined>;
   cleanup(): Promise<ActionAnswer | undefined>;
   startService(): Promise<ActionAnswer | undefined>;

@@ -1,4 +1,4 @@
-// <sync-status-indicator>: how rollcall's sync stands, and the buttons for it, inside any web app.
+// <sync-status-indicator>: the state of rollcall's schedule of syncs, and its buttons, for any web app.
 // sync-status-indicator.d.ts has the types, docs/page.md shows it in plain HTML, React and Vue.
 
 import { createClient } from "./rollcall-client.js";
@@ -27,7 +27,7 @@ const css = `
 [data-state=error] .state::before { background: var(--bad); border-radius: 1px; }
 .last, .said { color: var(--soft); font-size: 13px; }
 .last[data-bad], .said[data-bad] { color: var(--bad); }
-.buttons { display: flex; flex-wrap: wrap; gap: 6px; }
+.buttons { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; }
 button { font: inherit; font-size: 13px; font-weight: 560; color: inherit; min-height: 32px; padding: 3px 12px; border: 1px solid var(--line); border-radius: 8px; background: transparent; cursor: pointer; }
 button[aria-disabled=true] { opacity: .5; cursor: default; }
 button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
@@ -53,21 +53,27 @@ function span(ms) {
 
 const rooms = (n) => `${n} ${n === 1 ? "room" : "rooms"}`;
 
-// The last sync in a line. Ages are by the node's clock.
-function tellLast(status) {
+function faultText(fault) {
+  return fault.startsWith("redis") ? "Redis did not answer" : `LiveKit ${fault === "livekit_refuses" ? "refused the API key" : "did not answer"}; nothing was removed`;
+}
+
+// Describes the last sync in a line. Ages are by the node's clock.
+function lastText(status) {
   const report = status.lastSync;
   if (!report) return "No sync has ended yet";
   const { synced, errors, cleaned } = report.result;
   const age = span(Date.parse(status.timestamp) - Date.parse(report.startedAt));
+  if (report.fault) return `Last sync ${age} ago: ${faultText(report.fault)}`;
   const held = report.held?.rooms || report.held?.participants ? ", removals held" : "";
-  return `Last sync ${age} ago: ${rooms(synced)}, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed${held}`;
+  return `Last sync ${age} ago: ${rooms(synced)} compared, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed${held}`;
 }
 
-function tellAction(answer) {
-  if (answer.running !== undefined) return answer.running ? "Started" : "Stopped";
+function actionText(answer) {
+  if (answer.running !== undefined) return answer.running ? "Schedule started" : "Schedule stopped";
+  if (answer.fault) return `Failed: ${faultText(answer.fault)}`;
   if (answer.cleaned !== undefined) return `Cleanup done: ${answer.cleaned} removed`;
   const { synced, errors, cleaned } = answer.result;
-  return `Sync done: ${rooms(synced)}, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed`;
+  return `Sync done: ${rooms(synced)} compared, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed`;
 }
 
 export class SyncStatusIndicator extends HTMLElement {
@@ -75,6 +81,8 @@ export class SyncStatusIndicator extends HTMLElement {
 
   #status = null;
   #acting = false;
+  #denied = false; // the node refused the token, or wants one
+  #askingStop = false;
   #failures = 0;
   #timer = 0;
   #abort = null;
@@ -89,21 +97,24 @@ export class SyncStatusIndicator extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     const button = (text, className, run) => {
       const node = element("button", { type: "button", class: className, part: "button" }, text);
-      // Disabled it would lose the focus, and whoever uses the keyboard their place.
+      // A disabled button would lose the focus, and keyboard users their place.
       node.addEventListener("click", () => { if (node.getAttribute("aria-disabled") !== "true") run(); });
       return node;
     };
     const state = element("span", { class: "state", part: "state", role: "status" });
-    // Its age grows with each look, which nobody wants to hear; what an action came to is read out.
+    // Its age changes with each poll and is not read out; the result of an action is.
     const last = element("span", { class: "last", part: "last" });
     const said = element("span", { class: "said", part: "last", role: "status" });
     const sync = button("Sync now", "primary", () => this.sync());
     const cleanup = button("Cleanup", "", () => this.cleanup());
     const toggle = button("Stop", "", () => this.#toggle());
+    const stop = button("Stop it", "", () => this.#answerStop(true));
+    const keep = button("Cancel", "", () => this.#answerStop(false));
+    const ask = element("span", { class: "buttons", role: "group", "aria-label": "Stop the schedule" }, "Stop the schedule of the whole cluster?", keep, stop);
     const buttons = element("span", { class: "buttons", role: "group", "aria-label": "Sync actions" }, sync, cleanup, toggle);
-    const box = element("div", { class: "box", part: "box", "data-state": "unknown" }, element("span", { class: "text" }, state, last, said), buttons);
+    const box = element("div", { class: "box", part: "box", "data-state": "unknown" }, element("span", { class: "text" }, state, last, said), buttons, ask);
     root.append(box);
-    this.#parts = { box, state, last, said, sync, cleanup, toggle, buttons };
+    this.#parts = { box, state, last, said, sync, cleanup, toggle, stop, keep, buttons, ask };
   }
 
   connectedCallback() {
@@ -122,7 +133,7 @@ export class SyncStatusIndicator extends HTMLElement {
     if (before !== after && this.isConnected) this.#restart();
   }
 
-  // A framework may have set a property before this class was there to have it.
+  // A framework may have set a property before this class was defined.
   #upgrade(name) {
     if (!Object.hasOwn(this, name)) return;
     const value = this[name];
@@ -138,7 +149,7 @@ export class SyncStatusIndicator extends HTMLElement {
   set interval(value) { this.setAttribute("interval", value); }
   get readonly() { return this.hasAttribute("readonly"); }
   set readonly(value) { this.toggleAttribute("readonly", Boolean(value)); }
-  /** The last status that the node told, or null. */
+  /** The last status that the node reported, or null. */
   get status() { return this.#status; }
 
   sync() { return this.#act("sync"); }
@@ -146,21 +157,35 @@ export class SyncStatusIndicator extends HTMLElement {
   startService() { return this.#act("start-service"); }
   stopService() { return this.#act("stop-service"); }
 
-  #toggle() { return this.#status?.syncServiceRunning ? this.stopService() : this.startService(); }
+  #toggle() {
+    if (!this.#status?.syncServiceRunning) return this.startService();
+    this.#askingStop = true;
+    this.#drawButtons();
+    this.#parts.keep.focus();
+    return undefined;
+  }
 
-  // Attributes come one by one while a framework sets them: all of them count, once.
+  #answerStop(yes) {
+    this.#askingStop = false;
+    this.#drawButtons();
+    this.#parts.toggle.focus();
+    if (yes) this.stopService();
+  }
+
+  // A framework sets attributes one by one: they are all applied together, once.
   #restart() {
     clearTimeout(this.#timer);
     this.#abort?.abort();
     this.#status = null;
     this.#failures = 0;
+    this.#askingStop = false;
     this.#draw("unknown", "Asking…", "");
     this.#timer = setTimeout(() => this.refresh(), 0);
   }
 
   #client() { return createClient({ endpoint: this.endpoint, token: this.token }); }
 
-  /** Asks the node now. It never rejects: what went wrong is shown, and told by rollcall-status. */
+  /** Asks the node now. It never rejects: an error is shown, and reported by rollcall-status. */
   async refresh() {
     clearTimeout(this.#timer);
     this.#abort?.abort();
@@ -169,15 +194,17 @@ export class SyncStatusIndicator extends HTMLElement {
       const status = await this.#client().status({ signal: abort.signal });
       if (abort.signal.aborted) return;
       this.#failures = 0;
+      this.#denied = false;
       this.#status = status;
       const running = status.syncServiceRunning;
-      this.#draw(running ? "running" : "stopped", running ? "Sync is running" : "Sync is stopped", tellLast(status), status.lastSync?.result.errors > 0);
+      this.#draw(running ? "running" : "stopped", running ? "Schedule is running" : "Schedule is stopped", lastText(status), status.lastSync?.result.errors > 0);
       this.#tell("rollcall-status", { state: running ? "running" : "stopped", status });
     } catch (error) {
       if (abort.signal.aborted) return;
       this.#failures += 1;
-      const text = error.status === 401 ? "A token is needed" : error.status === 403 ? "The token does not allow this" : error.message;
-      this.#draw("error", text, this.#status ? `Known last: ${this.#status.syncServiceRunning ? "running" : "stopped"}` : "");
+      this.#denied = error.status === 401 || error.status === 403;
+      const text = error.status === 401 ? (this.token ? "The token is not accepted" : "A token is needed") : error.message;
+      this.#draw("error", text, this.#status ? `Last known: ${this.#status.syncServiceRunning ? "running" : "stopped"}` : "");
       this.#tell("rollcall-status", { state: "error", error });
     }
     this.#schedule();
@@ -199,8 +226,8 @@ export class SyncStatusIndicator extends HTMLElement {
     let failed = false;
     try {
       const answer = await this.#client().act(action);
-      said = tellAction(answer);
-      failed = answer.result?.errors > 0;
+      said = actionText(answer);
+      failed = Boolean(answer.fault) || answer.result?.errors > 0;
       this.#tell("rollcall-action", { action, phase: "done", answer });
       return answer;
     } catch (error) {
@@ -215,7 +242,7 @@ export class SyncStatusIndicator extends HTMLElement {
     }
   }
 
-  // What an action does and came to takes the place of the last sync, until the next look.
+  // The state or result of an action replaces the last sync, until the next poll.
   #say(text, bad = false) {
     const { last, said } = this.#parts;
     said.textContent = text;
@@ -238,9 +265,12 @@ export class SyncStatusIndicator extends HTMLElement {
 
   #drawButtons() {
     const p = this.#parts;
-    p.buttons.hidden = this.readonly;
-    const idle = this.#acting || this.#status === null;
-    for (const button of [p.sync, p.cleanup, p.toggle]) button.setAttribute("aria-disabled", idle);
+    // What the node would refuse is not offered. An older node does not say whether it would.
+    const offered = !this.readonly && !this.#denied && this.#status !== null && this.#status.mayAct !== false;
+    this.#askingStop &&= offered && this.#status.syncServiceRunning;
+    p.buttons.hidden = !offered || this.#askingStop;
+    p.ask.hidden = !this.#askingStop;
+    for (const button of [p.sync, p.cleanup, p.toggle]) button.setAttribute("aria-disabled", this.#acting);
   }
 
   #tell(name, detail) {

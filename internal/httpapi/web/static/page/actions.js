@@ -1,20 +1,27 @@
 // The operator's actions: one at a time, with progress while it runs and its result after.
 
 import { count, duration, plural } from "./format.js";
+import { plain } from "./text.js";
+import { faultText } from "./health.js";
 
 const verbs = {
   "sync": "Sync", "cleanup": "Cleanup", "full-sync": "Full sync", "start-service": "Start of the schedule", "stop-service": "Stop of the schedule",
 };
 
-/** nameOf says what is done, for people. */
-export function nameOf({ action, dryRun, force }) {
+/** nameOf returns the name of an action, for people. */
+export function nameOf({ room, ...order }) {
+  return room === undefined ? nameOfAction(order) : `${nameOfAction(order)} of ${plain(room)}`;
+}
+
+function nameOfAction({ action, dryRun, force }) {
   if (dryRun) return `${force ? "Forced dry run" : "Dry run"}${action === "sync" ? "" : ` of ${verbs[action].toLowerCase()}`}`;
   return force ? `Forced ${verbs[action].toLowerCase()}` : verbs[action];
 }
 
-/** summary says in one line what came of it. */
+/** summary describes the result in one line. */
 export function summary(order, answer, took) {
   if (answer.running !== undefined) return answer.running ? "The schedule is running." : "The schedule is stopped.";
+  if (answer.fault) return `${faultText(answer.fault)}. ${answer.fault === "redis_silent" ? "No room was compared." : "Nothing is removed; Redis keeps the last answer."}`;
   const result = answer.result ?? answer.sync;
   const parts = [];
   if (result) parts.push(`${plural(result.synced, "room")} compared`, plural(result.errors, "error"), `${count(result.cleaned)} removed`);
@@ -32,12 +39,13 @@ export function createActions(store, session, live) {
   async function run(order) {
     if (store.state.action?.running) return;
     const startedAt = Date.now();
+    const { action, ...options } = order;
     const base = { order, name: nameOf(order), startedAt };
     store.set("action", { ...base, running: true });
-    // The node tells how far it is only when asked.
+    // The node reports its progress only when asked.
     const watching = setInterval(() => live.resources.status.refresh(), 700);
     try {
-      const answer = await session.client.act(order.action, order);
+      const answer = await session.client.act(action, options);
       const took = Date.now() - startedAt;
       store.set("action", { ...base, running: false, answer, took, text: summary(order, answer, took) });
     } catch (error) {
@@ -46,6 +54,7 @@ export function createActions(store, session, live) {
       clearInterval(watching);
       live.resources.status.refresh();
       live.resources.drift.refresh();
+      store.set("acted", base);
     }
   }
 

@@ -1,10 +1,10 @@
-// Puts the page together: what it knows, how it keeps that true, and the views that show it.
+// Assembles the page: its state, the code that keeps it current, and the views that show it.
 
 import { createActions } from "./actions.js";
 import { now, tick } from "./clock.js";
 import { h, show } from "./dom.js";
 import { createHeader } from "./header.js";
-import { problems } from "./health.js";
+import { alarms, problems } from "./health.js";
 import { createLive } from "./live.js";
 import { createProblems } from "./problems.js";
 import { createRooms } from "./rooms.js";
@@ -17,18 +17,23 @@ import { createDriftView } from "./view-drift.js";
 import { createOverview } from "./view-overview.js";
 import { createRoomView } from "./view-room.js";
 import { createRoomsView } from "./view-rooms.js";
+import { createUnknownView } from "./view-unknown.js";
 
 function start() {
-  const store = createStore({});
+  const store = createStore({ since: {} });
   const app = { store };
-  app.session = createSession(() => app.live.restart());
+  app.session = createSession(() => {
+    store.set("hasToken", app.session.token !== "");
+    app.live.restart();
+  });
+  store.set("hasToken", app.session.token !== "");
   app.rooms = createRooms(store, app.session);
   app.live = createLive(store, app.session, app.rooms);
   app.actions = createActions(store, app.session, app.live);
   app.askToken = createTokenDialog(app);
 
   const views = {
-    overview: createOverview(app), rooms: createRoomsView(app), room: createRoomView(app), drift: createDriftView(app),
+    overview: createOverview(app), rooms: createRoomsView(app), room: createRoomView(app), drift: createDriftView(app), unknown: createUnknownView(),
   };
   const main = document.querySelector("main");
   main.replaceChildren(createProblems(app), ...Object.values(views).map((view) => view.element));
@@ -50,7 +55,7 @@ function start() {
   app.live.start();
 }
 
-// Whoever follows a link by keyboard or hears the page must land in the new view.
+// Users of the keyboard or of a screen reader must land in the new view when they follow a link.
 function arrive(element) {
   scrollTo(0, 0);
   element.querySelector("h1").focus({ preventScroll: true });
@@ -64,11 +69,11 @@ function skipLink(main) {
 }
 
 function route(current) {
-  return { overview: "", rooms: "Rooms", drift: "Drift", room: current.room === undefined ? "" : plain(current.room) }[current.view];
+  return { overview: "", rooms: "Rooms", drift: "Drift", unknown: "No such address", room: current.room === undefined ? "" : plain(current.room) }[current.view];
 }
 
 function retitle(store, place) {
-  const wrong = problems(store.state, now()).length;
+  const wrong = alarms(problems(store.state, now())).length;
   document.title = `${wrong ? `(${wrong}) ` : ""}${place ? `${place} · ` : ""}rollcall`;
 }
 

@@ -1,4 +1,4 @@
-// A small chart of one quantity over time. The picture is for eyes; its label and its table say the same.
+// A small chart of one quantity over time. Its label and its table contain the same information for those who cannot see it.
 
 import { h, setAttribute, setText, show, svg } from "./dom.js";
 import { clockTime } from "./format.js";
@@ -7,7 +7,7 @@ const width = 320;
 const height = 88;
 const top = 8;
 
-// niceTop is a round number at or above the highest value, so that the scale does not jump with every point.
+// niceTop returns a round number at or above the highest value, so that the scale does not jump with every point.
 function niceTop(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -31,7 +31,7 @@ function line(points, y) {
   return path;
 }
 
-// The ground below a line, for each stretch between gaps.
+// The area below a line, for each stretch between gaps.
 function ground(points, y) {
   let path = "";
   points.forEach((p, i) => {
@@ -55,8 +55,15 @@ function bars(points, y) {
     ? `M${(x(i, points.length) * (1 - wide / width)).toFixed(1)} ${height}v${(y(p.value) - height).toFixed(1)}h${wide.toFixed(1)}V${height}z` : "")).join("");
 }
 
-/** createChart gives { element, draw(points) }, points being { time, value }. options: title, unit, format, kind, summary. */
-export function createChart({ title, unit, format, kind = "line", summary }) {
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+/**
+ * createChart returns { element, draw(points) }, where points are { time, value }. options: title, unit, format, kind, and
+ * more(values), which adds to the sentence below the latest value.
+ */
+export function createChart({ title, unit, format, kind = "line", more = () => "" }) {
   const area = svg("path", { class: "area" });
   const stroke = svg("path", { class: kind === "bars" ? "bars" : "line" });
   const dots = svg("path", { class: "dots" });
@@ -77,10 +84,14 @@ export function createChart({ title, unit, format, kind = "line", summary }) {
     h("figcaption", {}, h("span", { class: "chart-title" }, title), h("span", { class: "reading" }, value, h("span", { class: "unit" }, unit)), at), body, empty, details);
   let points = [];
 
+  function summary() {
+    const values = points.map((p) => p.value).filter((v) => v !== null);
+    return values.length ? `latest; median ${format(median(values))}, max ${format(Math.max(...values))}${more(values)}` : "";
+  }
   function read(i) {
-    const point = points[i] ?? points.at(-1);
+    const point = points[i] ?? points.findLast((p) => p.value !== null);
     setText(value, point && point.value !== null ? format(point.value) : "–");
-    setText(at, i === undefined || !point ? summary(points) : `at ${clockTime(point.time)}`);
+    setText(at, i === undefined || !point ? summary() : `at ${clockTime(point.time)}`);
     show(cursor, i !== undefined);
     cursor.classList.toggle("off", i === undefined);
     if (i !== undefined) for (const side of ["x1", "x2"]) cursor.setAttribute(side, x(i, points.length).toFixed(1));
@@ -111,7 +122,7 @@ export function createChart({ title, unit, format, kind = "line", summary }) {
     setText(highest, points.length ? `top ${format(limit)}` : "");
     setText(from, points.length ? clockTime(points[0].time).slice(0, 5) : "");
     read();
-    setAttribute(picture, "aria-label", `${title}: ${value.textContent} ${unit} now; ${summary(points)}`);
+    setAttribute(picture, "aria-label", `${title}: ${value.textContent} ${unit}, ${summary()}`);
     fillTable();
   }
   return { element, draw };

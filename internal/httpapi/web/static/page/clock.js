@@ -1,11 +1,11 @@
-// The node's time: whoever looks may have a clock that is minutes off, and "12 s ago" must be true all the same.
+// The node's time: the browser's clock may be minutes off, and "12 s ago" must be true nevertheless.
 
 import { h, setAttribute, setText } from "./dom.js";
 import { clockTime, fullTime, relative } from "./format.js";
 
 let ahead = 0;
 
-/** learn takes a timestamp of the node, fresh from an answer. Less than a second is the way here, not the clock. */
+/** learn takes a timestamp from a fresh answer of the node. A difference below a second is network delay, not the clock. */
 export function learn(timestamp) {
   const at = Date.parse(timestamp ?? "");
   if (Number.isNaN(at)) return;
@@ -17,14 +17,14 @@ export function now() {
   return Date.now() + ahead;
 }
 
-/** when makes a time that stays true while it stands in the page. mode: relative, or clock. */
+/** when makes an element with a time that stays current while it is in the page. mode: relative, or clock. */
 export function when(at, mode = "relative") {
   const node = h("time", { "data-mode": mode });
   setWhen(node, at);
   return node;
 }
 
-/** setWhen gives an element of when() another time; without one it shows a dash. */
+/** setWhen sets the time of an element of when(); without a time it shows a dash. */
 export function setWhen(node, at) {
   if (!Number.isFinite(at) || at <= 0) {
     node.removeAttribute("datetime");
@@ -44,7 +44,7 @@ function refresh(node) {
   setText(node, node.dataset.mode === "clock" ? clockTime(at, { millis: true }) : relative(at, now()));
 }
 
-/** tick brings every relative time up to date. */
+/** tick updates every relative time. */
 export function tick() {
   for (const node of document.querySelectorAll("time[data-at][data-mode=relative]")) refresh(node);
 }

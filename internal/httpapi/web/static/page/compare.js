@@ -1,8 +1,8 @@
-// Redis and LiveKit side by side, participant by participant. Pure.
+// Compares Redis and LiveKit participant by participant. Pure.
 
 const fields = ["name", "metadata", "attributes", "kind", "hidden", "joinedAt"];
 
-// LiveKit's participants come without fields that are empty; the keys hold them all.
+// LiveKit's participants lack fields that are empty; the keys contain all of them.
 function text(participant, field) {
   const value = participant[field];
   if (field === "attributes") return JSON.stringify(Object.entries(value ?? {}).sort());
@@ -20,9 +20,9 @@ function sorted(participants) {
 }
 
 /**
- * compare gives { known, rows, different }. A row is { sid, redis, livekit, state, fields }; state is same, differs,
+ * compare returns { known, rows, different }. A row is { sid, redis, livekit, state, fields }; state is same, differs,
  * redis (only there), livekit (only there), or unknown while LiveKit has not been asked or did not answer. before is the
- * room in Redis when LiveKit was asked: who has come or changed since is unknown too, and who has left is no longer there.
+ * room in Redis when LiveKit was asked: participants that joined or changed since are unknown too, and those that left are omitted.
  */
 export function compare(redisRoom, look, error, before = redisRoom) {
   const known = Boolean(look) && !error;

@@ -2,13 +2,13 @@
 
 import { h, uniqueId } from "./dom.js";
 
-/** createDialog gives { element, open(), close() }; build(close) makes its body. */
+/** createDialog returns { element, open(), close() }; build(close) returns its body. */
 export function createDialog(title, build) {
   const id = uniqueId("dialog");
   const element = h("dialog", { "aria-labelledby": id }, h("h2", { id }, title));
   const close = () => element.close();
   element.append(...build(close));
-  // A click on the backdrop hits the dialog itself.
+  // A click on the backdrop targets the dialog itself.
   element.addEventListener("click", (event) => { if (event.target === element) close(); });
   let cameFrom = null;
   element.addEventListener("close", () => cameFrom?.focus());

@@ -1,4 +1,4 @@
-// Elements without markup: text goes in as text, whatever it holds.
+// Makes elements without markup: text is inserted as text, whatever it contains.
 
 const svgNamespace = "http://www.w3.org/2000/svg";
 
@@ -25,7 +25,7 @@ export function svg(tag, props, ...children) {
   return fill(document.createElementNS(svgNamespace, tag), props, children);
 }
 
-/** setText writes only what differs: an unchanged text keeps the reader's selection, and costs no layout. */
+/** setText writes only a text that differs: an unchanged text keeps the reader's selection, and costs no layout. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -35,22 +35,22 @@ export function setAttribute(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-/** show hides or shows without a trace in the layout. */
+/** show hides or shows an element; a hidden one takes no space. */
 export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
-/** setIdle marks a button that does nothing now. Disabled, it would lose the focus, and whoever uses the keyboard their place. */
+/** setIdle marks a button that does nothing now. A disabled button would lose the focus, and keyboard users their place. */
 export function setIdle(button, idle) {
   setAttribute(button, "aria-disabled", idle ? "true" : null);
 }
 
-/** isIdle tells whether clicks on a button are to be ignored. */
+/** isIdle reports whether clicks on a button must be ignored. */
 export const isIdle = (button) => button.getAttribute("aria-disabled") === "true";
 
 /**
- * keyed makes parent's children match items, in order. A child lives as long as its key: focus and selection stay.
- * create(item) makes one, update(node, item) is called for each, new ones too.
+ * keyed makes parent's children match items, in order. A child is kept as long as its key, so focus and selection stay.
+ * create(item) makes one; update(node, item) is called for each, including new ones.
  */
 export function keyed(parent, items, keyOf, create, update) {
   const before = parent.keyedNodes ?? new Map();
@@ -71,7 +71,7 @@ export function keyed(parent, items, keyOf, create, update) {
 
 let lastId = 0;
 
-/** uniqueId is for labels that must name their control. */
+/** uniqueId returns an id for labels that must name their control. */
 export function uniqueId(prefix) {
   lastId += 1;
   return `${prefix}-${lastId}`;

@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Formats numbers and times for people.
 
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -7,7 +7,7 @@ export function count(n) {
   return Number.isFinite(n) ? numbers.format(n) : "–";
 }
 
-/** rate keeps small numbers exact enough to tell 0 from few. */
+/** rate keeps small numbers exact enough to distinguish 0 from a few. */
 export function rate(n) {
   if (!Number.isFinite(n)) return "–";
   return Number.isInteger(n) || n >= 100 ? numbers.format(n) : oneDigit.format(n);
@@ -17,7 +17,7 @@ export function plural(n, one, many = `${one}s`) {
   return `${count(n)} ${n === 1 ? one : many}`;
 }
 
-/** duration of so many milliseconds: 14 ms, 1.2 s, 2 min 5 s, 23 h. */
+/** duration formats milliseconds: 14 ms, 1.2 s, 2 min 5 s, 23 h. */
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -27,7 +27,7 @@ export function duration(ms) {
   return seconds % 60 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : `${seconds / 60} min`;
 }
 
-/** span is a length of time in one unit: 12 s, 3 min, 2 h, 4 d. */
+/** span formats a length of time in one unit: 12 s, 3 min, 2 h, 4 d. */
 export function span(ms) {
   const seconds = Math.round(Math.abs(ms) / 1000);
   if (seconds < 90) return `${seconds} s`;
@@ -55,7 +55,7 @@ export function fullTime(at) {
   return `${t.getFullYear()}-${pad(t.getMonth() + 1)}-${pad(t.getDate())} ${clockTime(at, { millis: true })}`;
 }
 
-/** moment reads Unix ms or ISO 8601; NaN for neither. */
+/** moment parses Unix ms or ISO 8601; it returns NaN for anything else. */
 export function moment(value) {
   return typeof value === "number" ? value : Date.parse(value ?? "");
 }

@@ -1,13 +1,13 @@
-// The top of the page: where to go, how the connection stands, theme and token.
+// The top of the page: navigation, state of the connection, theme and token.
 
 import { now } from "./clock.js";
 import { h, setAttribute, setText, show, uniqueId } from "./dom.js";
 import { span } from "./format.js";
-import { problems } from "./health.js";
+import { alarms, problems } from "./health.js";
 import * as icons from "./icons.js";
 import { plain } from "./text.js";
 
-const places = [["overview", "#/", "Overview"], ["rooms", "#/rooms", "Rooms"], ["drift", "#/drift", "Drift"]];
+const places = [["overview", "/#/", "Overview"], ["rooms", "/#/rooms", "Rooms"], ["drift", "/#/drift", "Drift"]];
 
 export function createHeader(app) {
   const links = places.map(([view, href, text]) => h("a", { href, "data-view": view }, text));
@@ -16,7 +16,7 @@ export function createHeader(app) {
     for (const link of links) setAttribute(link, "aria-current", link.dataset.view === view ? "page" : null);
   });
   return h("header", { class: "top" },
-    h("a", { class: "brand", href: "#/", "aria-label": "rollcall, overview" }, icons.mark(), h("span", {}, "rollcall")),
+    h("a", { class: "brand", href: "/#/", "aria-label": "rollcall, overview" }, icons.mark(), h("span", {}, "rollcall")),
     h("nav", { "aria-label": "Views" }, links),
     connection(app), themeButton(), tokenButton(app), announcer(app));
 }
@@ -25,13 +25,14 @@ const states = {
   connecting: ["Connecting", "wait"], live: ["Live", "ok"], waiting: ["Reconnecting", "wait"], refused: ["Polling", "wait"],
 };
 
-// describe says how the page hears of changes, and since when it has not.
-function describe({ conn, status }) {
+// describe says how the page receives changes, and since when it has received none.
+function describe({ conn, status, hasToken }) {
   let [text, level] = states[conn.state] ?? states.connecting;
   let detail = { live: "Changes arrive as they happen", refused: "This node sends no events here; the page asks every 5 s" }[conn.state] ?? "";
   if (conn.state === "waiting") detail = `Tries again in ${span(Math.max(0, conn.retryAt - Date.now()))}; meanwhile the page asks every 5 s`;
   const error = status.error;
-  if (error?.status === 401) [text, level, detail] = ["No access", "bad", "The node wants a token"];
+  if (error?.status === 401) [text, level, detail] = ["No access", "bad", hasToken ? "The node does not accept the token" : "The node wants a token"];
+  else if (error?.status === 403 && conn.state !== "live") [text, level, detail] = ["No access", "bad", plain(error.message)];
   else if (error && (error.status === 0 || error.status >= 500)) {
     [text, level] = ["No answer", "bad"];
     detail = status.at ? `Nothing heard for ${span(Date.now() - status.at)}` : "Nothing heard yet";
@@ -39,7 +40,7 @@ function describe({ conn, status }) {
   return { text, level, detail };
 }
 
-// connection is a word to be seen at a glance, read out when it changes, and explained to who presses it.
+// connection is the state in one word. It is read out when it changes, and a click explains it.
 function connection(app) {
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
   const text = h("span", { class: "connection-text" });
@@ -81,7 +82,7 @@ function themeButton() {
     try {
       localStorage.setItem("rollcall-theme", chosen);
     } catch {
-      // Then it lasts until the page is left.
+      // Then the choice lasts until the page is left.
     }
     draw();
   }
@@ -98,15 +99,16 @@ function tokenButton(app) {
   return button;
 }
 
-// announcer reads new problems out, once each; the lists themselves change too often to be live regions.
+// announcer reads each new problem out once; the lists themselves change too often to be live regions.
 function announcer(app) {
   const region = h("div", { class: "unseen", role: "alert" });
   let before = new Set();
   app.store.on(["status", "cluster"], (state) => {
-    const titles = problems(state, now()).map((p) => p.title.replace(/\d[\d,]*/g, "").trim());
+    const found = alarms(problems(state, now()));
+    const titles = found.map((p) => p.title.replace(/\d[\d,]*/g, "").trim());
     const news = titles.filter((title) => !before.has(title));
     before = new Set(titles);
-    if (news.length) setText(region, problems(state, now()).map((p) => p.title).join(". "));
+    if (news.length) setText(region, found.map((p) => p.title).join(". "));
     else if (!titles.length) setText(region, "");
   });
   return region;

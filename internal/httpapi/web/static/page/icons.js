@@ -1,4 +1,4 @@
-// The few pictures of the page, drawn here. They say nothing that words beside them do not.
+// The icons of the page. They say nothing that the words beside them do not say.
 
 import { svg } from "./dom.js";
 
@@ -14,7 +14,7 @@ export const auto = () => icon("M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14", "M10 3v14
 export const search = () => icon("M9 14.5a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11M13 13l4 4");
 export const back = () => icon("M11.5 4.5 6 10l5.5 5.5");
 
-/** mark is the logo: a list of names, the last not yet answered. */
+/** mark is the logo: a list of names, the last one not yet called. */
 export function mark() {
   return svg("svg", { class: "mark", viewBox: "0 0 32 32", "aria-hidden": "true", focusable: "false" },
     svg("rect", { width: 32, height: 32, rx: 8 }),

@@ -1,6 +1,7 @@
-// Keeps the store like the node: by its events, and by reading again, which is all that is left without events.
+// Keeps the store current with the node: by its events, and by polling, which is all there is without events.
 
 import { learn } from "./clock.js";
+import { hasNoLeader, hasNoRedis } from "./health.js";
 import { createResource } from "./resource.js";
 import { createStream } from "./stream.js";
 
@@ -28,12 +29,24 @@ function createResources(store, session) {
   };
 }
 
-/** createLive starts with start() and begins anew, with nothing known, at restart(). */
+// While something is away, what is shown of it must not be old.
+const unwellPace = 2_000;
+const unwell = (state) => hasNoLeader(state) || hasNoRedis(state) || (state.cluster.data?.members ?? []).some((m) => m.state !== "ready");
+
+// Notes when this page first saw that a node, or the leader, is away.
+function noteAway(state) {
+  const away = (state.cluster.data?.members ?? []).filter((m) => m.state !== "ready").map((m) => `node ${m.id}`);
+  if (hasNoLeader(state)) away.push("leader");
+  state.since = Object.fromEntries(away.map((key) => [key, state.since[key] ?? Date.now()]));
+}
+
+/** createLive starts at start(), and starts again with an empty state at restart(). */
 export function createLive(store, session, rooms) {
   const resources = createResources(store, session);
   let scope = "";
   store.set("conn", { state: "connecting" });
   store.set("changes", []);
+  store.on(["status", "cluster"], noteAway);
 
   function keep(change) {
     change.seen = (keep.last = (keep.last ?? 0) + 1);
@@ -49,11 +62,11 @@ export function createLive(store, session, rooms) {
     try {
       value = JSON.parse(data);
     } catch {
-      return; // half an event of a connection that broke
+      return; // part of an event of a connection that broke
     }
-    // A change of the stream has LiveKit's reason where an entry of a timeline has the sync's.
+    // A change of the stream has LiveKit's reason in the field in which an entry of a timeline has the sync's.
     if (event === "change") keep({ ...value, reason: "", disconnectReason: value.reason });
-    if (event === "leader" || event === "members") resources.cluster.refresh();
+    if (event === "leader" || event === "members" || event === "redis") resources.cluster.refresh();
     if (event !== "change" && event !== "members") resources.status.refresh();
     if (event === "sync" && value.changed) resources.drift.refresh();
   }
@@ -64,7 +77,7 @@ export function createLive(store, session, rooms) {
     if (turn.state === "live") catchUp();
   }
 
-  // What happened while nobody listened.
+  // Fetches what happened while the stream was down.
   function catchUp() {
     if (store.state.status.at) for (const resource of Object.values(resources)) resource.refresh();
     rooms.reload();
@@ -72,7 +85,7 @@ export function createLive(store, session, rooms) {
   }
 
   const stream = createStream(session, heard, told);
-  const due = {};
+  const asked = {};
 
   function poll() {
     if (document.hidden) return;
@@ -80,10 +93,11 @@ export function createLive(store, session, rooms) {
     const at = Date.now();
     for (const [name, resource] of Object.entries(resources)) {
       const error = store.state[name].error;
-      // What this token or this version does not give is asked for once a minute.
-      const every = error && error.status >= 400 && error.status < 500 ? 60_000 : pace[name][live];
-      if (at >= (due[name] ?? 0)) {
-        due[name] = at + every;
+      // A resource that this token or this version does not provide is requested once a minute.
+      const every = error && error.status >= 400 && error.status < 500 ? 60_000
+        : (name === "status" || name === "cluster") && unwell(store.state) ? unwellPace : pace[name][live];
+      if (at - (asked[name] ?? 0) >= every) {
+        asked[name] = at;
         resource.refresh();
       }
     }
@@ -95,7 +109,7 @@ export function createLive(store, session, rooms) {
   }
 
   function begin() {
-    for (const name of Object.keys(resources)) delete due[name];
+    for (const name of Object.keys(resources)) delete asked[name];
     poll();
     listen("");
   }
@@ -116,11 +130,11 @@ export function createLive(store, session, rooms) {
       begin();
     },
     retry() {
-      for (const name of Object.keys(resources)) delete due[name];
+      for (const name of Object.keys(resources)) delete asked[name];
       stream.hurry();
       poll();
     },
-    /** narrow is for a token that may read one room only: its events are all there is to hear. */
+    /** narrow is for a token that may read one room only: only its events are available. */
     narrow(room) {
       if (scope !== room && store.state.status.error?.status === 403) listen(room);
     },

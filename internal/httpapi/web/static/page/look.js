@@ -1,31 +1,31 @@
-// LiveKit's word on a room, to hold beside Redis: asked again as Redis changes, since the two are to be compared as they are
-// and not as they were. What differs may be on its way: it is looked at again soon, and then now and then.
+// LiveKit's state of a room, for comparison with Redis. It is requested again when Redis changes, because current states must be
+// compared. A difference may be a change in flight: LiveKit is asked again soon, and then from time to time.
 
 import { createResource } from "./resource.js";
 
-const pause = 1000; // each look spends of the requests that LiveKit answers
+const pause = 1000; // each request counts against LiveKit's budget
 const longPause = 15_000;
 
-/** isGone tells that Redis has no such room. */
+/** isGone reports whether Redis has no such room. */
 export const isGone = (room) => room.error?.status === 404;
 
-/** inRedis is what is known of the room in Redis: null when there is nothing, or not yet. */
+/** inRedis returns the known state of the room in Redis: null if there is none, or none yet. */
 export const inRedis = (room) => (isGone(room) ? null : room.data);
 
-// edition names what is known of the room in Redis, and is empty while nothing is.
+// edition identifies the known state of the room in Redis, and is empty while there is none.
 function edition(room) {
   if (isGone(room)) return "gone";
   return room.data ? `${room.data.sid} ${room.data.version}` : "";
 }
 
 /**
- * createLook keeps the slice "livekit", whose data have the room in Redis as it was known when LiveKit was asked as before.
- * room is the resource of that room in Redis. found(n) is told how many differences there are; renew() looks anew.
+ * createLook keeps the slice "livekit", whose data contain, as before, the state of the room in Redis when LiveKit was asked.
+ * room is the resource of that room in Redis. found(n) is called with the number of differences; renew() asks LiveKit again.
  */
 export function createLook(app, room, read) {
   let at = 0;
   let of = "";
-  let looks = 0; // of that edition
+  let looks = 0; // for that edition
   let different = 0;
 
   const livekit = createResource(app.store, "livekit", async () => {
@@ -33,7 +33,7 @@ export function createLook(app, room, read) {
     looks = edition(known) === of ? looks + 1 : 1;
     [at, of] = [Date.now(), edition(known)];
     const look = await read();
-    await room.refresh(); // what happened while LiveKit was asked may be in Redis by now
+    await room.refresh(); // changes made while LiveKit was asked may be in Redis by now
     return { ...look, before: inRedis(known) };
   });
 

@@ -1,10 +1,11 @@
-// What changes, as it does, until somebody wants to read in peace.
+// Shows changes as they happen, until somebody pauses the list.
 
+import { isDenied } from "./access.js";
 import { causeTag, sentence } from "./change.js";
 import { when } from "./clock.js";
-import { h, keyed, setText } from "./dom.js";
+import { h, keyed, setText, show } from "./dom.js";
 import { plural } from "./format.js";
-import { createPanel } from "./panel.js";
+import { createPanel, whyNot } from "./panel.js";
 import { roomLink } from "./router.js";
 import { safe } from "./text.js";
 
@@ -27,7 +28,7 @@ export function createChanges(app) {
     paused = paused ? null : [...app.store.state.changes];
     draw(app.store.state);
   }
-  function draw({ changes, conn, route }) {
+  function draw({ changes, conn, route, status }) {
     if (route && route.view !== "overview") return;
     const seen = paused ?? changes;
     keyed(list, seen.slice(0, shown), (change) => change.seen, row);
@@ -35,8 +36,10 @@ export function createChanges(app) {
     setText(pause, paused ? (waiting ? `Go on (${waiting})` : "Go on") : "Pause");
     pause.setAttribute("aria-label", paused ? `Go on; ${plural(waiting, "change")} waiting` : "Pause the list of changes");
     const quiet = conn.state === "live" ? "Nothing has changed since this page was opened." : "Changes appear here while the page is connected.";
-    panel.note(seen.length ? "" : quiet);
+    const denied = isDenied(status.error);
+    show(pause, !denied || seen.length > 0);
+    panel.note(seen.length ? "" : denied ? whyNot(status.error) : quiet);
   }
-  app.store.on(["changes", "conn", "route"], draw);
+  app.store.on(["changes", "conn", "route", "status"], draw);
   return panel.element;
 }

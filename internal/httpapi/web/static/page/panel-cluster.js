@@ -1,4 +1,4 @@
-// The cluster: who is there, who leads, and how the rooms are spread.
+// The cluster: its members, its leader, and how the rooms are distributed.
 
 import { h, keyed, setAttribute, setText, show } from "./dom.js";
 import { count } from "./format.js";
@@ -6,6 +6,9 @@ import { createPanel, follow } from "./panel.js";
 import { plain, safe } from "./text.js";
 
 const stateWords = { ready: "Ready", unready: "Not ready", unreachable: "Unreachable", away: "Away" };
+
+// A node's rooms in memory include some that have finished. An older node reports only those.
+const roomsOf = (member) => member.occupancy?.rooms ?? member.rooms ?? 0;
 
 function createMember(member) {
   const leader = h("span", { class: "tag", "data-level": "accent" }, "Leader");
@@ -30,13 +33,13 @@ function updateMember(row, member, data, me, most) {
   show(p.voter, member.voter === false);
   setText(p.address, [member.httpAddr, member.version].filter(Boolean).map(plain).join(" · "));
   const failing = member.cannotWrite ?? [];
-  show(p.shards, failing.length > 0);
-  setText(p.shards, failing.length > 0 ? `Redis takes no commits at ${failing.map(plain).join(", ")}` : "");
+  show(p.shards, failing.length > 0 || Boolean(member.why));
+  setText(p.shards, failing.length > 0 ? `Redis accepts no commits at ${failing.map(plain).join(", ")}` : plain(member.why ?? ""));
   setText(p.state, stateWords[member.state] ?? plain(member.state));
-  p.state.dataset.level = member.state === "ready" ? "ok" : "bad";
-  setText(p.rooms, count(member.rooms));
+  p.state.dataset.level = { ready: "ok", away: failing.length > 0 ? "bad" : "", unreachable: data.leader ? "" : "bad" }[member.state] ?? "bad";
+  setText(p.rooms, count(roomsOf(member)));
   setAttribute(p.bar, "max", Math.max(1, most));
-  setAttribute(p.bar, "value", member.rooms ?? 0);
+  setAttribute(p.bar, "value", roomsOf(member));
   setAttribute(p.bar, "aria-label", `Rooms of ${plain(member.id)}`);
 }
 
@@ -56,10 +59,10 @@ export function createCluster(app) {
 
   function draw(data, state) {
     const members = data.members ?? [];
-    const most = Math.max(0, ...members.map((m) => m.rooms ?? 0));
+    const most = Math.max(0, ...members.map(roomsOf));
     setText(facts, `${data.leader ? `led by ${plain(data.leader)}` : "no leader"} · term ${data.term} · epoch ${data.epoch}`);
     keyed(body, members, (m) => m.id, createMember, (row, m) => updateMember(row, m, data, state.status.data?.node, most));
-    setText(total, count(members.reduce((sum, m) => sum + (m.rooms ?? 0), 0)));
+    setText(total, count(members.reduce((sum, m) => sum + roomsOf(m), 0)));
     setText(ready, `${members.filter((m) => m.state === "ready").length} of ${members.length} ready`);
   }
   return panel.element;

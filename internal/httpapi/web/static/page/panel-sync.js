@@ -1,13 +1,16 @@
-// The sync: how it stands, how the last one went, and the buttons.
+// The sync: its state, the result of the last one, and the buttons.
 
+import { mayAct } from "./access.js";
 import { createActionBox } from "./action-box.js";
 import { setWhen, when } from "./clock.js";
+import { createDialog } from "./dialog.js";
 import { h, keyed, setIdle, setText, show } from "./dom.js";
 import { count, duration, moment } from "./format.js";
+import { faultText } from "./health.js";
 import { createPanel, follow } from "./panel.js";
 import { plain } from "./text.js";
 
-// A fact is a label over its value; set takes a text or leaves a child to be kept up to date by itself.
+// A fact is a label over its value; set takes a text, or keeps a child that updates itself.
 function fact(label, value = h("span", {})) {
   const below = h("span", { class: "below" });
   const element = h("div", { class: "fact" }, h("dt", {}, label), h("dd", {}, value, below));
@@ -39,10 +42,12 @@ function createFacts() {
     last.set(null, report ? `took ${duration(report.durationMs)}${report.scheduled ? "" : ", by hand"}` : "none yet");
     setWhen(next.value, status.syncServiceRunning ? moment(status.nextSync) : NaN);
     next.set(null, status.syncServiceRunning ? `every ${duration(status.syncInterval)}` : "stopped");
-    rooms.set(count(report?.result?.synced), report ? report.changed ? `${count(report.changed)} not right` : "all were right" : "");
-    repaired.set(report ? count(drift) : "–", report?.deferred ? `${count(report.deferred)} left to the next` : report && !drift ? "nothing to do" : "", drift ? "warn" : "");
+    const fault = faultText(report?.fault);
+    rooms.set(fault ? "None" : count(report?.result?.synced), fault || (report ? report.changed ? `${count(report.changed)} differed` : report.result?.errors ? "the next sync compares the rest" : "all matched" : ""), fault ? "bad" : "");
+    repaired.set(report && !fault ? count(drift) : "–", fault ? "" : report?.deferred ? `${count(report.deferred)} left to the next` : report && !drift ? "nothing to do" : "", drift ? "warn" : "");
     removed.set(count(report?.result?.cleaned));
-    errors.set(count(report?.result?.errors), report?.result?.errors ? "" : report ? "none" : "", report?.result?.errors ? "bad" : "");
+    if (fault) errors.set("–");
+    else errors.set(count(report?.result?.errors), report?.result?.errors ? "" : report ? "none" : "", report?.result?.errors ? "bad" : "");
     setWhen(cleanup.value, moment(status.lastCleanup?.startedAt));
     cleanup.set(null, status.lastCleanup ? `${count(status.lastCleanup.result.cleaned)} removed` : "none yet");
     setWhen(nextCleanup.value, status.syncServiceRunning ? moment(status.nextCleanup) : NaN);
@@ -64,6 +69,16 @@ function createReasons() {
   };
 }
 
+function createStopDialog(app) {
+  const dialog = createDialog("Stop the schedule", (close) => [
+    h("p", {}, "No node syncs or cleans up until somebody starts the schedule again; a restart does not start it. Webhooks go on, but what they miss is not repaired."),
+    h("div", { class: "buttons end" },
+      h("button", { type: "button", on: { click: close } }, "Cancel"),
+      h("button", { type: "button", class: "danger filled", on: { click: () => { close(); app.actions.run({ action: "stop-service" }); } } }, "Stop it")),
+  ]);
+  return () => { if (!app.store.state.action?.running) dialog.open(); };
+}
+
 export function createSyncPanel(app) {
   const panel = createPanel("Sync", "sync");
   const state = h("span", { class: "tag" });
@@ -74,23 +89,23 @@ export function createSyncPanel(app) {
   panel.body.append(facts.element, reasons.element);
   panel.element.append(createActionBox(app));
 
+  const askStop = createStopDialog(app);
   function switchService() {
-    const running = app.store.state.status.data?.syncServiceRunning;
-    app.actions.run({ action: running ? "stop-service" : "start-service" });
+    if (app.store.state.status.data?.syncServiceRunning) askStop();
+    else app.actions.run({ action: "start-service" });
   }
   show(state, false);
-  show(toggle, false);
   follow(app, "status", panel, (status) => {
     const running = status.syncServiceRunning;
     show(state, true);
-    show(toggle, true);
-    setText(state, running ? "Running" : "Stopped");
+    setText(state, running ? "Schedule running" : "Schedule stopped");
     state.dataset.level = running ? "ok" : "warn";
     setText(toggle, running ? "Stop" : "Start");
     toggle.setAttribute("aria-label", running ? "Stop the schedule" : "Start the schedule");
     facts.draw(status);
     reasons.draw(status.lastSync?.drift);
   });
+  app.store.on(["status"], (all) => show(toggle, mayAct(all)));
   app.store.on(["action"], ({ action }) => { setIdle(toggle, Boolean(action?.running)); });
   return panel.element;
 }

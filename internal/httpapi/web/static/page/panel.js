@@ -1,11 +1,11 @@
-// A panel: a titled region that says for itself when it is empty, loading, old or not to be had.
+// A panel: a titled region that says when it is empty, loading, stale or unavailable.
 
 import { h, setText, show, uniqueId } from "./dom.js";
 import { span } from "./format.js";
 import { isStale } from "./health.js";
 import { plain } from "./text.js";
 
-/** createPanel gives { element, body, aside, note(text), age(text) }; aside is for what stands right of the title. */
+/** createPanel returns { element, body, aside, note(text), age(text) }; aside holds what is shown right of the title. */
 export function createPanel(title, className = "") {
   const id = uniqueId("panel");
   const age = h("span", { class: "age" });
@@ -31,20 +31,20 @@ export function createPanel(title, className = "") {
 
 /** whyNot says, for people, why something could not be read. */
 export function whyNot(error) {
-  if (error.status === 401) return "Not shown: a token is needed.";
-  if (error.status === 403) return "Not shown: this token does not allow it.";
+  if (error.status === 401) return "Not shown: a valid token is needed.";
+  if (error.status === 403) return `Not shown. ${plain(error.message)}.`;
   if (error.status === 404) return "This node does not offer it.";
   return `${plain(error.message)}.`;
 }
 
-/** showAge marks a panel that shows what has not been confirmed for 30 s. */
+/** showAge marks a panel whose content has not been confirmed for 30 s. */
 export function showAge({ element, age }, resource) {
   const stale = resource.data !== null && isStale(resource);
   element.dataset.state = resource.data !== null ? (stale ? "stale" : "ready") : resource.error ? "error" : "loading";
   age(stale ? `${span(Date.now() - resource.at)} old` : "");
 }
 
-/** follow shows a resource in a panel: its body once there is something, its state until then and when it is old. */
+/** follow shows a resource in a panel: its body once there is data, its state until then and when it is stale. */
 export function follow(app, key, panel, draw) {
   app.store.on([key, "second"], (state) => {
     const resource = state[key];

@@ -1,4 +1,4 @@
-// What a dry run found: a list that may be long, of which the first part is shown and all can be taken along.
+// The result of a dry run: a list that may be long; its first part is shown, and all of it can be copied.
 
 import { h } from "./dom.js";
 import { count, plural } from "./format.js";
@@ -8,8 +8,8 @@ import { plain, safe } from "./text.js";
 const shown = 200;
 
 const words = {
-  participant_joined: "would join", participant_left: "would leave", participant_updated: "would be updated", room_started: "would begin",
-  room_updated: "would be updated", room_finished: "would be removed", room_snapshot: "would be written again", index_entry_removed: "index entry would go",
+  participant_joined: "would join", participant_left: "would leave", participant_updated: "would be updated", room_started: "would start",
+  room_updated: "would be updated", room_finished: "would be removed", room_snapshot: "would be rewritten", index_entry_removed: "index entry would be removed",
 };
 
 export function createPlan(list) {

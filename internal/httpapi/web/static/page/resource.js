@@ -1,10 +1,10 @@
-// One thing to be read again and again: a slice { data, at, error, busy } of the store.
-// data stays when a read fails, so that the page can show what was known, with its age.
+// A resource that is polled: a slice { data, at, error, busy } of the store.
+// When a read fails, data is kept, so that the page can show it with its age.
 
-/** createResource gives refresh(), whose promise is kept when a read that began after the call has ended; it never fails. */
+/** createResource returns refresh(), whose promise resolves when a read that began after the call has ended; it never rejects. */
 export function createResource(store, key, read) {
-  let running = null; // the read that is under way
-  let next = null; // and the one after it, for all who ask meanwhile
+  let running = null; // the current read
+  let next = null; // the read after it, for all calls made meanwhile
   let generation = 0;
   store.set(key, { data: null, at: 0, error: null, busy: false });
 
@@ -33,7 +33,7 @@ export function createResource(store, key, read) {
   return {
     key,
     refresh,
-    /** forget drops what was read with another token. */
+    /** forget drops data that was read with another token. */
     forget() {
       generation += 1;
       store.set(key, { data: null, at: 0, error: null, busy: false });

@@ -1,18 +1,18 @@
-// The list of rooms: read page by page once somebody wants it, kept up to date by changes, read again now and then,
+// The list of rooms. It is read page by page on demand, updated by changes, and read again from time to time,
 // because only the node knows which kinds of participants count.
 
 const pageSize = 1000;
-const enough = 20_000; // rooms; beyond that the list goes on when asked to
+const enough = 20_000; // rooms; beyond that the list is continued on request
 const rereadAfter = { live: 120_000, otherwise: 20_000 };
 
-// The default of --count-kinds. Where it is set otherwise, a count may be off until the list is read again.
+// The default of --count-kinds. If it is configured differently, a count may be wrong until the list is read again.
 const counted = new Set(["STANDARD", "SIP"]);
 
 const counts = (participant) => Boolean(participant) && !participant.hidden && counted.has(participant.kind ?? "STANDARD");
 
 function applyTo(rows, change) {
   const row = rows.get(change.room);
-  // What the list already held when it was read.
+  // Changes that the list already contained when it was read.
   if (row && change.time <= row.readUntil) return;
   const data = change.data ?? null;
   if (change.type === "room_finished" || (change.type === "room_snapshot" && !data)) {
@@ -53,12 +53,12 @@ export function createRooms(store, session) {
   async function load(search, limit) {
     const of = (generation += 1);
     const model = { ...store.state.rooms, search, limit, loading: true, error: null };
-    // Another search begins with an empty list; the same one is replaced when it is whole, so that nothing flickers.
+    // A different search begins with an empty list; for the same search the list is replaced when it is complete, so that nothing flickers.
     const fresh = new Map();
     const missed = [];
     if (model.search !== store.state.rooms.search) Object.assign(model, { rows: fresh, at: 0 });
     if (!model.rows.size) model.rows = fresh;
-    // A list that is shown while it grows takes changes at once; one that grows unseen takes them when it is whole.
+    // A list that is shown while it grows takes changes at once; one that grows in the background takes them when it is complete.
     model.pending = model.rows === fresh ? null : missed;
     store.set("rooms", model);
     try {
@@ -72,7 +72,7 @@ export function createRooms(store, session) {
   }
 
   return {
-    /** want loads the list unless it is there and young. */
+    /** want loads the list unless a recent one exists. */
     want() {
       const model = store.state.rooms;
       const pause = rereadAfter[store.state.conn.state] ?? rereadAfter.otherwise;
@@ -84,7 +84,7 @@ export function createRooms(store, session) {
     reload() {
       if (store.state.rooms.at) load(store.state.rooms.search, store.state.rooms.limit);
     },
-    /** searchNode has the node look, for a list that is too long to hold. */
+    /** searchNode lets the node search, for a list that is too long to keep. */
     searchNode(search) {
       if (search !== store.state.rooms.search) load(search, enough);
     },

@@ -1,5 +1,6 @@
-// The roster: Redis and LiveKit side by side, differences marked by word and not by colour alone.
+// The roster: Redis and LiveKit side by side, with differences marked by words and not by colour alone.
 
+import { isDenied } from "./access.js";
 import { now, setWhen, when } from "./clock.js";
 import { h, isIdle, keyed, setIdle, setText, show } from "./dom.js";
 import { plural } from "./format.js";
@@ -35,7 +36,7 @@ function create() {
 
 function update(row, item) {
   const participant = item.redis ?? item.livekit;
-  // A row is drawn anew only when it says something else: an opened disclosure stays open.
+  // A row is redrawn only when its content differs, so that an opened disclosure stays open.
   const says = JSON.stringify(item);
   setWhen(row.joined, participant.joinedAt);
   if (row.says === says) return;
@@ -53,7 +54,7 @@ function update(row, item) {
     item.fields.length ? `: ${item.fields.join(", ")}` : ""));
 }
 
-/** createRoster gives { panel, draw(comparison, { room, look }) }; ask() has LiveKit asked again. */
+/** createRoster returns { panel, draw(comparison, { room, look }) }; ask() asks LiveKit again. */
 export function createRoster(ask) {
   const panel = createPanel("Redis and LiveKit", "roster");
   const verdict = h("span", { class: "aside-text", role: "status" });
@@ -65,7 +66,7 @@ export function createRoster(ask) {
     ["Participant", "Joined", "Redis", "LiveKit", "Compared"].map((text) => h("th", { scope: "col" }, text)))), body);
   panel.body.append(table);
 
-  // Only looks that somebody asked for show: the others come with every change.
+  // Only requests made by the user are shown: the others come with every change.
   function press() {
     if (isIdle(again)) return;
     setIdle(again, true);
@@ -74,6 +75,7 @@ export function createRoster(ask) {
   function draw({ known, rows, different }, { room, look }) {
     keyed(body, rows, (row) => row.sid, create, update);
     show(table, rows.length > 0);
+    show(again, !isDenied(room.error));
     setIdle(again, isIdle(again) && look.busy);
     setText(again, isIdle(again) ? "Asking LiveKit…" : "Ask LiveKit again");
     show(time, known);
@@ -82,7 +84,7 @@ export function createRoster(ask) {
     else if (known) setText(verdict, different ? `${plural(different, "difference")}${look.data.listed ? "" : ", and LiveKit does not list the room"}` : look.data.listed ? "no difference" : "LiveKit does not list the room");
     else setText(verdict, "");
     panel.element.dataset.different = known && different ? "yes" : "no";
-    panel.note(rows.length ? "" : room.data && !room.error ? "Nobody is in this room." : room.error?.status === 404 ? "Redis has no such room." : "");
+    panel.note(rows.length ? "" : room.data && !room.error ? "Nobody is in this room." : room.error?.status === 404 ? "Redis has no such room." : isDenied(room.error) ? whyNot(room.error) : "");
   }
   return { panel, draw };
 }

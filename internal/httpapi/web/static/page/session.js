@@ -25,7 +25,7 @@ export function createSession(changed) {
         if (token) sessionStorage.setItem(key, token);
         else sessionStorage.removeItem(key);
       } catch {
-        // Without storage it lasts until the page is left.
+        // Without storage the token lasts until the page is left.
       }
       changed();
     },

@@ -1,6 +1,6 @@
-// What the page knows, in named slices, and who wants to hear of each.
+// The state of the page in named slices, and the listeners of each.
 
-/** createStore gathers changes for a moment: a burst of a thousand events is drawn once. */
+/** createStore collects changes for a moment, so that a burst of a thousand events is drawn once. */
 export function createStore(initial) {
   const state = { ...initial };
   const listeners = new Set();
@@ -22,13 +22,13 @@ export function createStore(initial) {
       state[key] = value;
       this.touch(key);
     },
-    /** touch tells of a change inside a slice. */
+    /** touch reports a change inside a slice. */
     touch(key) {
       changed.add(key);
       // Not an animation frame: those stop in a hidden tab, whose title should still say that something is wrong.
       timer ||= setTimeout(flush, 30);
     },
-    /** on calls run now and after each change of one of the slices; it returns how to stop that. */
+    /** on calls run now and after each change of one of the slices; it returns a function that stops that. */
     on(keys, run) {
       const listener = { keys, run };
       listeners.add(listener);

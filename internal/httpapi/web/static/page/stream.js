@@ -1,16 +1,14 @@
-// The live connection: opened, watched, and opened again. It never gives up while it is wanted, and says how it stands.
-
-import { follow } from "./sse.js";
+// The live connection: opened, watched, and opened again. It never gives up while it is wanted, and reports its state.
 
 const slowest = 15_000;
 
-// Which refusals no repetition mends; a new token, or another node version, does.
+// The refusals that a retry cannot overcome; a new token, or another version of the node, can.
 function isFinal(error) {
   return error.status === 401 || error.status === 403 || error.status === 404 || error.status === 405;
 }
 
 /**
- * createStream calls heard(event) for each event and told({ state, error, retryAt, resumed }) for each turn. States:
+ * createStream calls heard(event) for each event and told({ state, error, retryAt, resumed }) for each change of state. States:
  * connecting, live, waiting (for retryAt), refused.
  */
 export function createStream(session, heard, told) {
@@ -24,17 +22,15 @@ export function createStream(session, heard, told) {
       told({ state: "connecting", failures });
       let error = null;
       try {
-        await follow(session.client, path, {
-          lastId, signal,
-          opened: () => {
+        for await (const event of session.client.stream(path, { lastId, signal })) {
+          if (event.event === "connected") {
             told({ state: "live", resumed: Boolean(lastId) });
             failures = 0;
-          },
-          take: (event) => {
-            lastId = event.id ?? lastId;
-            heard(event);
-          },
-        });
+            continue;
+          }
+          lastId = event.id ?? lastId;
+          heard(event);
+        }
       } catch (cause) {
         error = cause;
       }
@@ -64,7 +60,7 @@ export function createStream(session, heard, told) {
       stopper?.abort();
       stopper = null;
     },
-    /** hurry ends a pause. */
+    /** hurry ends a wait. */
     hurry: () => wake(),
   };
 }

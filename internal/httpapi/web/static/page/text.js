@@ -1,10 +1,10 @@
-// Names come from strangers: they may hold NUL, line ends and marks that turn the text around. They are shown isolated,
-// and what cannot be seen is shown by its name.
+// Names come from strangers: they may contain NUL, line ends and marks that reverse the text. They are shown isolated,
+// and invisible characters are shown by name.
 
 import { h } from "./dom.js";
 
-// Controls, bidi marks, zero-width and other invisible characters. The joiners are left to scripts and emoji that need
-// them, and named where they stand beside ASCII, which never does.
+// Controls, bidi marks, zero-width and other invisible characters. The joiners are kept for scripts and emoji that need
+// them, and named next to ASCII, which never needs them.
 const hidden = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb]|[\u200c\u200d](?=[\x20-\x7e]|$)|(?<=^|[\x20-\x7e])[\u200c\u200d]|[\u{e0000}-\u{e0fff}]|^ | $|\p{Surrogate}/gu;
 
 const short = { "\0": "\\0", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
@@ -16,13 +16,13 @@ function nameOf(character) {
   return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
 }
 
-/** plain gives a name as one safe string: for titles, labels and live regions. */
+/** plain returns a name as one safe string: for titles, labels and live regions. */
 export function plain(name) {
   const text = String(name ?? "");
   return text === "" ? "(empty)" : text.replace(hidden, nameOf);
 }
 
-/** safe gives a name as an isolated element. */
+/** safe returns a name as an isolated element. */
 export function safe(name, { className = "name" } = {}) {
   const text = String(name ?? "");
   const box = h("bdi", { class: className });

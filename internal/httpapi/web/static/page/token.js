@@ -3,7 +3,7 @@
 import { createDialog } from "./dialog.js";
 import { h, show, uniqueId } from "./dom.js";
 
-/** createTokenDialog gives the function that opens it. */
+/** createTokenDialog returns the function that opens the dialog. */
 export function createTokenDialog(app) {
   const id = uniqueId("token");
   const input = h("input", {
@@ -28,7 +28,7 @@ export function createTokenDialog(app) {
   }
   function submit(event) {
     event.preventDefault();
-    // Pasted tokens mostly bring a line end along.
+    // Pasted tokens usually end with a line break.
     const token = input.value.trim().replace(/^Bearer\s+/i, "");
     if (token) save(token);
     else input.focus();

@@ -1,4 +1,4 @@
-// Drift: everything that a sync had to repair, by reason, and the single repairs.
+// Drift: everything that a sync had to repair, by reason, and the individual repairs.
 
 import { when } from "./clock.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
@@ -7,14 +7,14 @@ import { createPanel, follow } from "./panel.js";
 import { roomLink } from "./router.js";
 import { plain, safe } from "./text.js";
 
-// What each reason means and where to look.
+// What each reason means and what to check.
 const meanings = {
-  "missed join": "A participant was there and no webhook had told it.",
-  "missed leave": "A participant was gone and no webhook had told it.",
+  "missed join": "A participant was present, and no webhook had reported it.",
+  "missed leave": "A participant had left, and no webhook had reported it.",
   "ghost": "A participant of a room that no longer existed.",
   "stale metadata": "Name, metadata or attributes had changed; LiveKit sends no webhook for that.",
-  "unseen room": "A room was live and no webhook had told it.",
-  "unseen finish": "A room had ended and no webhook had told it.",
+  "unseen room": "A room was live, and no webhook had reported it.",
+  "unseen finish": "A room had ended, and no webhook had reported it.",
   "lost write": "Redis had lost what was written: a restart or failover without its last writes.",
   "foreign change": "Somebody else wrote to rollcall's keys.",
 };
@@ -67,7 +67,7 @@ export function createDriftView(app) {
   return {
     element: h("div", { class: "view drift" },
       h("div", { class: "view-head" }, h("div", {}, h("h1", { tabindex: "-1" }, "Drift"),
-        h("p", { class: "lead" }, "What a sync found to be wrong, and put right. A few are normal where LiveKit tells nothing; many mean that webhooks do not arrive."))),
+        h("p", { class: "lead" }, "What a sync found to be wrong, and corrected. A few are normal, because LiveKit does not report everything; many mean that webhooks do not arrive."))),
       totals.element, single.element),
     enter() { app.live.resources.drift.refresh(); },
   };

@@ -1,9 +1,11 @@
-// One room: who is in it, what LiveKit says at this moment, and how it came about.
+// One room: who is in it, what LiveKit says now, and its history.
 
+import { createRoomActions } from "./action-box.js";
 import { compare } from "./compare.js";
 import { setWhen, when } from "./clock.js";
 import { h, setText, show } from "./dom.js";
 import { plural } from "./format.js";
+import { hasNoRedis } from "./health.js";
 import * as icons from "./icons.js";
 import { createLook, inRedis, isGone } from "./look.js";
 import { createPanel, showAge, whyNot } from "./panel.js";
@@ -13,13 +15,14 @@ import { plain, safe } from "./text.js";
 import { createTimeline } from "./timeline.js";
 
 const rereadAfter = 15_000;
+const rereadBlind = 1_500; // without the node's status only the room itself shows that Redis is away
 
 function facts() {
   const sid = h("code", {});
   const created = when(NaN);
   const updated = when(NaN);
   const rest = h("span", {});
-  const element = h("p", { class: "room-facts" }, h("span", {}, "began ", created), h("span", {}, "changed ", updated), rest, sid);
+  const element = h("p", { class: "room-facts" }, h("span", {}, "started ", created), h("span", {}, "updated ", updated), rest, sid);
   return {
     element,
     draw(state) {
@@ -50,17 +53,18 @@ export function createRoomView(app) {
   metadata.body.append(raw);
   const element = h("div", { class: "view room" },
     h("a", { class: "back", href: "#/rooms" }, icons.back(), "All rooms"),
-    h("div", { class: "view-head" }, h("div", { class: "room-title" }, title, people)), about.element, note,
+    h("div", { class: "view-head" }, h("div", { class: "room-title" }, title, people)), about.element, createRoomActions(app, () => name), note,
     roster.panel.element, metadata.element, history.panel.element);
 
-  app.store.on(["room", "livekit"], ({ room, livekit: look }) => {
+  app.store.on(["room", "livekit", "status"], ({ room, livekit: look, status }) => {
     if (name === null) return;
     const gone = isGone(room);
     const data = inRedis(room);
     show(about.element, Boolean(data));
     show(people, Boolean(data));
-    setText(note, gone ? "This room is not live now. Its timeline, below, may still tell what happened."
-      : room.error ? whyNot(room.error) : data ? "" : "Loading…");
+    setText(note, gone ? "This room is not live now. Its timeline, below, may still show what happened."
+      : data && (room.error || status.data?.redis?.state === "silent") ? "Redis cannot be read now. This is what the page last read from it."
+        : room.error ? whyNot(room.error) : data ? "" : "Loading…");
     show(note, note.textContent !== "");
     if (data) {
       about.draw(data);
@@ -68,7 +72,7 @@ export function createRoomView(app) {
     }
     setText(raw, plain(data?.metadata ?? ""));
     show(metadata.element, Boolean(data?.metadata));
-    // While Redis cannot be read, nothing is only in LiveKit.
+    // While Redis cannot be read, nothing is reported as only in LiveKit.
     const comparison = compare(data, data || gone ? look.data : null, look.error, look.data?.before);
     livekit.found(comparison.different);
     roster.draw(comparison, { room, look });
@@ -81,6 +85,11 @@ export function createRoomView(app) {
   });
   let seen = 0;
   let lastRead = 0;
+  app.store.on(["acted"], ({ acted, route }) => {
+    if (route?.view !== "room" || acted.order.room !== name) return;
+    reread();
+    livekit.renew();
+  });
   app.store.on(["reconnected"], ({ route }) => { if (route?.view === "room") reread(); });
   function reread() {
     lastRead = Date.now();
@@ -92,16 +101,24 @@ export function createRoomView(app) {
     seen = changes?.[0]?.seen ?? seen;
     if (route?.view === "room" && mine) reread();
   });
-  app.store.on(["second"], ({ route, conn }) => {
+  // The view shows what Redis holds, so it must notice at once when Redis is away or back.
+  let away = false;
+  app.store.on(["status"], (all) => {
+    const changed = away !== hasNoRedis(all);
+    away = hasNoRedis(all);
+    if (changed && all.route?.view === "room") reread();
+  });
+  app.store.on(["second"], ({ route, conn, status }) => {
     if (route?.view !== "room") return;
     app.live.narrow(name);
-    if (!document.hidden && Date.now() - lastRead > (conn.state === "live" ? rereadAfter : rereadAfter / 3)) reread();
+    if (!document.hidden && Date.now() - lastRead > (status.error ? rereadBlind : conn.state === "live" ? rereadAfter : rereadAfter / 3)) reread();
   });
   return {
     element,
     enter({ room }) {
       if (name !== room) {
         for (const resource of [state, timeline, livekit]) resource.forget();
+        history.fold();
         name = room;
         title.replaceChildren(safe(room));
       }

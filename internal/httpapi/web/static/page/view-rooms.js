@@ -1,25 +1,26 @@
-// All rooms: searched, sorted, thousands of them.
+// All rooms, possibly thousands, with search and sorting.
 
 import { setWhen, when } from "./clock.js";
 import { h, isIdle, setAttribute, setIdle, setText, show, uniqueId } from "./dom.js";
 import { count, plural, span } from "./format.js";
 import { isStale } from "./health.js";
 import * as icons from "./icons.js";
+import { peopleIn } from "./occupancy.js";
 import { whyNot } from "./panel.js";
 import { roomLink } from "./router.js";
 import { safe } from "./text.js";
 import { createVirtual } from "./virtual.js";
 
-// Bytewise, as the node sorts, and the same wherever it is looked at.
+// Bytewise, as the node sorts, and the same in every locale.
 const byName = (a, b) => (a.roomName < b.roomName ? -1 : a.roomName > b.roomName ? 1 : 0);
 const orders = {
   name: { text: "Room", down: false, by: byName },
   people: { text: "People", down: true, by: (a, b) => a.participantCount - b.participantCount },
-  created: { text: "Began", down: true, by: (a, b) => a.createdAt - b.createdAt },
-  updated: { text: "Changed", down: true, by: (a, b) => a.lastUpdated - b.lastUpdated },
+  created: { text: "Started", down: true, by: (a, b) => a.createdAt - b.createdAt },
+  updated: { text: "Updated", down: true, by: (a, b) => a.lastUpdated - b.lastUpdated },
 };
 
-/** arrange searches and sorts; it leaves rows alone. */
+/** arrange searches and sorts; it does not change rows. */
 export function arrange(rows, { search, sort, down }) {
   const part = search.toLowerCase();
   const found = part ? rows.filter((row) => row.roomName.toLowerCase().includes(part)) : [...rows];
@@ -58,7 +59,7 @@ export function createRoomsView(app) {
   const id = uniqueId("search");
   const input = h("input", { id, type: "search", placeholder: "Part of a room's name", autocomplete: "off", spellcheck: "false", maxlength: 256, on: { input: typed, keydown: leaveInput } });
   const status = h("p", { class: "note" });
-  const heard = h("p", { class: "unseen", role: "status" }); // what a search found, and not each room that comes or goes
+  const heard = h("p", { class: "unseen", role: "status" }); // the result of a search, and not each room that begins or ends
   const age = h("span", { class: "age" });
   const more = h("button", { type: "button", class: "small", on: { click: () => { if (!isIdle(more)) app.rooms.more(); } } }, "Read on");
   const title = h("h1", { tabindex: "-1" }, "Rooms");
@@ -74,7 +75,7 @@ export function createRoomsView(app) {
     changed();
   }
   let typing = 0;
-  let searched = false; // and what was found not told yet
+  let searched = false; // the result of a search has not been announced yet
   function typed() {
     want.search = input.value;
     searched = true;
@@ -86,7 +87,7 @@ export function createRoomsView(app) {
       search(app.store.state);
     }, 250);
   }
-  // A list that is whole is searched here; of a longer one only the node knows all names.
+  // A complete list is searched here; of a longer one only the node knows all names.
   function search({ rooms, route }) {
     if (typing || route?.view !== "rooms") return;
     if (rooms.search !== want.search && (rooms.search || (rooms.at && !rooms.complete))) app.rooms.searchNode(want.search);
@@ -114,13 +115,13 @@ export function createRoomsView(app) {
     if (route?.view !== "rooms") return;
     const all = [...rooms.rows.values()];
     const found = arrange(all, want);
-    show(list.element, found.length > 0); // first, as what is hidden has no height to fill
+    show(list.element, found.length > 0); // first, because a hidden element has no height to fill
     list.show(found);
     for (const head of heads) {
       const own = head.dataset.sort === want.sort;
       setAttribute(head, "aria-sort", own ? (want.down ? "descending" : "ascending") : null);
     }
-    setText(status, say(rooms, all.length, found.length));
+    setText(status, say(rooms, all.length, found));
     drawMore(rooms);
   }
   function drawMore(rooms) {
@@ -129,7 +130,7 @@ export function createRoomsView(app) {
     setIdle(more, rooms.loading);
     if (focused && more.hidden) title.focus({ preventScroll: true });
   }
-  // Events keep the list true; without them it is as old as its last reading.
+  // Events keep the list current; without them it is as old as its last read.
   let confirmed = 0;
   function drawAge({ rooms, conn, route }) {
     if (conn.state === "live" && !rooms.error) confirmed = Date.now();
@@ -143,9 +144,10 @@ export function createRoomsView(app) {
     if (rooms.loading && !rooms.at) return all ? `Loading: ${plural(all, "room")} so far…` : "Loading…";
     const old = rooms.error ? `; reading again failed: ${whyNot(rooms.error)}` : "";
     if (!all && rooms.search === "" && want.search === "") return `No room is live now${old}`;
-    if (!found) return `No room's name contains what you typed${old}`;
+    if (!found.length) return `No room's name contains what you typed${old}`;
     const whole = rooms.complete ? "" : ", and there are more";
-    return (want.search ? `${count(found)} of ${plural(all, "room")}` : plural(all, "room")) + whole + old;
+    const people = found.reduce((sum, room) => sum + room.participantCount, 0);
+    return peopleIn(people, want.search ? `${count(found.length)} of ${plural(all, "room")}` : plural(all, "room")) + whole + old;
   }
   app.store.on(["rooms", "route"], draw);
   app.store.on(["rooms", "route"], search);

@@ -1,12 +1,12 @@
-// A list that draws only the rows in sight, however many there are.
+// A list that draws only the visible rows, however many there are.
 
 import { h, setAttribute } from "./dom.js";
 
 const spare = 8; // rows drawn beyond each edge
 
 /**
- * createVirtual gives { element, show(items), focusFirst() }. Rows are rowHeight pixels high; create() makes an empty one,
- * update(row, item) fills it; rows are used again for other items. Arrows, Home, End and Page keys move between them.
+ * createVirtual returns { element, show(items), focusFirst() }. Rows are rowHeight pixels high; create() makes an empty one,
+ * update(row, item) fills it; rows are reused for other items. Arrows, Home, End and Page keys move between them.
  */
 export function createVirtual({ label, rowHeight, columns, create, update, keyOf }) {
   let items = [];
@@ -22,7 +22,7 @@ export function createVirtual({ label, rowHeight, columns, create, update, keyOf
     focused = event.target.closest("[role=row]")?.itemKey ?? null;
   }
 
-  // The first row's place and the row after the last in sight.
+  // The first visible row and the row after the last.
   function sight() {
     const first = Math.max(0, Math.floor(frame.scrollTop / rowHeight) - spare);
     return [first, Math.min(items.length, Math.ceil((frame.scrollTop + frame.clientHeight) / rowHeight) + spare)];
@@ -42,7 +42,7 @@ export function createVirtual({ label, rowHeight, columns, create, update, keyOf
     const wanted = new Map();
     for (let i = first; i < end; i += 1) wanted.set(keyOf(items[i]), i);
     if (focused !== null && !wanted.has(focused)) {
-      // A row that goes while it has the focus would throw the reader back to the top of the page.
+      // Removing a row that has the focus would take the reader back to the top of the page.
       const i = items.findIndex((item) => keyOf(item) === focused);
       if (i >= 0) wanted.set(focused, i);
     }
@@ -54,7 +54,7 @@ export function createVirtual({ label, rowHeight, columns, create, update, keyOf
         free.push(row);
       }
     }
-    // In the order of the list, as that is the order in which they are read out and tabbed through. Rows that stay are
+    // In the order of the list, because rows are read out and tabbed through in that order. Rows that stay are
     // not moved, which would cost them the focus.
     let next = body.firstChild;
     for (const [key, index] of [...wanted].sort((a, b) => a[1] - b[1])) {

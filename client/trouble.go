@@ -1,0 +1,128 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Trouble is something that is wrong. Subject and What make a sentence. Todo says what that means and what to do. Error is the reason that the
+// node gives, if it gives one.
+type Trouble struct{ Subject, What, Todo, Error string }
+
+// String returns the sentence, without a full stop.
+func (t Trouble) String() string { return t.Subject + " " + t.What }
+
+const (
+	kept   = "nothing is removed; Redis keeps the last answer. "
+	missed = "The first sync after that repairs what was missed"
+)
+
+// RedisTrouble returns how Redis fails the node; nil while it answers.
+func (s Status) RedisTrouble() *Trouble {
+	if s.Redis == nil {
+		return nil
+	}
+	t := &Trouble{Subject: "Redis", Error: s.Redis.Error}
+	switch s.Redis.State {
+	case "silent":
+		t.What, t.Todo = "does not answer", "webhooks get 503, which LiveKit retries for about 15 s. Check Redis and --redis-url. "+missed
+	case "refuses":
+		t.What, t.Todo = "takes no commits", "webhooks get 503, which LiveKit retries for about 15 s. The node's log says what to change. "+missed
+	case "partial":
+		t.What, t.Todo = "answers in part", "webhooks for the rooms of the other masters get 503. Check those, or their replicas. "+missed
+	default:
+		return nil
+	}
+	return t
+}
+
+// LiveKitTrouble returns how LiveKit failed the last sync; nil if it answered, or was not asked.
+func (s Status) LiveKitTrouble() *Trouble {
+	if s.LiveKit == nil {
+		return nil
+	}
+	return FaultTrouble("livekit_"+s.LiveKit.State, s.LiveKit.Error)
+}
+
+// FaultTrouble returns what the fault of a cycle means; nil for none. err is the cycle's error.
+func FaultTrouble(fault, err string) *Trouble {
+	switch fault {
+	case "livekit_silent":
+		return &Trouble{"LiveKit", "does not answer", kept + "Check LiveKit and --livekit-host", err}
+	case "livekit_refuses":
+		return &Trouble{"LiveKit", "refuses the API key", kept + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks", err}
+	case "livekit_limited":
+		return &Trouble{"LiveKit", "allows no more requests now", kept + "Lower --livekit-rate, or lengthen --sync-interval", err}
+	case "redis_silent":
+		return &Trouble{"Redis", "did not answer", "no room was compared. Check Redis and --redis-url. The next sync repairs what was missed", err}
+	}
+	return nil
+}
+
+// LeaderTrouble returns why there is no leader, and which nodes must come back if too few voters answer; nil while there is a leader.
+func (c Cluster) LeaderTrouble() *Trouble {
+	answer, needed, silent := c.Votes()
+	switch {
+	case c.Leader != "":
+		return nil
+	case answer >= needed || len(silent) == 0:
+		return &Trouble{"The cluster", "has no leader", "no sync runs and no node can join or leave until one is elected, mostly within two seconds", ""}
+	}
+	return &Trouble{"The cluster", "has no leader", fmt.Sprintf("%d of %d voters can be reached, and %d must be: bring back %s. Until then webhooks get 503, no sync runs, "+
+		"and no node can join or leave; rooms can be read as Redis holds them. %s", answer, answer+len(silent), needed, some(needed-answer, silent), missed), ""}
+}
+
+// some names as many of the members as are needed.
+func some(needed int, members []Member) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.ID
+	}
+	switch {
+	case needed == len(names):
+		return strings.Join(names, " and ")
+	case needed == 1:
+		return strings.Join(names, " or ")
+	}
+	return fmt.Sprintf("%d of %s", needed, strings.Join(names, ", "))
+}
+
+// Check returns nil while all is well, and otherwise an error that names each cause once. A node that is away is no trouble: its rooms have moved
+// to the others, and it comes back by itself.
+func (s Status) Check() error {
+	var all []string
+	for _, t := range s.troubles() {
+		all = append(all, t.String())
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(all, "; "))
+}
+
+func (s Status) troubles() (all []Trouble) {
+	if s.Leader == "" {
+		all = append(all, Trouble{Subject: "The cluster", What: "has no leader"})
+	}
+	redis, livekit := s.RedisTrouble(), s.LiveKitTrouble()
+	for _, t := range []*Trouble{redis, livekit} {
+		if t != nil {
+			all = append(all, *t)
+		}
+	}
+	if !s.SyncServiceRunning {
+		all = append(all, Trouble{Subject: "The sync service", What: "is stopped"})
+	}
+	last := s.LastSync
+	if last == nil {
+		return all
+	}
+	if last.Held != nil && last.Held.Rooms+last.Held.Participants > 0 {
+		all = append(all, Trouble{Subject: "The breaker", What: "holds removals"})
+	}
+	if last.Result.Errors > 0 && redis == nil && livekit == nil {
+		all = append(all, Trouble{Subject: "The last sync", What: "failed", Error: last.FirstError})
+	}
+	return all
+}

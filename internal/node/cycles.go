@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/rollcallhq/rollcall/cluster"
+	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// The names of the leader's tasks.
+const (
+	taskSync    = "sync"
+	taskCleanup = "cleanup"
+)
+
+// countSpacing is the minimum time between two cycles that count for the breaker, as a fraction of the sync interval. It is the shortest interval
+// that the jitter makes.
+const countSpacing = 1 - SyncJitter
+
+// tasks returns the leader's tasks and when they run.
+func (n *Node) tasks() []cluster.Task {
+	task := func(name string, every time.Duration, atOnce bool, cycle cycle) cluster.Task {
+		return cluster.Task{Name: name, Every: every, Jitter: SyncJitter, AtOnce: atOnce, Enabled: fsm.State.Running,
+			Run: func(ctx context.Context, term cluster.Term) error {
+				if err := n.Ownership.Wait(ctx); err != nil {
+					return err
+				}
+				_, err := cycle(ctx, term, reconcile.Options{Scheduled: true})
+				return err
+			}}
+	}
+	return []cluster.Task{task(taskSync, n.config.SyncInterval, true, n.sync), task(taskCleanup, n.config.CleanupInterval, false, n.cleanup)}
+}
+
+// cycle is a sync or a cleanup under a term.
+type cycle func(context.Context, cluster.Term, reconcile.Options) (reconcile.Report, error)
+
+// sync runs a sync. Before that it restores the generation and the epoch in the store, which may have lost them.
+func (n *Node) sync(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	n.restoreGeneration(ctx, term, o)
+	r, err := n.Sweep.Sync(ctx, term.Token, o)
+	return r, n.cycleEnded(ctx, term, fsm.KindSync, r, err)
+}
+
+// syncRoom syncs one room. Its report is neither counted nor kept: the last report of a sync, and the metrics of cycles, are about all rooms.
+func (n *Node) syncRoom(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	n.restoreGeneration(ctx, term, o)
+	r, err := n.Sweep.Sync(ctx, term.Token, o)
+	if err == nil && !o.DryRun {
+		n.logReport(ctx, "the sync of room "+strconv.Quote(o.Room), nil, r)
+	}
+	return r, err
+}
+
+func (n *Node) cleanup(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	r, err := n.Sweep.Cleanup(ctx, term.Token, o)
+	return r, n.cycleEnded(ctx, term, fsm.KindCleanup, r, err)
+}
+
+// fullSync runs a new sync, and then a cleanup.
+func (n *Node) fullSync(ctx context.Context, term cluster.Term, o reconcile.Options) (synced, cleaned reconcile.Report, err error) {
+	n.restoreGeneration(ctx, term, o)
+	synced, cleaned, err = n.Sweep.FullSync(ctx, term.Token, o)
+	if cleaned.StartedAt.IsZero() {
+		return synced, cleaned, n.cycleEnded(ctx, term, fsm.KindSync, synced, err) // there was no cleanup
+	}
+	return synced, cleaned, errors.Join(n.cycleEnded(ctx, term, fsm.KindSync, synced, nil), n.cycleEnded(ctx, term, fsm.KindCleanup, cleaned, err))
+}
+
+// cycleEnded counts, logs and keeps the report of a cycle. It does nothing for a dry run, for a cycle that was cut short, and for one that was
+// joined: the caller that began that one keeps its report.
+func (n *Node) cycleEnded(ctx context.Context, term cluster.Term, kind fsm.Kind, r reconcile.Report, err error) error {
+	if r.DryRun || r.Joined || err != nil {
+		return err
+	}
+	n.config.Telemetry.CycleEnded(kind, r)
+	n.logReport(ctx, "the "+string(kind), LastReport(n.Cluster.State(), kind), r)
+	return n.keepReport(ctx, term, kind, r)
+}
+
+// logReport logs the report of a cycle. before is the last report of its kind, nil if there is none.
+func (n *Node) logReport(ctx context.Context, what string, before *reconcile.Report, r reconcile.Report) {
+	level, args := slog.LevelDebug, []any{"rooms", r.Synced, "changed", r.Changed, "cleaned", r.Cleaned,
+		"errors", r.Errors, "took_ms", r.DurationMs}
+	if r.Changed+r.Cleaned > 0 {
+		level, args = slog.LevelInfo, append(args, "drift", r.Drift)
+	}
+	text := what + " has ended"
+	if r.Fault == "" && before != nil && before.Fault != "" {
+		level, text = slog.LevelInfo, text+", and compared the rooms again"
+	}
+	if r.Errors > 0 {
+		level, args = slog.LevelWarn, append(args, "error", r.Error)
+	}
+	if r.Fault != "" {
+		text, args = faultText(r.Fault), []any{"cycle", what, "error", r.Error}
+	}
+	n.config.Log.Log(ctx, level, text, args...)
+}
+
+// faultText says why a cycle compared no room, what that means, and what to do.
+func faultText(f reconcile.Fault) string {
+	const kept = ": nothing is removed, and Redis keeps the last answer. "
+	switch f {
+	case reconcile.LiveKitRefuses:
+		return "LiveKit refuses the API key" + kept + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks"
+	case reconcile.LiveKitLimited:
+		return "LiveKit's request limit leaves no turn for the list of rooms" + kept + "Lower --livekit-rate, or lengthen --sync-interval"
+	case reconcile.RedisSilent:
+		return "Redis does not list its rooms, so none was compared. Check Redis and --redis-url"
+	}
+	return "LiveKit does not answer" + kept + "Check LiveKit and --livekit-host"
+}
+
+// keepReport replicates a report, so that every node can show it, also after a restart.
+func (n *Node) keepReport(ctx context.Context, term cluster.Term, kind fsm.Kind, r reconcile.Report) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the %s report: %w", kind, err)
+	}
+	if _, err := n.Cluster.Apply(ctx, fsm.RecordReport{Kind: kind, Token: term.Token, JSON: data}); err != nil {
+		return fmt.Errorf("keep the %s report: %w", kind, err)
+	}
+	return nil
+}
+
+// LastReport returns the report of the last cycle of that kind, as the state keeps it; nil if there was none.
+func LastReport(state fsm.State, kind fsm.Kind) *reconcile.Report {
+	kept, ok := state.Reports[kind]
+	if !ok {
+		return nil
+	}
+	r := new(reconcile.Report)
+	if json.Unmarshal(kept.JSON, r) != nil {
+		return nil
+	}
+	return r
+}
+
+// counts reports whether a sync counts for the breaker. It is called before any room hears of the sync, so that the sync of a leader that fails
+// halfway has been counted. If the cluster cannot be asked, the sync does not count.
+func (n *Node) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
+	spacing := time.Duration(countSpacing * float64(n.config.SyncInterval))
+	_, err := n.Cluster.Apply(ctx, fsm.CountCycle(leader, fsm.Count{At: at.UnixMilli(), Spacing: spacing.Milliseconds()}))
+	if err != nil {
+		n.config.Log.Debug("this sync does not count for the breaker", "error", err)
+	}
+	return err == nil
+}
+
+// held returns for how many scheduled cycles in a row the breaker has held, by the last report that all nodes have.
+func (n *Node) held() int {
+	c, ok := n.Ownership.Cluster()
+	if !ok {
+		return 0
+	}
+	last := LastReport(c.State(), fsm.KindSync)
+	if last == nil || !last.Scheduled || last.Held == nil {
+		return 0
+	}
+	return last.Held.Cycles
+}

@@ -1,0 +1,18 @@
+// Package wait sleeps with a context.
+package wait
+
+import (
+	"context"
+	"time"
+)
+
+// For waits for d. It returns ctx's error if ctx ends first, or has ended by then.
+func For(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,190 @@
+package browser
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/browsertest"
+)
+
+//go:embed module.js original
+var scripts embed.FS
+
+// stage is a real node behind an origin of its own, which also has what a script needs to play its part: people who join, and cut connections.
+type stage struct {
+	*place
+	url     string
+	mu      sync.Mutex
+	streams map[int]context.CancelFunc // open streams of events
+	n       int
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{place: newPlace(t), streams: map[int]context.CancelFunc{}}
+	node, err := url.Parse(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The node sees the caller's own Host and no X-Forwarded-For: a local caller, who needs no token.
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(node); r.Out.Host = r.In.Host }}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /stage/join", func(_ http.ResponseWriter, r *http.Request) { s.enters(r) })
+	mux.HandleFunc("POST /stage/unheard/join", func(_ http.ResponseWriter, r *http.Request) { s.unheard(func() { s.enters(r) }) })
+	mux.HandleFunc("POST /stage/cut/join", func(_ http.ResponseWriter, r *http.Request) { s.cut(); s.enters(r) })
+	mux.HandleFunc("GET /stage/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprint(w, `<!doctype html><title>stage</title><link rel="icon" href="data:,"><script type="importmap">{"imports":{"@/utils/redis/syncService":"/rollcall-client.js"}}</script>`)
+	})
+	mux.Handle("GET /stage/", http.StripPrefix("/stage", http.FileServerFS(scripts)))
+	mux.HandleFunc("/api/events", func(w http.ResponseWriter, r *http.Request) {
+		ctx, end := s.stream(r.Context())
+		defer end()
+		proxy.ServeHTTP(w, r.WithContext(ctx))
+	})
+	mux.Handle("/", proxy)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Cleanup(s.cut)
+	s.url = server.URL
+	return s
+}
+
+func (s *stage) enters(r *http.Request) { s.join(r.FormValue("room"), r.FormValue("who")) }
+
+func (s *stage) stream(ctx context.Context) (context.Context, func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	s.n++
+	n := s.n
+	s.streams[n] = cancel
+	return ctx, func() {
+		cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.streams, n)
+	}
+}
+
+// cut breaks all streams of events.
+func (s *stage) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cancel := range s.streams {
+		cancel()
+	}
+}
+
+// open opens an empty page of the stage.
+func (s *stage) open() *browsertest.Tab {
+	return open(s.t, s.url+"/stage/", 1280, "status of 400", "status of 401", "status of 404", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+}
+
+// nodeJS runs a script in Node.js, beside rollcall-client.mjs, the scripts of this package, and the original's module path, and returns
+// what it prints. It needs Node.js 18 or newer.
+func (s *stage) nodeJS(script string) string {
+	s.t.Helper()
+	program, err := exec.LookPath("node")
+	if err != nil {
+		s.t.Fatal("Node.js is missing: run make deps")
+	}
+	dir := s.t.TempDir()
+	if err := os.CopyFS(dir, scripts); err != nil {
+		s.t.Fatal(err)
+	}
+	client, err := os.ReadFile("../../internal/httpapi/web/static/rollcall-client.js")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"package.json": `{"type":"module"}`, "rollcall-client.mjs": string(client), "main.js": script,
+		"node_modules/@/utils/package.json":   `{"type":"module","exports":{"./redis/syncService":"./syncService.js"}}`,
+		"node_modules/@/utils/syncService.js": `export * from "../../../rollcall-client.mjs";`,
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	run := exec.CommandContext(ctx, program, filepath.Join(dir, "main.js"), s.url)
+	run.Env = []string{"ROLLCALL_ADDR=" + strings.TrimPrefix(s.url, "http://")}
+	out, err := run.CombinedOutput()
+	if err != nil {
+		s.t.Errorf("node: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestOriginal runs the usage snippets of the system that rollcall replaces, unchanged but for where the import path leads.
+func TestOriginal(t *testing.T) {
+	t.Parallel()
+	const want = "Synced 2 rooms, cleaned 0\n(unknown)\nSync service is running\n(it runs)\n(it does not run)\nSync service is running\n(it runs)"
+	for name, run := range map[string]func(*stage) string{
+		"browser": func(s *stage) string {
+			return browsertest.Eval[string](s.open(), `Promise.all([import("/rollcall-client.js"), import("/stage/original/all.js")])
+				.then(([module, all]) => { let n = 0; return all.runAll(module, (name) => import("/stage/original/" + name + "?" + n++)); })`)
+		},
+		"node": func(s *stage) string {
+			return s.nodeJS(`import * as module from "./rollcall-client.mjs";
+				import { runAll } from "./original/all.js";
+				let n = 0;
+				console.log(await runAll(module, (name) => import("./original/" + name + "?" + n++)));`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.join("r", "ada")
+			s.join("s", "ada")
+			if got := run(s); got != want {
+				t.Errorf("printed\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// TestModule checks the module's functions in a browser and in Node.js.
+func TestModule(t *testing.T) {
+	t.Parallel()
+	for name, run := range map[string]func(*stage) string{
+		"browser": func(s *stage) string {
+			return browsertest.Eval[string](s.open(), `Promise.all([import("/rollcall-client.js"), import("/stage/module.js")])
+				.then(([module, check]) => check.checkModule(module, location.origin))`)
+		},
+		"node": func(s *stage) string {
+			return s.nodeJS(`import * as module from "./rollcall-client.mjs";
+				import { checkModule } from "./module.js";
+				console.log(await checkModule(module, process.argv[2]));`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.join("standup", "ada")
+			s.livekit.Join("a/b ?#", fakelivekit.Who{Identity: "agent", Kind: livekit.ParticipantInfo_AGENT})
+			s.join("a/b ?#", "alan")
+			if wrong := run(s); wrong != "" {
+				t.Error(wrong)
+			}
+		})
+	}
+}

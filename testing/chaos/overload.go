@@ -1,0 +1,125 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rollcallhq/rollcall/testing/clusterkit"
+	"github.com/rollcallhq/rollcall/testing/compose"
+	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+)
+
+const (
+	// overloadCPUs is the leader's part of a processor during the overload, so that the leader and nothing else is the
+	// bottleneck.
+	overloadCPUs = 0.3
+	// overloadRooms is the number of rooms that only the overload uses. overloadSenders and measureFor define how the leader's
+	// capacity is measured.
+	overloadRooms   = 200
+	overloadSenders = 128
+	measureFor      = 6 * time.Second
+	// overloadMemory is the most memory that a node may use. overloadShare is the part of its capacity that it must keep.
+	overloadMemory = 256 << 20
+	overloadShare  = 0.7
+	// refuseWithin is how soon a webhook that cannot be processed must be refused. takeAgain is how soon all must be accepted
+	// again.
+	refuseWithin = 3 * time.Second
+	takeAgain    = 20 * time.Second
+)
+
+func overloads() []Nemesis {
+	return []Nemesis{{Name: "overload", Kind: "overload", Alone: true, Do: overload,
+		Doc: "the leader has a third of a processor and gets twice as many webhooks as it can process, for the hold"}}
+}
+
+// overload measures the leader's capacity, sends twice as much, and checks the result: the leader answers what it can, refuses
+// the rest quickly and with Retry-After, keeps its memory bounded and its leadership, and accepts everything again afterwards.
+func overload(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	s, err := w.leader(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	load := w.makeLoad(s)
+	heal := func(ctx context.Context) error {
+		for _, room := range load.Rooms {
+			w.fake.DeleteRoom(room.Name)
+		}
+		return w.project.LimitCPU(ctx, s, 2)
+	}
+	if err := errors.Join(w.awaitMail(ctx), w.project.LimitCPU(ctx, s, overloadCPUs)); err != nil {
+		return "", heal, err
+	}
+	capacity := load.Closed(ctx, overloadSenders, measureFor)
+	before, err := w.leading(ctx)
+	if err != nil {
+		return "", heal, err
+	}
+	rate := 2 * capacity.Rate()
+	over := load.Open(ctx, rate, w.opts.Hold)
+	for try := 0; try < 2 && over.Refused == 0; try++ { // a busy machine gave it less while its capacity was measured
+		rate *= 2
+		over = load.Open(ctx, rate, w.opts.Hold)
+	}
+	after, err := w.leading(ctx)
+	if err != nil {
+		w.violate(0, "nobody leads after the overload: %v", err)
+	}
+	peak, err := w.peakMemory(ctx, s)
+	what := fmt.Sprintf("%s takes %.0f a second; of %.0f a second: %v; %d MB at most", nodeID(s), capacity.Rate(), rate, over, peak>>20)
+	w.judgeOverload(capacity, over, peak)
+	if before.Leader != after.Leader || before.Term != after.Term {
+		w.violate(0, "the leader changed from %s in term %d to %s in term %d", before.Leader, before.Term, after.Leader, after.Term)
+	}
+	soon, cancel := context.WithTimeout(ctx, takeAgain)
+	defer cancel()
+	if err := load.Finish(soon, overloadSenders); err != nil {
+		w.violate(0, "%v after the overload not every webhook was answered with 200: %v", takeAgain, err)
+	}
+	return what, heal, err
+}
+
+// makeLoad returns a load for one node, in separate rooms, whose participants the judges know.
+func (w *World) makeLoad(service string) *clusterkit.Load {
+	load := clusterkit.MakeLoad(w.fake, compose.Key, compose.Secret, overloadRooms)
+	load.URL = w.url(service) + "/api/livekit-webhook"
+	load.Transport = w.ledger
+	load.Emitted = func(e fakelivekit.Event) { _ = w.truth.fate(e) }
+	return load
+}
+
+// leading returns the newest sample that has a leader.
+func (w *World) leading(ctx context.Context) (s Sample, err error) {
+	err = await(10*time.Second, ctx.Done(), func() error {
+		if s = w.watch.last(); s.Leader == "" {
+			return errors.New("nobody says that they lead")
+		}
+		return nil
+	})
+	return s, err
+}
+
+func (w *World) peakMemory(ctx context.Context, service string) (int64, error) {
+	pid, err := w.project.PID(ctx, service)
+	if err != nil {
+		return 0, err
+	}
+	return clusterkit.PeakMemory(pid)
+}
+
+func (w *World) judgeOverload(capacity, over clusterkit.Result, peak int64) {
+	for text, bad := range map[string]bool{
+		"it was not too much: nothing was refused":     over.Refused == 0,
+		"refusals without Retry-After":                 over.Unsaid > 0,
+		"attempts that ended neither with 200 nor 503": over.Failed > 0,
+		"what cannot be done is refused too late":      over.RefusedP99 > refuseWithin,
+		"less is done than the node can do":            over.Rate() < overloadShare*capacity.Rate(),
+		"the memory is not bounded":                    peak > overloadMemory,
+	} {
+		if bad {
+			w.violate(0, "%s: %v, of %.0f a second that it takes, with %d MB", text, over, capacity.Rate(), peak>>20)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+// Runs the component with the two routes, as a browser and Next.js do, and answers each line of its input with what is shown.
+import { createInterface } from "node:readline";
+import { GET as events } from "./app/api/rooms/[room]/events/route.js";
+import { GET as read } from "./app/api/rooms/[room]/route.js";
+import { roster } from "@/lib/roster-node-redis";
+import { render } from "react";
+import { createClient } from "@/rollcall/rollcall-client.js";
+import { LiveRoom } from "./components/live-room.js";
+
+const room = "a room";
+const routes = (path) => {
+  const [, name, rest] = path.match(/^\/api\/rooms\/([^/]+)(\/events)?$/);
+  return { route: rest ? events : read, params: Promise.resolve({ room: decodeURIComponent(name) }) };
+};
+const answer = (path, headers) => {
+  const { route, params } = routes(path);
+  return route(new Request(`http://localhost${path}`, { headers }), { params });
+};
+const real = globalThis.fetch;
+globalThis.fetch = (target, init) => (typeof target === "string" && target.startsWith("/") ? answer(target) : real(target, init));
+
+// An EventSource that reads a response once with the module's parser, and connects again.
+globalThis.EventSource = class extends EventTarget {
+  #closed = false;
+
+  constructor(path) {
+    super();
+    this.#follow(path);
+  }
+
+  async #follow(path) {
+    let lastId = "";
+    while (!this.#closed) {
+      const client = createClient({ endpoint: "http://localhost", fetch: async () => answer(path, lastId ? { "Last-Event-ID": lastId } : {}) });
+      try {
+        for await (const { event, id } of client.stream("/")) {
+          lastId = id ?? lastId;
+          this.dispatchEvent(new Event(event === "connected" ? "open" : event));
+        }
+      } catch (error) {
+        console.error(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  close() { this.#closed = true; }
+};
+const defined = [];
+globalThis.HTMLElement = class {};
+globalThis.customElements = { get: () => undefined, define: (name) => defined.push(name) };
+
+const show = () => {
+  const [list, indicator] = render(LiveRoom, { room, endpoint: "http://node", token: "t" }).props.children;
+  return { people: list.props.children.map((item) => item.props.children), indicator, defined };
+};
+show();
+for await (const _ of createInterface(process.stdin)) {
+  const [missing, other] = await Promise.all([answer("/api/rooms/nowhere"), roster(room)]);
+  const { people, indicator, defined: elements } = show();
+  const right = missing.status === 404 && indicator.type === "sync-status-indicator" && indicator.props.token === "t" && elements[0] === "sync-status-indicator";
+  const participants = people.map((identity) => ({ identity, sid: "" }));
+  // The rooms in the form of the other consumers: as the component shows it, and as node-redis reads it.
+  console.log(JSON.stringify({ shown: { sid: right ? "right" : `${missing.status} ${elements} ${JSON.stringify(indicator)}`, participants },
+    read: { participants: (other?.participants ?? []).map((identity) => ({ identity })) } }));
+}

@@ -1,0 +1,84 @@
+package nodetest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// BinEnv names the variable that holds the path of an existing rollcall binary, which is then used unchanged.
+const BinEnv = "ROLLCALL_E2E_BIN"
+
+// Build returns the path of a rollcall binary: $ROLLCALL_E2E_BIN, or one that it builds into dir, with the race detector if race
+// is set, otherwise as the Makefile does. Call it from a directory of this module.
+func Build(ctx context.Context, dir string, race bool) (string, error) {
+	if bin := os.Getenv(BinEnv); bin != "" {
+		return bin, nil
+	}
+	bin := filepath.Join(dir, "rollcall")
+	flag, env := "-trimpath", "CGO_ENABLED=0"
+	if race {
+		flag, env = "-race", "CGO_ENABLED=1"
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", flag, "-o", bin, "github.com/rollcallhq/rollcall/cmd/rollcall")
+	cmd.Env = append(os.Environ(), env)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rollcall: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// Main implements a package's TestMain. Its tests find the path of one rollcall binary in BinEnv. The binary is built first, so
+// that the build does not count against any test's deadline. Main returns the exit code.
+func Main(m *testing.M, race bool) int {
+	dir, err := os.MkdirTemp("", "rollcall-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	bin, err := Build(ctx, dir, race)
+	if err == nil {
+		err = os.Setenv(BinEnv, bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// QuietAddrs is FreeAddrs for a test.
+func QuietAddrs(t testing.TB, n int) []string {
+	t.Helper()
+	addrs, err := FreeAddrs(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addrs
+}
+
+// FreeAddrs returns n free addresses of 127.0.0.1 whose ports are below those that the system assigns by itself, so that no other
+// process takes them while their node is down. It returns an error if there are not enough.
+func FreeAddrs(n int) ([]string, error) {
+	var addrs []string
+	for range 100 * n {
+		if len(addrs) == n {
+			return addrs, nil
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
+		if l, err := net.Listen("tcp4", addr); err == nil {
+			defer l.Close() // all are closed at the end, so that no two are the same
+			addrs = append(addrs, addr)
+		}
+	}
+	return nil, fmt.Errorf("find %d free ports: all that were tried are taken", n)
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Runs the tests of packages, for make test: testing/run-tests.sh [pattern...], by default ./...
+#
+# The race detector checks what runs in the tests' own process. It is off where nothing runs concurrently; in test files that are built without it
+# (comments at their top say why; their tests run in a separate step); in the simulations, which take ten times as long with it; and in the suites that
+# drive real processes, most of which start nodes that are built with it. RACE=1, which make check-long sets, turns it on in all
+# but the files that are built without it. make lint runs go vet, so go test does not.
+#
+# Most tests spend their time waiting for timeouts and elections, so more of them run at once than there are cores.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+all=$(go list "${@:-./...}")
+of() { grep -E "/($1)\$" <<<"$all" || true; }
+run() { # flags... -- packages...: does nothing without packages
+  local flags=()
+  while [ "$1" != -- ]; do flags+=("$1"); shift; done
+  shift
+  if [ $# -gt 0 ]; then go test -vet=off -timeout 20m "${flags[@]}" "$@"; fi
+}
+
+unraced() { grep -rl --include='*_test.go' '^//go:build !race' "$1"; }
+
+single='reconcile|fsm|testing/sim'
+drivers='testing/(attack|browser|clusterkit|docs|e2e|localcluster)'
+containers='testing/compose'
+failed=0
+# shellcheck disable=SC2046 # one word per package
+{
+  CGO_ENABLED=1 run -race -p 3 -parallel 6 -- $(grep -vE "/($single|$drivers|$containers)\$" <<<"$all" || true) || failed=1
+  for dir in $(unraced . | xargs -n 1 dirname | sort -u); do
+    names=$(unraced "$dir" | xargs sed -n 's/^func \(Test[^(]*\)(.*/\1/p' | paste -sd '|')
+    run -run "^($names)\$" -- $(of "${dir#./}") || failed=1
+  done
+  CGO_ENABLED=${RACE:-0} run ${RACE:+-race} -p 3 -parallel 3 -- $(of "$single|$drivers") || failed=1
+  # Containers create networks, and a browser aborts its requests when the machine's networks change. So these suites run one after the other.
+  run -- $(of "$containers") || failed=1
+}
+exit $failed
