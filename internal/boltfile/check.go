@@ -85,7 +85,7 @@ func (c *checker) check() error {
 		return damaged("the file was cut short: it has %d pages of %d", pages, c.meta.next)
 	}
 	c.used = make([]bool, c.meta.next)
-	if err := c.tree(c.meta.root, nil, nil, 0); err != nil {
+	if err := c.tree(c.meta.root, scope{root: true}); err != nil {
 		return err
 	}
 	return c.freelist()
@@ -165,10 +165,17 @@ func (c *checker) readAt(b []byte, id uint64) error {
 	return err
 }
 
-// tree checks a page of a bucket and everything below it. The keys must be at least low and below high; nil means no bound.
-func (c *checker) tree(id uint64, low, high []byte, depth int) error {
-	if depth > maxDepth {
-		return damaged("page %d is %d levels deep", id, depth)
+// scope says where in the file a page stands, and so what it may hold.
+type scope struct {
+	low, high []byte // keys must be at least low and below high; nil means no bound
+	depth     int
+	root      bool // the page belongs to the database's own tree, in which bbolt keeps only buckets
+}
+
+// tree checks a page of a bucket and everything below it.
+func (c *checker) tree(id uint64, in scope) error {
+	if in.depth > maxDepth {
+		return damaged("page %d is %d levels deep", id, in.depth)
 	}
 	p, err := c.read(id)
 	if err != nil {
@@ -176,14 +183,14 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	}
 	switch p.kind {
 	case branchPage:
-		return c.branch(p, low, high, depth)
+		return c.branch(p, in)
 	case leafPage:
-		return c.leaf(p, low, high, depth)
+		return c.leaf(p, in)
 	}
 	return damaged("page %d is of kind %#x in the place of data", id, p.kind)
 }
 
-func (c *checker) branch(p page, low, high []byte, depth int) error {
+func (c *checker) branch(p page, in scope) error {
 	if p.count == 0 {
 		return damaged("page %d refers to nothing", p.id)
 	}
@@ -199,25 +206,25 @@ func (c *checker) branch(p page, low, high []byte, depth int) error {
 		}
 		children[i] = order.Uint64(e[8:])
 	}
-	if err := p.inOrder(keys, low, high); err != nil {
+	if err := p.inOrder(keys, in.low, in.high); err != nil {
 		return err
 	}
 	for i, child := range children {
-		from, to := keys[i], high
-		if i == 0 {
-			from = low // bbolt does not keep a branch's first key as its lower bound
+		below := scope{low: in.low, high: in.high, depth: in.depth + 1, root: in.root}
+		if i > 0 { // bbolt does not keep a branch's first key as its lower bound
+			below.low = keys[i]
 		}
 		if i+1 < len(keys) {
-			to = keys[i+1]
+			below.high = keys[i+1]
 		}
-		if err := c.tree(child, from, to, depth+1); err != nil {
+		if err := c.tree(child, below); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *checker) leaf(p page, low, high []byte, depth int) error {
+func (c *checker) leaf(p page, in scope) error {
 	keys := make([][]byte, p.count)
 	for i := range p.count {
 		e, ok := p.element(i)
@@ -230,14 +237,16 @@ func (c *checker) leaf(p page, low, high []byte, depth int) error {
 			return damaged("value %d of page %d lies outside", i, p.id)
 		}
 		keys[i] = pair[:size]
-		if order.Uint32(e)&bucketValue == 0 {
-			continue
-		}
-		if err := c.bucket(p.id, pair[size:], depth); err != nil {
-			return err
+		switch isBucket := order.Uint32(e)&bucketValue != 0; {
+		case isBucket:
+			if err := c.bucket(p.id, pair[size:], in.depth); err != nil {
+				return err
+			}
+		case in.root:
+			return damaged("element %d of page %d is no bucket", i, p.id)
 		}
 	}
-	return p.inOrder(keys, low, high)
+	return p.inOrder(keys, in.low, in.high)
 }
 
 // bucket checks a bucket within a leaf. The value names the bucket's first page, or holds its only page.
@@ -246,7 +255,7 @@ func (c *checker) bucket(in uint64, value []byte, depth int) error {
 		return damaged("a bucket of page %d is cut short", in)
 	}
 	if root := order.Uint64(value); root != 0 {
-		return c.tree(root, nil, nil, depth+1)
+		return c.tree(root, scope{depth: depth + 1})
 	}
 	inline := page{id: in, data: value[headerSize:]}
 	if len(inline.data) < headerSize {
@@ -256,7 +265,7 @@ func (c *checker) bucket(in uint64, value []byte, depth int) error {
 	if inline.kind != leafPage || depth > maxDepth {
 		return damaged("a bucket of page %d holds no data", in)
 	}
-	return c.leaf(inline, nil, nil, depth+1)
+	return c.leaf(inline, scope{depth: depth + 1})
 }
 
 func (p page) element(i int) ([]byte, bool) {

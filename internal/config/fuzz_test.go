@@ -51,7 +51,8 @@ func FuzzSettings(f *testing.F) {
 			return
 		}
 		shown := s.show(&c)
-		if s.secret && len(text) > 3 && strings.Contains(shown, text) && shown != text {
+		public := s.name == "redis-url" && !strings.Contains(text, "@") // a URL without a password is shown
+		if s.secret && !public && len(text) > 3 && strings.Contains(shown, text) && shown != text {
 			t.Fatalf("%s shows %q", s.name, shown)
 		}
 		if s.secret || s.name == "redis-url" || strings.Contains(shown, redacted) {
