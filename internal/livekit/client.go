@@ -2,14 +2,15 @@ package livekit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
 
@@ -53,6 +54,7 @@ type Request struct {
 // Client sends requests to LiveKit's RoomService. It is safe for concurrent use.
 type Client struct {
 	opts   Options
+	secret *secret
 	rooms  livekit.RoomService
 	budget *budget
 	kept   *kept
@@ -87,6 +89,7 @@ func New(opts Options) (*Client, error) {
 	client := &http.Client{Transport: guard{opts.Transport}}
 	return &Client{
 		opts:   opts,
+		secret: newSecret(opts.Secret),
 		rooms:  livekit.NewRoomServiceProtobufClient(host, client),
 		budget: newBudget(opts.Concurrency, opts.Rate),
 		kept:   newKept(),
@@ -113,7 +116,7 @@ type send func(ctx context.Context) error
 // list sends a request for a list under the budget, with a token that grants no more than it needs, and reads the answer's entries. It retries
 // while LiveKit reports too many requests and ctx lasts. If answers that are read at the same time hold too much together, it retries this
 // request by itself. begin is called for each attempt; passed is read after each.
-func (c *Client) list(ctx context.Context, name string, grant auth.VideoGrant, ask send, passed *reconcile.PassedOver, begin func(*part) entries) error {
+func (c *Client) list(ctx context.Context, name string, grant access, ask send, passed *reconcile.PassedOver, begin func(*part) entries) error {
 	p := c.kept.shared()
 	defer func() { p.free() }()
 	for {
@@ -162,21 +165,39 @@ func noTurn(err error) error {
 	return fmt.Errorf("%w: %w", reconcile.ErrNoTurn, err)
 }
 
-// sign makes a request's token. A token of livekit/protocol/auth would be valid from now on: a LiveKit whose clock is behind ours would refuse
-// it.
-func (c *Client) sign(grant auth.VideoGrant, now time.Time) (string, error) {
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, struct {
-		jwt.RegisteredClaims
-		Video auth.VideoGrant `json:"video"`
-	}{jwt.RegisteredClaims{Issuer: c.opts.Key, NotBefore: jwt.NewNumericDate(now.Add(-skew)),
-		ExpiresAt: jwt.NewNumericDate(now.Add(tokenLife))}, grant}).SignedString([]byte(c.opts.Secret))
+// access is what a request's token grants.
+type access struct {
+	RoomList  bool   `json:"roomList,omitempty"`
+	RoomAdmin bool   `json:"roomAdmin,omitempty"`
+	Room      string `json:"room,omitempty"`
+}
+
+// tokenHead is the header of every request's token: {"alg":"HS256","typ":"JWT"}.
+const tokenHead = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+
+// sign makes a request's token. A sync makes one for each room, so it is made here: a library would take several times as long. The token is
+// valid from a while ago, because a LiveKit whose clock is behind ours would refuse it otherwise.
+func (c *Client) sign(grant access, now time.Time) (string, error) {
+	payload, err := json.Marshal(struct {
+		Issuer    string `json:"iss"`
+		NotBefore int64  `json:"nbf"`
+		Expires   int64  `json:"exp"`
+		Video     access `json:"video"`
+	}{c.opts.Key, now.Add(-skew).Unix(), now.Add(tokenLife).Unix(), grant})
+	if err != nil {
+		return "", err
+	}
+	token := make([]byte, 0, len(tokenHead)+base64.RawURLEncoding.EncodedLen(len(payload))+1+base64.RawURLEncoding.EncodedLen(sha256.Size))
+	token = base64.RawURLEncoding.AppendEncode(append(token, tokenHead...), payload)
+	mac := c.secret.sign(make([]byte, 0, sha256.Size), token)
+	return string(base64.RawURLEncoding.AppendEncode(append(token, '.'), mac)), nil
 }
 
 // answerWithin bounds the time for one answer, however much data arrives. It exceeds Options.Timeout so that a large list can finish.
 const answerWithin = 30 * time.Second
 
 // exchange sends one request and reads its answer into list. Options.Timeout bounds the silence before and during the answer.
-func (c *Client) exchange(ctx context.Context, grant auth.VideoGrant, ask send, list entries) error {
+func (c *Client) exchange(ctx context.Context, grant access, ask send, list entries) error {
 	token, err := c.sign(grant, time.Now())
 	if err != nil {
 		return fmt.Errorf("sign the request: %w", err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 	"github.com/livekit/protocol/auth"
 )
 
@@ -17,7 +18,7 @@ func TestARequestsTokenAllowsForClocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(1795400000, 0)
-	token, err := c.sign(auth.VideoGrant{RoomList: true}, now)
+	token, err := c.sign(access{RoomList: true}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +27,32 @@ func TestARequestsTokenAllowsForClocks(t *testing.T) {
 			jwt.WithLeeway(time.Minute), jwt.WithTimeFunc(func() time.Time { return now.Add(off) }))
 		if (err == nil) != fine {
 			t.Errorf("LiveKit's clock off by %s: %v", off, err)
+		}
+	}
+}
+
+// TestWhatARequestsTokenGrants reads tokens with LiveKit's own verifier.
+func TestWhatARequestsTokenGrants(t *testing.T) {
+	t.Parallel()
+	c, err := New(Options{Host: "http://127.0.0.1:1", Key: testKey, Secret: testSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []access{{RoomList: true}, {RoomAdmin: true, Room: "a"}, {RoomAdmin: true, Room: "\"<&>\\ \n \u2028 ü"}} {
+		token, err := c.sign(want, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifier, err := auth.ParseAPIToken(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, claims, err := verifier.Verify(testSecret)
+		if err != nil || verifier.APIKey() != testKey {
+			t.Fatalf("%+v: key %q, %v", want, verifier.APIKey(), err)
+		}
+		if diff := cmp.Diff(&auth.VideoGrant{RoomList: want.RoomList, RoomAdmin: want.RoomAdmin, Room: want.Room}, claims.Video); diff != "" {
+			t.Errorf("%+v grants something else:\n%s", want, diff)
 		}
 	}
 }

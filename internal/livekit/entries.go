@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -30,11 +31,29 @@ var (
 // entryField is the field that holds the entries, in ListRoomsResponse and in ListParticipantsResponse.
 const entryField = 1
 
+// buffer is what reading an answer needs. A sync reads an answer for each room, so buffers are reused.
+type buffer struct {
+	in    *bufio.Reader
+	entry bytes.Buffer
+}
+
+var buffers = sync.Pool{New: func() any { return &buffer{in: bufio.NewReaderSize(nil, 16<<10)} }}
+
+// free gives the buffer back, unless an unusually large entry has made it large.
+func (b *buffer) free() {
+	b.in.Reset(nil)
+	if b.entry.Cap() <= 64<<10 {
+		buffers.Put(b)
+	}
+}
+
 // readEntries reads a list and calls take with each of its entries. The bytes are valid until take returns. whole is false for an entry larger
 // than maxEntry; its bytes are then only the beginning. Other fields are skipped. An error means that the list is incomplete, or is not a list.
 func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
-	in := bufio.NewReaderSize(r, 64<<10)
-	var entry bytes.Buffer
+	b := buffers.Get().(*buffer)
+	defer b.free()
+	b.in.Reset(r)
+	in, entry := b.in, &b.entry
 	rest := &io.LimitedReader{R: in} // one reader for all entries: a list may have millions
 	for {
 		tag, err := binary.ReadUvarint(in)
@@ -54,7 +73,7 @@ func readEntries(r io.Reader, take func(entry []byte, whole bool) error) error {
 			}
 			continue
 		}
-		whole, err := readEntry(in, rest, &entry)
+		whole, err := readEntry(in, rest, entry)
 		if err != nil {
 			return err
 		}
