@@ -65,14 +65,7 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 	guests := &demo.People{URL: c.LiveKit.Host, Key: c.LiveKit.APIKey, Secret: c.LiveKit.APISecret.Reveal(), Log: log}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	go func() {
-		select {
-		case err := <-d.Failed():
-			log.Error("the node cannot continue", "error", err)
-			end()
-		case <-ctx.Done():
-		}
-	}()
+	go endWhenFailed(ctx, end, d, log)
 	guests.Start(ctx, o.Participants)
 	watch := &demo.Roster{Redis: d.Store(), Out: stdout}
 	watch.Show(ctx)
@@ -80,6 +73,16 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 	guests.Wait()
 	finishRooms(d, guests)
 	return d.Stop()
+}
+
+// endWhenFailed calls end when the node cannot continue.
+func endWhenFailed(ctx context.Context, end func(), d *daemon.Daemon, log *slog.Logger) {
+	select {
+	case err := <-d.Failed():
+		log.Error("the node cannot continue", "error", err)
+		end()
+	case <-ctx.Done():
+	}
 }
 
 // refuseOthersRooms keeps dev, which has a LiveKit of its own, from using a Redis with the rooms of another LiveKit: dev

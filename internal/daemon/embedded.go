@@ -44,9 +44,9 @@ func (e *embedded) target() config.RedisTarget {
 	return config.RedisTarget{Mode: config.RedisSingle, Addrs: []string{e.server.Addr()}, Password: e.password}
 }
 
-// url includes the password.
+// url includes the password. It names the user, because redis-cli would otherwise send an empty name, which is refused.
 func (e *embedded) url() string {
-	return "redis://:" + e.password.Reveal() + "@" + e.server.Addr()
+	return "redis://default:" + e.password.Reveal() + "@" + e.server.Addr()
 }
 
 // embeddedURLFile is the file in --data-dir that holds the URL while the node runs.

@@ -21,7 +21,7 @@ func TestMakeDev(t *testing.T) {
 	}
 	dev := newTerminal(t)
 	url := dev.await(`rollcall +(http://127\S+)`)
-	addrs := []string{strings.TrimPrefix(url, "http://"), dev.await(`livekit-server +http://(\S+)`), dev.await(`redis-cli -u redis://:\S+@(127\.0\.0\.1:\d+)`)}
+	addrs := []string{strings.TrimPrefix(url, "http://"), dev.await(`livekit-server +http://(\S+)`), dev.await(`redis-cli -u redis://default:\S+@(127\.0\.0\.1:\d+)`)}
 	b := open(t, url, 1280)
 	b.Await(`seen("All present.") && live() && seen("1 of 1 ready")`)
 	b.Await(`/\w joined dev-/.test(panel("Changes").innerText) && /\w left dev-/.test(panel("Changes").innerText)`)
