@@ -31,6 +31,11 @@ func TestModules(t *testing.T) {
 			return m.compare({ participants: [ada, bob] }, { participants: [eve] }, null, { participants: [bob, eve] }).rows.map((r) => r.identity ?? r.sid + " " + r.state).join(); })()`, "ada unknown,bob redis"},
 		{"health", `[[1, 2], [2, 1]].map(([first, second]) => m.problems({ status: { data: { syncServiceRunning: true }, at: first }, cluster: { data: { leader: "n2" }, at: second } }, 0).map((p) => p.title).join()).join("|")`,
 			"|The cluster has no leader"},
+		{"health", `(() => {
+			const like = (state) => ({ status: { data: { leader: "n1", syncServiceRunning: true }, at: 1 }, cluster: { data: { leader: "n1", members: [{ id: "n2", state }] }, at: 2 } });
+			const longAgo = Date.now() - 20_000, since = (before) => ({ ...like("unready"), since: m.seenSince(like("unready"), m.seenSince(like(before), {}, longAgo)) });
+			return [since("away"), since("unready")].map((state) => m.problems(state, 0).map((p) => p.level + " " + p.title).join()).join("|"); })()`,
+			"note n2 takes no webhooks|warn n2 takes no webhooks"},
 		{"../rollcall-client", `(async () => { const got = [], pieces = ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"];
 			const fetch = async () => new Response(new ReadableStream({ start(to) { for (const piece of pieces) to.enqueue(new TextEncoder().encode(piece)); to.close(); } }));
 			for await (const e of m.createClient({ fetch }).stream("/api/events")) got.push(e.event + e.data + e.id); return got.join("|"); })()`, "connectednullundefined|change{\n }7|messagex7"},

@@ -62,8 +62,18 @@ const answers = (member) => member.state === "ready" || member.state === "unread
 const cannotWrite = (member) => (member.cannotWrite ?? []).length > 0;
 const names = (list, last = "and") => list.map((member) => plain(member.id)).join(` ${last} `);
 
-// How long the page has seen that a node, or the leader, is away. What comes back by itself is no alarm.
-const awayFor = (state, key) => Date.now() - (state.since?.[key] ?? Date.now());
+// A node that comes back is not ready for a moment, however long it was away: the two are timed apart.
+const sinceKey = (member) => `${member.state === "unready" ? "unready" : "away"} ${member.id}`;
+
+/** seenSince returns since when the page has seen each node away or not ready, or no leader. before is what it returned the last time. */
+export function seenSince(state, before, at = Date.now()) {
+  const keys = membersOf(state).filter((m) => m.state !== "ready").map(sinceKey);
+  if (hasNoLeader(state)) keys.push("leader");
+  return Object.fromEntries(keys.map((key) => [key, before[key] ?? at]));
+}
+
+// What passes by itself is no alarm.
+const seenFor = (state, key) => Date.now() - (state.since?.[key] ?? Date.now());
 const electedWithin = 5_000;
 const readyWithin = 12_000; // a node that starts may first have to catch up
 const backWithin = 60_000;
@@ -77,7 +87,7 @@ function leadership(state) {
   const missing = needed - (voters.length - silent.length);
   if (!silent.length || missing <= 0) {
     return {
-      level: awayFor(state, "leader") > electedWithin ? "bad" : "note", title: "The cluster has no leader",
+      level: seenFor(state, "leader") > electedWithin ? "bad" : "note", title: "The cluster has no leader",
       todo: "No sync or cleanup runs until one is elected, mostly within two seconds. If it lasts, check that the nodes reach each other, and their logs.",
     };
   }
@@ -134,10 +144,10 @@ function members(state) {
   const silent = membersOf(state).filter((m) => m.state !== "ready" && !answers(m));
   const unready = membersOf(state).filter((m) => m.state === "unready" && !cannotWrite(m));
   return [...silent.map((m) => ({
-    level: awayFor(state, `node ${m.id}`) > backWithin ? "warn" : "note", title: `${plain(m.id)} is away`,
+    level: seenFor(state, sinceKey(m)) > backWithin ? "warn" : "note", title: `${plain(m.id)} is away`,
     todo: "The others have taken over its rooms. Started again, it comes back by itself.",
   })), ...unready.map((m) => ({
-    level: awayFor(state, `node ${m.id}`) > readyWithin ? "warn" : "note", title: `${plain(m.id)} takes no webhooks`,
+    level: seenFor(state, sinceKey(m)) > readyWithin ? "warn" : "note", title: `${plain(m.id)} takes no webhooks`,
     todo: m.why ? `The reason: ${plain(m.why)}` : "Its log says why.",
   }))];
 }

@@ -1,7 +1,7 @@
 // Keeps the store current with the node: by its events, and by polling, which is all there is without events.
 
 import { learn } from "./clock.js";
-import { hasNoLeader, hasNoRedis } from "./health.js";
+import { hasNoLeader, hasNoRedis, seenSince } from "./health.js";
 import { createResource } from "./resource.js";
 import { createStream } from "./stream.js";
 
@@ -33,20 +33,13 @@ function createResources(store, session) {
 const unwellPace = 2_000;
 const unwell = (state) => hasNoLeader(state) || hasNoRedis(state) || (state.cluster.data?.members ?? []).some((m) => m.state !== "ready");
 
-// Notes when this page first saw that a node, or the leader, is away.
-function noteAway(state) {
-  const away = (state.cluster.data?.members ?? []).filter((m) => m.state !== "ready").map((m) => `node ${m.id}`);
-  if (hasNoLeader(state)) away.push("leader");
-  state.since = Object.fromEntries(away.map((key) => [key, state.since[key] ?? Date.now()]));
-}
-
 /** createLive starts at start(), and starts again with an empty state at restart(). */
 export function createLive(store, session, rooms) {
   const resources = createResources(store, session);
   let scope = "";
   store.set("conn", { state: "connecting" });
   store.set("changes", []);
-  store.on(["status", "cluster"], noteAway);
+  store.on(["status", "cluster"], (state) => { state.since = seenSince(state, state.since); });
 
   function keep(change) {
     change.seen = (keep.last = (keep.last ?? 0) + 1);
