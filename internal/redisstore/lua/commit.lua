@@ -44,7 +44,9 @@ end
 local altered, replaced = 0, 0
 if ARGV[9] ~= '0' then
   altered = intact() and 0 or 1
-  if live and ARGV[9] == '2' and public ~= '2' then replaced = enlist(index, ARGV[21]) end
+  if live and ARGV[9] == '2' and public ~= '2' and type(redis.pcall('ZSCORE', index, ARGV[21])) ~= 'string' then
+    replaced = enlist(index, ARGV[21])
+  end
 end
 if version == expect then return {0, now, altered, replaced} end
 
