@@ -67,10 +67,12 @@ func NewHost(c HostConfig) (*Host, error) {
 		looks: make(chan struct{}, pollLooks)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
 		poll: h.poller.start, tell: h.send}
+	dispatcher := newDispatcher(h.life.Done())
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{},
-			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{}}
-	})
+			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{},
+			dispatcher: dispatcher}
+	}, actor.WithDispatcher(dispatcher))
 	rooms, err := h.system.Root.SpawnNamed(props, "rooms")
 	if err != nil {
 		h.end()
