@@ -93,6 +93,8 @@ var mutants = []mutant{
 		`if !repeated && d.beforeFinish(&m.Participant) {`, `if !repeated {`, ofReconcile),
 	change("a-look-overrules-an-event", "reconcile/look.go",
 		`if ended || l.shown(m.SID) || l.touchedSince(m.Identity) {`, `if ended || l.shown(m.SID) {`, ofReconcile),
+	change("an-equal-length-counts-as-equal", "reconcile/look.go",
+		`return found == 1<<len(l.roster)-1`, `return true`, ofReconcile),
 	change("one-look-is-enough", "reconcile/look.go",
 		`return ok && l.look.Began-prior.since >= LookGap`, `return ok || prior.since == 0`, ofReconcile),
 	change("removes-without-a-permit", "reconcile/look.go",
