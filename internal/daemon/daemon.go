@@ -217,13 +217,17 @@ func (n *Daemon) openHTTP(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--livekit-api-key, LIVEKIT_API_KEY: %w", err)
 	}
+	id, err := n.name()
+	if err != nil {
+		return err
+	}
 	connections, _ := connectionLimits(descriptors())
 	health := health{n.node, n.redis}
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
 		CORSOrigins: n.config.CORSOrigins, Lost: func(int) { n.node.WebhooksLost() },
 		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.metrics.registry,
 		Limits: httpapi.Limits{Connections: connections},
-		Build:  n.build},
+		Build:  n.build, Node: id},
 		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: n.deliverer(), Admin: admin{n.node},
 			Cluster: members{n.node}, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: health,
 			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.node, health}})
