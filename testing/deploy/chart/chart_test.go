@@ -94,7 +94,7 @@ func files(t *testing.T, args []string, hosts ...string) []string {
 func certificates(t *testing.T, hosts ...string) map[string]string {
 	t.Helper()
 	now := time.Now()
-	made, err := authority.New("test", now, now.Add(time.Hour))
+	made, err := authority.New("test", now, now.Add(2*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
