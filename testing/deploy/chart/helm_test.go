@@ -95,6 +95,33 @@ func TestHelm(t *testing.T) {
 	}
 }
 
+// TestReadmeInstalls renders the chart with the values that its README gives.
+func TestReadmeInstalls(t *testing.T) {
+	heavy(t)
+	text, err := os.ReadFile(filepath.Join(chartDir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```yaml\n")
+	block, _, found := strings.Cut(block, "```")
+	if !found {
+		t.Fatal("README.md has no block of values")
+	}
+	made, err := run(t.Context(), []byte(strings.ReplaceAll("\n"+block, "\n   ", "\n")), tool(t, "helm", "helm.sh/helm/v4/cmd/helm"), "template", "rollcall", chartDir, "-n", "rollcall", "-f", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := parse(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := must(t, all, "StatefulSet", "rollcall")
+	if _, args, err := set.Spec.Template.Spec.Containers[0].command("rollcall-0", given(set.Spec.Template.Spec.Containers[0])); err != nil ||
+		!strings.Contains(strings.Join(args, " "), "--join=rollcall-nodes.rollcall.svc.cluster.local:7000 ") || !strings.Contains(string(text), "*.rollcall-nodes.rollcall.svc.cluster.local") {
+		t.Errorf("the certificate of README.md is not for the nodes of %q: %v", args, err)
+	}
+}
+
 func compare(t *testing.T, file string, want []byte) {
 	t.Helper()
 	if *update {
