@@ -23,7 +23,7 @@ const rightOwners = "/etc/rollcall 750 root rollcall\n/etc/rollcall/env 600 root
 func checkPackages(t *testing.T, dir string) {
 	for arch, machine := range map[string]string{"amd64": "x86_64", "arm64": "aarch64"} {
 		file := filepath.Join(dir, base+"linux_"+arch+".deb")
-		if got := strings.Fields(run(t, "dpkg-deb", "--showformat=${Package} ${Version} ${Architecture}", "--show", file)); strings.Join(got, " ") != "rollcall 0.1.0 "+arch {
+		if got := strings.Fields(run(t, "dpkg-deb", "--showformat=${Package} ${Version} ${Architecture}", "--show", file)); strings.Join(got, " ") != "rollcall 9.8.7 "+arch {
 			t.Errorf("%s is %v", file, got)
 		}
 		t.Run("rpm "+arch, func(t *testing.T) { checkRPM(t, dir, arch, machine) })
@@ -79,7 +79,7 @@ func checkUpgrade(d *debian, install string) {
 func checkRPM(t *testing.T, dir, arch, machine string) {
 	d := startDebian(t, dir)
 	file := "/release/" + base + "linux_" + arch + ".rpm"
-	d.want("rpm -qp --queryformat '%{NAME} %{VERSION} %{RELEASE} %{ARCH} %{LICENSE} %{BUILDHOST}' "+file, "rollcall 0.1.0 1 "+machine+" Apache-2.0 rollcallhq.invalid")
+	d.want("rpm -qp --queryformat '%{NAME} %{VERSION} %{RELEASE} %{ARCH} %{LICENSE} %{BUILDHOST}' "+file, "rollcall 9.8.7 1 "+machine+" Apache-2.0 rollcallhq.invalid")
 	d.want("rpm -qp --configfiles "+file, "/etc/rollcall/env\n/etc/rollcall/rollcall.yaml")
 	d.sh("rpm -K --nosignature " + file)
 	if arch != "amd64" {

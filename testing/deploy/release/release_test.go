@@ -14,10 +14,10 @@ import (
 )
 
 // version is that of the release that the tests build.
-const version = "v0.1.0"
+const version = "v9.8.7"
 
 // base is the beginning of the names of its files.
-const base = "rollcall_0.1.0_"
+const base = "rollcall_9.8.7_"
 
 // TestRelease builds a release twice, compares the builds, and tries the files of the first.
 func TestRelease(t *testing.T) {
