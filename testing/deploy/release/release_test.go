@@ -205,13 +205,15 @@ func TestModuleOfTheRelease(t *testing.T) {
 	run(t, "go", "test", "-C", filepath.Join(root, "deploy/release"), "./...")
 }
 
-// TestGoreleaserAcceptsItsConfiguration runs goreleaser's own check.
+// TestGoreleaserAcceptsItsConfiguration runs goreleaser's own check, and everything that it does except publishing and make release.
 func TestGoreleaserAcceptsItsConfiguration(t *testing.T) {
 	needDeploy(t)
-	cmd := exec.CommandContext(t.Context(), "go", "run", goreleaser, "check")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("deprecated")) {
-		t.Errorf("%v\n%s", err, out)
+	for _, args := range [][]string{{"check"}, {"release", "--snapshot", "--clean", "--skip=publish,before"}} {
+		cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", goreleaser}, args...)...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("deprecated")) {
+			t.Errorf("goreleaser %v: %v\n%s", args, err, out)
+		}
 	}
 }
 
