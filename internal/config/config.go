@@ -45,6 +45,8 @@ type Config struct {
 	EmbeddedRedis bool
 	// RedisTLS are the files for a Redis with TLS; any may be empty.
 	RedisTLS RedisTLS
+	// RedisPrefix begins every key.
+	RedisPrefix string
 	// RedisHashTags is true if the room names in keys are put in literal braces.
 	RedisHashTags bool
 	// CountKinds are the participant kinds that count as present, upper case.

@@ -96,6 +96,11 @@ func redisSettings() []setting {
 		toggle("embedded-redis", "false", groupRedis, "use a Redis in this node's memory instead of --redis-url, to try rollcall: for one node alone, and empty after a restart",
 			func(c *Config) *bool { return &c.EmbeddedRedis }),
 		{
+			name: "redis-prefix", kind: "string", def: "rooms:", group: groupRedis,
+			help: "begins every key, so that several clusters of rollcall share one Redis, each with its own; all nodes and readers must agree",
+			set:  setRedisPrefix, show: func(c *Config) string { return c.RedisPrefix },
+		},
+		{
 			name: "redis-hash-tags", kind: switchKind, def: "auto", group: groupRedis,
 			help: "put room names in literal braces, so that a room's keys share a slot; auto is true for Redis Cluster; all nodes and readers must agree; as a flag with =, or alone for true",
 			set:  setHashTags, show: func(c *Config) string { return showBool(c.RedisHashTags) },
