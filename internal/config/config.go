@@ -59,6 +59,8 @@ type Config struct {
 	Timeline bool
 
 	AdminToken Secret
+	// SecretFiles are the files from which secrets were read.
+	SecretFiles SecretFiles
 	// MetricsPublic opens /metrics to callers without a token.
 	MetricsPublic bool
 	// CORSOrigins are origins of other sites whose pages may call the API.
@@ -75,6 +77,9 @@ type Config struct {
 	// LogFormat is "text" or "json".
 	LogFormat string
 }
+
+// SecretFiles are the paths of files that hold a secret each; empty for one that is given directly or not at all.
+type SecretFiles struct{ APISecret, Keys, AdminToken, RedisURL string }
 
 // LiveKit configures how to reach LiveKit and which keys may sign webhooks.
 type LiveKit struct {
