@@ -51,6 +51,14 @@ type ShownSetting struct {
 	Reload bool `json:"reload"`
 }
 
+// ChangedBy returns what gives a running node a new value: reload or restart.
+func (s ShownSetting) ChangedBy() string {
+	if s.Reload {
+		return "reload"
+	}
+	return "restart"
+}
+
 // Settings lists the effective values, with secrets redacted.
 func (l Loaded) Settings() []ShownSetting {
 	var list []ShownSetting

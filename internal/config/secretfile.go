@@ -60,6 +60,19 @@ func ReadSecret(path string) (string, error) {
 	return secret, nil
 }
 
+// ReadAdminToken sets a token that is still empty from the file that ROLLCALL_ADMIN_TOKEN_FILE names, for commands that ask a node.
+func ReadAdminToken(vars map[string]string, token *string) (err error) {
+	name := EnvName("admin-token-file")
+	path := vars[name]
+	if path == "" || *token != "" {
+		return nil
+	}
+	if *token, err = ReadSecret(path); err != nil {
+		return Usagef("%s: %v", name, err)
+	}
+	return nil
+}
+
 // readRegular reads a little more than MaxSecretFile of a file. It refuses pipes and devices, whose content is gone at the next reload.
 func readRegular(path string) ([]byte, error) {
 	info, err := os.Stat(path)

@@ -192,7 +192,9 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // SetAccess changes Config.AdminToken and Config.CORSOrigins for the requests from now on. Streams of events that are open stay open.
-func (s *Server) SetAccess(adminToken string, corsOrigins []string) { s.api.access.set(adminToken, corsOrigins) }
+func (s *Server) SetAccess(adminToken string, corsOrigins []string) {
+	s.api.access.set(adminToken, corsOrigins)
+}
 
 // Drain makes /readyz answer 503 while everything else is served as before. It cannot be undone.
 func (s *Server) Drain() { s.api.drain.on.Store(true) }

@@ -105,7 +105,9 @@ type signer struct {
 }
 
 // SetKey changes the API key that signs the requests from now on. Neither the key nor its secret may be empty.
-func (c *Client) SetKey(key, secret string) { c.signer.Store(&signer{key: key, secret: newSecret(secret)}) }
+func (c *Client) SetKey(key, secret string) {
+	c.signer.Store(&signer{key: key, secret: newSecret(secret)})
+}
 
 // SetRate changes Options.Rate. A rate that LiveKit has lowered begins at the new one.
 func (c *Client) SetRate(perSecond float64) { c.budget.setRate(perSecond) }
