@@ -71,7 +71,7 @@ func TestWrongSecretFiles(t *testing.T) {
 			env := bareEnv("LIVEKIT_API_SECRET=s3cr3t-lk", "REDIS_URL=redis://r")
 			switch flag {
 			case "livekit-api-secret-file":
-				env = bareEnv("REDIS_URL=redis://r")
+				env = bareEnv("REDIS_URL=redis://r", "LIVEKIT_KEYS=APIkey: s3cr3t-lk")
 			case "redis-url-file":
 				env = bareEnv("LIVEKIT_API_SECRET=s3cr3t-lk")
 			}

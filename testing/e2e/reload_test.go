@@ -38,7 +38,7 @@ func newSettings(t *testing.T) *settings {
 	s.write("secret", livekittest.Secret+"\n")
 	s.write("keys", livekittest.Key+": "+livekittest.Secret+"\n")
 	s.write("token", tokenBefore+"\n")
-	s.write("rollcall.yaml", s.yaml(livekittest.Key, "1h"))
+	s.write("rollcall.yaml", s.yaml(livekittest.Key, "500"))
 	s.Env = append(slices.DeleteFunc(s.Env, func(v string) bool {
 		return strings.HasPrefix(v, "LIVEKIT_API_") || strings.HasPrefix(v, "ROLLCALL_ADMIN_TOKEN=")
 	}), "ROLLCALL_CONFIG="+s.path("rollcall.yaml"), "LIVEKIT_API_SECRET_FILE="+s.path("secret"), "LIVEKIT_KEYS_FILE="+s.path("keys"),
@@ -63,8 +63,8 @@ func (s *settings) write(name, text string) {
 	}
 }
 
-func (s *settings) yaml(key, cleanup string) string {
-	return "livekit-api-key: " + key + "\ncleanup-interval: " + cleanup + "\n"
+func (s *settings) yaml(key, rate string) string {
+	return "livekit-api-key: " + key + "\nlivekit-rate: " + rate + "\n"
 }
 
 // as makes the test's own requests with that token.
@@ -142,7 +142,7 @@ func TestKeysRotateWithoutALostWebhook(t *testing.T) {
 	s.more(1)
 
 	// The new pair signs rollcall's own requests. LiveKit itself sends webhooks with the old one until it is restarted.
-	s.write("rollcall.yaml", s.yaml(laterKey, "1h"))
+	s.write("rollcall.yaml", s.yaml(laterKey, "500"))
 	s.write("secret", laterSecret)
 	s.reload(tokenBefore, "livekit-api-key", "livekit-api-secret")
 	s.create(t, "by the old key")
@@ -183,7 +183,7 @@ func TestAWrongReloadChangesNothing(t *testing.T) {
 	s := newSettings(t)
 	s.write("token", tokenAfter)
 	for name, c := range map[string]struct{ file, text, want string }{
-		"a wrong value":    {"rollcall.yaml", s.yaml(livekittest.Key, "soon"), "--cleanup-interval, ROLLCALL_CLEANUP_INTERVAL: \"soon\" is not a duration"},
+		"a wrong value":    {"rollcall.yaml", s.yaml(livekittest.Key, "soon"), "--livekit-rate, ROLLCALL_LIVEKIT_RATE: \"soon\" is not a number"},
 		"an empty secret":  {"secret", "\n", "--livekit-api-secret-file, LIVEKIT_API_SECRET_FILE: "},
 		"a wrong key file": {"keys", laterSecret, "--livekit-keys-file, LIVEKIT_KEYS_FILE: "},
 	} {
