@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/crash"
@@ -26,7 +27,7 @@ type SweepConfig struct {
 	Router *Router
 	Clock  Clock
 	Log    *slog.Logger
-	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it.
+	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it. Sweep.SetStaleAfter changes it.
 	StaleAfter time.Duration
 	// Held, if not nil, returns for how many scheduled cycles in a row the breaker held under earlier leaders, as all nodes
 	// agree. It is called when the breaker judges a leader's first cycle.
@@ -53,6 +54,7 @@ type Sweep struct {
 	passed  [2]int // entries that could not be used, and rooms without a readable name, as last logged
 
 	progress reconcile.Progress
+	stale    atomic.Int64 // StaleAfter, until SetStaleAfter changes it
 }
 
 const (
@@ -81,8 +83,12 @@ type syncRun struct {
 func NewSweep(c SweepConfig) *Sweep {
 	s := &Sweep{SweepConfig: c, turn: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
+	s.SetStaleAfter(c.StaleAfter)
 	return s
 }
+
+// SetStaleAfter changes how long a room may stay unconfirmed before the cleanup looks at it, from the next cleanup on.
+func (s *Sweep) SetStaleAfter(d time.Duration) { s.stale.Store(int64(d)) }
 
 // Sync runs one cycle over all rooms, or over one, under the leader's token. A plain cycle over all rooms joins a plain one that is
 // under way; other cycles wait for their turn. A scheduled cycle waits for a manual one, too, because it must count for the breaker. An error

@@ -125,6 +125,23 @@ func (a *app) switching(cmd *cobra.Command, do func(*client.Client, context.Cont
 	})
 }
 
+func (a *app) reloadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the node at --addr read its configuration again, as SIGHUP does",
+		Args:  noArgs,
+	}
+	return a.asking(cmd, readTimeout, func([]string) ask {
+		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			answer, err := c.Reload(ctx)
+			if err != nil {
+				return err
+			}
+			return a.answer(asJSON, answer, answer.Text(safe), false, nil)
+		}
+	})
+}
+
 // answer prints an answer as JSON or as text, and for a dry run lists what would change.
 func (a *app) answer(asJSON bool, answer any, text string, dryRun bool, would []client.WouldChange) error {
 	if asJSON {

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/config"
@@ -22,7 +24,9 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 	if c.LogLevel == slog.LevelInfo {
 		c.LogLevel = slog.LevelWarn // dev is about the roster, not about the log
 	}
-	log := newLogger(c, stderr)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // its terminal is gone
+	defer stop()
+	log, _ := newLogger(c, stderr)
 	daemon.LimitMemory(ctx, log)
 	c.DrainDelay = 0
 	c.NodeID, c.DataDir = "dev", "" // raft in memory: dev leaves nothing behind

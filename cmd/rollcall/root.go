@@ -13,8 +13,8 @@ import (
 
 // deps holds the functions that the commands need and that tests replace.
 type deps struct {
-	// Serve runs a node until ctx ends, and returns after the node has drained.
-	Serve func(ctx context.Context, c config.Config, stdout, stderr io.Writer) error
+	// Serve runs a node until ctx ends, and returns after the node has drained. read reads the configuration again.
+	Serve func(ctx context.Context, c config.Config, read func() (config.Loaded, error), stderr io.Writer) error
 	// Dev runs a node with everything around it that it needs, to try it out.
 	Dev func(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.Writer) error
 	// Terminal is where somebody can answer a question; nil if nobody can.
@@ -127,18 +127,19 @@ func (a *app) serveCommand() *cobra.Command {
 		GroupID: groupNode,
 		Short:   "Run a node",
 		Long: `Run a node until SIGINT or SIGTERM. The same command line starts it the first time
-and every time after. Each flag can also be given as ROLLCALL_<FLAG> in the
+and every time after. At SIGHUP it reads its configuration again. Each flag can also be given as ROLLCALL_<FLAG> in the
 environment or as a line "flag: value" in the file of --config.`,
 		Args: noArgs,
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := config.Load(cmd.Flags(), a.environ, config.ForServe)
+		read := func() (config.Loaded, error) { return config.Load(cmd.Flags(), a.environ, config.ForServe) }
+		loaded, err := read()
 		if err != nil {
 			return err
 		}
 		loaded.WriteWarnings(a.stderr)
-		return a.deps.Serve(cmd.Context(), loaded.Config, a.stdout, a.stderr)
+		return a.deps.Serve(cmd.Context(), loaded.Config, read, a.stderr)
 	}
 	return cmd
 }

@@ -14,7 +14,8 @@ import (
 func TestDurationsInJSONLogs(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	newLogger(config.Config{LogFormat: "json"}, &out).With("after", 90*time.Second).
+	log, _ := newLogger(config.Config{LogFormat: "json"}, &out)
+	log.With("after", 90*time.Second).
 		Info("m", "took", 1500*time.Millisecond, slog.Group("in", "delay", time.Microsecond), "n", 7)
 	var got struct {
 		Took, After string

@@ -45,6 +45,8 @@ type Config struct {
 	EmbeddedRedis bool
 	// RedisTLS are the files for a Redis with TLS; any may be empty.
 	RedisTLS RedisTLS
+	// RedisPrefix begins every key.
+	RedisPrefix string
 	// RedisHashTags is true if the room names in keys are put in literal braces.
 	RedisHashTags bool
 	// CountKinds are the participant kinds that count as present, upper case.
@@ -57,6 +59,8 @@ type Config struct {
 	Timeline bool
 
 	AdminToken Secret
+	// SecretFiles are the files from which secrets were read.
+	SecretFiles SecretFiles
 	// MetricsPublic opens /metrics to callers without a token.
 	MetricsPublic bool
 	// CORSOrigins are origins of other sites whose pages may call the API.
@@ -78,6 +82,9 @@ type Config struct {
 	// LogFormat is "text" or "json".
 	LogFormat string
 }
+
+// SecretFiles are the paths of files that hold a secret each; empty for one that is given directly or not at all.
+type SecretFiles struct{ APISecret, Keys, AdminToken, RedisURL string }
 
 // LiveKit configures how to reach LiveKit and which keys may sign webhooks.
 type LiveKit struct {

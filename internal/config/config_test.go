@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute, LiveKitLag: 10 * time.Second,
 		LiveKit: LiveKit{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",
 			Keys: map[string]Secret{}, Concurrency: 16},
-		Redis: RedisTarget{Mode: RedisSingle, Addrs: []string{"r:6379"}}, CountKinds: []string{"STANDARD", "SIP"},
+		Redis: RedisTarget{Mode: RedisSingle, Addrs: []string{"r:6379"}}, RedisPrefix: "rooms:", CountKinds: []string{"STANDARD", "SIP"},
 		ChangeFeed: true, ChangeFeedMax: 100000, Timeline: true, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -91,6 +91,38 @@ func setRedisURL(c *Config, s string) error {
 	return nil
 }
 
+// maxRedisPrefix is the longest prefix of keys, in bytes: Redis keeps it with every key.
+const maxRedisPrefix = 64
+
+// setRedisPrefix accepts prefixes that neither Redis Cluster nor a pattern of SCAN gives a meaning. With a prefix of the application's keys, or
+// one that continues a room's key of another prefix, a room's name could make a key that is not ours.
+func setRedisPrefix(c *Config, s string) error {
+	const right = "give 1 to 64 letters, digits, dots, colons, slashes, dashes or underscores such as staging:rooms:"
+	if len(s) > maxRedisPrefix || !regexp.MustCompile(`^[A-Za-z0-9._:/-]+$`).MatchString(s) {
+		return fmt.Errorf("%q is not a prefix of keys: %s", clip(s), right)
+	}
+	for _, theirs := range []string{"matching:", "left_behind:"} {
+		if strings.HasPrefix(s, theirs) {
+			return fmt.Errorf("%q begins keys of the application: %s", s, right)
+		}
+	}
+	for _, kind := range []string{"participants:", "states:", "fence:", "timeline:"} {
+		if strings.Contains(s, kind) {
+			return fmt.Errorf("%q holds %s, which stands before a room's name in keys: %s", s, kind, right)
+		}
+	}
+	c.RedisPrefix = s
+	return nil
+}
+
+// clip shortens a text for a message.
+func clip(s string) string {
+	if len(s) <= maxRedisPrefix {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxRedisPrefix], "") + "…"
+}
+
 // setHashTags stores auto as false: validate, which knows the target, decides.
 func setHashTags(c *Config, s string) error {
 	if s == "auto" {

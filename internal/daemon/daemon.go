@@ -28,7 +28,8 @@ import (
 
 // Daemon is one running rollcall. Its parts are listed in the order in which they start; they stop in reverse order.
 type Daemon struct {
-	config   config.Config
+	config   config.Config // as at the start
+	current  current
 	build    httpapi.Build
 	log      *slog.Logger
 	listener net.Listener
@@ -60,7 +61,7 @@ type Daemon struct {
 // tasks begin at once and need everything else. It serves right after that: opening the cluster does not wait until the node has
 // joined, so /readyz says meanwhile why the node is not ready.
 func Start(ctx context.Context, c config.Config, build httpapi.Build, log *slog.Logger) (*Daemon, error) {
-	n := &Daemon{config: c, build: build, log: log, failed: make(chan error, 1)}
+	n := &Daemon{config: c, build: build, log: log, failed: make(chan error, 1), current: current{config: c}}
 	var err error
 	if n.serverTLS, n.clientTLS, err = peerSecurity(c, log); err != nil {
 		return nil, err
@@ -208,19 +209,15 @@ func (n *Daemon) openNode(context.Context) error {
 }
 
 func (n *Daemon) openHTTP(context.Context) error {
-	keys := n.config.LiveKit.SigningKeys()
-	verifier, err := livekit.NewVerifier(keys)
+	keys, err := newSigningKeys(n.config.LiveKit)
 	if err != nil {
-		return fmt.Errorf("--livekit-keys, LIVEKIT_KEYS: %w", err)
-	}
-	tokens, err := livekit.NewTokens(map[string]string{n.config.LiveKit.APIKey: n.config.LiveKit.APISecret.Reveal()})
-	if err != nil {
-		return fmt.Errorf("--livekit-api-key, LIVEKIT_API_KEY: %w", err)
+		return err
 	}
 	id, err := n.name()
 	if err != nil {
 		return err
 	}
+	n.current.keys.Store(keys)
 	connections, _ := connectionLimits(descriptors())
 	health := health{n.node, n.redis}
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
@@ -228,9 +225,9 @@ func (n *Daemon) openHTTP(context.Context) error {
 		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.metrics.registry,
 		Limits: httpapi.Limits{Connections: connections},
 		Build:  n.build, Node: id},
-		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: n.deliverer(), Admin: admin{n.node},
-			Cluster: members{n.node}, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: health,
-			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.node, health}})
+		httpapi.Ports{Verifier: webhookVerifier{&n.current.keys}, Deliverer: n.deliverer(), Admin: admin{n.node},
+			Cluster: members{n.node}, Reader: reader{n.store}, Tokens: tokenVerifier{&n.current.keys}, Health: health,
+			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.node, health}, Reloader: reloader{n}})
 	return err
 }
 
@@ -264,8 +261,9 @@ const (
 // it has, ends the leader's work, leaves the view, lets the rooms finish, and closes everything else.
 func (n *Daemon) Stop() error {
 	n.http.Drain()
-	n.log.Info("draining", "delay", n.config.DrainDelay)
-	time.Sleep(n.config.DrainDelay)
+	delay := n.current.end().DrainDelay
+	n.log.Info("draining", "delay", delay)
+	time.Sleep(delay)
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	answers, done := context.WithTimeout(ctx, answerWithin)

@@ -20,8 +20,7 @@ type api struct {
 	build    Build
 	routes   routes
 	files    *web.Files
-	origins  origins
-	access   access
+	access   *access
 	hooks    *webhooks
 	actions  *actions
 	audits   *auditLog
@@ -46,7 +45,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// what follows for another caller's request (RFC 9112, 6.3), so nothing may follow.
 		c.w.Header().Set("Connection", "close")
 	}
-	a.origins.setCORS(c)
+	a.access.origins().setCORS(c)
 	defer a.release(c)
 	value, err := a.answer(c)
 	var body pieces
@@ -83,7 +82,7 @@ func (a *api) answer(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.origins.preflight(c) {
+	if a.access.origins().preflight(c) {
 		return nil, nil
 	}
 	e, err := c.route.endpoint(c.r.Method)

@@ -36,7 +36,20 @@ func (n *Node) tasks() []cluster.Task {
 				return err
 			}}
 	}
-	return []cluster.Task{task(taskSync, n.config.SyncInterval, true, n.sync), task(taskCleanup, n.config.CleanupInterval, false, n.cleanup)}
+	every := n.every.Load()
+	return []cluster.Task{task(taskSync, every.sync, true, n.sync), task(taskCleanup, every.cleanup, false, n.cleanup)}
+}
+
+// intervals are the intervals of the schedule.
+type intervals struct{ sync, cleanup time.Duration }
+
+// SetIntervals changes the intervals of the schedule, also for the runs that are due next, and how long a room may stay unconfirmed before a
+// cleanup looks at it. They count on the leader; each node has its own for the time when it leads. It is valid after Open.
+func (n *Node) SetIntervals(sync, cleanup, staleAfter time.Duration) {
+	n.every.Store(&intervals{sync: sync, cleanup: cleanup})
+	n.Cluster.SetInterval(taskSync, sync)
+	n.Cluster.SetInterval(taskCleanup, cleanup)
+	n.Sweep.SetStaleAfter(staleAfter)
 }
 
 // cycle is a sync or a cleanup under a term.
@@ -163,7 +176,7 @@ func LastReport(state fsm.State, kind fsm.Kind) *reconcile.Report {
 // counts reports whether a sync counts for the breaker. It is called before any room hears of the sync, so that the sync of a leader that fails
 // halfway has been counted. If the cluster cannot be asked, the sync does not count.
 func (n *Node) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
-	spacing := time.Duration(countSpacing * float64(n.config.SyncInterval))
+	spacing := time.Duration(countSpacing * float64(n.every.Load().sync))
 	_, err := n.Cluster.Apply(ctx, fsm.CountCycle(leader, fsm.Count{At: at.UnixMilli(), Spacing: spacing.Milliseconds()}))
 	if err != nil {
 		n.config.Log.Debug("this sync does not count for the breaker", "error", err)

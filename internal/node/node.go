@@ -72,7 +72,7 @@ type Config struct {
 	// Lag is how far LiveKit's API may be behind its webhooks.
 	Lag time.Duration
 	// SyncInterval and CleanupInterval are the intervals of the schedule. StaleAfter is how long a room may stay unconfirmed before a cleanup
-	// looks at it.
+	// looks at it. Node.SetIntervals changes them.
 	SyncInterval, CleanupInterval, StaleAfter time.Duration
 
 	// Kinds are the participant kinds that count as people.
@@ -107,6 +107,7 @@ type Node struct {
 	Cluster   *cluster.Node
 
 	config  Config
+	every   atomic.Pointer[intervals]
 	local   actors.Owner // the rooms of this node
 	rooms   roomCounter
 	losses  losses
@@ -141,6 +142,7 @@ func (c *roomCounter) Rooms(n int) {
 // New returns a node with its rooms. It owns no room before Open.
 func New(c Config) (*Node, error) {
 	n := &Node{Ownership: NewOwnership(), config: c, rooms: roomCounter{Observer: c.Observer, kinds: c.Kinds}, lost: make(chan struct{}, 1), refused: make(chan refusal, 1)}
+	n.every.Store(&intervals{sync: c.SyncInterval, cleanup: c.CleanupInterval})
 	var err error
 	host := actors.HostConfig{Store: &claimStore{Store: c.Store, refused: n.refused}, Rooms: c.Rooms, Ownership: n.Ownership,
 		Clock: c.Clock, Observer: &n.rooms, Index: c.Store, Log: c.Log, Lag: c.Lag}

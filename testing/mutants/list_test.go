@@ -8,6 +8,7 @@ var (
 	ofStore     = suite{pkg: "./internal/redisstore"}
 	ofLiveKit   = suite{pkg: "./internal/livekit"}
 	ofWiring    = suite{pkg: "./internal/daemon", run: "^Test(TheBreakerCountsOn|CyclesOfHastyLeaders|ARoomThatTheIndexLost|ListsMayLag|NodesShareAndRelay)"}
+	ofReload    = suite{pkg: "./internal/daemon", run: "Reload"}
 )
 
 var mutants = []mutant{
@@ -218,6 +219,24 @@ var mutants = []mutant{
 	change("an-action-that-ends-has-no-line", "internal/httpapi/actions.go", "\t\tline.end(value, err)\n", "", suite{"./internal/httpapi", "Audit"}),
 	change("an-identity-is-logged-as-it-is", "internal/httpapi/audit.go", `slog.String(name, printable(text))`, `slog.String(name, text)`, suite{"./internal/httpapi", "Identity"}),
 	change("the-command-line-is-a-counter", "internal/daemon/debug.go", `v.Key != "cmdline"`, `v.Key != ""`, suite{"./internal/daemon", "^TestDebugPort$"}),
+
+	// The reload, and several clusters in one Redis.
+	change("two-clusters-share-a-key", "internal/redisstore/keys.go",
+		`return k.prefix + "drift"`, `return DefaultPrefix + "drift"`, suite{"./internal/redisstore", "^TestPrefixes"}),
+	change("a-reload-keeps-the-signing-keys", "internal/daemon/reload.go",
+		`n.current.keys.Store(keys)`, `_ = keys`, ofReload),
+	change("a-reload-keeps-the-key-of-requests", "internal/daemon/reload.go",
+		`n.livekit.SetKey(c.LiveKit.APIKey, c.LiveKit.APISecret.Reveal())`, ``, ofReload),
+	change("a-reload-keeps-the-admin-token", "internal/daemon/reload.go",
+		`n.http.SetAccess(c.AdminToken.Reveal(), c.CORSOrigins)`, ``, ofReload),
+	change("a-reload-keeps-the-intervals", "internal/daemon/reload.go",
+		`n.node.SetIntervals(c.SyncInterval, c.CleanupInterval, c.StaleAfter)`, ``, ofReload),
+	change("a-wrong-configuration-counts", "internal/daemon/reload.go",
+		"if err == nil {\n\t\tchanged, needRestart", "if true {\n\t\tchanged, needRestart", ofReload),
+	change("another-livekit-gets-the-key", "internal/config/reload.go",
+		`if old.LiveKit.Host == next.LiveKit.Host {`, `if true {`, suite{"./internal/config", "^TestReload"}),
+	change("a-new-interval-waits-for-the-old-one", "cluster/task.go",
+		`if r.next.After(r.begun) {`, `if false {`, suite{"./cluster", "^TestANewInterval"}),
 
 	// Limits for strangers and callers.
 	change("a-room-learns-of-others-entries", "internal/redisstore/lua/changes.lua",
