@@ -63,6 +63,7 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
 	root.SetOut(a.stdout) // completion keeps the writer, so it must be set before
 	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(nearFlag)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
