@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import { GET as events } from "./app/api/rooms/[room]/events/route.js";
 import { GET as read } from "./app/api/rooms/[room]/route.js";
-import { GET as token } from "./app/api/rollcall-token/route.js";
+import { GET as token } from "./app/rollcall-token/route.js";
 import { register } from "./instrumentation.js";
 import { sync } from "@/lib/sync";
 import { roster } from "@/lib/roster-node-redis";
@@ -15,7 +15,7 @@ const routes = (path) => {
   return { route: rest ? events : read, params: Promise.resolve({ room: decodeURIComponent(name) }) };
 };
 const answer = (path, headers) => {
-  if (path === "/api/rollcall-token") return token();
+  if (path === "/rollcall-token") return token();
   const { route, params } = routes(path);
   return route(new Request(`http://localhost${path}`, { headers }), { params });
 };
