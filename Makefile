@@ -36,6 +36,7 @@ $(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
 
 .PHONY: livekit
 livekit: $(BIN)/livekit-server ## Build a real bin/livekit-server, for dev and tests
+	@: # otherwise make says that there is nothing to be done
 
 .PHONY: dev
 dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who come and go

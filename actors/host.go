@@ -152,7 +152,7 @@ func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dr
 	return a.look, err
 }
 
-// Names returns the rooms that have an actor.
+// Names returns the rooms that have an actor, without those that only a look has asked for and that nobody has.
 func (h *Host) Names(ctx context.Context) ([]string, error) {
 	reply := make(chan []string, 1)
 	h.send(&activeRooms{reply})

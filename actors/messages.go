@@ -97,6 +97,6 @@ type (
 		rest bool
 	}
 	passivate   struct{}                        // a tick: stop the rooms that have been idle for long enough
-	activeRooms struct{ reply chan<- []string } // the rooms that have an actor
+	activeRooms struct{ reply chan<- []string } // the rooms that have an actor and that exist or existed
 	drain       struct{ done chan<- struct{} }  // stop all rooms; no more messages
 )

@@ -37,6 +37,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, ro
 type entry struct {
 	pid     *actor.PID
 	rests   bool
+	existed bool      // a webhook has named it, or it was not idle at some time
 	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
 	closing bool
 	buffer  []message // messages that came while closing
@@ -50,6 +51,7 @@ func (s *supervisor) Receive(c actor.Context) {
 	case *idle:
 		if e := s.rooms[m.name]; e != nil {
 			e.rests = m.rest
+			e.existed = e.existed || !m.rest
 		}
 	case passivate:
 		s.passivate(c)
@@ -80,7 +82,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 		return
 	}
 	if _, webhook := m.msg.(*deliver); webhook {
-		e.used = time.Now()
+		e.used, e.existed = time.Now(), true
 	}
 	c.Send(e.pid, m.msg)
 }
@@ -104,10 +106,13 @@ func (s *supervisor) passivate(c actor.Context) {
 	}
 }
 
+// activeRooms leaves out a room that only a look has asked for, and that nobody has: later syncs do not compare it.
 func (s *supervisor) activeRooms(m *activeRooms) {
 	names := make([]string, 0, len(s.rooms))
-	for name := range s.rooms {
-		names = append(names, name)
+	for name, e := range s.rooms {
+		if e.existed {
+			names = append(names, name)
+		}
 	}
 	m.reply <- names
 }

@@ -175,6 +175,8 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o reconcile.Op
 	if o.Room == "" {
 		targets, names, err = s.targets(ctx, &r)
 		defer func() { s.logPassedOver(r, names) }()
+	} else {
+		err = s.reachable(ctx, o.Room, &r)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -220,6 +222,18 @@ func (s *Sweep) targets(ctx context.Context, r *reconcile.Report) ([]string, rec
 		r.Errors, r.Error = r.Errors+1, "LiveKit's list of all rooms is larger than what is read: rooms beyond it are found only where a webhook or Redis names them"
 	}
 	return slices.Sorted(maps.Keys(known)), listed, err
+}
+
+// reachable returns an error if Redis or LiveKit does not answer, so that the report of a sync of one room has a fault like that of all rooms.
+func (s *Sweep) reachable(ctx context.Context, room string, r *reconcile.Report) error {
+	if _, _, err := s.Index.Rooms(ctx, "", 1, ""); err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
+		r.Fault = reconcile.RedisSilent
+		return fmt.Errorf("read the index of rooms: %w", err)
+	}
+	if _, err := s.Rooms.Listed(ctx, []string{room}); err != nil {
+		return fmt.Errorf("LiveKit does not list the room: %w", err)
+	}
+	return nil
 }
 
 // sheltered returns a func that reports which rooms must not lose anyone in this cycle: if LiveKit lists a room whose name cannot be

@@ -66,6 +66,7 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
 	root.SetOut(a.stdout) // completion keeps the writer, so it must be set before
 	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(nearFlag)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
@@ -152,7 +153,8 @@ func (a *app) devCommand() *cobra.Command {
 		Short:   "Try it out: a node with a LiveKit, a Redis and participants around it",
 		Long: `Start a node together with a real livekit-server, an embedded Redis and a few
 participants who come and go, and show the roster changing, until Ctrl-C. With
-LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`,
+LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead. With a
+key and secret alone, its own LiveKit has that key.`,
 		Args: noArgs,
 	}
 	config.AddFlags(cmd.Flags())

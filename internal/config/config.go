@@ -43,6 +43,9 @@ type Config struct {
 	Redis RedisTarget
 	// EmbeddedRedis says that serve may run without a Redis server. Without a URL, dev always does.
 	EmbeddedRedis bool
+	// EmbeddedAddr and EmbeddedPassword are those of the embedded Redis; if empty, a free loopback port and a random password. No flag sets them.
+	EmbeddedAddr     string
+	EmbeddedPassword Secret
 	// RedisTLS are the files for a Redis with TLS; any may be empty.
 	RedisTLS RedisTLS
 	// RedisPrefix begins every key.
@@ -88,8 +91,8 @@ type SecretFiles struct{ APISecret, Keys, AdminToken, RedisURL string }
 
 // LiveKit configures how to reach LiveKit and which keys may sign webhooks.
 type LiveKit struct {
-	// Host is the base URL, http or https, without a trailing slash. In dev it may be empty; then key and secret are empty
-	// too.
+	// Host is the base URL, http or https, without a trailing slash. In dev it may be empty; then key and secret, which may be empty
+	// too, are for the LiveKit that dev starts.
 	Host      string
 	APIKey    string
 	APISecret Secret

@@ -206,6 +206,14 @@ func TestDevNeedsNoLiveKit(t *testing.T) {
 	if _, err := loadArgs(t, ForDev, nil); err != nil {
 		t.Error(err)
 	}
+	if l, err := loadArgs(t, ForDev, []string{"LIVEKIT_API_KEY=k", "LIVEKIT_API_SECRET=s"}); err != nil || l.Config.LiveKit.APIKey != "k" || l.Config.LiveKit.Host != "" {
+		t.Errorf("a key for dev's own LiveKit: %+v, %v", l.Config.LiveKit.APIKey, err)
+	}
+	for _, half := range []string{"LIVEKIT_API_KEY=k", "LIVEKIT_API_SECRET=s"} {
+		if _, err := loadArgs(t, ForDev, []string{half}); err == nil {
+			t.Errorf("%s alone is accepted", half)
+		}
+	}
 	_, err := loadArgs(t, ForDev, []string{"LIVEKIT_HOST=x"})
 	var usage *UsageError
 	if !errors.As(err, &usage) || len(usage.Lines) != 2 {

@@ -25,7 +25,7 @@ func validateLiveKit(c *Config, why Purpose, report func(name, problem string)) 
 	l := &c.LiveKit
 	none := l.Host == "" && l.APIKey == "" && l.APISecret == ""
 	if why != ForDev || !none {
-		if l.Host == "" {
+		if l.Host == "" && why != ForDev {
 			report("livekit-host", "missing, and LIVEKIT_URL is not set either: give LiveKit's host or URL, such as project.livekit.cloud or http://127.0.0.1:7880")
 		}
 		if l.APIKey == "" {

@@ -133,7 +133,7 @@ func (n *Daemon) openRedis(ctx context.Context) error {
 	}
 	target := n.config.Redis
 	if target.Mode == config.RedisEmbedded {
-		e, err := startEmbedded("127.0.0.1:0")
+		e, err := startEmbedded(n.config.EmbeddedAddr, n.config.EmbeddedPassword)
 		if err != nil {
 			return err
 		}

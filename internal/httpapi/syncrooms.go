@@ -27,10 +27,11 @@ type actionRequest struct {
 }
 
 // actionAnswer is the answer to an action, with the fields of docs/api.md: held only if the breaker holds, wouldChange in
-// dry runs.
+// dry runs, found if one room was compared.
 type actionAnswer struct {
 	Action      string                  `json:"action"`
 	Room        string                  `json:"room,omitempty"`
+	Found       *bool                   `json:"found,omitempty"`
 	Result      *counts                 `json:"result,omitempty"`
 	Sync        *counts                 `json:"sync,omitempty"`
 	Cleaned     *int                    `json:"cleaned,omitempty"`
@@ -158,6 +159,10 @@ func (a *api) sync(ctx context.Context, o reconcile.Options, to *actionAnswer) e
 	report, err := a.ports.Admin.Sync(ctx, o)
 	result := countsOf(report)
 	to.Result = &result
+	if o.Room != "" && report.Synced > 0 && err == nil {
+		found := !report.Absent()
+		to.Found = &found
+	}
 	to.add(o, report)
 	return err
 }

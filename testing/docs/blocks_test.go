@@ -24,6 +24,7 @@ func tried() map[string]string {
 		"ts":     "TestTypeScriptConsumersHoldTheKeys, TestNextApp",
 		"tsx":    "TestNextApp",
 		"html":   "testing/browser",
+		"env":    "TestNextApp",
 		"js":     "testing/browser",
 	}
 }
