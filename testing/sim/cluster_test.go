@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -321,12 +322,24 @@ func (s *several) process(name string) *Process {
 	return s.processes[name]
 }
 
+// service switches the service. The leader may just be losing its term because of the last fault. Then the outcome is unknown, and the next
+// leader is asked.
 func (s *several) service(running bool) {
-	if leader := s.leader(); leader == nil {
-		s.Error("nobody leads")
-	} else if _, err := leader.Cluster.Apply(context.Background(), fsm.SetService{Running: running}); err != nil {
-		s.Errorf("switch the service: %v", err)
+	err := error(nil)
+	for range 3 {
+		leader := s.leader()
+		if leader == nil {
+			err = cluster.ErrNoLeader
+		} else if _, err = leader.Cluster.Apply(context.Background(), fsm.SetService{Running: running}); err == nil {
+			return
+		}
+		if !errors.Is(err, cluster.ErrNoLeader) && !errors.Is(err, cluster.ErrNotLeader) && !errors.Is(err, cluster.ErrOutcomeUnknown) {
+			break
+		}
+		time.Sleep(time.Second)
+		s.settle()
 	}
+	s.Errorf("switch the service: %v", err)
 }
 
 // check compares Redis with LiveKit after one completed cycle, or three where the breaker holds; then while nothing happens; then
