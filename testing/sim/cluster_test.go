@@ -23,7 +23,7 @@ import (
 
 // TestClusterSimulation runs seeds with several nodes; see planOf.
 func TestClusterSimulation(t *testing.T) {
-	planOf(t, 8, 10).each(t, clusterKinds, func(t *testing.T, s uint64, faults *Faults) (simulated time.Duration) {
+	planOf(t, 8, 10, 1795921513).each(t, clusterKinds, func(t *testing.T, s uint64, faults *Faults) (simulated time.Duration) {
 		dirs := diskDirs(t, s)
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
