@@ -370,14 +370,15 @@ func (r *room) show(now *reconcile.State) {
 	}
 }
 
-// report tells the supervisor when the room becomes idle, so that its actor may end, and when it stops being idle.
+// report tells the supervisor when the room becomes idle, so that its actor may end, and when it stops being idle. A room that does not
+// know what Redis holds, because a script failed, is not idle: the next look finds out, and perhaps nothing but this actor knows its name.
 func (r *room) report() {
 	if r.held == nil {
 		r.show(nil)
 	} else {
 		r.show(r.held.State)
 	}
-	rest := r.held == nil || r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
+	rest := r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
 	if rest != r.idle {
 		r.idle = rest
 		r.env.tell(&idle{name: r.name, rest: rest})

@@ -205,11 +205,11 @@ func (s *Sweep) batch(leader reconcile.Token, o reconcile.Options, cause reconci
 // all of its rooms.
 func (s *Sweep) targets(ctx context.Context, r *reconcile.Report) ([]string, reconcile.RoomNames, error) {
 	known := map[string]bool{}
+	s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
 	if err := s.indexed(ctx, known, r); err != nil {
 		r.Fault = reconcile.RedisSilent
 		return nil, reconcile.RoomNames{}, err
 	}
-	s.named(ctx, known, r)
 	listed, err := s.Rooms.ListRooms(ctx)
 	if err != nil {
 		err = fmt.Errorf("LiveKit does not list its rooms: %w", err)

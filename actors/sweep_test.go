@@ -408,6 +408,54 @@ func TestTheUnionOfIndexLiveKitAndActors(t *testing.T) {
 	})
 }
 
+// TestAnActorThatEndsWhileTheIndexIsRead checks a sync while Redis is slow. LiveKit does not list the room, and Redis does not have it: only
+// an idle actor knows it, and ends while the sync reads the index.
+func TestAnActorThatEndsWhileTheIndexIsRead(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.order(func(room string) (bool, error) { return room == "", nil })
+		r.lk.join("unlisted", "a")
+		r.lk.join("unlisted", "b")
+		r.must(r.lk.leave("unlisted", "b"))
+		time.Sleep(settle)
+		r.present("unlisted")
+		r.sweep.Index = &memstore.Faulty{Store: r.store, Order: func(memstore.Op, string) memstore.Fault {
+			return memstore.Fault{Delay: 3 * time.Minute}
+		}}
+		if report := r.syncNow(reconcile.Options{}); report.Synced != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("unlisted", "a")
+	})
+}
+
+// TestAnActorWaitsForRedis checks a room that only an idle actor knows while Redis fails for longer than an idle actor stays. The actor does
+// not end before a look has succeeded.
+func TestAnActorWaitsForRedis(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.order(func(room string) (bool, error) { return room == "", nil })
+		r.lk.join("unlisted", "a")
+		r.lk.join("unlisted", "b")
+		r.must(r.lk.leave("unlisted", "b"))
+		r.faults.set(func(memstore.Op, string) memstore.Fault { return memstore.Fault{Err: errReset} })
+		if report := r.sync(reconcile.Options{}); report.Errors != 1 {
+			t.Errorf("%+v", report)
+		}
+		time.Sleep(10 * time.Minute)
+		r.faults.set(nil)
+		if report := r.sync(reconcile.Options{}); report.Synced != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("unlisted", "a")
+		r.lk.finish("unlisted")
+		r.sync(reconcile.Options{})
+		r.present("unlisted")
+		time.Sleep(3 * time.Minute)
+		if names := r.names(); len(names) > 0 {
+			t.Errorf("%q have an actor although they are finished", names)
+		}
+	})
+}
+
 func TestOnlyTheNewestLeaderHasEffects(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))

@@ -202,29 +202,36 @@ func (s *storage) checkLog() (err error) {
 		first = snaps[0].Index + 1 // entries before it may be missing, which is no damage
 	}
 	for at = max(first, 1); at <= last; at++ {
-		if err := readEntry(s.logs, at); err != nil {
+		found, err := readEntry(s.logs, at)
+		if err != nil {
 			return damage(fmt.Sprintf("raft's log at index %d", at), err)
 		}
+		s.generation = max(s.generation, found)
 	}
 	return nil
 }
 
-// readEntry reads and decodes one entry. It accepts an entry of a newer build: the state machine reports that.
-func readEntry(logs raft.LogStore, at uint64) error {
+// readEntry reads and decodes one entry, and returns its generation if it has one. It accepts an entry of a newer build: the state machine
+// reports that.
+func readEntry(logs raft.LogStore, at uint64) (generation uint64, err error) {
 	var entry raft.Log
 	if err := logs.GetLog(at, &entry); err != nil {
-		return err
+		return 0, err
 	}
 	if entry.Index != at {
-		return fmt.Errorf("it has the index %d", entry.Index)
+		return 0, fmt.Errorf("it has the index %d", entry.Index)
 	}
 	switch entry.Type {
 	case raft.LogConfiguration:
 		raft.DecodeConfiguration(entry.Data)
 	case raft.LogCommand:
-		if _, err := fsm.Decode(entry.Data); errors.Is(err, fsm.ErrCorrupt) {
-			return err
+		cmd, err := fsm.Decode(entry.Data)
+		if errors.Is(err, fsm.ErrCorrupt) {
+			return 0, err
+		}
+		if found, ok := cmd.(fsm.Found); ok {
+			return found.Generation, nil
 		}
 	}
-	return nil
+	return 0, nil
 }

@@ -39,6 +39,8 @@ type hello struct {
 	Servers []string `json:"servers,omitempty"`
 	// Leads is true if the node leads and has established its term.
 	Leads bool `json:"leads,omitempty"`
+	// Generation is the cluster's, as the node knows it.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 const (
@@ -55,7 +57,8 @@ func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &caller); err == nil {
 		n.noteCaller(caller)
 	}
-	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load()}
+	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load(),
+		Generation: n.fsm.State().Generation}
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, s := range servers.Configuration().Servers {
 			h.Servers = append(h.Servers, string(s.ID))

@@ -154,19 +154,22 @@ func (n *Node) joinOnce(ctx context.Context) error {
 }
 
 // sameCluster returns an error if leader belongs to another cluster than this node's data, because raft would mix the two logs. A leader that
-// this node knows, or that knows this node, belongs to the same cluster. So does, by assumption, a leader whose build does not report its
-// servers.
+// this node knows, or that knows this node, belongs to the same cluster. So does one with the generation that this node's data has: both may have
+// been removed and added again while the other was away. So does, by assumption, a leader whose build does not report its servers.
 func (n *Node) sameCluster(ctx context.Context, leader server) error {
 	if n.isFresh() || n.known(leader.ID) == nil {
 		return nil
 	}
 	h, err := n.ask(ctx, leader.Addr)
-	if err != nil || len(h.Servers) == 0 || slices.Contains(h.Servers, n.cfg.NodeID) {
+	if err != nil || len(h.Servers) == 0 || slices.Contains(h.Servers, n.cfg.NodeID) || h.Generation != 0 && h.Generation == n.lastGeneration() {
 		return err
 	}
 	return fmt.Errorf("%w: the one that %q leads does not know this node, and by the data in --data-dir this node belongs to another. "+
 		"If that one is to stay, stop this node, empty its --data-dir, and start it again", ErrSeveralClusters, leader.ID)
 }
+
+// lastGeneration returns the latest generation that this node knows or has in its data. It has applied none before it has a leader.
+func (n *Node) lastGeneration() uint64 { return max(n.store.generation, n.fsm.State().Generation) }
 
 // votesAlone reports whether this node is the only voter in raft's configuration. Such a node can lead by itself. Another leader behind
 // --join belongs to another cluster, whose log must not be mixed with this node's.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
@@ -102,4 +104,34 @@ func TestTheLastNodeIsNotRemoved(t *testing.T) {
 	if err := n.Remove(t.Context(), "n1"); !errors.Is(err, ErrNoSuccessor) {
 		t.Errorf("removing the only node: %v", err)
 	}
+}
+
+// TestTwoNodesThatMissedEachOther checks a node that comes back with its data after it has been removed. A node that it has never heard of leads
+// now. Both belong to one cluster.
+func TestTwoNodesThatMissedEachOther(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 5, 3)
+	s.start(1, 2, 3, 4)
+	s.ready(1, 2, 3, 4)
+	s.stop(4)
+	if err := s.leader().Remove(t.Context(), "n4"); err != nil {
+		t.Fatal(err)
+	}
+	s.start(5)
+	s.ready(5)
+	s.stop(3) // n5 gets its vote
+	s.view("n1", "n2", "n5")
+	s.voters("n1", "n2", "n5")
+	eventually.True(t, "n5 leads", func() bool {
+		leader := s.leader()
+		if leader.ID() == "n5" {
+			return true
+		}
+		_ = leader.handOverTo(t.Context(), func(to raft.Server) bool { return to.ID == "n5" })
+		return false
+	})
+	s.view("n1", "n2", "n5")
+	s.start(4)
+	s.ready(4)
+	s.view("n1", "n2", "n4", "n5")
 }

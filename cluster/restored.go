@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rollcallhq/rollcall/fsm"
 )
 
 const epochPath = peerPrefix + "epoch"
@@ -14,17 +16,36 @@ const epochPath = peerPrefix + "epoch"
 type claimed struct {
 	Generation uint64 `json:"generation"`
 	Epoch      uint64 `json:"epoch"`
+	// Lost reports that Redis had lost the generation, so that the leader did not find it as its term began.
+	Lost bool `json:"lost,omitempty"`
+}
+
+// outranks reports whether the claim means that the leader with that state has to begin its term again.
+func (c claimed) outranks(state fsm.State) bool {
+	if c.Lost {
+		return c.Generation > state.Generation
+	}
+	return c.Generation == state.Generation && c.Epoch > state.View.Epoch
 }
 
 // NoteEpoch reports to the leader an epoch in Redis that refuses this node. An epoch of the cluster's own generation that is above the
 // leader's view means that this cluster's data was restored from an older copy, because every epoch comes from the log. The leader then
 // begins its term again, with a higher generation. Any other epoch changes nothing.
 func (n *Node) NoteEpoch(ctx context.Context, generation, epoch uint64) error {
-	here := n.fsm.State()
-	if generation != here.Generation || epoch <= here.View.Epoch {
+	return n.report(ctx, claimed{Generation: generation, Epoch: epoch})
+}
+
+// NoteGeneration reports to the leader a generation that refuses this node and that Redis had lost. If it is later than the cluster's, the
+// cluster's data was restored from an older copy while nothing in Redis showed it, and the leader begins its term again. The caller must have
+// restored the generation in Redis. Do not report a generation that Redis has kept: it is another cluster's, and both would outbid each other.
+func (n *Node) NoteGeneration(ctx context.Context, generation uint64) error {
+	return n.report(ctx, claimed{Generation: generation, Lost: true})
+}
+
+func (n *Node) report(ctx context.Context, c claimed) error {
+	if !c.outranks(n.fsm.State()) {
 		return nil // this node's view is older, or it is another cluster's claim
 	}
-	c := claimed{Generation: generation, Epoch: epoch}
 	if n.raft.State() == raft.Leader || n.peers == nil {
 		return n.noteEpoch(c)
 	}
@@ -47,11 +68,11 @@ func (n *Node) noteEpoch(c claimed) error {
 	if !n.established() {
 		return n.noTerm()
 	}
-	if state := n.fsm.State(); c.Generation != state.Generation || c.Epoch <= state.View.Epoch {
+	if !c.outranks(n.fsm.State()) {
 		return nil
 	}
 	n.mu.Lock()
-	if c.Generation != n.refused.Generation || c.Epoch > n.refused.Epoch {
+	if !c.Lost && (c.Generation != n.refused.Generation || c.Epoch > n.refused.Epoch) {
 		n.refused = c
 	}
 	n.mu.Unlock()

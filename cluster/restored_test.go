@@ -145,6 +145,30 @@ func TestTwoClustersDoNotOutbidEachOther(t *testing.T) {
 	}
 }
 
+// TestALostGenerationRaisesTheGeneration checks that a leader begins its term again for a later generation that Redis had lost as the term began, and
+// only for a later one.
+func TestALostGenerationRaisesTheGeneration(t *testing.T) {
+	t.Parallel()
+	r := &register{epochs: map[uint64]uint64{}}
+	cfg := config(t.TempDir())
+	r.use(&cfg)
+	n := openReady(t, cfg)
+	before := n.Status()
+	if err := n.NoteGeneration(t.Context(), before.Generation); err != nil || len(n.again) != 0 {
+		t.Errorf("the node's own generation: %v, and the term begins again", err)
+	}
+	r.mu.Lock()
+	r.generation = before.Generation + 7
+	r.mu.Unlock()
+	if err := n.NoteGeneration(t.Context(), before.Generation+7); err != nil {
+		t.Fatal(err)
+	}
+	eventually.True(t, "the term has begun again", func() bool {
+		now := n.Status()
+		return now.Established && now.Generation > before.Generation+7 && now.Token.Generation == now.Generation
+	})
+}
+
 // A follower that a room refuses reports that to the leader.
 func TestAFollowerTellsTheLeaderOfRestoredData(t *testing.T) {
 	t.Parallel()

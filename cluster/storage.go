@@ -31,6 +31,8 @@ type storage struct {
 	stable raft.StableStore
 	snaps  raft.SnapshotStore
 	close  func() error
+	// generation is the latest generation in the newest snapshot and the log, when they were opened.
+	generation uint64
 }
 
 // openStorage opens the data directory, exclusively for this node. If it fails, it leaves nothing open.
@@ -127,12 +129,14 @@ func (s *storage) checkSnapshot() error {
 		return damage("snapshot "+list[0].ID, err)
 	}
 	defer r.Close()
-	switch _, err := fsm.ReadSnapshot(r); {
+	state, err := fsm.ReadSnapshot(r)
+	switch {
 	case errors.Is(err, fsm.ErrNewer):
 		return fmt.Errorf("snapshot %s: %w", list[0].ID, err)
 	case err != nil:
 		return damage("snapshot "+list[0].ID, err)
 	}
+	s.generation = max(s.generation, state.Generation)
 	return nil
 }
 

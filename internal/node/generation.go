@@ -22,7 +22,12 @@ func (n *Node) generation(ctx context.Context, ours uint64) (uint64, error) {
 	if ours != 0 {
 		n.config.Log.Warn("another rollcall was founded on this Redis since; this node takes its rooms over. If the other still runs, stop it")
 	}
-	return max(stored+1, uint64(time.Now().UnixMilli())), nil
+	next := max(stored+1, uint64(time.Now().UnixMilli()))
+	// Before any claim has it: a claim above what the store has then shows that the store has lost data. See lookIntoRefusal.
+	if err := n.config.Store.RaiseGeneration(ctx, next); err != nil {
+		n.config.Log.Debug("the generation is not in Redis yet; it is tried again", "error", err)
+	}
+	return next, nil
 }
 
 // restoreGeneration writes this cluster's generation and epoch to the store, but not in a dry run. If the store has a higher generation, it keeps
@@ -115,12 +120,25 @@ func (n *Node) lookIntoRefusals(ctx context.Context) {
 	}
 }
 
+// lookIntoRefusal reports a refused claim to the leader if it shows that this cluster's data was restored. If the room's claim is of a later
+// generation, that is so only if the store has lost that generation since: otherwise the leader found it as its term began, or another rollcall
+// has been founded since.
 func (n *Node) lookIntoRefusal(ctx context.Context, r refusal) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	stands, err := n.config.Store.Claimed(ctx, r.room)
-	if err != nil || stands.Generation != r.claim.Generation {
+	if err != nil || stands.Generation < r.claim.Generation {
 		return err
 	}
-	return n.Cluster.NoteEpoch(ctx, stands.Generation, stands.Epoch)
+	if stands.Generation == r.claim.Generation {
+		return n.Cluster.NoteEpoch(ctx, stands.Generation, stands.Epoch)
+	}
+	recorded, err := n.config.Store.Generation(ctx)
+	if err != nil || recorded >= stands.Generation {
+		return err
+	}
+	if err := n.config.Store.RaiseGeneration(ctx, stands.Generation); err != nil {
+		return err
+	}
+	return n.Cluster.NoteGeneration(ctx, stands.Generation)
 }

@@ -25,6 +25,19 @@ var mutants = []mutant{
 		`if e.existed {`, `if e.existed || true {`, ofActors),
 	change("a-sync-joins-that-of-one-room", "actors/sweep.go",
 		`!o.Fresh && o.Room == ""`, `!o.Fresh`, ofActors),
+	change("an-actor-does-not-wait-for-redis", "actors/room.go",
+		`rest := r.held == nil || r.claimed && r.held.State == nil`, `rest := r.held == nil || r.held.State == nil`, ofActors),
+	change("asks-for-actors-after-the-index", "actors/sweep.go",
+		`s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
+	if err := s.indexed(ctx, known, r); err != nil {
+		r.Fault = reconcile.RedisSilent
+		return nil, reconcile.RoomNames{}, err
+	}
+`, `if err := s.indexed(ctx, known, r); err != nil {
+		return nil, reconcile.RoomNames{}, err
+	}
+	s.named(ctx, known, r)
+`, suite{"./actors", "^TestAnActorThatEndsWhileTheIndexIsRead"}),
 	change("surveys-only-the-first-batch", "actors/fanout.go",
 		`rest = slices.Concat(again, rest[len(batch):])`, `rest = slices.Concat(again, nil)`, ofActors),
 	change("drops-what-is-to-be-done-again", "actors/fanout.go",
@@ -215,6 +228,12 @@ var mutants = []mutant{
 	change("wires-no-relay", "internal/node/node.go", `n.Router.Relay = n.Peers.Relay`, ``, ofWiring),
 	change("wires-no-generation", "internal/node/generation.go", `errors.Join(n.config.Store.RaiseGeneration(ctx, generation), n.config.Store.RaiseEpoch(ctx, generation, epoch))`,
 		`errors.Join(n.config.Store.RaiseEpoch(ctx, generation, epoch))`, suite{"./internal/daemon", "^TestRedisHasTheGenerationAgain"}),
+	change("a-lost-generation-refuses-for-ever", "internal/node/generation.go",
+		`if err != nil || recorded >= stands.Generation {`, `if err != nil || recorded >= 0 {`, suite{"./testing/sim", "^TestARoomOfALaterGeneration"}),
+	change("outbids-another-rollcall", "internal/node/generation.go",
+		`if err != nil || recorded >= stands.Generation {`, `if err != nil || recorded > stands.Generation {`, suite{"./testing/sim", "^TestARoomOfALaterGeneration"}),
+	change("knows-its-cluster-by-names-alone", "cluster/joining.go",
+		` || h.Generation != 0 && h.Generation == n.lastGeneration() {`, ` {`, suite{"./cluster", "^TestTwoNodesThatMissedEachOther"}),
 	change("wires-no-lag", "internal/node/node.go", `Index: c.Store, Log: c.Log, Lag: c.Lag}`, `Index: c.Store, Log: c.Log}`, ofWiring),
 	// Traces and the audit log.
 	change("a-trace-ends-at-the-mailbox", "actors/host.go", `c.trace = h.trace(ctx)`, `_ = h.trace(ctx)`, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 type History struct {
 	mu      sync.Mutex
 	rooms   map[string]*past
-	views   map[uint64]fsm.View // by epoch, all views that any node has seen
+	views   map[uint64]fsm.View   // by epoch, all views that any node has seen
+	older   []map[uint64]fsm.View // the same, of each time before the cluster's data was restored
 	settled bool
 	broken  []string
 }
@@ -94,12 +96,23 @@ func (h *History) claimed(p *past, s memstore.Script) {
 	if by := s.Claim.Compare(p.claim); by < 0 || by == 0 && s.Claim != p.claim {
 		h.fault("room %q: the claim %v was taken although the room has the claim %v", s.Room, s.Claim, p.claim)
 	}
-	if v, known := h.views[s.Claim.Epoch]; !known {
+	if v, known := h.views[s.Claim.Epoch]; h.sentBefore(s) {
+		// the process that sent it was killed before the data was restored
+	} else if !known {
 		h.fault("room %q: the claim %v is of no view", s.Room, s.Claim)
 	} else if m, _ := fsm.Owner(v, s.Room); m.Incarnation != s.Claim.Incarnation {
 		h.fault("room %q: the claim %v is not the owner's, %s %d", s.Room, s.Claim, m.ID, m.Incarnation)
 	}
 	p.claim = s.Claim
+}
+
+// sentBefore reports whether the owner of the room may have sent the claim before the cluster's data was restored. It may arrive later.
+func (h *History) sentBefore(s memstore.Script) bool {
+	return slices.ContainsFunc(h.older, func(views map[uint64]fsm.View) bool {
+		v, known := views[s.Claim.Epoch]
+		m, _ := fsm.Owner(v, s.Room)
+		return known && m.Incarnation == s.Claim.Incarnation
+	})
 }
 
 func (h *History) committed(p *past, room string, c reconcile.Commit) {
@@ -143,7 +156,8 @@ func (p *past) note(sid, identity string, joined int64) {
 func (h *History) Restored() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	clear(h.views)
+	h.older = append(h.older, h.views)
+	h.views = map[uint64]fsm.View{}
 }
 
 // Learn adds the views that a node has seen. Two views of one epoch must be equal.

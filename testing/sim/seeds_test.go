@@ -21,12 +21,23 @@ type plan struct {
 	first, count uint64
 	until        time.Time // no seed begins later; zero means no limit
 	fixed        bool      // the seeds of every test run, in which every kind of fault must occur
+	found        []uint64  // more of them: seeds that once found a fault
+}
+
+// size returns the number of seeds, and seed the one of that number from 0 on.
+func (p plan) size() uint64 { return p.count + uint64(len(p.found)) }
+
+func (p plan) seed(n uint64) uint64 {
+	if n < p.count {
+		return p.first + n
+	}
+	return p.found[n-p.count]
 }
 
 // planOf reads the plan. -sim.seed selects one seed. ROLLCALL_SIM_FIRST is the first seed, 1 by default. ROLLCALL_SIM_SEEDS is
 // the number of seeds, of which a simulation runs one in oneIn. ROLLCALL_SIM_TIME is how long new seeds are begun; each
-// simulation gets half of it.
-func planOf(t *testing.T, byDefault, oneIn uint64) plan {
+// simulation gets half of it. By default the seeds that once found a fault run too.
+func planOf(t *testing.T, byDefault, oneIn uint64, found ...uint64) plan {
 	t.Helper()
 	p := plan{first: 1, count: byDefault, fixed: true}
 	number := func(name string, to *uint64) (given bool) {
@@ -55,6 +66,9 @@ func planOf(t *testing.T, byDefault, oneIn uint64) plan {
 	if *seed != 0 {
 		p = plan{first: *seed, count: 1}
 	}
+	if p.fixed {
+		p.found = found
+	}
 	return p
 }
 
@@ -82,11 +96,11 @@ func (p plan) each(t *testing.T, kinds []string, run func(t *testing.T, seed uin
 				t.Parallel()
 				for {
 					n := uint64(next.Add(1)) - 1
-					if n >= p.count || !p.until.IsZero() && time.Now().After(p.until) {
+					if n >= p.size() || !p.until.IsZero() && time.Now().After(p.until) {
 						next.Add(-1)
 						return
 					}
-					s := p.first + n
+					s := p.seed(n)
 					t.Run(fmt.Sprint(s), func(t *testing.T) { one(t, s) })
 				}
 			})
