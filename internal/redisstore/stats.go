@@ -25,12 +25,29 @@ type PoolStats struct {
 	Hits, Misses, Timeouts, Stale uint64
 }
 
-// Stats returns the counts. It makes no request.
+// Stats returns the counts. It makes no request: while the slots of a Redis Cluster are not known, the client would ask for them, so until then the
+// pool counts as empty.
 func (s *Store) Stats() Stats {
+	all := Stats{FeedEntries: s.appended.counts(), AsyncLost: s.async.lost.Load()}
+	if s.cluster && !s.shards.learnt.Load() {
+		return all
+	}
 	p := s.client.PoolStats()
-	return Stats{FeedEntries: s.appended.counts(), AsyncLost: s.async.lost.Load(),
-		Pool: PoolStats{Connections: uint64(p.TotalConns), Idle: uint64(p.IdleConns), Hits: uint64(p.Hits), Misses: uint64(p.Misses),
-			Timeouts: uint64(p.Timeouts), Stale: uint64(p.StaleConns)}}
+	all.Pool.add(p.TotalConns, p.IdleConns, p.Hits, p.Misses, p.Timeouts, p.StaleConns)
+	if p := p.PipelineStats; p != nil { // batches have connections of their own
+		all.Pool.add(p.TotalConns, p.IdleConns, p.Hits, p.Misses, p.Timeouts, p.StaleConns)
+	}
+	return all
+}
+
+// add adds the counts of one of the client's pools.
+func (p *PoolStats) add(connections, idle, hits, misses, timeouts, stale uint32) {
+	p.Connections += uint64(connections)
+	p.Idle += uint64(idle)
+	p.Hits += uint64(hits)
+	p.Misses += uint64(misses)
+	p.Timeouts += uint64(timeouts)
+	p.Stale += uint64(stale)
 }
 
 // feedCounter counts the entries of the change feed by type. Its map never changes.
