@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,6 +65,35 @@ func TestForeignChanges(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRareForeignChanges lets others set an expiry and remove a room from the index. Scheduled syncs notice it in time, a manual one at once.
+func TestRareForeignChanges(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		const every = 10
+		repaired := func(o reconcile.Options, within int) {
+			r.Helper()
+			r.store.Expire(memstore.States, "r")
+			r.store.Unlist("r")
+			for n := 1; ; n++ {
+				report := r.sync(o)
+				index, _ := r.store.Index(context.Background())
+				if report.Drift[reconcile.ForeignChange] == 1 && slices.Equal(index, []string{"r"}) {
+					return
+				}
+				if n == within || report.Drift[reconcile.ForeignChange] != 0 {
+					r.Fatalf("sync %d reports %+v, and the index is %v", n, report, index)
+				}
+			}
+		}
+		repaired(reconcile.Options{Scheduled: true}, 1)
+		for range 2 * every {
+			repaired(reconcile.Options{Scheduled: true}, every)
+			repaired(reconcile.Options{}, 1)
+			r.sync(reconcile.Options{Scheduled: true})
+		}
+	})
 }
 
 func TestKeysWithoutARecord(t *testing.T) {

@@ -187,7 +187,7 @@ func (r *room) reportLoss(drift map[reconcile.Reason]int, m *observe) map[reconc
 // rehearse returns what a look would change. Its script only compares, which reveals what others have altered. Data that Redis has lost
 // shows as a missing claim; the next look of the survey sees it.
 func (r *room) rehearse(ctx context.Context, look reconcile.Look) (reconcile.Plan, error) {
-	check := reconcile.Commit{Room: r.name, Claim: r.held.Claim, Expect: r.held.Stored, Version: r.held.Stored, Verify: true}
+	check := reconcile.Commit{Room: r.name, Claim: r.held.Claim, Expect: r.held.Stored, Version: r.held.Stored, Verify: reconcile.VerifyAll}
 	receipt, err := r.env.store.Commit(ctx, check)
 	if errors.Is(err, reconcile.Conflict) {
 		r.claimed = false

@@ -16,6 +16,7 @@ import (
 
 const (
 	largestListing = 100 // the most rooms that share a call of ListRooms
+	verifyAllEvery = 10  // scheduled cycles
 	surveyWorkers  = 64  // rooms looked at concurrently; the LiveKit client limits its calls further
 )
 
@@ -97,12 +98,31 @@ func failed(rooms int, err error) Findings {
 	return Findings{Errors: rooms, Err: err.Error()}
 }
 
-// surveys lets a newer leader's survey end an older one's.
+// surveys lets a newer leader's survey end an older one's, and counts cycles.
 type surveys struct {
 	mu     sync.Mutex
 	leader reconcile.Token
 	ctx    context.Context
 	end    context.CancelFunc
+	cycle  uint64 // the last scheduled cycle
+	cycles int    // how many scheduled cycles there were
+}
+
+// verification returns what the looks of a batch compare. Others seldom set an expiry or remove a room from the index, so scheduled syncs look
+// for that only in the first cycle after a start and in every tenth after it; a sync that someone asked for always does.
+func (s *surveys) verification(b Batch) reconcile.Verification {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !b.Scheduled {
+		return reconcile.VerifyAll
+	}
+	if b.Cycle != s.cycle {
+		s.cycle, s.cycles = b.Cycle, s.cycles+1
+	}
+	if s.cycles%verifyAllEvery == 1 {
+		return reconcile.VerifyAll
+	}
+	return reconcile.VerifyContent
 }
 
 // enter returns the context under which a leader's survey runs. It ends when a newer leader's survey begins.
@@ -136,7 +156,7 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	defer cancel()
 	defer context.AfterFunc(term, cancel)()
 
-	v := &survey{host: h, batch: b, began: time.Now(), found: map[string]Findings{}}
+	v := &survey{host: h, batch: b, verify: h.surveys.verification(b), began: time.Now(), found: map[string]Findings{}}
 	v.round(ctx, b.Rooms)
 	// A contradiction in round 2 waits for the next cycle.
 	if again := v.again; b.Permit == nil && len(again) > 0 && wait.For(ctx, lookPause) == nil {
@@ -151,13 +171,14 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 
 // survey collects the outcomes of the looks of one batch.
 type survey struct {
-	host  *Host
-	batch Batch
-	began time.Time
-	mu    sync.Mutex
-	found map[string]Findings // by room; those of a second look include the first's
-	again []string
-	last  bool // these are the second looks
+	host   *Host
+	batch  Batch
+	verify reconcile.Verification
+	began  time.Time
+	mu     sync.Mutex
+	found  map[string]Findings // by room; those of a second look include the first's
+	again  []string
+	last   bool // these are the second looks
 }
 
 // round looks at rooms, one call of ListRooms after the other, until surveyFor has passed.
@@ -250,7 +271,7 @@ func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (lo
 	}
 	look = list.In(look)
 	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
-	look.Verify, look.Lag = true, v.host.lag
+	look.Verify, look.Lag = v.verify, v.host.lag
 	got, err := v.host.observe(ctx, room, look, b.Dry)
 	got.passed, got.silent = list.PassedOver, silent
 	return got, err

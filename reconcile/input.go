@@ -71,8 +71,8 @@ type Look struct {
 	// Lag is how far LiveKit's lists may lag behind its events. The look does not contradict what an event reported within that time
 	// before the look began. Lag is 0 for a poll that an event asked for, and if the protection is switched off.
 	Lag time.Duration
-	// Verify asks to compare Redis with the record even when nothing changes.
-	Verify bool
+	// Verify is how much of Redis to compare with the record, even when nothing changes.
+	Verify Verification
 }
 
 func (Look) isInput() {}

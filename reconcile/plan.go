@@ -112,8 +112,17 @@ type Commit struct {
 	Prev             uint64   // version of the last commit that appended to the change feed
 	Cause            Cause
 	Time             int64 // Unix ms
-	Verify           bool  // also compare the public keys with what the record wrote, and add a room that has them to the index
+	Verify           Verification
 }
+
+// Verification is how much of Redis a commit compares with the record, beyond its own claim and version.
+type Verification uint8
+
+const (
+	Unverified    Verification = iota // nothing
+	VerifyContent                     // the values of the public keys
+	VerifyAll                         // also that the public keys do not expire; and a room that has them is added to the index
+)
 
 // Receipt is the result of a commit that was not refused.
 type Receipt struct {

@@ -79,7 +79,7 @@ func TestStory(t *testing.T) {
 	}
 	r.room.Altered = true
 	look := r.sight(&r1, a1)
-	look.Verify = true
+	look.Verify = VerifyContent
 	p = r.do(look)
 	if got := p.Commit.Timeline("n1"); len(got) != 1 || got[0].Type != RoomSnapshot || got[0].Reason != ForeignChange || got[0].Cause != BySync {
 		t.Errorf("the timeline of a foreign change is %+v", got)

@@ -168,9 +168,9 @@ func TestAlteredKeysAreRewrittenFromALook(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
 	look := r.sight(&r1, a1)
-	look.Verify = true
+	look.Verify = VerifyContent
 	p := r.step(look)
-	if !p.Commit.Verify || p.Changed && p.Commit.Public != Keep {
+	if p.Commit.Verify != VerifyContent || p.Changed && p.Commit.Public != Keep {
 		t.Errorf("the check is %+v", p.Commit)
 	}
 	r.room.Adopt(p, Receipt{Altered: true})

@@ -13,8 +13,8 @@ import (
 )
 
 // Commit writes c completely, or refuses it with a reconcile.Refusal. One script writes the record, both public keys, the change feed and the
-// timeline. A commit whose Version equals Expect writes nothing: it checks that claim and version are still current and, with Verify, that the
-// public keys are as they were written.
+// timeline. A commit whose Version equals Expect writes nothing: it checks that claim and version are still current and, as far as Verify asks, that
+// the public keys are as they were written.
 func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Receipt, error) {
 	r, err := s.commitRequest(c)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room), s.keys.index(c.Room))...)
 	a := make([]any, 0, 32+2*len(c.AddTombstones)+len(c.RemoveTombstones)+8*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
-	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), flag(c.Verify), flag(c.Prune),
+	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), strconv.Itoa(int(c.Verify)), flag(c.Prune),
 		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
 	var state []byte
 	if sets {

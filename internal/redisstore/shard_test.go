@@ -254,7 +254,7 @@ func TestAnIndexKeyOfAWrongType(t *testing.T) {
 	listed("after a commit", "[room-123] <nil>")
 	meddle()
 	look := step(room, 1)
-	look.Version, look.Verify = look.Expect, true
+	look.Version, look.Verify = look.Expect, reconcile.VerifyAll
 	committed(t, s, look)
 	listed("after a commit that only verifies", "[room-123] <nil>")
 	meddle()

@@ -7,8 +7,8 @@
 --         4-5   the leader's token: generation, index; 0 and 0 for no leader
 --         6-7   the version it was computed from, and the version it writes; when they are equal the script only checks
 --         8     public keys: 0 leave, 1 set, 2 delete
---         9     1: compare the public keys with their digests, check that they and the record do not expire, and put
---               a room that has public keys into the index
+--         9     1: compare the values of the public keys with their digests
+--               2: also check that they do not expire, and put a room that has public keys into the index
 --         10    1: delete expired tombstones
 --         11-14 the instance's sid, createdMs, finishedAt; confirmedAt
 --         15-18 participants and states, and the digest of each (if ARGV[8] is 1)
@@ -33,17 +33,20 @@ local r = stored(fence)
 local why = refusal(r, ARGV[1], ARGV[2], ARGV[3], expect, ARGV[4], ARGV[5])
 if why ~= 0 then return {why} end
 
-local function wrote(key, digest)
-  local kind = redis.call('TYPE', key).ok
-  if not digest or digest == '' then return kind == 'none' end
-  return kind == 'string' and redis.call('PTTL', key) == -1 and redis.sha1hex(redis.call('GET', key)) == digest
-end
 local live = r[7] and r[7] ~= ''
+-- reports whether the public keys are as the record wrote them; a key of another type has no value
+local function intact()
+  if not live then return redis.call('EXISTS', participants, states) == 0 end
+  local values = redis.call('MGET', participants, states)
+  return values[1] and values[2] and redis.sha1hex(values[1]) == r[8] and redis.sha1hex(values[2]) == r[7]
+    and (ARGV[9] == '1' or redis.call('PTTL', participants) == -1 and redis.call('PTTL', states) == -1)
+end
 local altered, replaced = 0, 0
-if ARGV[9] == '1' then
-  local whole = wrote(participants, redis.call('HGET', fence, 'dp')) and wrote(states, r[7])
-  altered = whole and 0 or 1
-  if live and public ~= '2' then replaced = enlist(index, ARGV[21]) end
+if ARGV[9] ~= '0' then
+  altered = intact() and 0 or 1
+  if live and ARGV[9] == '2' and public ~= '2' and type(redis.pcall('ZSCORE', index, ARGV[21])) ~= 'string' then
+    replaced = enlist(index, ARGV[21])
+  end
 end
 if version == expect then return {0, now, altered, replaced} end
 
@@ -141,7 +144,7 @@ elseif not lived then
 end
 
 -- A record that was live has no expiry unless others set one, which the checks of ARGV[9] undo.
-local persist = live and (not lived or ARGV[9] == '1')
+local persist = live and (not lived or ARGV[9] ~= '0')
 local function last(key)
   if persist then
     redis.call('PERSIST', key)

@@ -31,9 +31,9 @@ local function foreign(reply)
   return type(reply) == 'table' and reply.err and string.sub(reply.err, 1, 9) == 'WRONGTYPE'
 end
 
--- returns the record {gen, epoch, inc, version, lgen, lidx, ds}, or nil for a key of another type, or one without claim and version
+-- returns the record {gen, epoch, inc, version, lgen, lidx, ds, dp}, or nil for a key of another type, or one without claim and version
 local function stored(fence)
-  local r = redis.pcall('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds')
+  local r = redis.pcall('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds', 'dp')
   if r.err then
     if not foreign(r) then redis.call('HMGET', fence, 'gen') end -- fails the same way, and ends the script as Redis ends it
     return nil

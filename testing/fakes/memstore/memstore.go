@@ -170,7 +170,7 @@ func (s *Store) read(r *room) reconcile.Record {
 		t.Written = b.at
 		rec.Tombstones[sid] = t
 	}
-	rec.Altered = altered(r)
+	rec.Altered = altered(r, reconcile.VerifyAll)
 	if r.participants == nil && r.states == nil {
 		return rec
 	}
@@ -202,11 +202,11 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	}
 	s.watch(Script{Room: c.Room, Claim: c.Claim, Commit: &c})
 	receipt := reconcile.Receipt{Now: s.unix()}
-	if c.Verify {
-		receipt.Altered = altered(r)
-		if r.fence.states != "" {
-			s.index[c.Room] = true
-		}
+	if c.Verify != reconcile.Unverified {
+		receipt.Altered = altered(r, c.Verify)
+	}
+	if c.Verify == reconcile.VerifyAll && r.fence.states != "" {
+		s.index[c.Room] = true
 	}
 	if c.Version == c.Expect {
 		return receipt, nil
@@ -325,13 +325,13 @@ func refuse(f *fence, c reconcile.Claim, leader reconcile.Token, expect *uint64)
 	return 0
 }
 
-// altered reports whether the public keys differ from what the record wrote.
-func altered(r *room) bool {
+// altered reports whether the public keys differ from what the record wrote. Only VerifyAll looks at their expiry.
+func altered(r *room, verify reconcile.Verification) bool {
 	if r.fence.states == "" {
 		return r.participants != nil || r.states != nil
 	}
 	return r.participants == nil || r.states == nil || r.participants.wrong || r.states.wrong ||
-		r.participants.expires || r.states.expires ||
+		verify == reconcile.VerifyAll && (r.participants.expires || r.states.expires) ||
 		r.participants.text != r.fence.participants || r.states.text != r.fence.states
 }
 

@@ -94,8 +94,11 @@ var indexTests = map[string]func(*testing.T, Rig){
 	},
 	"a live room that is verified comes back onto the index": func(t *testing.T, r Rig) {
 		verify := next(r.live(t, "a", "u"))
-		verify.Version, verify.Verify = verify.Expect, true
+		verify.Version, verify.Verify = verify.Expect, reconcile.VerifyContent
 		r.Unlist("a")
+		r.commit(t, verify)
+		r.indexed(t)
+		verify.Verify = reconcile.VerifyAll
 		r.commit(t, verify)
 		r.indexed(t, "a")
 		r.Unlist("a")
@@ -103,7 +106,7 @@ var indexTests = map[string]func(*testing.T, Rig){
 		r.commit(t, verify)
 		r.indexed(t, "a")
 		gone := next(r.claim(t, "gone", claim(1, 1, 1)))
-		gone.Version, gone.Verify = gone.Expect, true
+		gone.Version, gone.Verify = gone.Expect, reconcile.VerifyAll
 		r.commit(t, gone) // it has no public keys
 		gone.Expect, gone.Version = 9, 9
 		r.refused(t, reconcile.Conflict, gone)

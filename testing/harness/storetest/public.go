@@ -66,9 +66,11 @@ var publicTests = map[string]func(*testing.T, Rig){
 			rec := r.live(t, "a", "u1", "u2")
 			c.meddle()
 			verify := next(rec)
-			verify.Version, verify.Verify = verify.Expect, true
+			verify.Version = verify.Expect
 			if _, exists := r.RecordLife("a"); exists {
-				check(t, name+": verified", r.commit(t, verify).Altered, true)
+				for _, verify.Verify = range []reconcile.Verification{reconcile.VerifyContent, reconcile.VerifyAll} {
+					check(t, name+": verified", r.commit(t, verify).Altered, true)
+				}
 			}
 			rec = r.claim(t, "a", claim(1, 2, 1))
 			check(t, name+": altered, no state", []any{rec.Altered, rec.State == nil}, []any{true, c.noState})
@@ -76,25 +78,30 @@ var publicTests = map[string]func(*testing.T, Rig){
 				check(t, name+": roster", len(rec.State.Roster), c.roster)
 			}
 			w := write(rec, "u1")
-			w.Verify = true
+			w.Verify = reconcile.VerifyAll
 			check(t, name+": verified while writing", r.commit(t, w).Altered, true)
 			rec = r.claim(t, "a", claim(1, 2, 1))
 			check(t, name+": altered after", rec.Altered, false)
 			p, _ := r.public(t, "a")
 			check(t, name+": participants after", p, `["u1"]`)
 			verify = next(rec)
-			verify.Version, verify.Verify = verify.Expect, true
-			check(t, name+": verified after", r.commit(t, verify).Altered, false)
+			verify.Version = verify.Expect
+			for _, verify.Verify = range []reconcile.Verification{reconcile.VerifyContent, reconcile.VerifyAll} {
+				check(t, name+": verified after", r.commit(t, verify).Altered, false)
+			}
 		}
 	},
 	"a foreign time to live is noticed and taken away": func(t *testing.T, r Rig) {
 		for _, key := range []memstore.Key{memstore.Participants, memstore.States} {
 			r.Flush()
 			verify := next(r.live(t, "a", "u1"))
-			verify.Version, verify.Verify = verify.Expect, true
+			verify.Version, verify.Verify = verify.Expect, reconcile.VerifyAll
 			check(t, "before", r.commit(t, verify).Altered, false)
 			r.Expire(key, "a")
 			check(t, "after", r.commit(t, verify).Altered, true)
+			verify.Verify = reconcile.VerifyContent
+			check(t, "after, by the values alone", r.commit(t, verify).Altered, false)
+			verify.Verify = reconcile.VerifyAll
 			r.commit(t, write(r.claim(t, "a", claim(1, 1, 1)), "u1"))
 			verify.Expect++
 			verify.Version++
@@ -114,10 +121,14 @@ var publicTests = map[string]func(*testing.T, Rig){
 		r.commit(t, remove(r.live(t, "a", "u")))
 		rec := r.claim(t, "a", claim(1, 1, 1))
 		verify := next(rec)
-		verify.Version, verify.Verify = verify.Expect, true
-		check(t, "verified", r.commit(t, verify).Altered, false)
+		verify.Version = verify.Expect
+		for _, verify.Verify = range []reconcile.Verification{reconcile.VerifyContent, reconcile.VerifyAll} {
+			check(t, "verified", r.commit(t, verify).Altered, false)
+			r.WrongType(memstore.Participants, "a")
+			check(t, "verified", r.commit(t, verify).Altered, true)
+			r.Delete(memstore.Participants, "a")
+		}
 		r.WrongType(memstore.Participants, "a")
-		check(t, "verified", r.commit(t, verify).Altered, true)
 		rec = r.claim(t, "a", claim(1, 1, 1))
 		check(t, "altered, roster, sid", []any{rec.Altered, len(rec.State.Roster), rec.State.SID}, []any{true, 0, "RM_1"})
 		r.lives(t, "a", 0)

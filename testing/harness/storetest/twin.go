@@ -90,7 +90,7 @@ func (w *twins) commit(t *rapid.T) {
 		last := &c.AddTombstones[len(c.AddTombstones)-1]
 		last.Migrated = !last.Polled && rapid.Bool().Draw(t, "migrated")
 	}
-	c.Prune, c.Verify = rapid.Bool().Draw(t, "prune"), rapid.Bool().Draw(t, "verify")
+	c.Prune, c.Verify = rapid.Bool().Draw(t, "prune"), reconcile.Verification(rapid.IntRange(0, 2).Draw(t, "verify"))
 	c.Cause = rapid.SampledFrom([]reconcile.Cause{reconcile.ByWebhook, reconcile.BySync}).Draw(t, "cause")
 	c.ConfirmedAt = rapid.Int64Range(0, 3).Draw(t, "confirmed")
 	c.Public = rapid.SampledFrom([]reconcile.PublicOp{reconcile.Keep, reconcile.Write, reconcile.Write, reconcile.Remove}).Draw(t, "public")
