@@ -11,6 +11,8 @@ import (
 type call struct {
 	deadline time.Time
 	reply    chan<- answer // buffered: the room never waits for its caller
+	// trace, if not nil, adds the sender's trace to a context. It carries nothing else of the sender's context.
+	trace func(context.Context) context.Context
 }
 
 type answer struct {
@@ -27,6 +29,9 @@ type message interface{ message() *call }
 func (c *call) expired(now time.Time) bool { return !c.deadline.IsZero() && now.After(c.deadline) }
 
 func (c *call) context(parent context.Context) (context.Context, context.CancelFunc) {
+	if c.trace != nil {
+		parent = c.trace(parent)
+	}
 	return context.WithDeadline(parent, c.deadline)
 }
 

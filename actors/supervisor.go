@@ -19,8 +19,9 @@ type supervisor struct {
 	names   map[string]string // pid id → room
 	drained chan<- struct{}   // not nil: the host is stopping
 
-	backoff  backoff
-	restarts map[string]*time.Timer // pid id → the restart of a crashed room
+	backoff    backoff
+	dispatcher *dispatcher
+	restarts   map[string]*time.Timer // pid id → the restart of a crashed room
 }
 
 // HandleFailure restarts a crashed room after its back-off. The room's messages wait meanwhile; the restarted room claims
@@ -87,7 +88,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 func (s *supervisor) spawn(c actor.Context, name string) *entry {
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &room{name: name, env: s.env, life: s.life, idle: true}
-	})
+	}, actor.WithDispatcher(s.dispatcher))
 	e := &entry{pid: c.Spawn(props), rests: true, used: time.Now()}
 	s.rooms[name], s.names[e.pid.Id] = e, name
 	s.env.observer.Rooms(len(s.rooms))

@@ -32,6 +32,11 @@ if tests testing/compose && command -v docker >/dev/null; then
 	need iptables iptables
 	need tc iproute2
 fi
+if [ -n "${DEPLOY:-}" ] && tests testing/deploy/release; then # it installs packages on a Debian that it makes
+	need debootstrap debootstrap
+	need dpkg-deb dpkg
+	need docker docker.io
+fi
 # The package prometheus would start a server, and promtool is all that is needed: it is taken out of the package and put into bin/ (or BIN).
 promtool=()
 if tests testing/deploy/prometheus && [ ! -x "${BIN:=bin}/promtool" ] && ! command -v promtool >/dev/null; then promtool=(prometheus); fi

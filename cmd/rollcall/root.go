@@ -53,7 +53,10 @@ Run a node:  rollcall serve
 Look at it:  rollcall status`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       buildVersion().String(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "say which build this is")
 	root.AddGroup(
 		&cobra.Group{ID: groupNode, Title: "A node:"},
 		&cobra.Group{ID: groupClient, Title: "Ask a running node:"},

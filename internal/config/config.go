@@ -69,6 +69,11 @@ type Config struct {
 	// HTTPTLS protects the public listener; both files or none.
 	HTTPTLS HTTPTLS
 
+	// OTLPEndpoint is the base URL of the collector that gets traces, http or https, without a trailing slash; empty for no traces.
+	OTLPEndpoint string
+	// DebugAddr is the listen address of profiles and expvar, host:port; empty for none.
+	DebugAddr string
+
 	LogLevel slog.Level
 	// LogFormat is "text" or "json".
 	LogFormat string

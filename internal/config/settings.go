@@ -37,6 +37,7 @@ const (
 	groupCluster = "Node and cluster"
 	groupTLS     = "TLS"
 	groupLog     = "Logging"
+	groupDebug   = "Traces and debugging"
 )
 
 // settings lists every setting, in the order in which help shows them.
@@ -44,7 +45,7 @@ func settings() []setting {
 	var all []setting
 	for _, group := range [][]setting{
 		liveKitSettings(), redisSettings(), httpSettings(), syncSettings(),
-		clusterSettings(), tlsSettings(), logSettings(),
+		clusterSettings(), tlsSettings(), logSettings(), debugSettings(),
 	} {
 		all = append(all, group...)
 	}
@@ -189,5 +190,20 @@ func logSettings() []setting {
 			show: func(c *Config) string { return levelName(c.LogLevel) },
 		},
 		oneOf("log-format", "text", groupLog, "how log lines look", func(c *Config) *string { return &c.LogFormat }, "text", "json"),
+	}
+}
+
+func debugSettings() []setting {
+	return []setting{
+		{
+			name: "otlp-endpoint", otherTools: "OTEL_EXPORTER_OTLP_ENDPOINT", kind: "url", group: groupDebug,
+			help: "collector to send traces to by OTLP over HTTP, such as http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_ENDPOINT is used if nothing else sets it, and the other OTEL_* variables hold (docs/operations.md); none by default",
+			set:  setOTLPEndpoint, show: func(c *Config) string { return c.OTLPEndpoint },
+		},
+		{
+			name: "debug-addr", kind: "host:port", group: groupDebug,
+			help: "listen address of Go's profiles (/debug/pprof/) and counters (/debug/vars), without a token; loopback if no host is given; none by default",
+			set:  setDebugAddr, show: func(c *Config) string { return c.DebugAddr },
+		},
 	}
 }

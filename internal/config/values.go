@@ -146,6 +146,48 @@ func goodOrigin(origin string) bool {
 		origin == strings.ToLower(origin)
 }
 
+// setOTLPEndpoint stores the base URL. A bare host:port means http, as collectors beside their programs mostly have it.
+func setOTLPEndpoint(c *Config, s string) error {
+	c.OTLPEndpoint = ""
+	if s == "" {
+		return nil
+	}
+	const right = "give a URL such as http://127.0.0.1:4318 or https://otlp.example.org"
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || HasControlOrSpace(s) || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the endpoint (not shown) is not a URL of a collector: " + right)
+	case u.User != nil:
+		return errors.New("the endpoint (not shown) has a user or password: leave it out, and give what the collector wants in OTEL_EXPORTER_OTLP_HEADERS")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%q is neither http nor https, the only ways in which traces are sent: %s", u.Scheme, right)
+	case !goodHost(u.Hostname()) || u.Port() != "" && !goodPort(u.Port(), 1) || strings.HasSuffix(u.Host, ":"):
+		return fmt.Errorf("%q has a malformed host or port: %s", s, right)
+	}
+	c.OTLPEndpoint = strings.TrimSuffix(s, "/")
+	return nil
+}
+
+// setDebugAddr stores a listen address; without a host it is on loopback.
+func setDebugAddr(c *Config, s string) error {
+	c.DebugAddr = ""
+	if s == "" {
+		return nil
+	}
+	if err := checkListenAddr(s, ":6060"); err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err == nil && host == "" {
+		s = net.JoinHostPort("127.0.0.1", port)
+	}
+	c.DebugAddr = s
+	return err
+}
+
 func setLogLevel(c *Config, s string) error {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 		if levelName(level) == s {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/internal/node"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/internal/tracing"
 )
 
 // Daemon is one running rollcall. Its parts are listed in the order in which they start; they stop in reverse order.
@@ -30,7 +32,9 @@ type Daemon struct {
 	build    httpapi.Build
 	log      *slog.Logger
 	listener net.Listener
-	embedded *embedded // nil with a Redis server
+	debug    *http.Server    // nil without --debug-addr
+	tracer   *tracing.Tracer // nil without --otlp-endpoint
+	embedded *embedded       // nil with a Redis server
 	store    *redisstore.Store
 	redis    *redisstore.Health
 	endRedis func() // ends what redis runs
@@ -61,7 +65,7 @@ func Start(ctx context.Context, c config.Config, build httpapi.Build, log *slog.
 	if n.serverTLS, n.clientTLS, err = peerSecurity(c, log); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context) error{n.listen, n.openRedis, n.openLiveKit, n.openNode, n.openHTTP, n.openCluster} {
+	for _, start := range []func(context.Context) error{n.listen, n.openDebug, n.openTracing, n.openRedis, n.openLiveKit, n.openNode, n.openHTTP, n.openCluster} {
 		if err := start(ctx); err != nil {
 			n.abandon()
 			return nil, err
@@ -190,10 +194,10 @@ func (n *Daemon) openNode(context.Context) error {
 	if n.clientTLS != nil {
 		place.ClientTLS = n.clientTLS.config
 	}
-	n.node, err = node.New(node.Config{Store: n.store, Rooms: n.livekit, Clock: actors.NewSystemClock(), Observer: observer{n.metrics, n.stats, n.store},
+	n.node, err = node.New(n.traced(node.Config{Store: n.store, Rooms: n.livekit, Clock: actors.NewSystemClock(), Observer: observer{n.metrics, n.stats, n.store},
 		Telemetry: n.metrics, Log: n.log, Lag: c.LiveKitLag, SyncInterval: c.SyncInterval, CleanupInterval: c.CleanupInterval, StaleAfter: c.StaleAfter,
 		Kinds: countedKinds(c), Ready: n.redis.Ready, CannotWrite: func() []string { return cannotWrite(n.redis.Shards()) },
-		Housekeeping: n.store.RepairScores, Cluster: place})
+		Housekeeping: n.store.RepairScores, Cluster: place}))
 	if err != nil {
 		return err
 	}
@@ -214,14 +218,18 @@ func (n *Daemon) openHTTP(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--livekit-api-key, LIVEKIT_API_KEY: %w", err)
 	}
+	id, err := n.name()
+	if err != nil {
+		return err
+	}
 	connections, _ := connectionLimits(descriptors())
 	health := health{n.node, n.redis}
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
 		CORSOrigins: n.config.CORSOrigins, Lost: func(int) { n.node.WebhooksLost() },
 		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.metrics.registry,
 		Limits: httpapi.Limits{Connections: connections},
-		Build:  n.build},
-		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: countingDeliverer{deliverer{n.node.Router}, n.stats}, Admin: admin{n.node},
+		Build:  n.build, Node: id},
+		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: n.deliverer(), Admin: admin{n.node},
 			Cluster: members{n.node}, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: health,
 			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.node, health}})
 	return err
@@ -288,6 +296,10 @@ func (n *Daemon) close(ctx context.Context) error {
 	}
 	if n.embedded != nil {
 		n.embedded.stop()
+	}
+	n.closeTracing(ctx)
+	if n.debug != nil {
+		_ = n.debug.Close() // a profile that is still being taken is cut
 	}
 	return errors.Join(errs...)
 }

@@ -47,24 +47,28 @@ func (a *access) check(c *call, needs right) error {
 	}
 	given := c.r.Header.Values("Authorization")
 	if len(given) == 0 {
+		c.as.kind = "none"
 		if a.admin == nil && private(c.r) {
+			c.as.kind = "local"
 			c.who = caller{rank: actsAsWell}
 			return nil
 		}
 		return unauthorized("", "Unauthorized: this node wants a token: send the admin token, or a LiveKit access token, as Authorization: Bearer")
 	}
+	c.as.kind = "invalid"
 	token, ok := bearer(given)
 	if !ok {
 		return unauthorized("invalid_request", "Unauthorized: send one Authorization header: Bearer, a space and the token")
 	}
 	if a.isAdmin(token) {
-		c.who = caller{rank: actsAsWell}
+		c.as.kind, c.who = "admin", caller{rank: actsAsWell}
 		return nil
 	}
 	grant, err := a.tokens.VerifyToken(token, c.at)
 	if err != nil {
 		return unauthorized("invalid_token", "Unauthorized: the token is wrong, expired or not valid yet")
 	}
+	c.as = credentials{kind: "livekit", identity: grant.Identity}
 	if !allows(grant, needs, c.room) {
 		p := refuse(http.StatusForbidden, "The token does not allow this: "+lacks(needs, c.room))
 		p.header = challenge("insufficient_scope")

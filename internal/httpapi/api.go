@@ -24,6 +24,7 @@ type api struct {
 	access   access
 	hooks    *webhooks
 	actions  *actions
+	audits   *auditLog
 	hub      *hub
 	answers  *quota // bytes of answers, until they are written
 	looks    *quota // slots for requests to LiveKit
@@ -89,9 +90,18 @@ func (a *api) answer(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.needs == act {
+		return a.audited(c, e)
+	}
+	return a.serve(c, e)
+}
+
+// serve runs an endpoint for a caller who has the right to it.
+func (a *api) serve(c *call, e *endpoint) (any, error) {
 	if err := a.access.check(c, e.needs); err != nil {
 		return nil, err
 	}
+	c.audit.admit(c.as)
 	if e.needs != open {
 		connOf(c.r).trust()
 		c.held = share{of: a.answers, who: c.who}

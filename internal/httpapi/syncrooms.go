@@ -57,6 +57,7 @@ func (a *api) status(c *call) (any, error) {
 // act answers POST /api/sync-rooms. It takes as long as the action does, perhaps minutes.
 func (a *api) act(c *call) (any, error) {
 	req, err := readAction(c)
+	c.audit.name(req)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (a *api) act(c *call) (any, error) {
 		return nil, err
 	}
 	isSwitch := req.action == "start-service" || req.action == "stop-service"
-	return a.actions.do(c.r.Context(), isSwitch, func(ctx context.Context) (any, error) {
+	return a.actions.do(c.r.Context(), isSwitch, c.audit, func(ctx context.Context) (any, error) {
 		answer := actionAnswer{Action: req.action, Room: req.room}
 		if err := run(ctx, &answer); err != nil {
 			return nil, err

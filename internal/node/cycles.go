@@ -44,15 +44,27 @@ type cycle func(context.Context, cluster.Term, reconcile.Options) (reconcile.Rep
 
 // sync runs a sync. Before that it restores the generation and the epoch in the store, which may have lost them.
 func (n *Node) sync(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	ctx, end := n.traced(ctx, "sync", o)
 	n.restoreGeneration(ctx, term, o)
 	r, err := n.Sweep.Sync(ctx, term.Token, o)
+	end(r, err)
 	return r, n.cycleEnded(ctx, term, fsm.KindSync, r, err)
+}
+
+// traced begins the trace of a cycle, if this node makes traces. The function that it returns ends it.
+func (n *Node) traced(ctx context.Context, name string, o reconcile.Options) (context.Context, func(reconcile.Report, error)) {
+	if n.config.Tracer == nil {
+		return ctx, func(reconcile.Report, error) {}
+	}
+	return n.config.Tracer.Cycle(ctx, name, o)
 }
 
 // syncRoom syncs one room. Its report is neither counted nor kept: the last report of a sync, and the metrics of cycles, are about all rooms.
 func (n *Node) syncRoom(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	ctx, end := n.traced(ctx, "sync", o)
 	n.restoreGeneration(ctx, term, o)
 	r, err := n.Sweep.Sync(ctx, term.Token, o)
+	end(r, err)
 	if err == nil && !o.DryRun {
 		n.logReport(ctx, "the sync of room "+strconv.Quote(o.Room), nil, r)
 	}
@@ -60,14 +72,18 @@ func (n *Node) syncRoom(ctx context.Context, term cluster.Term, o reconcile.Opti
 }
 
 func (n *Node) cleanup(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	ctx, end := n.traced(ctx, "cleanup", o)
 	r, err := n.Sweep.Cleanup(ctx, term.Token, o)
+	end(r, err)
 	return r, n.cycleEnded(ctx, term, fsm.KindCleanup, r, err)
 }
 
 // fullSync runs a new sync, and then a cleanup.
 func (n *Node) fullSync(ctx context.Context, term cluster.Term, o reconcile.Options) (synced, cleaned reconcile.Report, err error) {
+	ctx, end := n.traced(ctx, "full-sync", o)
 	n.restoreGeneration(ctx, term, o)
 	synced, cleaned, err = n.Sweep.FullSync(ctx, term.Token, o)
+	end(synced, err)
 	if cleaned.StartedAt.IsZero() {
 		return synced, cleaned, n.cycleEnded(ctx, term, fsm.KindSync, synced, err) // there was no cleanup
 	}

@@ -68,8 +68,8 @@ func TestConformance(t *testing.T) {
 	t.Run("redis-server with hash tags", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onReal(t, s, true) })
 	})
-	c := redistest.StartCluster(t, 2)
 	t.Run("Redis Cluster", func(t *testing.T) {
+		c := redistest.StartCluster(t, 2)
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onCluster(t, c) })
 	})
 }

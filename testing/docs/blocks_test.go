@@ -156,7 +156,7 @@ func TestUnitIsWhatSystemdKnows(t *testing.T) {
 	bin := program()
 	each(t, "ini", func(p page, text string) {
 		unit := filepath.Join(t.TempDir(), "rollcall.service")
-		text = strings.ReplaceAll(text, "/usr/local/bin/rollcall", bin)
+		text = strings.ReplaceAll(text, "/usr/bin/rollcall", bin)
 		if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

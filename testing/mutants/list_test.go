@@ -94,6 +94,8 @@ var mutants = []mutant{
 		`if !repeated && d.beforeFinish(&m.Participant) {`, `if !repeated {`, ofReconcile),
 	change("a-look-overrules-an-event", "reconcile/look.go",
 		`if ended || l.shown(m.SID) || l.touchedSince(m.Identity) {`, `if ended || l.shown(m.SID) {`, ofReconcile),
+	change("an-equal-length-counts-as-equal", "reconcile/look.go",
+		`return found == 1<<len(l.roster)-1`, `return true`, ofReconcile),
 	change("one-look-is-enough", "reconcile/look.go",
 		`return ok && l.look.Began-prior.since >= LookGap`, `return ok || prior.since == 0`, ofReconcile),
 	change("removes-without-a-permit", "reconcile/look.go",
@@ -209,7 +211,14 @@ var mutants = []mutant{
 	change("wires-no-relay", "internal/node/node.go", `n.Router.Relay = n.Peers.Relay`, ``, ofWiring),
 	change("wires-no-generation", "internal/node/generation.go", `errors.Join(n.config.Store.RaiseGeneration(ctx, generation), n.config.Store.RaiseEpoch(ctx, generation, epoch))`,
 		`errors.Join(n.config.Store.RaiseEpoch(ctx, generation, epoch))`, suite{"./internal/daemon", "^TestRedisHasTheGenerationAgain"}),
-	change("wires-no-lag", "internal/node/node.go", `, Log: c.Log, Lag: c.Lag})`, `, Log: c.Log})`, ofWiring),
+	change("wires-no-lag", "internal/node/node.go", `Index: c.Store, Log: c.Log, Lag: c.Lag}`, `Index: c.Store, Log: c.Log}`, ofWiring),
+	// Traces and the audit log.
+	change("a-trace-ends-at-the-mailbox", "actors/host.go", `c.trace = h.trace(ctx)`, `_ = h.trace(ctx)`, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
+	change("a-trace-ends-at-the-node", "internal/rpc/serve.go", `life = p.cfg.Extract(life, req.GetTrace())`, ``, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
+	change("each-failure-to-send-traces-warns", "internal/tracing/tracing.go", `was == (err != nil)`, `was == (err != nil) && err == nil`, suite{pkg: "./internal/tracing"}),
+	change("an-action-that-ends-has-no-line", "internal/httpapi/actions.go", "\t\tline.end(value, err)\n", "", suite{"./internal/httpapi", "Audit"}),
+	change("an-identity-is-logged-as-it-is", "internal/httpapi/audit.go", `slog.String(name, printable(text))`, `slog.String(name, text)`, suite{"./internal/httpapi", "Identity"}),
+	change("the-command-line-is-a-counter", "internal/daemon/debug.go", `v.Key != "cmdline"`, `v.Key != ""`, suite{"./internal/daemon", "^TestDebugPort$"}),
 
 	// Metrics.
 	change("a-former-leader-keeps-its-gauges", "internal/daemon/leadermetrics.go",
