@@ -108,8 +108,10 @@ bench: deps livekit ## Run the benchmarks
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
-docs: ## Write docs/configuration.md from the flags
+docs: ## Write docs/configuration.md from the flags, and the table of docs/metrics.md from the answers of real nodes
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
+	@testing/install-deps.sh ./testing/deploy/prometheus
+	@$(GO) test ./testing/deploy/prometheus -count=1 -run '^TestRealCluster$$/^reference$$' -update
 
 .PHONY: pictures
 pictures: deps ## Write docs/page.png and docs/page-dark.png, pictures of the present page

@@ -24,7 +24,8 @@ type Term struct {
 
 // activeTerm is an established term on this node.
 type activeTerm struct {
-	term Term
+	term  Term
+	since time.Time
 	// onEnd calls f once when the term ends, unless stop is called before.
 	onEnd func(f func()) (stop func() bool)
 	work  sync.WaitGroup // tasks and Leads
@@ -79,7 +80,7 @@ func (n *Node) runTerm(ctx context.Context) {
 		return // ctx has ended
 	}
 	n.log.Info("term established", "term", term.Number, "generation", term.Token.Generation, "index", term.Token.Index)
-	r := &activeTerm{term: term, onEnd: func(f func()) func() bool { return context.AfterFunc(ctx, f) }}
+	r := &activeTerm{term: term, since: time.Now(), onEnd: func(f func()) func() bool { return context.AfterFunc(ctx, f) }}
 	r.work.Go(func() { care.run(ctx) })
 	for _, t := range n.tasks {
 		r.work.Go(func() { t.serve(ctx, term) })

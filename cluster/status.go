@@ -39,9 +39,14 @@ type Status struct {
 	Members []fsm.Member
 	// Servers are the servers in raft's configuration, voters or not, in the view or not.
 	Servers []Server
+	// Log is the state of raft's log on this node.
+	Log Log
 	// ServiceRunning is true if the service switch is on.
 	ServiceRunning bool
 }
+
+// Log holds indexes of raft's log: of its last entry, the last that this node knows to be committed, and the last that it has applied.
+type Log struct{ Last, Committed, Applied uint64 }
 
 // Server is a node in raft's configuration.
 type Server struct {
@@ -68,6 +73,7 @@ func (n *Node) Status() Status {
 		}
 	}
 	s.Established = n.established()
+	s.Log = Log{Last: n.raft.LastIndex(), Committed: n.raft.CommitIndex(), Applied: n.raft.AppliedIndex()}
 	return s
 }
 
@@ -75,6 +81,16 @@ func (n *Node) established() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.current != nil
+}
+
+// LeaderSince returns since when this node leads with an established term, the zero time if it does not.
+func (n *Node) LeaderSince() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.current == nil {
+		return time.Time{}
+	}
+	return n.current.since
 }
 
 // sinceContact returns the time since the last contact with a leader, negative for never. A node's own leadership counts as contact: a node

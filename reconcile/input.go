@@ -115,3 +115,6 @@ const (
 	BySync    Cause = "sync"
 	ByCleanup Cause = "cleanup"
 )
+
+// Causes returns all causes.
+func Causes() []Cause { return []Cause{ByWebhook, BySync, ByCleanup} }

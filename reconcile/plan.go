@@ -14,6 +14,11 @@ const (
 	RoomSnapshot       ChangeType = "room_snapshot"
 )
 
+// ChangeTypes returns all types.
+func ChangeTypes() []ChangeType {
+	return []ChangeType{ParticipantJoined, ParticipantLeft, ParticipantUpdated, RoomStarted, RoomUpdated, RoomFinished, RoomSnapshot}
+}
+
 // Change is one difference that readers of the public keys see.
 type Change struct {
 	Type   ChangeType
@@ -61,6 +66,11 @@ const (
 	LostWrite     Reason = "lost write"
 	ForeignChange Reason = "foreign change"
 )
+
+// Reasons returns all reasons.
+func Reasons() []Reason {
+	return []Reason{MissedJoin, MissedLeave, Ghost, StaleMetadata, UnseenRoom, UnseenFinish, LostWrite, ForeignChange}
+}
 
 // Drift is one difference between Redis and LiveKit that a look found.
 type Drift struct {

@@ -37,17 +37,37 @@ if [ -n "${DEPLOY:-}" ] && tests testing/deploy/release; then # it installs pack
 	need dpkg-deb dpkg
 	need docker docker.io
 fi
-[ ${#missing[@]} -eq 0 ] && exit 0
+# The package prometheus would start a server, and promtool is all that is needed: it is taken out of the package and put into bin/ (or BIN).
+promtool=()
+if tests testing/deploy/prometheus && [ ! -x "${BIN:=bin}/promtool" ] && ! command -v promtool >/dev/null; then promtool=(prometheus); fi
+[ ${#missing[@]} -eq 0 ] && [ ${#promtool[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
+	missing+=("${promtool[@]/prometheus/promtool}")
 	echo "the tests need ${missing[*]} on the PATH (Redis 6.2 or newer; python3-redis is Python's library redis): install it with your package manager" >&2
 	exit 1
 fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-	command -v sudo >/dev/null || { echo "the tests need ${missing[*]}: run 'apt-get install ${missing[*]}' as root" >&2; exit 1; }
-	as_root=(sudo)
+	if command -v sudo >/dev/null; then as_root=(sudo)
+	elif [ ${#missing[@]} -gt 0 ]; then echo "the tests need ${missing[*]}: run 'apt-get install ${missing[*]}' as root" >&2; exit 1
+	fi
 fi
+if [ ${#promtool[@]} -gt 0 ]; then
+	echo "downloading promtool, which the tests need"
+	mkdir -p "$BIN"
+	there=$(cd "$BIN" && pwd)
+	unpacked=$(mktemp -d)
+	trap 'rm -rf "$unpacked"' EXIT
+	(
+		cd "$unpacked"
+		# Where the lists of packages are missing, they are fetched first, as root.
+		apt-get download -qq prometheus 2>/dev/null || { "${as_root[@]}" apt-get update -qq; apt-get download -qq prometheus; }
+		dpkg-deb -x prometheus_*.deb .
+		mv usr/bin/promtool "$there/promtool"
+	)
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
 echo "installing ${missing[*]}, which the tests need"
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -170,7 +170,9 @@ func (n *Daemon) writeEmbeddedURL() error {
 
 func (n *Daemon) openLiveKit(context.Context) (err error) {
 	n.metrics = newMetrics(prometheus.NewRegistry())
-	n.metrics.registry.MustRegister(shardMetrics{n.redis})
+	n.metrics.built(n.build)
+	n.metrics.configured(n.config)
+	n.metrics.registry.MustRegister(shardMetrics{n.redis}, newStoreMetrics(n.store.Stats))
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
 		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.metrics.request})
@@ -201,7 +203,7 @@ func (n *Daemon) openNode(context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.metrics.observe(n.node.Ownership)
+	n.metrics.observe(n.node)
 	if n.node.Peers != nil {
 		n.metrics.relays(n.node.Peers)
 	}

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"errors"
 	"time"
 
@@ -9,10 +8,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rollcallhq/rollcall/actors"
-	"github.com/rollcallhq/rollcall/cluster"
 	"github.com/rollcallhq/rollcall/fsm"
+	"github.com/rollcallhq/rollcall/internal/config"
+	"github.com/rollcallhq/rollcall/internal/httpapi"
 	"github.com/rollcallhq/rollcall/internal/livekit"
-	"github.com/rollcallhq/rollcall/internal/node"
 	"github.com/rollcallhq/rollcall/internal/rpc"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -20,6 +19,8 @@ import (
 // metrics are the metrics of rooms, LiveKit's API and the leader's cycles. Those of HTTP are in httpapi.
 type metrics struct {
 	registry   *prometheus.Registry
+	leader     *leaderMetrics
+	occupancy  *occupancyMetrics
 	commits    *prometheus.CounterVec
 	commitTime prometheus.Histogram
 	refusals   *prometheus.CounterVec
@@ -31,11 +32,9 @@ type metrics struct {
 	passedOver *prometheus.CounterVec
 	cycles     *prometheus.CounterVec
 	cycleTime  *prometheus.HistogramVec
+	intervals  *prometheus.GaugeVec
 	drift      *prometheus.CounterVec
 	converge   *prometheus.HistogramVec
-	held       *prometheus.GaugeVec
-	last       *prometheus.GaugeVec
-	slow       *prometheus.GaugeVec
 }
 
 func newMetrics(r *prometheus.Registry) *metrics {
@@ -44,28 +43,22 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		r.MustRegister(v)
 		return v
 	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollcall_" + name, Help: help}, labels)
-		r.MustRegister(v)
-		return v
-	}
-	m := &metrics{registry: r,
+	rooms := prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_room_actors", Help: "Rooms that have an actor on this node."})
+	m := &metrics{registry: r, leader: newLeaderMetrics(), occupancy: newOccupancyMetrics(), rooms: rooms,
 		commits:    counter("commits_total", "Scripts that Redis confirmed, by cause and by whether they wrote or only checked.", "cause", "wrote"),
 		refusals:   counter("commit_failures_total", "Scripts that Redis refused, or whose outcome is unknown, by reason.", "reason"),
 		polls:      counter("polls_total", "Looks at LiveKit that an event asked for, by outcome.", "outcome"),
 		crashes:    counter("room_crashes_total", "Rooms that crashed and were restarted.").WithLabelValues(),
-		rooms:      gauge("room_actors", "Rooms that have an actor on this node.").WithLabelValues(),
 		requests:   counter("livekit_requests_total", "Requests to LiveKit's API, by method and outcome.", "method", "outcome"),
 		waited:     counter("livekit_budget_wait_seconds_total", "Time that requests to LiveKit waited for their turn.").WithLabelValues(),
 		passedOver: counter("livekit_passed_over_total", "Entries of LiveKit's lists that could not be used and were passed over, by method.", "method"),
 		cycles:     counter("cycles_total", "Syncs and cleanups led by this node, by kind and outcome.", "kind", "outcome"),
 		drift:      counter("drift_total", "Differences between Redis and LiveKit that syncs repaired, by reason.", "reason"),
-		held:       gauge("held_removals", "Removals that the breaker holds back since the last scheduled sync.", "what"),
-		last:       gauge("last_cycle_timestamp_seconds", "When the last cycle led by this node ended without an error.", "kind"),
 	}
-	m.slow = gauge("cycle_slow", "1 while a cycle led by this node cannot end within 5 min, and after one that did not.", "kind")
 	m.commitTime = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rollcall_commit_seconds",
 		Help: "Time from a room's commit to Redis' answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)})
+	m.intervals = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollcall_cycle_interval_seconds",
+		Help: "Configured interval of the scheduled cycles, by kind."}, []string{"kind"})
 	m.cycleTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_cycle_seconds",
 		Help: "Duration of syncs and cleanups.", Buckets: prometheus.ExponentialBuckets(0.05, 2, 14)}, []string{"kind"})
 	m.converge = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_converge_seconds",
@@ -75,10 +68,45 @@ func newMetrics(r *prometheus.Registry) *metrics {
 			"that did not show it: those show too short by up to a sync's interval. Changed metadata, lost writes and foreign " +
 			"changes have no known beginning and are not in it. LiveKit's clock is compared with this node's.",
 		Buckets: prometheus.ExponentialBuckets(0.005, 2, 20)}, []string{"cause"})
-	r.MustRegister(m.commitTime, m.cycleTime, m.converge, collectors.NewGoCollector(),
+	r.MustRegister(m.rooms, m.commitTime, m.cycleTime, m.intervals, m.converge, m.leader, m.occupancy, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.begin()
 	return m
 }
+
+// begin gives every series of a closed list its first value, so that the first event is an increase.
+func (m *metrics) begin() {
+	for _, cause := range reconcile.Causes() {
+		for _, wrote := range []string{"no", "yes"} {
+			m.commits.WithLabelValues(string(cause), wrote)
+		}
+		m.converge.WithLabelValues(string(cause))
+	}
+	for _, word := range refusals() {
+		m.refusals.WithLabelValues(word)
+	}
+	m.refusals.WithLabelValues(unknownOutcome)
+	for _, reason := range reconcile.Reasons() {
+		m.drift.WithLabelValues(string(reason))
+	}
+	for _, method := range livekit.Methods() {
+		for _, outcome := range livekit.Outcomes() {
+			m.requests.WithLabelValues(method, string(outcome))
+		}
+		m.passedOver.WithLabelValues(method)
+	}
+	for _, outcome := range []string{okOr(true), okOr(false)} {
+		m.polls.WithLabelValues(outcome)
+		for _, kind := range cycleKinds() {
+			m.cycles.WithLabelValues(string(kind), outcome)
+		}
+	}
+	for _, kind := range cycleKinds() {
+		m.cycleTime.WithLabelValues(string(kind))
+	}
+}
+
+func cycleKinds() []fsm.Kind { return []fsm.Kind{fsm.KindSync, fsm.KindCleanup} }
 
 // Committed implements actors.Observer.
 func (m *metrics) Committed(cause reconcile.Cause, wrote bool, took time.Duration) {
@@ -108,14 +136,22 @@ func (m *metrics) changed(e actors.Effect) {
 // Refused implements actors.Observer.
 func (m *metrics) Refused(err error) { m.refusals.WithLabelValues(reasonOf(err)).Inc() }
 
+// unknownOutcome is the reason of a failed commit that Redis has not refused.
+const unknownOutcome = "unknown_outcome"
+
+// refusals returns the word for each refusal of Redis.
+func refusals() map[reconcile.Refusal]string {
+	return map[reconcile.Refusal]string{reconcile.StaleOwner: "stale_owner",
+		reconcile.Split: "split", reconcile.Conflict: "conflict", reconcile.StaleLeader: "stale_leader"}
+}
+
 func reasonOf(err error) string {
-	for refusal, word := range map[reconcile.Refusal]string{reconcile.StaleOwner: "stale_owner",
-		reconcile.Split: "split", reconcile.Conflict: "conflict", reconcile.StaleLeader: "stale_leader"} {
+	for refusal, word := range refusals() {
 		if errors.Is(err, refusal) {
 			return word
 		}
 	}
-	return "unknown_outcome"
+	return unknownOutcome
 }
 
 // Polled implements actors.Observer.
@@ -127,8 +163,8 @@ func (m *metrics) Crashed() { m.crashes.Inc() }
 // Rooms implements actors.Observer.
 func (m *metrics) Rooms(n int) { m.rooms.Set(float64(n)) }
 
-// Holds implements actors.Observer. The node itself counts these.
-func (m *metrics) Holds(_, _ *reconcile.State) {}
+// Holds implements actors.Observer.
+func (m *metrics) Holds(before, after *reconcile.State) { m.occupancy.changed(before, after) }
 
 func (m *metrics) request(r livekit.Request) {
 	m.requests.WithLabelValues(r.Method, string(r.Outcome)).Inc()
@@ -137,24 +173,15 @@ func (m *metrics) request(r livekit.Request) {
 }
 
 // CycleSlow implements node.Telemetry.
-func (m *metrics) CycleSlow(kind string) { m.slow.WithLabelValues(kind).Set(1) }
+func (m *metrics) CycleSlow(kind string) { m.leader.cycleSlow(fsm.Kind(kind), true) }
 
 // CycleEnded implements node.Telemetry.
-func (m *metrics) CycleEnded(of fsm.Kind, r reconcile.Report) {
-	kind, ok := string(of), r.Errors == 0
-	m.slow.WithLabelValues(kind).Set(oneIf(r.Slow))
-	m.cycles.WithLabelValues(kind, okOr(ok)).Inc()
-	m.cycleTime.WithLabelValues(kind).Observe(float64(r.DurationMs) / 1000)
-	if ok {
-		m.last.WithLabelValues(kind).SetToCurrentTime()
-	}
+func (m *metrics) CycleEnded(kind fsm.Kind, r reconcile.Report) {
+	m.leader.cycleEnded(kind, r)
+	m.cycles.WithLabelValues(string(kind), okOr(r.Errors == 0)).Inc()
+	m.cycleTime.WithLabelValues(string(kind)).Observe(float64(r.DurationMs) / 1000)
 	for reason, n := range r.Drift {
 		m.drift.WithLabelValues(string(reason)).Add(float64(n))
-	}
-	if of == fsm.KindSync && r.Scheduled {
-		h := cmp.Or(r.Held, &reconcile.Held{})
-		m.held.WithLabelValues("rooms").Set(float64(h.Rooms))
-		m.held.WithLabelValues("participants").Set(float64(h.Participants))
 	}
 }
 
@@ -165,35 +192,28 @@ func okOr(ok bool) string {
 	return "error"
 }
 
-// observe adds the metrics of the cluster.
-func (m *metrics) observe(own *node.Ownership) {
-	gauge := func(name, help string, value func(cluster.Status) float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_cluster_" + name, Help: help}, func() float64 {
-			n, ok := own.Cluster()
-			if !ok {
-				return 0
-			}
-			return value(n.Status())
-		}))
-	}
-	gauge("is_leader", "1 on the node that leads with an established term.", func(s cluster.Status) float64 { return oneIf(s.Established) })
-	gauge("has_leader", "1 while this node knows of a leader.", func(s cluster.Status) float64 { return oneIf(s.Leader != "") })
-	gauge("members", "Nodes in the view, as this node knows it.", func(s cluster.Status) float64 { return float64(len(s.Members)) })
-	gauge("epoch", "Log index of the view, as this node knows it; nodes that differ for long do not see each other.",
-		func(s cluster.Status) float64 { return float64(s.Epoch) })
-	gauge("term", "Raft's term.", func(s cluster.Status) float64 { return float64(s.Term) })
-	gauge("leader_contact_seconds", "Time since this node last heard from the leader; 0 on the leader, -1 if never.", func(s cluster.Status) float64 {
-		if s.SinceContact < 0 {
-			return -1
-		}
-		return s.SinceContact.Seconds()
-	})
+// gauge adds a gauge that is read when it is scraped.
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_" + name, Help: help}, value))
+}
+
+// built adds the metric of the build.
+func (m *metrics) built(b httpapi.Build) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollcall_build_info", Help: "Always 1. The labels describe the build."},
+		[]string{"version", "revision", "goversion"})
+	info.WithLabelValues(b.Version, b.Commit, b.Go).Set(1)
+	m.registry.MustRegister(info)
+}
+
+// configured sets the metric of the schedule's intervals, which a reload may change.
+func (m *metrics) configured(c config.Config) {
+	m.intervals.WithLabelValues(string(fsm.KindSync)).Set(c.SyncInterval.Seconds())
+	m.intervals.WithLabelValues(string(fsm.KindCleanup)).Set(c.CleanupInterval.Seconds())
 }
 
 // rate adds the rate limit for requests to LiveKit.
 func (m *metrics) rate(rooms *livekit.Client) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_livekit_rate_limit",
-		Help: "Requests a second that this node sends to LiveKit at most: its share of --livekit-rate, less for a while after a 429, +Inf without a limit."}, rooms.Rate))
+	m.gauge("livekit_rate_limit", "Requests a second that this node sends to LiveKit at most: its share of --livekit-rate, less for a while after a 429, +Inf without a limit.", rooms.Rate)
 }
 
 // relays adds the metrics of the connections to the other nodes.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/auth"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/rollcallhq/rollcall/internal/config"
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -111,6 +112,9 @@ func TestReloadChangesWhatRuns(t *testing.T) {
 	if s, err := w.daemon.node.Status(t.Context()); err != nil || s.SyncInterval != time.Second || s.CleanupInterval != time.Minute ||
 		s.NextCleanup.After(time.Now().Add(2*time.Minute)) {
 		t.Errorf("the schedule: %+v (%v)", s, err)
+	}
+	if every := testutil.ToFloat64(w.daemon.metrics.intervals.WithLabelValues("sync")); every != 1 {
+		t.Errorf("the metric of the interval is %v", every)
 	}
 	w.fill(1) // webhooks with the old key, of LIVEKIT_KEYS
 	// LiveKit does not know the new key.

@@ -79,6 +79,7 @@ type hub struct {
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
+	counts   streamCounts
 	waiting  int64              // bytes of all frames that wait for any watcher, each counted once
 	limit    int64              // of waiting
 	starting *start             // the start of the readers, while it is under way
@@ -98,7 +99,7 @@ type start struct {
 }
 
 func newHub(live Live, limit int64, log *slog.Logger) *hub {
-	h := &hub{live: live, log: log, limit: limit, watchers: map[*watcher]struct{}{}}
+	h := &hub{live: live, log: log, limit: limit, watchers: map[*watcher]struct{}{}, counts: newStreamCounts()}
 	h.life, h.closed = context.WithCancel(context.Background())
 	return h
 }
@@ -204,6 +205,7 @@ func (h *hub) follow(ctx context.Context, last string) {
 		if ctx.Err() != nil {
 			return
 		}
+		h.counts.failures.Inc()
 		h.log.Debug("the changes cannot be followed; retrying", "error", err)
 		select {
 		case <-time.After(followRest):
@@ -247,7 +249,7 @@ func (h *hub) pass(ctx context.Context, f *frame) {
 	}
 	for h.waiting > h.limit && len(h.watchers) > 0 {
 		slowest := h.slowest()
-		h.cutOff(slowest, "too slow: connect again")
+		h.cutOff(slowest, cutSlow)
 		slowest.interrupt()
 	}
 }
@@ -257,15 +259,16 @@ func (h *hub) pass(ctx context.Context, f *frame) {
 func (h *hub) give(w *watcher, f *frame) {
 	size := int64(len(f.text))
 	if len(w.queue) > watcherFrames || w.waiting > 0 && w.waiting+size > h.limit/2 {
-		h.cutOff(w, "too slow: connect again")
+		h.cutOff(w, cutSlow)
 		return
 	}
 	select {
 	case w.frames <- f:
 	default:
-		h.cutOff(w, "too slow: connect again")
+		h.cutOff(w, cutSlow)
 		return
 	}
+	h.counts.sent.Inc()
 	w.queue, w.waiting = append(w.queue, f), w.waiting+size
 	if f.held++; f.held == 1 {
 		h.waiting += size
@@ -317,11 +320,28 @@ func (h *hub) drop(w *watcher) {
 	}
 }
 
+// cutReason is why a watcher is cut off, as the metrics name it.
+type cutReason string
+
+const (
+	cutSlow     cutReason = "too_slow"
+	cutStopping cutReason = "stopping"
+)
+
+// text returns what the watcher is told.
+func (r cutReason) text() string {
+	if r == cutStopping {
+		return "this node stops: connect to another"
+	}
+	return "too slow: connect again"
+}
+
 // cutOff removes a watcher and tells it why. The caller holds the lock.
-func (h *hub) cutOff(w *watcher, why string) {
+func (h *hub) cutOff(w *watcher, why cutReason) {
+	h.counts.cut.WithLabelValues(string(why)).Inc()
 	delete(h.watchers, w)
 	h.drop(w)
-	w.why = why
+	w.why = why.text()
 	close(w.cut)
 }
 
@@ -331,7 +351,7 @@ func (h *hub) close() {
 	defer h.mu.Unlock()
 	h.closed()
 	for w := range h.watchers {
-		h.cutOff(w, "this node stops: connect to another")
+		h.cutOff(w, cutStopping)
 	}
 	if h.end != nil {
 		h.end()

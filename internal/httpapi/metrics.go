@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +58,32 @@ func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *budget) (*met
 		}
 	}
 	return m, nil
+}
+
+// begin gives the series of closed lists their first value, so that the first event is an increase. Of the statuses of requests these are
+// success and this node's own failures: all others are answers to what the caller has sent.
+func (m *metrics) begin(patterns []string) {
+	for _, event := range []string{"room_started", "room_finished", "participant_joined", "participant_left",
+		"participant_connection_aborted", "track", "other"} {
+		for _, outcome := range []string{committed, expired, malformed, unavailable, panicked} {
+			m.webhooks.WithLabelValues(event, outcome)
+		}
+	}
+	m.webhooks.WithLabelValues("other", ignored)
+	for _, outcome := range []string{forged, expired, malformed, tooLarge, tooSlow, broken, overloaded, unavailable, wrongPath, panicked} {
+		m.webhooks.WithLabelValues(kindUnverified, outcome)
+	}
+	for _, pattern := range append(patterns, elsewhere) {
+		for _, status := range []int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable} {
+			if pattern == elsewhere && status == http.StatusOK {
+				continue
+			}
+			m.requests.WithLabelValues(pattern, strconv.Itoa(status))
+		}
+	}
+	for _, outcome := range []string{committed, unavailable} {
+		m.webhookTime.WithLabelValues(outcome)
+	}
 }
 
 // gathered keeps an answer in memory, so that a slow client does not hold one of the slots for gathering.

@@ -175,7 +175,8 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 	}
 	a.metrics, a.hooks.metrics = m, m
 	a.routes = a.makeRoutes(cfg.MetricsPublic)
-	return a, nil
+	m.begin(a.routes.patterns())
+	return a, streamMetrics(cfg.Registry, a.hub, limits.Watchers)
 }
 
 // Serve answers on l until Shutdown and then returns nil. It may be called for several listeners.

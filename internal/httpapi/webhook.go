@@ -38,6 +38,7 @@ const (
 	overloaded  = "overloaded"
 	unavailable = "unavailable"
 	wrongPath   = "wrong_path" // a webhook that was sent to another path of this node
+	panicked    = "panicked"
 )
 
 // webhooks receives LiveKit's deliveries.
@@ -209,7 +210,7 @@ func unread(c *call, err error) verdict {
 // name, nor any text that the verifier did not intend for a log.
 func (h *webhooks) account(c *call, event string, v verdict) {
 	if v.outcome == "" {
-		v.outcome = "panicked"
+		v.outcome = panicked
 	}
 	h.metrics.webhooks.WithLabelValues(event, v.outcome).Inc()
 	h.metrics.webhookTime.WithLabelValues(v.outcome).Observe(time.Since(c.at).Seconds())

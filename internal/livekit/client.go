@@ -52,6 +52,15 @@ type Request struct {
 	PassedOver int
 }
 
+// The methods of LiveKit's RoomService that a Client calls.
+const (
+	listRooms        = "ListRooms"
+	listParticipants = "ListParticipants"
+)
+
+// Methods returns every Method that a Request may have.
+func Methods() []string { return []string{listRooms, listParticipants} }
+
 // Client sends requests to LiveKit's RoomService. It is safe for concurrent use.
 type Client struct {
 	opts   Options

@@ -28,6 +28,11 @@ const (
 	Failed      Outcome = "error"
 )
 
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	return []Outcome{OK, Limited, Refused, TimedOut, Canceled, Unavailable, Failed}
+}
+
 func outcome(err error) Outcome {
 	switch {
 	case err == nil:

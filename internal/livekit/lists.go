@@ -20,7 +20,7 @@ const namesPerRequest = 100
 // ListRooms returns the names of all rooms.
 func (c *Client) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
 	var list reconcile.RoomNames
-	err := c.list(ctx, "ListRooms", access{RoomList: true}, c.listRooms(nil), &list.PassedOver, func(p *part) entries {
+	err := c.list(ctx, listRooms, access{RoomList: true}, c.listRooms(nil), &list.PassedOver, func(p *part) entries {
 		list = reconcile.RoomNames{}
 		return &roomNames{list: &list, limit: limit{most: maxKept, part: p}}
 	})
@@ -70,7 +70,7 @@ func merged(answers []reconcile.RoomList) reconcile.RoomList {
 
 func (c *Client) listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
 	var list reconcile.RoomList
-	err := c.list(ctx, "ListRooms", access{RoomList: true}, c.listRooms(names), &list.PassedOver, func(p *part) entries {
+	err := c.list(ctx, listRooms, access{RoomList: true}, c.listRooms(names), &list.PassedOver, func(p *part) entries {
 		list = reconcile.RoomList{}
 		return newNamedRooms(names, &list, p)
 	})
@@ -113,7 +113,7 @@ func (c *Client) Participants(ctx context.Context, room string) (reconcile.Parti
 		_, err := c.rooms.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room})
 		return err
 	}
-	err := c.list(ctx, "ListParticipants", access{RoomAdmin: true, Room: room}, send, &list.PassedOver, func(p *part) entries {
+	err := c.list(ctx, listParticipants, access{RoomAdmin: true, Room: room}, send, &list.PassedOver, func(p *part) entries {
 		list = reconcile.ParticipantList{}
 		return &people{list: &list, limit: limit{most: maxKept, part: p}}
 	})

@@ -2,11 +2,17 @@ package livekit
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
+
+// Kinds returns the kinds of participants that this build knows, as a Participant has them.
+func Kinds() []string {
+	return slices.Sorted(maps.Values(livekit.ParticipantInfo_Kind_name))
+}
 
 // maxSeconds is the latest Unix time that is accepted, in the year 5138. Milliseconds taken for seconds exceed it.
 const maxSeconds = 100_000_000_000

@@ -32,7 +32,8 @@ type asyncWriter struct {
 	client  redis.UniversalClient
 	log     *slog.Logger
 	queue   chan pendingWrite
-	dropped atomic.Int64
+	dropped atomic.Int64    // since the last line of the log that says so
+	lost    atomic.Uint64   // since the start, dropped or failed
 	life    context.Context // cancelled by close
 	end     context.CancelFunc
 	ended   sync.WaitGroup
@@ -51,6 +52,7 @@ func (t *asyncWriter) enqueue(n pendingWrite) {
 	case t.queue <- n:
 	default:
 		t.dropped.Add(1)
+		t.lost.Add(1)
 	}
 }
 
@@ -94,6 +96,7 @@ func (t *asyncWriter) write(batch []pendingWrite) bool {
 	if err == nil {
 		return true
 	}
+	t.lost.Add(uint64(len(batch)))
 	for _, cmd := range cmds {
 		if wrongType(cmd.Err()) {
 			t.log.Warn("redis: someone else wrote our list: replacing it; nobody but rollcall may write it", "key", cmd.Args()[1])

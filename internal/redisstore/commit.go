@@ -28,6 +28,9 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
 	s.appendRecent(&c)
+	if s.feedMax > 0 && c.Version != c.Expect {
+		s.appended.add(c.Changes)
+	}
 	receipt := reconcile.Receipt{Now: seconds(reply[0]), Altered: reply[1] == int64(1)}
 	if reply[2] == int64(1) {
 		s.logReplaced(r.keys[len(r.keys)-1])

@@ -54,19 +54,20 @@ type Options struct {
 
 // Store is the Redis adapter. Its methods are safe for concurrent use.
 type Store struct {
-	client  redis.UniversalClient
-	cluster bool // commands of one pipeline go to several nodes and have no common order
-	keys    keys
-	kinds   reconcile.Kinds
-	feedMax int64 // 0: no feed
-	stories bool  // keep timelines
-	node    string
-	log     *slog.Logger
-	scripts scripts
-	batches *batcher
-	shards  *shards
-	lists   *lister // only on a Redis Cluster
-	async   *asyncWriter
+	client   redis.UniversalClient
+	cluster  bool // commands of one pipeline go to several nodes and have no common order
+	keys     keys
+	kinds    reconcile.Kinds
+	feedMax  int64 // 0: no feed
+	stories  bool  // keep timelines
+	node     string
+	log      *slog.Logger
+	scripts  scripts
+	batches  *batcher
+	shards   *shards
+	lists    *lister // only on a Redis Cluster
+	async    *asyncWriter
+	appended feedCounter
 
 	modeChecked atomic.Bool
 	layout      atomic.Pointer[[]master] // the shards as last reported
@@ -84,7 +85,7 @@ func Harden(o *redis.UniversalOptions) {
 // Open makes a Store. Redis need not be reachable yet; Ping reports whether it is.
 func Open(o Options) (*Store, error) {
 	s := &Store{client: o.Client, keys: keys{prefix: cmp.Or(o.Prefix, DefaultPrefix), tags: o.HashTags}, kinds: o.Kinds, log: o.Log,
-		stories: o.Timeline, node: o.Node}
+		stories: o.Timeline, node: o.Node, appended: newFeedCounter()}
 	switch c := o.Client.(type) {
 	case *redis.Client:
 		if c.Options().MaxRetries > 0 || !c.Options().ContextTimeoutEnabled {

@@ -7,6 +7,7 @@ var (
 	ofFSM       = suite{pkg: "./fsm"}
 	ofStore     = suite{pkg: "./internal/redisstore"}
 	ofLiveKit   = suite{pkg: "./internal/livekit"}
+	ofMetrics   = suite{pkg: "./internal/daemon", run: "^Test(CountersBegin|LeaderGauges|OccupancyMetrics)"}
 	ofWiring    = suite{pkg: "./internal/daemon", run: "^Test(TheBreakerCountsOn|CyclesOfHastyLeaders|ARoomThatTheIndexLost|ListsMayLag|NodesShareAndRelay)"}
 	ofReload    = suite{pkg: "./internal/daemon", run: "Reload"}
 )
@@ -260,6 +261,22 @@ var mutants = []mutant{
 		`if old.LiveKit.Host == next.LiveKit.Host {`, `if true {`, suite{"./internal/config", "^TestReload"}),
 	change("a-new-interval-waits-for-the-old-one", "cluster/task.go",
 		`if r.next.After(r.begun) {`, `if false {`, suite{"./cluster", "^TestANewInterval"}),
+
+	// Metrics.
+	change("a-former-leader-keeps-its-gauges", "internal/daemon/leadermetrics.go",
+		`if since.IsZero() {`, `if false {`, ofMetrics),
+	change("a-new-term-shows-an-old-sync", "internal/daemon/leadermetrics.go",
+		`!at.Before(since)`, `!at.IsZero()`, ofMetrics),
+	change("a-new-leader-forgets-held-removals", "internal/daemon/leadermetrics.go",
+		`r != nil && r.Scheduled && r.Held != nil`, `false`, ofMetrics),
+	change("the-first-foreign-change-is-no-increase", "internal/daemon/metrics.go",
+		"\t\tm.drift.WithLabelValues(string(reason))\n", "\t\t_ = reason\n", ofMetrics),
+	change("the-first-refused-webhook-is-no-increase", "internal/httpapi/metrics.go",
+		`m.webhooks.WithLabelValues(kindUnverified, outcome)`, `_ = outcome`, suite{"./internal/httpapi", "SeriesBeginAtZero"}),
+	change("a-kind-that-is-not-known-is-not-counted", "internal/daemon/occupancymetrics.go",
+		`kind = otherKind`, `continue`, ofMetrics),
+	change("connections-of-batches-are-not-counted", "internal/redisstore/stats.go",
+		`p := p.PipelineStats; p != nil`, `p := p.PipelineStats; false`, suite{"./internal/redisstore", "^TestStats$"}),
 
 	// Limits for strangers and callers.
 	change("a-room-learns-of-others-entries", "internal/redisstore/lua/changes.lua",
