@@ -21,6 +21,12 @@ build: ## Build bin/rollcall
 	@testing/with-progress.sh "building $(BIN)/rollcall (the first time 1 to 3 minutes)" \
 		$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
 
+# Every time stamp is that of the commit, so two builds of one commit are identical.
+.PHONY: release
+release: ## Build a release in bin/release: archives, deb and rpm packages, images, bills of materials, checksums (VERSION=v1.2.3)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		$(GO) run -C deploy/release . -version "$(VERSION)" -out "$(abspath $(BIN))/release"
+
 # A separate make target, so that the build of 2 minutes happens only once.
 # A module that both go.mod files require has the same version in both where it can, so that it is compiled once for both.
 $(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
@@ -30,6 +36,7 @@ $(BIN)/livekit-server: testing/livekitserver/go.mod testing/livekitserver/go.sum
 
 .PHONY: livekit
 livekit: $(BIN)/livekit-server ## Build a real bin/livekit-server, for dev and tests
+	@: # otherwise make says that there is nothing to be done
 
 .PHONY: dev
 dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who come and go
@@ -121,6 +128,11 @@ check: ## Run what CI runs: lint, all tests, a minute of new seeds, a minute of 
 	@$(MAKE) --no-print-directory test PACKAGES="$$($(GO) list ./... | grep -v /testing/compose$$ | tr '\n' ' ')"
 	@testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory sim fuzz TIME=1m" \
 		"$(MAKE) --no-print-directory test PACKAGES=./testing/compose" "$(MAKE) --no-print-directory smoke"
+
+.PHONY: check-deploy
+check-deploy: ## Test what is deployed: build a release twice, install its packages, load its images, check goreleaser's configuration
+	@DEPLOY=1 testing/install-deps.sh ./testing/deploy/...
+	@DEPLOY=1 $(GO) test ./testing/deploy/... -count=1 -v -timeout 0 | grep -v "^ *=== "
 
 .PHONY: check-long
 check-long: ## Run for hours: all tests with the race detector, all of chaos, all mutants, fuzzing, and many seeds (SEEDS=10000)

@@ -103,7 +103,7 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o reconcile
 }
 
 func (s *Sweep) cleanupAll(ctx context.Context, leader reconcile.Token, known map[string]bool, o reconcile.Options, r *reconcile.Report) error {
-	sum := s.cleanupEach(ctx, CleanupRequest{Leader: leader, Stale: s.StaleAfter, Dry: o.DryRun}, slices.Sorted(maps.Keys(known)))
+	sum := s.cleanupEach(ctx, CleanupRequest{Leader: leader, Stale: time.Duration(s.stale.Load()), Dry: o.DryRun}, slices.Sorted(maps.Keys(known)))
 	slices.Sort(sum.Orphans)
 	r.Cleaned, r.Errors, r.Error = len(sum.Orphans), r.Errors+sum.Errors, cmp.Or(r.Error, sum.Err)
 	for _, room := range sum.Orphans {

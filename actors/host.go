@@ -28,6 +28,9 @@ type HostConfig struct {
 	// Lag is how far LiveKit's lists may lag behind its webhooks, at most reconcile.MaxLag. Syncs do not contradict what a webhook reported
 	// within that time. 0 switches the protection off.
 	Lag time.Duration
+	// Trace, if not nil, returns a function that adds the trace of an event's context to the context of its commit. It may return nil for an
+	// event without a trace.
+	Trace func(ctx context.Context) func(context.Context) context.Context
 	// Polls limits the concurrent polls that events asked for. The default is 1000.
 	Polls int
 }
@@ -35,6 +38,7 @@ type HostConfig struct {
 // Host runs the rooms that this node owns. It is an Owner.
 type Host struct {
 	env     *env
+	trace   func(ctx context.Context) func(context.Context) context.Context
 	livekit Rooms
 	lag     time.Duration
 	system  *actor.ActorSystem
@@ -58,7 +62,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	if c.Polls == 0 {
 		c.Polls = 1000
 	}
-	h := &Host{livekit: c.Rooms, lag: min(c.Lag, reconcile.MaxLag)}
+	h := &Host{trace: c.Trace, livekit: c.Rooms, lag: min(c.Lag, reconcile.MaxLag)}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(warningsOnly{c.Log.Handler()})
@@ -67,10 +71,12 @@ func NewHost(c HostConfig) (*Host, error) {
 		looks: make(chan struct{}, pollLooks)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
 		poll: h.poller.start, tell: h.send}
+	dispatcher := newDispatcher(h.life.Done())
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{},
-			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{}}
-	})
+			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{},
+			dispatcher: dispatcher}
+	}, actor.WithDispatcher(dispatcher))
 	rooms, err := h.system.Root.SpawnNamed(props, "rooms")
 	if err != nil {
 		h.end()
@@ -125,7 +131,12 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 
 // Deliver passes a webhook to a room of this node.
 func (h *Host) Deliver(ctx context.Context, e reconcile.Event) error {
-	_, err := h.ask(ctx, e.Room.Name, func(c call) message { return &deliver{c, e} })
+	_, err := h.ask(ctx, e.Room.Name, func(c call) message {
+		if h.trace != nil {
+			c.trace = h.trace(ctx)
+		}
+		return &deliver{c, e}
+	})
 	return err
 }
 
@@ -141,7 +152,7 @@ func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dr
 	return a.look, err
 }
 
-// Names returns the rooms that have an actor.
+// Names returns the rooms that have an actor, without those that only a look has asked for and that nobody has.
 func (h *Host) Names(ctx context.Context) ([]string, error) {
 	reply := make(chan []string, 1)
 	h.send(&activeRooms{reply})

@@ -25,9 +25,10 @@ func (nullStore) Commit(context.Context, reconcile.Commit) (reconcile.Receipt, e
 
 func (nullStore) Delist(context.Context, string, reconcile.Claim, reconcile.Token) error { return nil }
 
-// TestAnIdleRoomIsSmall checks the budget of an idle room with two participants: 4 KB of heap and stacks together, and no goroutine.
+// TestAnIdleRoomIsSmall checks the budget of an idle room with two participants: 4 KB of heap and stacks together, and no goroutine
+// beyond the few that a host keeps for its next messages.
 func TestAnIdleRoomIsSmall(t *testing.T) {
-	const rooms, budget = 20000, 4096
+	const rooms, budget, kept = 20000, 4096, 256
 	r := newRig(t, func(c *actors.HostConfig) { c.Store = nullStore{} })
 	defer func() {
 		if err := r.host.Stop(context.Background()); err != nil {
@@ -52,10 +53,10 @@ func TestAnIdleRoomIsSmall(t *testing.T) {
 		t.Fatalf("%d rooms", got)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
+	for runtime.NumGoroutine() > goroutines+kept && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}
-	if n := runtime.NumGoroutine() - goroutines; n > 0 {
+	if n := runtime.NumGoroutine() - goroutines; n > kept {
 		t.Errorf("%d goroutines for idle rooms", n)
 	}
 	each := int64(used()-before) / rooms

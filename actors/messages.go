@@ -11,6 +11,8 @@ import (
 type call struct {
 	deadline time.Time
 	reply    chan<- answer // buffered: the room never waits for its caller
+	// trace, if not nil, adds the sender's trace to a context. It carries nothing else of the sender's context.
+	trace func(context.Context) context.Context
 }
 
 type answer struct {
@@ -27,6 +29,9 @@ type message interface{ message() *call }
 func (c *call) expired(now time.Time) bool { return !c.deadline.IsZero() && now.After(c.deadline) }
 
 func (c *call) context(parent context.Context) (context.Context, context.CancelFunc) {
+	if c.trace != nil {
+		parent = c.trace(parent)
+	}
 	return context.WithDeadline(parent, c.deadline)
 }
 
@@ -92,6 +97,6 @@ type (
 		rest bool
 	}
 	passivate   struct{}                        // a tick: stop the rooms that have been idle for long enough
-	activeRooms struct{ reply chan<- []string } // the rooms that have an actor
+	activeRooms struct{ reply chan<- []string } // the rooms that have an actor and that exist or existed
 	drain       struct{ done chan<- struct{} }  // stop all rooms; no more messages
 )

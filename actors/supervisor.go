@@ -19,8 +19,9 @@ type supervisor struct {
 	names   map[string]string // pid id → room
 	drained chan<- struct{}   // not nil: the host is stopping
 
-	backoff  backoff
-	restarts map[string]*time.Timer // pid id → the restart of a crashed room
+	backoff    backoff
+	dispatcher *dispatcher
+	restarts   map[string]*time.Timer // pid id → the restart of a crashed room
 }
 
 // HandleFailure restarts a crashed room after its back-off. The room's messages wait meanwhile; the restarted room claims
@@ -36,6 +37,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, ro
 type entry struct {
 	pid     *actor.PID
 	rests   bool
+	existed bool      // a webhook has named it, or it was not idle at some time
 	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
 	closing bool
 	buffer  []message // messages that came while closing
@@ -49,6 +51,7 @@ func (s *supervisor) Receive(c actor.Context) {
 	case *idle:
 		if e := s.rooms[m.name]; e != nil {
 			e.rests = m.rest
+			e.existed = e.existed || !m.rest
 		}
 	case passivate:
 		s.passivate(c)
@@ -79,7 +82,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 		return
 	}
 	if _, webhook := m.msg.(*deliver); webhook {
-		e.used = time.Now()
+		e.used, e.existed = time.Now(), true
 	}
 	c.Send(e.pid, m.msg)
 }
@@ -87,7 +90,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 func (s *supervisor) spawn(c actor.Context, name string) *entry {
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &room{name: name, env: s.env, life: s.life, idle: true}
-	})
+	}, actor.WithDispatcher(s.dispatcher))
 	e := &entry{pid: c.Spawn(props), rests: true, used: time.Now()}
 	s.rooms[name], s.names[e.pid.Id] = e, name
 	s.env.observer.Rooms(len(s.rooms))
@@ -103,10 +106,13 @@ func (s *supervisor) passivate(c actor.Context) {
 	}
 }
 
+// activeRooms leaves out a room that only a look has asked for, and that nobody has: later syncs do not compare it.
 func (s *supervisor) activeRooms(m *activeRooms) {
 	names := make([]string, 0, len(s.rooms))
-	for name := range s.rooms {
-		names = append(names, name)
+	for name, e := range s.rooms {
+		if e.existed {
+			names = append(names, name)
+		}
 	}
 	m.reply <- names
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/crash"
@@ -26,7 +27,7 @@ type SweepConfig struct {
 	Router *Router
 	Clock  Clock
 	Log    *slog.Logger
-	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it.
+	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it. Sweep.SetStaleAfter changes it.
 	StaleAfter time.Duration
 	// Held, if not nil, returns for how many scheduled cycles in a row the breaker held under earlier leaders, as all nodes
 	// agree. It is called when the breaker judges a leader's first cycle.
@@ -53,6 +54,7 @@ type Sweep struct {
 	passed  [2]int // entries that could not be used, and rooms without a readable name, as last logged
 
 	progress reconcile.Progress
+	stale    atomic.Int64 // StaleAfter, until SetStaleAfter changes it
 }
 
 const (
@@ -81,8 +83,12 @@ type syncRun struct {
 func NewSweep(c SweepConfig) *Sweep {
 	s := &Sweep{SweepConfig: c, turn: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
+	s.SetStaleAfter(c.StaleAfter)
 	return s
 }
+
+// SetStaleAfter changes how long a room may stay unconfirmed before the cleanup looks at it, from the next cleanup on.
+func (s *Sweep) SetStaleAfter(d time.Duration) { s.stale.Store(int64(d)) }
 
 // Sync runs one cycle over all rooms, or over one, under the leader's token. A plain cycle over all rooms joins a plain one that is
 // under way; other cycles wait for their turn. A scheduled cycle waits for a manual one, too, because it must count for the breaker. An error
@@ -169,6 +175,8 @@ func (s *Sweep) sync(ctx context.Context, leader reconcile.Token, o reconcile.Op
 	if o.Room == "" {
 		targets, names, err = s.targets(ctx, &r)
 		defer func() { s.logPassedOver(r, names) }()
+	} else {
+		err = s.reachable(ctx, o.Room, &r)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -214,6 +222,18 @@ func (s *Sweep) targets(ctx context.Context, r *reconcile.Report) ([]string, rec
 		r.Errors, r.Error = r.Errors+1, "LiveKit's list of all rooms is larger than what is read: rooms beyond it are found only where a webhook or Redis names them"
 	}
 	return slices.Sorted(maps.Keys(known)), listed, err
+}
+
+// reachable returns an error if Redis or LiveKit does not answer, so that the report of a sync of one room has a fault like that of all rooms.
+func (s *Sweep) reachable(ctx context.Context, room string, r *reconcile.Report) error {
+	if _, _, err := s.Index.Rooms(ctx, "", 1, ""); err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
+		r.Fault = reconcile.RedisSilent
+		return fmt.Errorf("read the index of rooms: %w", err)
+	}
+	if _, err := s.Rooms.Listed(ctx, []string{room}); err != nil {
+		return fmt.Errorf("LiveKit does not list the room: %w", err)
+	}
+	return nil
 }
 
 // sheltered returns a func that reports which rooms must not lose anyone in this cycle: if LiveKit lists a room whose name cannot be

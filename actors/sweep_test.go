@@ -111,6 +111,56 @@ func TestASyncOfOneRoom(t *testing.T) {
 	})
 }
 
+// A sync of a room that nobody has says so, and later syncs do not compare that room.
+func TestASyncOfAnAbsentRoom(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("live", "a"))
+		r.lk.join("unseen", "a")
+		for room, absent := range map[string]bool{"nowhere": true, "live": false, "unseen": false} {
+			for _, o := range []reconcile.Options{{Room: room, DryRun: true}, {Room: room}} {
+				if report := r.syncNow(o); report.Absent() != absent {
+					t.Errorf("%+v: absent %v: %+v", o, !absent, report)
+				}
+			}
+		}
+		if report := r.syncNow(reconcile.Options{}); report.Synced != 2 {
+			t.Errorf("the sync after it compared %d rooms, want 2", report.Synced)
+		}
+		r.lk.finish("unseen")
+		if report := r.sync(reconcile.Options{Room: "unseen"}); report.Absent() || report.Cleaned != 1 {
+			t.Errorf("a room that has ended: %+v", report)
+		}
+		if report := r.syncNow(reconcile.Options{Room: "unseen"}); !report.Absent() {
+			t.Errorf("after its end: %+v", report)
+		}
+	})
+}
+
+// A sync of one room has the fault of one of all rooms.
+func TestASyncOfOneRoomHasAFault(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "a"))
+		for err, want := range map[error]reconcile.Fault{errReset: reconcile.LiveKitSilent, reconcile.ErrRefused: reconcile.LiveKitRefuses, nil: ""} {
+			r.lk.order(func(room string) (bool, error) { return false, err })
+			report := r.syncNow(reconcile.Options{Room: "r", DryRun: true})
+			if report.Fault != want || (report.Errors > 0) != (want != "") || (report.Error != "") != (want != "") || report.Absent() {
+				t.Errorf("%v: %+v", err, report)
+			}
+		}
+		r.sweep.Index = failingIndex{}
+		if report := r.syncNow(reconcile.Options{Room: "r"}); report.Fault != reconcile.RedisSilent || report.Errors != 1 {
+			t.Errorf("Redis does not answer: %+v", report)
+		}
+		r.present("r", "a")
+	})
+}
+
+type failingIndex struct{}
+
+func (failingIndex) Rooms(context.Context, string, int, string) ([]string, string, error) {
+	return nil, "", errReset
+}
+
 // The breaker holds a mass removal in one room too, and such a sync does not count for the cycles that agree.
 func TestASyncOfOneRoomIsHeld(t *testing.T) {
 	bubble(t, func(r *rig) {

@@ -152,8 +152,10 @@ type WouldChange struct {
 
 // SyncAnswer is the answer to Sync and SyncRoom.
 type SyncAnswer struct {
-	Action      string        `json:"action"`
-	Room        string        `json:"room,omitempty"` // of SyncRoom
+	Action string `json:"action"`
+	Room   string `json:"room,omitempty"` // of SyncRoom
+	// Found is, of SyncRoom, false if neither Redis nor LiveKit has the room; nil if it was not compared, or the node is older.
+	Found       *bool         `json:"found,omitempty"`
 	Result      Result        `json:"result"`
 	Timestamp   time.Time     `json:"timestamp"`
 	Held        *Held         `json:"held,omitempty"`

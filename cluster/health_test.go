@@ -57,6 +57,17 @@ func whole(t *testing.T, count int) (*several, []*work, *logged) {
 	return s, works, log
 }
 
+// TestReadyWithoutAQuorum checks what a node says after it has lost the others: that it waits to come back, not that it never was there.
+func TestReadyWithoutAQuorum(t *testing.T) {
+	t.Parallel()
+	s, _, _ := whole(t, 3)
+	s.crash(2, 3)
+	eventually.True(t, "it says why", func() bool {
+		said := errText(s.nodes[1].Ready())
+		return strings.Contains(said, "out of contact with the leader") && strings.Contains(said, "; waiting to come back: the cluster has no leader; ask ") && !strings.Contains(said, "to join")
+	})
+}
+
 // nobodyMoved checks the log instead of the view, because a machine that is short of CPU moves nodes too.
 func (l *logged) nobodyMoved(t *testing.T) {
 	t.Helper()

@@ -86,9 +86,10 @@ func (n *Node) enlist(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			err = fmt.Errorf("waiting to join: %w", err)
 			if n.incarnation.Load() != 0 {
-				err = also(n.InContact(), err)
+				err = also(n.InContact(), fmt.Errorf("waiting to come back: %w", err))
+			} else {
+				err = fmt.Errorf("waiting to join: %w", err)
 			}
 			n.setWaitReason(err)
 			backoff = min(2*backoff, time.Second)

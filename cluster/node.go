@@ -113,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, link.close(), store.close())
 	}
 	for _, t := range cfg.Tasks {
-		n.tasks = append(n.tasks, &runner{task: t, source: n.fsm, blocked: n.outranked, log: log.With("task", t.Name)})
+		n.tasks = append(n.tasks, newRunner(t, n.fsm, n.outranked, log))
 	}
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go n.watch(ctx, notify)

@@ -17,7 +17,8 @@ import (
 type Task struct {
 	// Name is unique among the node's tasks.
 	Name string
-	// Every is the time from the start of one run to the start of the next. If a run takes longer, the next one starts at once.
+	// Every is the time from the start of one run to the start of the next, until Node.SetInterval changes it. If a run takes longer, the next
+	// one starts at once.
 	Every time.Duration
 	// Jitter, from 0 to below 1, is the fraction of Every by which an interval may be longer or shorter.
 	Jitter float64
@@ -44,11 +45,6 @@ func (t Task) validate() error {
 	return nil
 }
 
-// interval returns Every with jitter.
-func (t Task) interval() time.Duration {
-	return t.Every + time.Duration(float64(t.Every)*t.Jitter*(2*rand.Float64()-1))
-}
-
 // runner keeps one task's schedule.
 type runner struct {
 	task   Task
@@ -57,21 +53,44 @@ type runner struct {
 	// blocked returns an error while the task must not run. A nil func never blocks the task.
 	blocked func() error
 
-	mu   sync.Mutex
-	next time.Time // zero without a schedule
+	mu    sync.Mutex
+	every time.Duration
+	begun time.Time     // when the current interval began
+	next  time.Time     // zero without a schedule
+	moved chan struct{} // closed when every changes
+}
+
+func newRunner(t Task, source *fsm.FSM, blocked func() error, log *slog.Logger) *runner {
+	return &runner{task: t, source: source, blocked: blocked, log: log.With("task", t.Name), every: t.Every, moved: make(chan struct{})}
+}
+
+// interval returns the interval with jitter. The caller holds mu.
+func (r *runner) interval() time.Duration {
+	return r.every + time.Duration(float64(r.every)*r.task.Jitter*(2*rand.Float64()-1))
+}
+
+// setInterval changes the interval, and moves the next run to when it would be due had the current interval had that length.
+func (r *runner) setInterval(every time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if every == r.every {
+		return
+	}
+	r.every = every
+	if r.next.After(r.begun) { // otherwise there is no schedule, or the first run is due
+		r.next = r.begun.Add(r.interval())
+	}
+	close(r.moved)
+	r.moved = make(chan struct{})
 }
 
 // serve runs the task until ctx, which is the term's, ends.
 func (r *runner) serve(ctx context.Context, term Term) {
-	defer r.plan(time.Time{})
+	defer r.unplan()
 	for r.awaitEnabled(ctx) {
-		due := time.Now()
-		if !r.task.AtOnce {
-			due = due.Add(r.task.interval())
-		}
-		for r.awaitDue(ctx, due) {
-			due = time.Now().Add(r.task.interval())
-			r.plan(due)
+		r.plan(r.task.AtOnce)
+		for r.awaitDue(ctx) {
+			r.plan(false)
 			r.run(ctx, term)
 		}
 	}
@@ -87,7 +106,7 @@ func (r *runner) awaitEnabled(ctx context.Context) bool {
 		if r.enabled() {
 			return true
 		}
-		r.plan(time.Time{})
+		r.unplan()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -95,9 +114,9 @@ func (r *runner) awaitEnabled(ctx context.Context) bool {
 	}
 }
 
-// awaitDue waits until due. It returns false if ctx has ended or the task is no longer enabled.
-func (r *runner) awaitDue(ctx context.Context, due time.Time) bool {
-	r.plan(due)
+// awaitDue waits until the next run is due. It returns false if ctx has ended or the task is no longer enabled.
+func (r *runner) awaitDue(ctx context.Context) bool {
+	due, moved := r.due()
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	for {
@@ -108,6 +127,9 @@ func (r *runner) awaitDue(ctx context.Context, due time.Time) bool {
 		select {
 		case <-timer.C:
 			return ctx.Err() == nil && r.enabled()
+		case <-moved:
+			due, moved = r.due()
+			timer.Reset(time.Until(due))
 		case <-changed:
 		case <-ctx.Done():
 		}
@@ -118,10 +140,28 @@ func (r *runner) enabled() bool {
 	return r.task.Enabled == nil || r.task.Enabled(r.source.State())
 }
 
-func (r *runner) plan(next time.Time) {
+// plan begins an interval, at whose end the next run is due, or whose run is due at once.
+func (r *runner) plan(atOnce bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.next = next
+	r.begun = time.Now()
+	r.next = r.begun
+	if !atOnce {
+		r.next = r.begun.Add(r.interval())
+	}
+}
+
+func (r *runner) unplan() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next = time.Time{}
+}
+
+// due returns when the next run is due, and a channel that is closed when that changes.
+func (r *runner) due() (time.Time, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.next, r.moved
 }
 
 func (r *runner) planned() (time.Time, bool) {
@@ -149,6 +189,15 @@ func (r *runner) run(ctx context.Context, term Term) {
 		r.log.Info("task ended with its term", "error", err)
 	default:
 		r.log.Error("task failed; it runs again when it is next due", "error", err)
+	}
+}
+
+// SetInterval changes the interval of the task of that name, also for the run that is due next. The interval must be above 0.
+func (n *Node) SetInterval(task string, every time.Duration) {
+	for _, r := range n.tasks {
+		if r.task.Name == task {
+			r.setInterval(every)
+		}
 	}
 }
 

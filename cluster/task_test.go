@@ -38,9 +38,6 @@ func (d *diary) seconds(begun time.Time) []int {
 // serveFor runs one task's schedule in virtual time.
 func serveFor(t *testing.T, d time.Duration, r *runner) {
 	t.Helper()
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	r.serve(ctx, Term{Number: 3})
@@ -78,8 +75,37 @@ func TestSchedule(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d diary
 				begun := time.Now()
-				serveFor(t, 100*time.Second, &runner{source: fsm.New(),
-					task: Task{Every: 30 * time.Second, AtOnce: tt.atOnce, Run: d.run(tt.takes)}})
+				serveFor(t, 100*time.Second, newRunner(Task{Every: 30 * time.Second, AtOnce: tt.atOnce, Run: d.run(tt.takes)}, fsm.New(), nil, slog.New(slog.DiscardHandler)))
+				equal(t, d.seconds(begun), tt.want...)
+			})
+		})
+	}
+}
+
+// TestANewIntervalMovesTheNextRun changes the interval while the task waits, and while it runs.
+func TestANewIntervalMovesTheNextRun(t *testing.T) {
+	tests := []struct {
+		name  string
+		takes time.Duration
+		at    int // when it changes from 30 s, in seconds
+		every int
+		want  []int
+	}{
+		{"shorter, not due yet", 0, 5, 20, []int{0, 20, 40, 60, 80}},
+		{"shorter, due at once", 0, 25, 20, []int{0, 25, 45, 65, 85}},
+		{"longer", 0, 35, 40, []int{0, 30, 70}},
+		{"during a run", 10 * time.Second, 5, 50, []int{0, 50}},
+		{"the same", 0, 5, 30, []int{0, 30, 60, 90}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var d diary
+				begun := time.Now()
+				r := newRunner(Task{Every: 30 * time.Second, AtOnce: true, Run: d.run(tt.takes)}, fsm.New(), nil, slog.New(slog.DiscardHandler))
+				r.setInterval(30 * time.Second) // without a schedule
+				time.AfterFunc(time.Duration(tt.at)*time.Second, func() { r.setInterval(time.Duration(tt.every) * time.Second) })
+				serveFor(t, 99*time.Second, r)
 				equal(t, d.seconds(begun), tt.want...)
 			})
 		})
@@ -87,7 +113,7 @@ func TestSchedule(t *testing.T) {
 }
 
 func TestJitterStaysInItsBounds(t *testing.T) {
-	task := Task{Every: 10 * time.Second, Jitter: 0.1}
+	task := newRunner(Task{Every: 10 * time.Second, Jitter: 0.1}, nil, nil, slog.New(slog.DiscardHandler))
 	distinct := map[time.Duration]bool{}
 	for range 1000 {
 		d := task.interval()
@@ -105,8 +131,8 @@ func TestFailingTaskGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		runs := 0
-		serveFor(t, 35*time.Second, &runner{source: fsm.New(), log: slog.New(slog.NewTextHandler(&log, nil)).With("task", "sweep"),
-			task: Task{Every: 10 * time.Second, AtOnce: true, Run: func(context.Context, Term) error {
+		serveFor(t, 35*time.Second, newRunner(Task{Name: "sweep", Every: 10 * time.Second, AtOnce: true,
+			Run: func(context.Context, Term) error {
 				switch runs++; runs {
 				case 1:
 					return errors.New("no luck")
@@ -114,7 +140,7 @@ func TestFailingTaskGoesOn(t *testing.T) {
 					panic("no mercy")
 				}
 				return nil
-			}}})
+			}}, fsm.New(), nil, slog.New(slog.NewTextHandler(&log, nil))))
 		if runs != 4 {
 			t.Errorf("%d runs", runs)
 		}

@@ -23,7 +23,7 @@ func crowd(t testing.TB, n int) (*rig, []Participant) {
 }
 
 func BenchmarkStep(b *testing.B) {
-	for _, n := range []int{1000, 10000} {
+	for _, n := range []int{4, 1000, 10000} {
 		r, people := crowd(b, n)
 		empty := newRig(b)
 		r.wait(second)
@@ -70,6 +70,15 @@ func TestJoinInABigRoomEncodesOneParticipant(t *testing.T) {
 	many := testing.AllocsPerRun(2, func() { Step(fresh.room, fresh.sight(&r1, people...), fresh.now) })
 	if many > 5*few {
 		t.Errorf("a look at 250 new participants allocates %v times, at 1,000 %v times", few, many)
+	}
+}
+
+// Nearly every look of a sync finds what is stored.
+func TestALookThatFindsWhatIsStoredAllocatesLittle(t *testing.T) {
+	r, people := crowd(t, 4)
+	look := r.sight(&r1, people...)
+	if n := testing.AllocsPerRun(10, func() { Step(r.room, look, r.now) }); n > 8 {
+		t.Errorf("the look allocates %v times", n)
 	}
 }
 

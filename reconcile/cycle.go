@@ -49,6 +49,11 @@ type Report struct {
 	Joined bool `json:"-"`
 }
 
+// Absent reports whether a cycle over one room found that neither Redis nor LiveKit has it.
+func (r Report) Absent() bool {
+	return r.Synced > 0 && r.Rooms+r.Changed+r.Deferred+r.Errors == 0
+}
+
 // Fault is why a cycle compared no room; it is empty if the cycle compared what there was.
 type Fault string
 

@@ -16,7 +16,7 @@ type looking struct {
 	*draft
 	look      Look
 	listed    *RoomInfo               // the listed instance that counts; nil if the room is not listed
-	seen      map[string]*Participant // by sid; the newest of each identity
+	newest    map[string]*Participant // by sid; the newest of each identity; nil until seen is called
 	pending   map[finding]pending     // the findings that stay pending
 	named     map[string]bool         // sids that an event named
 	stored    []*Member               // the roster before the look
@@ -32,32 +32,40 @@ type looking struct {
 }
 
 func stepLook(room *Room, look Look, now Moment) Plan {
-	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID), pending: map[finding]pending{},
-		named: make(map[string]bool, len(look.Named)), concerned: map[string]bool{}}
+	l := &looking{draft: newDraft(room, now), look: look, listed: look.Room(room.Instance.SID)}
+	if len(look.Named) > 0 {
+		l.named = make(map[string]bool, len(look.Named))
+	}
 	for _, sid := range look.Named {
 		l.named[sid] = sid != ""
 	}
 	l.protect()
 	for _, t := range room.memory.touched {
 		if t.at >= look.Began {
+			if l.concerned == nil {
+				l.concerned = map[string]bool{}
+			}
 			l.concerned[t.identity] = true
 		}
 	}
 	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
-	l.seen = newestOf(look.Participants, l.stored)
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
 	}
 	l.mergeRoom()
-	l.mergePresent()
-	l.mergeAbsent()
+	if !l.asStored() {
+		l.mergePresent()
+		l.mergeAbsent()
+	}
 	l.settleRoom()
 	return l.conclude()
 }
 
 // protect records which members unreadable entries protect.
 func (l *looking) protect() {
-	l.protected = make(map[string]bool, len(l.look.Protected))
+	if len(l.look.Protected) > 0 {
+		l.protected = make(map[string]bool, len(l.look.Protected))
+	}
 	for _, sid := range l.look.Protected {
 		l.protected[sid] = true
 	}
@@ -73,7 +81,41 @@ func (l *looking) protect() {
 
 // shown reports whether LiveKit lists a sid, in a readable entry or not.
 func (l *looking) shown(sid string) bool {
-	return l.everyone || l.protected[sid] || l.seen[sid] != nil
+	return l.everyone || l.protected[sid] || l.seen()[sid] != nil
+}
+
+// seen returns the participants whom LiveKit lists, by sid: the newest of each identity.
+func (l *looking) seen() map[string]*Participant {
+	if l.newest == nil {
+		l.newest = newestOf(l.look.Participants, l.stored)
+	}
+	return l.newest
+}
+
+// asStored reports whether the look shows exactly the members, with nothing to update. Most looks do, so they are recognized without indexes. The
+// comparison is quadratic: of a large room it is not made, and the answer is false.
+func (l *looking) asStored() bool {
+	const most = 32
+	if len(l.look.Participants) != len(l.roster) || len(l.roster) > most || l.copied {
+		return false
+	}
+	found := uint32(0)
+	for i := range l.look.Participants {
+		p := &l.look.Participants[i]
+		for j, m := range l.roster {
+			switch {
+			case m.SID != p.SID:
+				if m.Identity == p.Identity {
+					return false
+				}
+			case p.Version >= m.Version && !m.says(p), m.Identity != p.Identity:
+				return false
+			default:
+				found |= 1 << j
+			}
+		}
+	}
+	return found == 1<<len(l.roster)-1
 }
 
 // newestOf indexes a list by sid and keeps the newest participant of each identity, because LiveKit has one participant per identity.
@@ -136,6 +178,9 @@ func (l *looking) note(f finding) {
 		if l.look.Scheduled {
 			next.streak++
 		}
+	}
+	if l.pending == nil {
+		l.pending = map[finding]pending{}
 	}
 	l.pending[f] = next
 }
@@ -213,8 +258,8 @@ func (l *looking) mergePresent() {
 		members[m.SID] = m
 	}
 	var strangers []*Participant
-	for _, sid := range slices.Sorted(maps.Keys(l.seen)) {
-		p := l.seen[sid]
+	for _, sid := range slices.Sorted(maps.Keys(l.seen())) {
+		p := l.newest[sid]
 		switch m := members[sid]; {
 		case l.touchedSince(p.Identity):
 		case m == nil && !l.stale:

@@ -141,7 +141,7 @@ func (w *twin) state() string {
 // claim forgets what is not stored.
 func (w *twin) claim(at Stamp, now int64) {
 	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return now-g.Written >= 1800 })
-	w.restarted, w.events, w.touches, w.pending, w.reported, w.reportedRoom, w.before = 0, nil, nil, nil, nil, twinTouch{}, nil
+	w.restarted, w.events, w.touches, w.pending, w.blind, w.reported, w.reportedRoom, w.before = 0, nil, nil, nil, nil, nil, twinTouch{}, nil
 	if w.changed != 0 {
 		last := at - Stamp(max(0, now-w.changed-1))*second
 		w.before = &last

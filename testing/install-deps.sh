@@ -32,6 +32,11 @@ if tests testing/compose && command -v docker >/dev/null; then
 	need iptables iptables
 	need tc iproute2
 fi
+if [ -n "${DEPLOY:-}" ] && tests testing/deploy/release; then # it installs packages on a Debian that it makes
+	need debootstrap debootstrap
+	need dpkg-deb dpkg
+	need docker docker.io
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

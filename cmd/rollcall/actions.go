@@ -35,7 +35,11 @@ func (a *app) syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.answer(asJSON, answer, a.resultText(answer.Result, answer.Fault)+heldText(answer.Held), o.DryRun, answer.WouldChange)
+			text := a.resultText(answer.Result, answer.Fault)
+			if answer.Found != nil && !*answer.Found {
+				text = fmt.Sprintf("Neither LiveKit nor Redis has a room %q.\n", answer.Room)
+			}
+			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
 			return failures(err, answer.Result.Errors, answer.FirstError, answer.Fault)
 		}
 	})
@@ -55,7 +59,7 @@ func (a *app) cleanupCommand() *cobra.Command {
 				return err
 			}
 			text := fmt.Sprintf("Cleanup done: %s removed.\n", count(answer.Cleaned, "room"))
-			err = a.answer(asJSON, answer, text+heldText(answer.Held), o.DryRun, answer.WouldChange)
+			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
 			return failures(err, 0, answer.FirstError, answer.Fault)
 		}
 	})
@@ -75,7 +79,7 @@ func (a *app) fullSyncCommand() *cobra.Command {
 				return err
 			}
 			text := a.resultText(answer.Sync, answer.Fault) + fmt.Sprintf("Cleanup done: %s removed.\n", count(answer.Cleanup, "room")) + heldText(answer.Held)
-			err = a.answer(asJSON, answer, text, o.DryRun, answer.WouldChange)
+			err = a.answer(asJSON, answer, text, *o, answer.WouldChange, answer.FirstError)
 			return failures(err, answer.Sync.Errors, answer.FirstError, answer.Fault)
 		}
 	})
@@ -120,20 +124,37 @@ func (a *app) switching(cmd *cobra.Command, do func(*client.Client, context.Cont
 			if answer.Running {
 				text = "The schedule is running.\n"
 			}
-			return a.answer(asJSON, answer, text, false, nil)
+			return a.answer(asJSON, answer, text, client.ActionOptions{}, nil, "")
 		}
 	})
 }
 
-// answer prints an answer as JSON or as text, and for a dry run lists what would change.
-func (a *app) answer(asJSON bool, answer any, text string, dryRun bool, would []client.WouldChange) error {
+func (a *app) reloadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the node at --addr read its configuration again, as SIGHUP does",
+		Args:  noArgs,
+	}
+	return a.asking(cmd, readTimeout, func([]string) ask {
+		return func(ctx context.Context, c *client.Client, asJSON bool) error {
+			answer, err := c.Reload(ctx)
+			if err != nil {
+				return err
+			}
+			return a.answer(asJSON, answer, answer.Text(safe), client.ActionOptions{}, nil, "")
+		}
+	})
+}
+
+// answer prints an answer as JSON or as text, and for a dry run lists what would change. first is the first error, empty for none.
+func (a *app) answer(asJSON bool, answer any, text string, o client.ActionOptions, would []client.WouldChange, first string) error {
 	if asJSON {
 		return printJSON(a.stdout, answer)
 	}
-	if dryRun {
+	if o.DryRun {
 		text = "Dry run: nothing was changed.\n" + text
 	}
-	if _, err := io.WriteString(a.stdout, text); err != nil || !dryRun {
+	if _, err := io.WriteString(a.stdout, text); err != nil || !o.DryRun || first != "" && len(would) == 0 {
 		return err
 	}
 	if len(would) == 0 {

@@ -27,6 +27,17 @@ func unexpected(cmd *cobra.Command, arg, advice string) error {
 
 func didYouMean(names []string) string { return "did you mean " + strings.Join(names, " or ") + "?" }
 
+// nearFlag adds the flag that was perhaps meant to the error for an unknown one.
+func nearFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if near := config.NearFlag(cmd.Flags(), unknown.GetSpecifiedName()); near != "" {
+			return fmt.Errorf("%w: did you mean --%s?", err, near)
+		}
+	}
+	return err
+}
+
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return unexpected(cmd, args[0], "it takes none; write values as --flag=value")

@@ -24,8 +24,8 @@ func (a *app) checkConfigCommand() *cobra.Command {
 		GroupID: groupNode,
 		Short:   "Check the configuration of serve and show where each value comes from",
 		Long: `Read flags, environment and file as "rollcall serve" does, and start nothing. Shows
-the values that differ from the defaults, with secrets redacted, and the source of each;
-with --all or --json, every value. Problems are listed one a line, with exit code 2.`,
+the values that differ from the defaults, with secrets redacted, the source of each, and
+whether a reload changes it; with --all or --json, every value. Problems are listed one a line, with exit code 2.`,
 		Args: noArgs,
 	}
 	config.AddFlags(cmd.Flags())
@@ -54,7 +54,7 @@ func checked(loaded config.Loaded, err error) checkedConfig {
 }
 
 func (a *app) printSettings(loaded config.Loaded, all bool) error {
-	rows, defaults := [][]string{{"SETTING", "VALUE", "SOURCE"}}, 0
+	rows, defaults := [][]string{{"SETTING", "VALUE", "SOURCE", "CHANGED BY"}}, 0
 	for _, s := range loaded.Settings() {
 		if s.IsDefault && !all {
 			defaults++
@@ -64,7 +64,7 @@ func (a *app) printSettings(loaded config.Loaded, all bool) error {
 		if value == "" {
 			value = "-"
 		}
-		rows = append(rows, []string{s.Name, value, s.Source})
+		rows = append(rows, []string{s.Name, value, s.Source, s.ChangedBy()})
 	}
 	if err := a.table(rows); err != nil {
 		return err

@@ -196,7 +196,7 @@ func TestCheckConfigJSON(t *testing.T) {
 
 func TestServeGetsTheConfig(t *testing.T) {
 	var got config.Config
-	d := deps{Serve: func(_ context.Context, c config.Config, _, _ io.Writer) error {
+	d := deps{Serve: func(_ context.Context, c config.Config, _ func() (config.Loaded, error), _ io.Writer) error {
 		got = c
 		return errors.New("redis is gone")
 	}}
@@ -205,7 +205,10 @@ func TestServeGetsTheConfig(t *testing.T) {
 		t.Errorf("%+v, config %v", o, got)
 	}
 	called := false
-	d.Serve = func(context.Context, config.Config, io.Writer, io.Writer) error { called = true; return nil }
+	d.Serve = func(_ context.Context, _ config.Config, _ func() (config.Loaded, error), _ io.Writer) error {
+		called = true
+		return nil
+	}
 	if o := command(t, d, nil, "serve"); o.code != exitUsage || called {
 		t.Errorf("a wrong configuration: %+v, started %v", o, called)
 	}

@@ -35,7 +35,7 @@ type ask func(ctx context.Context, c *client.Client, asJSON bool) error
 func (a *app) clientCommands() []*cobra.Command {
 	return append(a.asksFirst(a.syncCommand(), a.cleanupCommand(), a.fullSyncCommand(), a.stopCommand()),
 		a.statusCommand(), a.startCommand(), a.roomsCommand(), a.roomCommand(), a.watchCommand(), a.driftCommand(),
-		a.clusterCommand(), a.readyCommand())
+		a.clusterCommand(), a.reloadCommand(), a.readyCommand())
 }
 
 // asking turns cmd into a client command.
@@ -44,7 +44,7 @@ func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []s
 	cmd.GroupID = groupClient
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", defaultAddr, "`URL` of a node (ROLLCALL_ADDR)")
-	flags.StringVar(&f.token, "token", "", "the admin token or a LiveKit access token (ROLLCALL_TOKEN, ROLLCALL_ADMIN_TOKEN)")
+	flags.StringVar(&f.token, "token", "", "the admin token or a LiveKit access token (ROLLCALL_TOKEN, ROLLCALL_ADMIN_TOKEN, ROLLCALL_ADMIN_TOKEN_FILE)")
 	if timeout != noTimeout {
 		flags.DurationVar(&f.timeout, "timeout", timeout, "how long to wait (ROLLCALL_TIMEOUT)")
 	}
@@ -100,7 +100,7 @@ func (f *clientFlags) fromEnvironment(cmd *cobra.Command, environ []string) erro
 	}
 	for _, err := range []error{
 		take("addr", config.EnvName("addr")),
-		take("token", config.EnvName("token"), config.EnvName("admin-token")),
+		take("token", config.EnvName("token"), config.EnvName("admin-token")), config.ReadAdminToken(vars, &f.token),
 		take("timeout", config.EnvName("timeout")),
 	} {
 		if err != nil {

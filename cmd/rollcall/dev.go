@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/config"
@@ -17,12 +19,17 @@ import (
 	"github.com/rollcallhq/rollcall/internal/demo"
 )
 
+// embeddedPort is the port of dev's embedded Redis, if it is free. 6379 is often another Redis'.
+const embeddedPort = 6380
+
 // dev runs a node with everything around it that it needs, until ctx ends.
 func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.Writer) error {
 	if c.LogLevel == slog.LevelInfo {
 		c.LogLevel = slog.LevelWarn // dev is about the roster, not about the log
 	}
-	log := newLogger(c, stderr)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // its terminal is gone
+	defer stop()
+	log, _ := newLogger(c, stderr)
 	daemon.LimitMemory(ctx, log)
 	c.DrainDelay = 0
 	c.NodeID, c.DataDir = "dev", "" // raft in memory: dev leaves nothing behind
@@ -37,20 +44,17 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 	hook := "http://" + addr + "/api/livekit-webhook"
 	own := c.LiveKit.Host == ""
 	if own {
-		self, _ := os.Executable() // without it, the PATH remains
-		bin, err := demo.FindLiveKit(o.LiveKitServer, filepath.Dir(self))
-		if err != nil {
-			return err
-		}
-		server, err := demo.StartLiveKit(ctx, bin, hook)
+		server, err := startLiveKit(ctx, &c, o, hook, stdout)
 		if err != nil {
 			return err
 		}
 		defer server.Stop()
-		c.LiveKit.Host, c.LiveKit.APIKey, c.LiveKit.APISecret = server.URL, server.Key, config.Secret(server.Secret)
-		fmt.Fprintf(stdout, "livekit-server  %s   key %s   secret %s\n                log: %s\n", server.URL, server.Key, server.Secret, server.Log)
+		go server.ReportEnd(ctx, stdout)
 	} else {
 		fmt.Fprintf(stdout, "LiveKit         %s   (yours: let its webhooks go to %s)\n", c.LiveKit.Host, hook)
+	}
+	if c.EmbeddedAddr, err = demo.FreeAddr(embeddedPort); err != nil {
+		return err
 	}
 	d, err := daemon.Start(ctx, c, apiBuild(), log)
 	if err != nil {
@@ -73,6 +77,28 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 	guests.Wait()
 	finishRooms(d, guests)
 	return d.Stop()
+}
+
+// startLiveKit starts dev's own LiveKit, with the key that is configured or a new one, and enters it into the configuration.
+func startLiveKit(ctx context.Context, c *config.Config, o DevOptions, hook string, stdout io.Writer) (*demo.LiveKit, error) {
+	self, _ := os.Executable() // without it, the PATH remains
+	bin, err := demo.FindLiveKit(o.LiveKitServer, filepath.Dir(self))
+	if err != nil {
+		return nil, err
+	}
+	given := c.LiveKit.APISecret
+	server, err := demo.StartLiveKit(ctx, bin, hook, c.LiveKit.APIKey, given.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	shown := server.Secret
+	if given != "" {
+		shown = "as given"
+	}
+	c.EmbeddedPassword = given
+	c.LiveKit.Host, c.LiveKit.APIKey, c.LiveKit.APISecret = server.URL, server.Key, config.Secret(server.Secret)
+	fmt.Fprintf(stdout, "livekit-server  %s   key %s   secret %s\n                log: %s\n", server.URL, server.Key, shown, server.Log)
+	return server, nil
 }
 
 // endWhenFailed calls end when the node cannot continue.

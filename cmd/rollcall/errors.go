@@ -68,7 +68,7 @@ func explainStatus(e *client.Error, base string, f clientFlags) string {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return fmt.Sprintf("%s does not know that request (it says: %s): check --addr (ROLLCALL_ADDR), or the node is of another version", base, said)
 	case http.StatusConflict:
-		return base + " refuses: " + said
+		return base + " refuses: " + sentence(clip(e.Message, 2000)) // a wrong configuration may take several lines
 	case http.StatusBadRequest:
 		if e.Message == "" {
 			return base + " does not understand the request: is it another server, or does it want https:// in --addr (ROLLCALL_ADDR)?"

@@ -31,6 +31,7 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 	answers := map[string]string{
 		"GET /api/sync-rooms": statusAnswer, "GET /api/rooms?limit=101": `{"rooms":[]}`, "GET /api/rooms/r": roomAnswer,
 		"GET /api/drift?limit=50": driftAnswer, "GET /api/cluster": clusterAnswer, "GET /readyz": `{"status":"ready"}`,
+		"POST /api/reload": `{"node":"n1","changed":[],"needRestart":[]}`,
 		`POST /api/cluster {"action":"remove","id":"n2"}`: `{"action":"remove","id":"n2"}`,
 	}
 	for action, rest := range map[string]string{

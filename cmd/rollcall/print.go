@@ -65,6 +65,12 @@ func safe(name string) string {
 	return name
 }
 
+// sentence returns a text that may hold quotes, with control characters escaped.
+func sentence(text string) string {
+	q := strconv.Quote(text)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
 // clip shortens a text for one line.
 func clip(s string, most int) string {
 	runes := []rune(s)

@@ -13,8 +13,8 @@ import (
 
 // deps holds the functions that the commands need and that tests replace.
 type deps struct {
-	// Serve runs a node until ctx ends, and returns after the node has drained.
-	Serve func(ctx context.Context, c config.Config, stdout, stderr io.Writer) error
+	// Serve runs a node until ctx ends, and returns after the node has drained. read reads the configuration again.
+	Serve func(ctx context.Context, c config.Config, read func() (config.Loaded, error), stderr io.Writer) error
 	// Dev runs a node with everything around it that it needs, to try it out.
 	Dev func(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.Writer) error
 	// Terminal is where somebody can answer a question; nil if nobody can.
@@ -53,7 +53,10 @@ Run a node:  rollcall serve
 Look at it:  rollcall status`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       buildVersion().String(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "say which build this is")
 	root.AddGroup(
 		&cobra.Group{ID: groupNode, Title: "A node:"},
 		&cobra.Group{ID: groupClient, Title: "Ask a running node:"},
@@ -63,6 +66,7 @@ Look at it:  rollcall status`,
 	root.AddCommand(a.versionCommand(), a.manCommand(), a.genDocsCommand())
 	root.SetOut(a.stdout) // completion keeps the writer, so it must be set before
 	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(nearFlag)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
@@ -124,18 +128,19 @@ func (a *app) serveCommand() *cobra.Command {
 		GroupID: groupNode,
 		Short:   "Run a node",
 		Long: `Run a node until SIGINT or SIGTERM. The same command line starts it the first time
-and every time after. Each flag can also be given as ROLLCALL_<FLAG> in the
+and every time after. At SIGHUP it reads its configuration again. Each flag can also be given as ROLLCALL_<FLAG> in the
 environment or as a line "flag: value" in the file of --config.`,
 		Args: noArgs,
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := config.Load(cmd.Flags(), a.environ, config.ForServe)
+		read := func() (config.Loaded, error) { return config.Load(cmd.Flags(), a.environ, config.ForServe) }
+		loaded, err := read()
 		if err != nil {
 			return err
 		}
 		loaded.WriteWarnings(a.stderr)
-		return a.deps.Serve(cmd.Context(), loaded.Config, a.stdout, a.stderr)
+		return a.deps.Serve(cmd.Context(), loaded.Config, read, a.stderr)
 	}
 	return cmd
 }
@@ -148,7 +153,8 @@ func (a *app) devCommand() *cobra.Command {
 		Short:   "Try it out: a node with a LiveKit, a Redis and participants around it",
 		Long: `Start a node together with a real livekit-server, an embedded Redis and a few
 participants who come and go, and show the roster changing, until Ctrl-C. With
-LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead.`,
+LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead. With a
+key and secret alone, its own LiveKit has that key.`,
 		Args: noArgs,
 	}
 	config.AddFlags(cmd.Flags())

@@ -43,8 +43,13 @@ type Config struct {
 	Redis RedisTarget
 	// EmbeddedRedis says that serve may run without a Redis server. Without a URL, dev always does.
 	EmbeddedRedis bool
+	// EmbeddedAddr and EmbeddedPassword are those of the embedded Redis; if empty, a free loopback port and a random password. No flag sets them.
+	EmbeddedAddr     string
+	EmbeddedPassword Secret
 	// RedisTLS are the files for a Redis with TLS; any may be empty.
 	RedisTLS RedisTLS
+	// RedisPrefix begins every key.
+	RedisPrefix string
 	// RedisHashTags is true if the room names in keys are put in literal braces.
 	RedisHashTags bool
 	// CountKinds are the participant kinds that count as present, upper case.
@@ -57,6 +62,8 @@ type Config struct {
 	Timeline bool
 
 	AdminToken Secret
+	// SecretFiles are the files from which secrets were read.
+	SecretFiles SecretFiles
 	// MetricsPublic opens /metrics to callers without a token.
 	MetricsPublic bool
 	// CORSOrigins are origins of other sites whose pages may call the API.
@@ -69,15 +76,23 @@ type Config struct {
 	// HTTPTLS protects the public listener; both files or none.
 	HTTPTLS HTTPTLS
 
+	// OTLPEndpoint is the base URL of the collector that gets traces, http or https, without a trailing slash; empty for no traces.
+	OTLPEndpoint string
+	// DebugAddr is the listen address of profiles and expvar, host:port; empty for none.
+	DebugAddr string
+
 	LogLevel slog.Level
 	// LogFormat is "text" or "json".
 	LogFormat string
 }
 
+// SecretFiles are the paths of files that hold a secret each; empty for one that is given directly or not at all.
+type SecretFiles struct{ APISecret, Keys, AdminToken, RedisURL string }
+
 // LiveKit configures how to reach LiveKit and which keys may sign webhooks.
 type LiveKit struct {
-	// Host is the base URL, http or https, without a trailing slash. In dev it may be empty; then key and secret are empty
-	// too.
+	// Host is the base URL, http or https, without a trailing slash. In dev it may be empty; then key and secret, which may be empty
+	// too, are for the LiveKit that dev starts.
 	Host      string
 	APIKey    string
 	APISecret Secret

@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 		SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute, StaleAfter: 30 * time.Minute, LiveKitLag: 10 * time.Second,
 		LiveKit: LiveKit{Host: "https://lk.example.org", APIKey: "APIkey", APISecret: "s3cr3t-lk",
 			Keys: map[string]Secret{}, Concurrency: 16},
-		Redis: RedisTarget{Mode: RedisSingle, Addrs: []string{"r:6379"}}, CountKinds: []string{"STANDARD", "SIP"},
+		Redis: RedisTarget{Mode: RedisSingle, Addrs: []string{"r:6379"}}, RedisPrefix: "rooms:", CountKinds: []string{"STANDARD", "SIP"},
 		ChangeFeed: true, ChangeFeedMax: 100000, Timeline: true, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -180,9 +180,39 @@ func TestRemovedSettings(t *testing.T) {
 	}
 }
 
+// TestTracesAndDebugging checks what the two settings mean, and that both are off by default.
+func TestTracesAndDebugging(t *testing.T) {
+	for _, tt := range []struct {
+		env, args       []string
+		endpoint, debug string
+	}{
+		{nil, nil, "", ""},
+		{nil, []string{"--otlp-endpoint=http://c:4318/", "--debug-addr=:6060"}, "http://c:4318", "127.0.0.1:6060"},
+		{nil, []string{"--otlp-endpoint=c:4318", "--debug-addr=[::1]:6060"}, "http://c:4318", "[::1]:6060"},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=https://c/otlp", "ROLLCALL_DEBUG_ADDR=0.0.0.0:0"}, nil, "https://c/otlp", "0.0.0.0:0"},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=https://c", "ROLLCALL_OTLP_ENDPOINT=https://d"}, nil, "https://d", ""},
+	} {
+		c := mustLoad(t, baseEnv(tt.env...), tt.args...).Config
+		if c.OTLPEndpoint != tt.endpoint || c.DebugAddr != tt.debug {
+			t.Errorf("%q %q: %q and %q, want %q and %q", tt.env, tt.args, c.OTLPEndpoint, c.DebugAddr, tt.endpoint, tt.debug)
+		}
+	}
+	if _, err := loadArgs(t, ForServe, baseEnv(), "--debug-addr=127.0.0.1:8080"); err == nil || !strings.Contains(err.Error(), "takes the port of --http-addr") {
+		t.Errorf("the port of the API for debugging: %v", err)
+	}
+}
+
 func TestDevNeedsNoLiveKit(t *testing.T) {
 	if _, err := loadArgs(t, ForDev, nil); err != nil {
 		t.Error(err)
+	}
+	if l, err := loadArgs(t, ForDev, []string{"LIVEKIT_API_KEY=k", "LIVEKIT_API_SECRET=s"}); err != nil || l.Config.LiveKit.APIKey != "k" || l.Config.LiveKit.Host != "" {
+		t.Errorf("a key for dev's own LiveKit: %+v, %v", l.Config.LiveKit.APIKey, err)
+	}
+	for _, half := range []string{"LIVEKIT_API_KEY=k", "LIVEKIT_API_SECRET=s"} {
+		if _, err := loadArgs(t, ForDev, []string{half}); err == nil {
+			t.Errorf("%s alone is accepted", half)
+		}
 	}
 	_, err := loadArgs(t, ForDev, []string{"LIVEKIT_HOST=x"})
 	var usage *UsageError
@@ -228,6 +258,9 @@ func TestUnfitForProduction(t *testing.T) {
 		{ForServe, nil, nil, []string{"--http-addr :8080 is every interface"}},
 		{ForServe, nil, []string{"--http-addr=[::]:80"}, []string{"--http-addr [::]:80 is every interface"}},
 		{ForServe, []string{token}, []string{"--redis-url=", "--embedded-redis"}, []string{"--embedded-redis is for trials"}},
+		{ForServe, []string{token}, []string{"--debug-addr=:6060"}, nil},
+		{ForServe, []string{token}, []string{"--debug-addr=0.0.0.0:6060"}, []string{"--debug-addr 0.0.0.0:6060 is reachable from other machines without a token"}},
+		{ForServe, []string{token}, []string{"--debug-addr=n1:6060"}, []string{"--debug-addr n1:6060 is reachable"}},
 		{ForDev, nil, []string{"--redis-url="}, nil},
 	}
 	for _, tt := range tests {

@@ -20,14 +20,14 @@ func WriteDocs(w io.Writer) error {
 	for _, s := range settings() {
 		if s.group != group {
 			group = s.group
-			fmt.Fprintf(&b, "\n## %s\n\n| flag | environment | default | meaning |\n|---|---|---|---|\n", group)
+			fmt.Fprintf(&b, "\n## %s\n\n| flag | environment | default | changed by | meaning |\n|---|---|---|---|---|\n", group)
 		}
 		def := "–"
 		if s.def != "" {
 			def = "`" + s.def + "`"
 		}
-		fmt.Fprintf(&b, "| `--%s` %s | `%s` | %s | %s |\n", s.name,
-			cell(s.kind), strings.Join(s.env, "`<br>`"), def, cell(s.help))
+		fmt.Fprintf(&b, "| `--%s` %s | `%s` | %s | %s | %s |\n", s.name,
+			cell(s.kind), strings.Join(s.env, "`<br>`"), def, ShownSetting{Reload: s.reload}.ChangedBy(), cell(s.help))
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("print the documentation: %w", err)

@@ -38,8 +38,15 @@ func secretText(name, group, help string, field func(*Config) *Secret) setting {
 			*field(c) = Secret(s)
 			return nil
 		},
-		show: func(c *Config) string { return field(c).String() },
+		show:  func(c *Config) string { return field(c).String() },
+		value: func(c *Config) any { return *field(c) },
 	}
+}
+
+// live returns the setting as one that a running node can take a new value of.
+func (s setting) live() setting {
+	s.reload = true
+	return s
 }
 
 func path(name, help string, field func(*Config) *string) setting {

@@ -47,6 +47,16 @@ type ShownSetting struct {
 	Source string `json:"source"`
 	// IsDefault is true if nothing has set it and it has the value that it has in most configurations.
 	IsDefault bool `json:"-"`
+	// Reload is true if a running node can take a new value; otherwise it needs a restart.
+	Reload bool `json:"reload"`
+}
+
+// ChangedBy returns what gives a running node a new value: reload or restart.
+func (s ShownSetting) ChangedBy() string {
+	if s.Reload {
+		return "reload"
+	}
+	return "restart"
 }
 
 // Settings lists the effective values, with secrets redacted.
@@ -60,7 +70,7 @@ func (l Loaded) Settings() []ShownSetting {
 		var plain Config
 		_ = s.set(&plain, s.def) // "" is refused by some that have no default
 		unset := l.Sources[s.name] == "default" && (value == "" || value == s.show(&plain))
-		list = append(list, ShownSetting{s.name, value, l.Sources[s.name], unset})
+		list = append(list, ShownSetting{s.name, value, l.Sources[s.name], unset, s.reload})
 	}
 	return list
 }
@@ -82,8 +92,11 @@ func Load(flags *pflag.FlagSet, environ []string, why Purpose) (Loaded, error) {
 		}
 		loaded.Sources[s.name], texts[s.name] = source, text
 		p.origin(s, source)
-		if err := s.set(&loaded.Config, text); err != nil {
-			p.report(s.name, refusedText(s, text, err))
+	}
+	readSecretFiles(loaded.Sources, texts, p)
+	for _, s := range settings() {
+		if err := s.set(&loaded.Config, texts[s.name]); err != nil {
+			p.report(s.name, refusedText(s, texts[s.name], err))
 		}
 	}
 	if loaded.Sources["node-addr"] == "default" && loaded.Config.needsNoPort() {

@@ -21,11 +21,17 @@ type setting struct {
 	secret bool
 	// list settings may be repeated as flags and written as a list in YAML.
 	list bool
+	// fileOf is the secret setting whose value is in the file that this setting names.
+	fileOf string
+	// reload says that a running node can take a new value.
+	reload bool
 	// set parses text into c. Its error says what is wrong and what a valid value looks like; it begins with the value
 	// unless that is a secret.
 	set func(c *Config, text string) error
 	// show prints the effective value.
 	show func(c *Config) string
+	// value returns what show hides, for comparison; nil if show hides nothing.
+	value func(c *Config) any
 }
 
 // The groups in which settings are documented.
@@ -37,6 +43,7 @@ const (
 	groupCluster = "Node and cluster"
 	groupTLS     = "TLS"
 	groupLog     = "Logging"
+	groupDebug   = "Traces and debugging"
 )
 
 // settings lists every setting, in the order in which help shows them.
@@ -44,7 +51,7 @@ func settings() []setting {
 	var all []setting
 	for _, group := range [][]setting{
 		liveKitSettings(), redisSettings(), httpSettings(), syncSettings(),
-		clusterSettings(), tlsSettings(), logSettings(),
+		clusterSettings(), tlsSettings(), logSettings(), debugSettings(),
 	} {
 		all = append(all, group...)
 	}
@@ -60,22 +67,25 @@ func liveKitSettings() []setting {
 	host.env, host.otherTools = []string{"LIVEKIT_HOST"}, "LIVEKIT_URL"
 	host.set = setLiveKitHost
 	key := text("livekit-api-key", groupLiveKit, "API key of the LiveKit project",
-		func(c *Config) *string { return &c.LiveKit.APIKey })
+		func(c *Config) *string { return &c.LiveKit.APIKey }).live()
 	key.env = []string{"LIVEKIT_API_KEY"}
 	secret := secretText("livekit-api-secret", groupLiveKit, "secret of --livekit-api-key; better in LIVEKIT_API_SECRET, where ps does not show it",
-		func(c *Config) *Secret { return &c.LiveKit.APISecret })
+		func(c *Config) *Secret { return &c.LiveKit.APISecret }).live()
 	secret.env = []string{"LIVEKIT_API_SECRET"}
 	keys := setting{
 		name: "livekit-keys", env: []string{"LIVEKIT_KEYS"}, kind: "pairs", group: groupLiveKit, secret: true,
 		help: `further keys that may sign webhooks while a key rotates: "key: secret, key2: secret2", or YAML as in LiveKit's own LIVEKIT_KEYS`,
-		set:  setLiveKitKeys, show: showLiveKitKeys,
+		set:  setLiveKitKeys, show: showLiveKitKeys, value: func(c *Config) any { return c.LiveKit.Keys },
 	}
+	secretIn := secretFile("livekit-api-secret", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.APISecret }).live()
+	keysIn := secretFile("livekit-keys", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.Keys }).live()
+	secretIn.env, keysIn.env = []string{"LIVEKIT_API_SECRET_FILE"}, []string{"LIVEKIT_KEYS_FILE"}
 	return []setting{
-		host, key, secret, keys,
+		host, key, secret, secretIn, keys.live(), keysIn,
 		number("livekit-concurrency", "16", groupLiveKit, "how many requests to LiveKit this node may have in flight",
 			func(c *Config) *int { return &c.LiveKit.Concurrency }, 1, 1000),
 		rate("livekit-rate", "0", groupLiveKit, "requests per second to LiveKit at most, of all nodes together; 0 is no limit, except 15 for a host of *.livekit.cloud",
-			func(c *Config) *float64 { return &c.LiveKit.Rate }, 10000),
+			func(c *Config) *float64 { return &c.LiveKit.Rate }, 10000).live(),
 		duration("livekit-lag", "10s", groupLiveKit, "how far LiveKit's API may lag behind its webhooks: a sync does not contradict a webhook that arrived within that time; 0 means no lag; must be the same on all nodes",
 			func(c *Config) *time.Duration { return &c.LiveKitLag }, 0, reconcile.MaxLag),
 		{
@@ -87,14 +97,22 @@ func liveKitSettings() []setting {
 }
 
 func redisSettings() []setting {
+	urlIn := secretFile("redis-url", groupRedis, func(c *Config) *string { return &c.SecretFiles.RedisURL })
+	urlIn.env = []string{"REDIS_URL_FILE"}
 	return []setting{
 		{
 			name: "redis-url", env: []string{"REDIS_URL"}, kind: "url", group: groupRedis, secret: true,
 			help: "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (forms: docs/configuration.md); required, unless --embedded-redis is given",
-			set:  setRedisURL, show: func(c *Config) string { return c.Redis.String() },
+			set:  setRedisURL, show: func(c *Config) string { return c.Redis.String() }, value: func(c *Config) any { return c.Redis },
 		},
+		urlIn,
 		toggle("embedded-redis", "false", groupRedis, "use a Redis in this node's memory instead of --redis-url, to try rollcall: for one node alone, and empty after a restart",
 			func(c *Config) *bool { return &c.EmbeddedRedis }),
+		{
+			name: "redis-prefix", kind: "string", def: "rooms:", group: groupRedis,
+			help: "begins every key, so that several clusters of rollcall share one Redis, each with its own; all nodes and readers must agree",
+			set:  setRedisPrefix, show: func(c *Config) string { return c.RedisPrefix },
+		},
 		{
 			name: "redis-hash-tags", kind: switchKind, def: "auto", group: groupRedis,
 			help: "put room names in literal braces, so that a room's keys share a slot; auto is true for Redis Cluster; all nodes and readers must agree; as a flag with =, or alone for true",
@@ -121,27 +139,28 @@ func httpSettings() []setting {
 		advertise("http-advertise", groupHTTP, "host:port at which others reach --http-addr (default: the address bound)",
 			func(c *Config) *string { return &c.HTTPAdvertise }),
 		secretText("admin-token", groupHTTP, "bearer token that may do everything; without one, only loopback callers and LiveKit access tokens may; better in ROLLCALL_ADMIN_TOKEN",
-			func(c *Config) *Secret { return &c.AdminToken }),
+			func(c *Config) *Secret { return &c.AdminToken }).live(),
+		secretFile("admin-token", groupHTTP, func(c *Config) *string { return &c.SecretFiles.AdminToken }).live(),
 		toggle("metrics-public", "false", groupHTTP, "serve /metrics without a token",
 			func(c *Config) *bool { return &c.MetricsPublic }),
 		{
-			name: "cors-origins", kind: "list", group: groupHTTP, list: true,
+			name: "cors-origins", kind: "list", group: groupHTTP, list: true, reload: true,
 			help: "origins of other sites whose pages may call the API, always with a token, comma-separated, such as https://app.example.org; none by default",
 			set:  setCORSOrigins, show: func(c *Config) string { return joinList(c.CORSOrigins) },
 		},
 		duration("drain-delay", "1s", groupHTTP, "how long to go on serving after /readyz says 503, so that load balancers notice; more than 5s may end later than 10 s after SIGTERM",
-			func(c *Config) *time.Duration { return &c.DrainDelay }, 0, time.Minute),
+			func(c *Config) *time.Duration { return &c.DrainDelay }, 0, time.Minute).live(),
 	}
 }
 
 func syncSettings() []setting {
 	return []setting{
 		duration("sync-interval", "30s", groupSync, "how often every room is compared with LiveKit",
-			func(c *Config) *time.Duration { return &c.SyncInterval }, time.Second, time.Hour),
+			func(c *Config) *time.Duration { return &c.SyncInterval }, time.Second, time.Hour).live(),
 		duration("cleanup-interval", "5m", groupSync, "how often what the sync leaves behind is cleaned up",
-			func(c *Config) *time.Duration { return &c.CleanupInterval }, time.Second, 24*time.Hour),
+			func(c *Config) *time.Duration { return &c.CleanupInterval }, time.Second, 24*time.Hour).live(),
 		duration("stale-after", "30m", groupSync, "how long a room may go unconfirmed before cleanup looks at it; should be more than --sync-interval and 5m",
-			func(c *Config) *time.Duration { return &c.StaleAfter }, time.Second, 7*24*time.Hour),
+			func(c *Config) *time.Duration { return &c.StaleAfter }, time.Second, 7*24*time.Hour).live(),
 	}
 }
 
@@ -184,10 +203,25 @@ func tlsSettings() []setting {
 func logSettings() []setting {
 	return []setting{
 		{
-			name: "log-level", kind: "debug|info|warn|error", def: "info", group: groupLog,
+			name: "log-level", kind: "debug|info|warn|error", def: "info", group: groupLog, reload: true,
 			help: "the least important messages to log", set: setLogLevel,
 			show: func(c *Config) string { return levelName(c.LogLevel) },
 		},
 		oneOf("log-format", "text", groupLog, "how log lines look", func(c *Config) *string { return &c.LogFormat }, "text", "json"),
+	}
+}
+
+func debugSettings() []setting {
+	return []setting{
+		{
+			name: "otlp-endpoint", otherTools: "OTEL_EXPORTER_OTLP_ENDPOINT", kind: "url", group: groupDebug,
+			help: "collector to send traces to by OTLP over HTTP, such as http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_ENDPOINT is used if nothing else sets it, and the other OTEL_* variables hold (docs/operations.md); none by default",
+			set:  setOTLPEndpoint, show: func(c *Config) string { return c.OTLPEndpoint },
+		},
+		{
+			name: "debug-addr", kind: "host:port", group: groupDebug,
+			help: "listen address of Go's profiles (/debug/pprof/) and counters (/debug/vars), without a token; loopback if no host is given; none by default",
+			set:  setDebugAddr, show: func(c *Config) string { return c.DebugAddr },
+		},
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -16,6 +18,13 @@ func suggestion[V any](unknown string, known map[string]V) string {
 		return fmt.Sprintf("did you mean %q?", name)
 	}
 	return "rollcall serve --help lists them"
+}
+
+// NearFlag returns the name of the flag that an unknown one may have meant, or "".
+func NearFlag(flags *pflag.FlagSet, unknown string) string {
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return closest(strings.ToLower(strings.ReplaceAll(unknown, "_", "-")), names, min(2, len(unknown)/3))
 }
 
 // closest returns the choice with the fewest edits from s, at most limit of them, or "". Among equals the first wins.

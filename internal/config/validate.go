@@ -25,7 +25,7 @@ func validateLiveKit(c *Config, why Purpose, report func(name, problem string)) 
 	l := &c.LiveKit
 	none := l.Host == "" && l.APIKey == "" && l.APISecret == ""
 	if why != ForDev || !none {
-		if l.Host == "" {
+		if l.Host == "" && why != ForDev {
 			report("livekit-host", "missing, and LIVEKIT_URL is not set either: give LiveKit's host or URL, such as project.livekit.cloud or http://127.0.0.1:7880")
 		}
 		if l.APIKey == "" {
@@ -35,7 +35,7 @@ func validateLiveKit(c *Config, why Purpose, report func(name, problem string)) 
 			report("livekit-api-secret", "missing: give the secret that belongs to the API key")
 		}
 	}
-	if other, ok := l.Keys[l.APIKey]; ok && other != l.APISecret {
+	if other, ok := l.Keys[l.APIKey]; ok && other != l.APISecret && l.APISecret != "" {
 		report("livekit-keys", "gives the API key another secret than --livekit-api-secret: give the key in one place, or the same secret")
 	}
 	if l.Rate == 0 && isCloud(l.Host) {
@@ -93,7 +93,7 @@ func validateNodeAddr(c *Config, report func(name, problem string)) {
 // validatePorts reports listeners with conflicting ports.
 func validatePorts(c *Config, report func(name, problem string)) {
 	listeners := []struct{ name, addr string }{
-		{"http-addr", c.HTTPAddr}, {"node-addr", c.NodeAddr},
+		{"http-addr", c.HTTPAddr}, {"node-addr", c.NodeAddr}, {"debug-addr", c.DebugAddr},
 	}
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {
@@ -146,6 +146,9 @@ func trialWarnings(c *Config) []string {
 	}
 	if host, port, err := net.SplitHostPort(c.HTTPAddr); err == nil && EveryInterface(host) && c.AdminToken == "" {
 		lines = append(lines, fmt.Sprintf("--http-addr %s is every interface and there is no admin token: programs on this machine need no token, others a LiveKit access token; in production give ROLLCALL_ADMIN_TOKEN (`openssl rand -hex 24` makes a good one), or --http-addr 127.0.0.1:%s", c.HTTPAddr, port))
+	}
+	if host, port, err := net.SplitHostPort(c.DebugAddr); err == nil && !loopback(host) {
+		lines = append(lines, fmt.Sprintf("--debug-addr %s is reachable from other machines without a token: whoever reaches it reads profiles of this node and can slow it down; in production give --debug-addr 127.0.0.1:%s, or :%[2]s, which is the same", c.DebugAddr, port))
 	}
 	return lines
 }

@@ -91,6 +91,38 @@ func setRedisURL(c *Config, s string) error {
 	return nil
 }
 
+// maxRedisPrefix is the longest prefix of keys, in bytes: Redis keeps it with every key.
+const maxRedisPrefix = 64
+
+// setRedisPrefix accepts prefixes that neither Redis Cluster nor a pattern of SCAN gives a meaning. With a prefix of the application's keys, or
+// one that continues a room's key of another prefix, a room's name could make a key that is not ours.
+func setRedisPrefix(c *Config, s string) error {
+	const right = "give 1 to 64 letters, digits, dots, colons, slashes, dashes or underscores such as staging:rooms:"
+	if len(s) > maxRedisPrefix || !regexp.MustCompile(`^[A-Za-z0-9._:/-]+$`).MatchString(s) {
+		return fmt.Errorf("%q is not a prefix of keys: %s", clip(s), right)
+	}
+	for _, theirs := range []string{"matching:", "left_behind:"} {
+		if strings.HasPrefix(s, theirs) {
+			return fmt.Errorf("%q begins keys of the application: %s", s, right)
+		}
+	}
+	for _, kind := range []string{"participants:", "states:", "fence:", "timeline:"} {
+		if strings.Contains(s, kind) {
+			return fmt.Errorf("%q holds %s, which stands before a room's name in keys: %s", s, kind, right)
+		}
+	}
+	c.RedisPrefix = s
+	return nil
+}
+
+// clip shortens a text for a message.
+func clip(s string) string {
+	if len(s) <= maxRedisPrefix {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxRedisPrefix], "") + "…"
+}
+
 // setHashTags stores auto as false: validate, which knows the target, decides.
 func setHashTags(c *Config, s string) error {
 	if s == "auto" {
@@ -144,6 +176,48 @@ func goodOrigin(origin string) bool {
 	own := map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	return goodHost(u.Hostname()) && u.Port() != own && (u.Port() == "" && !strings.HasSuffix(u.Host, ":") || goodPort(u.Port(), 1)) &&
 		origin == strings.ToLower(origin)
+}
+
+// setOTLPEndpoint stores the base URL. A bare host:port means http, as collectors beside their programs mostly have it.
+func setOTLPEndpoint(c *Config, s string) error {
+	c.OTLPEndpoint = ""
+	if s == "" {
+		return nil
+	}
+	const right = "give a URL such as http://127.0.0.1:4318 or https://otlp.example.org"
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || HasControlOrSpace(s) || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the endpoint (not shown) is not a URL of a collector: " + right)
+	case u.User != nil:
+		return errors.New("the endpoint (not shown) has a user or password: leave it out, and give what the collector wants in OTEL_EXPORTER_OTLP_HEADERS")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%q is neither http nor https, the only ways in which traces are sent: %s", u.Scheme, right)
+	case !goodHost(u.Hostname()) || u.Port() != "" && !goodPort(u.Port(), 1) || strings.HasSuffix(u.Host, ":"):
+		return fmt.Errorf("%q has a malformed host or port: %s", s, right)
+	}
+	c.OTLPEndpoint = strings.TrimSuffix(s, "/")
+	return nil
+}
+
+// setDebugAddr stores a listen address; without a host it is on loopback.
+func setDebugAddr(c *Config, s string) error {
+	c.DebugAddr = ""
+	if s == "" {
+		return nil
+	}
+	if err := checkListenAddr(s, ":6060"); err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err == nil && host == "" {
+		s = net.JoinHostPort("127.0.0.1", port)
+	}
+	c.DebugAddr = s
+	return err
 }
 
 func setLogLevel(c *Config, s string) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
@@ -17,11 +18,11 @@ import (
 )
 
 // webhookVerifier adapts LiveKit's signature check to the API.
-type webhookVerifier struct{ *livekit.Verifier }
+type webhookVerifier struct{ keys *atomic.Pointer[signingKeys] }
 
 // Admit implements httpapi.Verifier.
 func (v webhookVerifier) Admit(authorization string, now time.Time) (httpapi.Admission, error) {
-	a, err := v.Verifier.Admit(authorization, now)
+	a, err := v.keys.Load().verifier.Admit(authorization, now)
 	if err != nil {
 		return nil, webhookError(err)
 	}
@@ -65,11 +66,11 @@ func webhookError(err error) error {
 }
 
 // tokenVerifier reads the grants of LiveKit's access tokens.
-type tokenVerifier struct{ *livekit.Tokens }
+type tokenVerifier struct{ keys *atomic.Pointer[signingKeys] }
 
 // VerifyToken implements httpapi.Tokens.
 func (v tokenVerifier) VerifyToken(token string, now time.Time) (reconcile.Grant, error) {
-	return v.Verify(token, now)
+	return v.keys.Load().tokens.Verify(token, now)
 }
 
 // deliverer takes webhooks to their rooms.

@@ -13,7 +13,7 @@ import (
 // mustAgree returns the required settings: two nodes that differ in one of them would write different keys for the same
 // room.
 func mustAgree(c config.Config) map[string]string {
-	return map[string]string{"--redis-hash-tags": strconv.FormatBool(c.RedisHashTags)}
+	return map[string]string{"--redis-hash-tags": strconv.FormatBool(c.RedisHashTags), "--redis-prefix": c.RedisPrefix}
 }
 
 // shouldAgree returns the advisory settings, which determine what is written and where it comes from. They may differ while

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -22,15 +23,19 @@ import (
 	"github.com/rollcallhq/rollcall/internal/livekit"
 	"github.com/rollcallhq/rollcall/internal/node"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/internal/tracing"
 )
 
 // Daemon is one running rollcall. Its parts are listed in the order in which they start; they stop in reverse order.
 type Daemon struct {
-	config   config.Config
+	config   config.Config // as at the start
+	current  current
 	build    httpapi.Build
 	log      *slog.Logger
 	listener net.Listener
-	embedded *embedded // nil with a Redis server
+	debug    *http.Server    // nil without --debug-addr
+	tracer   *tracing.Tracer // nil without --otlp-endpoint
+	embedded *embedded       // nil with a Redis server
 	store    *redisstore.Store
 	redis    *redisstore.Health
 	endRedis func() // ends what redis runs
@@ -56,12 +61,12 @@ type Daemon struct {
 // tasks begin at once and need everything else. It serves right after that: opening the cluster does not wait until the node has
 // joined, so /readyz says meanwhile why the node is not ready.
 func Start(ctx context.Context, c config.Config, build httpapi.Build, log *slog.Logger) (*Daemon, error) {
-	n := &Daemon{config: c, build: build, log: log, failed: make(chan error, 1)}
+	n := &Daemon{config: c, build: build, log: log, failed: make(chan error, 1), current: current{config: c}}
 	var err error
 	if n.serverTLS, n.clientTLS, err = peerSecurity(c, log); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context) error{n.listen, n.openRedis, n.openLiveKit, n.openNode, n.openHTTP, n.openCluster} {
+	for _, start := range []func(context.Context) error{n.listen, n.openDebug, n.openTracing, n.openRedis, n.openLiveKit, n.openNode, n.openHTTP, n.openCluster} {
 		if err := start(ctx); err != nil {
 			n.abandon()
 			return nil, err
@@ -128,7 +133,7 @@ func (n *Daemon) openRedis(ctx context.Context) error {
 	}
 	target := n.config.Redis
 	if target.Mode == config.RedisEmbedded {
-		e, err := startEmbedded("127.0.0.1:0")
+		e, err := startEmbedded(n.config.EmbeddedAddr, n.config.EmbeddedPassword)
 		if err != nil {
 			return err
 		}
@@ -189,10 +194,10 @@ func (n *Daemon) openNode(context.Context) error {
 	if n.clientTLS != nil {
 		place.ClientTLS = n.clientTLS.config
 	}
-	n.node, err = node.New(node.Config{Store: n.store, Rooms: n.livekit, Clock: actors.NewSystemClock(), Observer: observer{n.metrics, n.stats, n.store},
+	n.node, err = node.New(n.traced(node.Config{Store: n.store, Rooms: n.livekit, Clock: actors.NewSystemClock(), Observer: observer{n.metrics, n.stats, n.store},
 		Telemetry: n.metrics, Log: n.log, Lag: c.LiveKitLag, SyncInterval: c.SyncInterval, CleanupInterval: c.CleanupInterval, StaleAfter: c.StaleAfter,
 		Kinds: countedKinds(c), Ready: n.redis.Ready, CannotWrite: func() []string { return cannotWrite(n.redis.Shards()) },
-		Housekeeping: n.store.RepairScores, Cluster: place})
+		Housekeeping: n.store.RepairScores, Cluster: place}))
 	if err != nil {
 		return err
 	}
@@ -204,25 +209,25 @@ func (n *Daemon) openNode(context.Context) error {
 }
 
 func (n *Daemon) openHTTP(context.Context) error {
-	keys := n.config.LiveKit.SigningKeys()
-	verifier, err := livekit.NewVerifier(keys)
+	keys, err := newSigningKeys(n.config.LiveKit)
 	if err != nil {
-		return fmt.Errorf("--livekit-keys, LIVEKIT_KEYS: %w", err)
+		return err
 	}
-	tokens, err := livekit.NewTokens(map[string]string{n.config.LiveKit.APIKey: n.config.LiveKit.APISecret.Reveal()})
+	id, err := n.name()
 	if err != nil {
-		return fmt.Errorf("--livekit-api-key, LIVEKIT_API_KEY: %w", err)
+		return err
 	}
+	n.current.keys.Store(keys)
 	connections, _ := connectionLimits(descriptors())
 	health := health{n.node, n.redis}
 	n.http, err = httpapi.New(httpapi.Config{AdminToken: n.config.AdminToken.Reveal(), MetricsPublic: n.config.MetricsPublic,
 		CORSOrigins: n.config.CORSOrigins, Lost: func(int) { n.node.WebhooksLost() },
 		TLSCert: n.config.HTTPTLS.CertFile, TLSKey: n.config.HTTPTLS.KeyFile, Log: n.log, Registry: n.metrics.registry,
 		Limits: httpapi.Limits{Connections: connections},
-		Build:  n.build},
-		httpapi.Ports{Verifier: webhookVerifier{verifier}, Deliverer: countingDeliverer{deliverer{n.node.Router}, n.stats}, Admin: admin{n.node},
-			Cluster: members{n.node}, Reader: reader{n.store}, Tokens: tokenVerifier{tokens}, Health: health,
-			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.node, health}})
+		Build:  n.build, Node: id},
+		httpapi.Ports{Verifier: webhookVerifier{&n.current.keys}, Deliverer: n.deliverer(), Admin: admin{n.node},
+			Cluster: members{n.node}, Reader: reader{n.store}, Tokens: tokenVerifier{&n.current.keys}, Health: health,
+			History: reader{n.store}, LiveKit: livekitRooms{n.livekit}, Meter: n.stats, Live: live{n.store, n.node, health}, Reloader: reloader{n}})
 	return err
 }
 
@@ -256,8 +261,9 @@ const (
 // it has, ends the leader's work, leaves the view, lets the rooms finish, and closes everything else.
 func (n *Daemon) Stop() error {
 	n.http.Drain()
-	n.log.Info("draining", "delay", n.config.DrainDelay)
-	time.Sleep(n.config.DrainDelay)
+	delay := n.current.end().DrainDelay
+	n.log.Info("draining", "delay", delay)
+	time.Sleep(delay)
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	answers, done := context.WithTimeout(ctx, answerWithin)
@@ -287,6 +293,10 @@ func (n *Daemon) close(ctx context.Context) error {
 	}
 	if n.embedded != nil {
 		n.embedded.stop()
+	}
+	n.closeTracing(ctx)
+	if n.debug != nil {
+		_ = n.debug.Close() // a profile that is still being taken is cut
 	}
 	return errors.Join(errs...)
 }

@@ -34,12 +34,18 @@ type world struct {
 	redis   *redis.Client
 	config  config.Config
 	daemon  *Daemon
+	log     *slog.Logger
 }
 
 func newWorld(t *testing.T, flags ...string) *world {
 	t.Helper()
+	return newLoggedWorld(t, slog.New(slog.DiscardHandler), flags...)
+}
+
+func newLoggedWorld(t *testing.T, log *slog.Logger, flags ...string) *world {
+	t.Helper()
 	addr := nodetest.QuietAddrs(t, 1)[0]
-	w := &world{T: t, livekit: fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{"http://" + addr + "/api/livekit-webhook"}})}
+	w := &world{T: t, log: log, livekit: fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{"http://" + addr + "/api/livekit-webhook"}})}
 	api := httptest.NewServer(w.livekit)
 	store := redistest.Start(t)
 	w.redis = store.Client()
@@ -57,7 +63,7 @@ func newWorld(t *testing.T, flags ...string) *world {
 
 func (w *world) start() {
 	w.Helper()
-	d, err := Start(w.Context(), w.config, httpapi.Build{}, slog.New(slog.DiscardHandler))
+	d, err := Start(w.Context(), w.config, httpapi.Build{}, w.log)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,23 +20,25 @@ import (
 // stops.
 type embedded struct {
 	server   *miniredis.Miniredis
-	password config.Secret // generated at the start, so that no other program on this machine can write
+	password config.Secret // mostly generated at the start, so that no other program on this machine can write
 	file     string        // holds the URL; empty if there is none
 	end      context.CancelFunc
 	clock    sync.WaitGroup
 }
 
-// startEmbedded listens on a free loopback port. The clock of miniredis stands still unless it is advanced: drive advances
+// startEmbedded listens on addr, or on a free loopback port. An empty password means a random one. The clock of miniredis stands still unless it is advanced: drive advances
 // it, so that keys expire.
-func startEmbedded(addr string) (*embedded, error) {
+func startEmbedded(addr string, password config.Secret) (*embedded, error) {
 	server := miniredis.NewMiniRedis()
-	password := rand.Text()
-	server.RequireAuth(password)
-	if err := server.StartAddr(addr); err != nil {
+	if password == "" {
+		password = config.Secret(rand.Text())
+	}
+	server.RequireAuth(password.Reveal())
+	if err := server.StartAddr(cmp.Or(addr, "127.0.0.1:0")); err != nil {
 		return nil, fmt.Errorf("start the embedded Redis: %w", err)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	e := &embedded{server: server, password: config.Secret(password), end: end}
+	e := &embedded{server: server, password: password, end: end}
 	e.clock.Go(func() { e.drive(ctx) })
 	return e, nil
 }

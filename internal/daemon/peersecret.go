@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/config"
@@ -27,13 +28,27 @@ const peerKeyInfo = "rollcall node port v1"
 // secretPeer secures the connections between nodes without --tls-* files: over TLS 1.3, each side proves that it has the
 // LiveKit secret of one of the other's keys. A node presents the key of its own secret and accepts the keys of all its
 // secrets, so that a LiveKit key can be rotated node by node.
-type secretPeer struct {
+type secretPeer struct{ keys atomic.Pointer[peerKeys] }
+
+// peerKeys are the keys of one configuration.
+type peerKeys struct {
 	own    tls.Certificate
 	accept []ed25519.PublicKey
 }
 
-// newSecretPeer derives the keys. A configuration without a secret is an error.
+// newSecretPeer returns a peer with the configuration's keys. A configuration without a secret is an error.
 func newSecretPeer(l config.LiveKit) (*secretPeer, error) {
+	keys, err := newPeerKeys(l)
+	if err != nil {
+		return nil, err
+	}
+	p := &secretPeer{}
+	p.keys.Store(keys)
+	return p, nil
+}
+
+// newPeerKeys derives the keys.
+func newPeerKeys(l config.LiveKit) (*peerKeys, error) {
 	if l.APISecret == "" {
 		return nil, errors.New("--livekit-api-secret, LIVEKIT_API_SECRET: missing: nodes without --tls-* files know each other by it")
 	}
@@ -41,7 +56,7 @@ func newSecretPeer(l config.LiveKit) (*secretPeer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &secretPeer{}
+	p := &peerKeys{}
 	if p.own, err = selfSigned(own); err != nil {
 		return nil, err
 	}
@@ -83,7 +98,7 @@ func selfSigned(key ed25519.PrivateKey) (tls.Certificate, error) {
 func (p *secretPeer) server() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		Certificates:           []tls.Certificate{p.own},
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &p.keys.Load().own, nil },
 		ClientAuth:             tls.RequireAnyClientCert,
 		VerifyConnection:       p.verify,
 		SessionTicketsDisabled: true,
@@ -99,7 +114,7 @@ func (p *secretPeer) config(string) *tls.Config {
 		VerifyConnection:   p.verify,
 		// GetClientCertificate instead of Certificates, which would withhold a certificate that does not match the other
 		// side's request.
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p.own, nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p.keys.Load().own, nil },
 	}
 }
 
@@ -110,7 +125,7 @@ func (p *secretPeer) verify(c tls.ConnectionState) error {
 	}
 	cert := c.PeerCertificates[0]
 	key, isEd := cert.PublicKey.(ed25519.PublicKey)
-	for _, accepted := range p.accept {
+	for _, accepted := range p.keys.Load().accept {
 		if isEd && accepted.Equal(key) {
 			return nil
 		}

@@ -71,9 +71,32 @@ func accepting(p *secretPeer) *tls.Config {
 func TestAStolenCertificateIsNoKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node, thief := secretNode(t, "one secret"), secretNode(t, "another secret")
-		thief.own.Certificate = node.own.Certificate
+		thief.keys.Load().own.Certificate = node.keys.Load().own.Certificate
 		if err := talk(node.server(), accepting(thief)); err == nil {
 			t.Error("it was let in")
+		}
+	})
+}
+
+// TestNewSecretsBetweenNodes checks that a reload changes the key that a node shows and the keys that it accepts.
+func TestNewSecretsBetweenNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before, after, changing := secretNode(t, "one secret"), secretNode(t, "another secret"), secretNode(t, "one secret")
+		server := changing.server()
+		changing.keys.Store(after.keys.Load())
+		for name, tt := range map[string]struct {
+			server, client *tls.Config
+			ok             bool
+		}{
+			"dials the old":       {before.server(), changing.config(""), false},
+			"dials the new":       {after.server(), changing.config(""), true},
+			"answers the old":     {server, before.config(""), false},
+			"answers the new":     {server, after.config(""), true},
+			"answers a new start": {changing.server(), after.config(""), true},
+		} {
+			if err := talk(tt.server, tt.client); (err == nil) != tt.ok {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }

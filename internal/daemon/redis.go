@@ -21,7 +21,7 @@ func openStore(c config.Config, target config.RedisTarget, node string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	return redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(options), HashTags: c.RedisHashTags,
+	return redisstore.Open(redisstore.Options{Client: redis.NewUniversalClient(options), Prefix: c.RedisPrefix, HashTags: c.RedisHashTags,
 		Kinds: countedKinds(c), Feed: c.ChangeFeed, FeedMax: c.ChangeFeedMax, Timeline: c.Timeline, Node: node, Log: log})
 }
 

@@ -3,8 +3,8 @@ package demo
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -46,9 +46,16 @@ func FindLiveKit(path, dir string) (string, error) {
 	return "", fmt.Errorf("%s: %w", noLiveKit, err)
 }
 
-// StartLiveKit starts the livekit-server binary bin with its webhooks sent to the URL hook, and waits until it answers.
-func StartLiveKit(ctx context.Context, bin, hook string) (*LiveKit, error) {
-	l := &LiveKit{Key: "devkey", Secret: rand.Text() + rand.Text(), ended: make(chan struct{})}
+// Port is where the API of LiveKit listens, if that port is free. It is livekit-server's own default.
+const Port = 7880
+
+// StartLiveKit starts the livekit-server binary bin with its webhooks sent to the URL hook, and waits until it answers. An empty key means
+// "devkey" with a random secret.
+func StartLiveKit(ctx context.Context, bin, hook, key, secret string) (*LiveKit, error) {
+	l := &LiveKit{Key: key, Secret: secret, ended: make(chan struct{})}
+	if key == "" {
+		l.Key, l.Secret = "devkey", rand.Text()+rand.Text()
+	}
 	var err error
 	if l.dir, err = os.MkdirTemp("", "rollcall-dev-"); err != nil {
 		return nil, fmt.Errorf("make a directory for livekit-server: %w", err)
@@ -62,13 +69,17 @@ func StartLiveKit(ctx context.Context, bin, hook string) (*LiveKit, error) {
 }
 
 func (l *LiveKit) start(ctx context.Context, bin, hook string) error {
-	port, udp, err := freePorts()
+	addr, err := FreeAddr(Port)
 	if err != nil {
 		return err
 	}
-	l.URL = fmt.Sprintf("http://127.0.0.1:%d", port)
+	udp, err := freeUDP()
+	if err != nil {
+		return err
+	}
+	l.URL = "http://" + addr
 	config := filepath.Join(l.dir, "livekit.yaml")
-	if err := os.WriteFile(config, []byte(l.config(port, udp, hook)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(l.config(addr, udp, hook)), 0o600); err != nil {
 		return fmt.Errorf("write livekit-server's configuration: %w", err)
 	}
 	log, err := os.Create(l.Log)
@@ -91,8 +102,9 @@ func (l *LiveKit) start(ctx context.Context, bin, hook string) error {
 	return l.awaitReady(ctx)
 }
 
-func (l *LiveKit) config(port, udp int, hook string) string {
-	return fmt.Sprintf(`port: %d
+func (l *LiveKit) config(addr string, udp int, hook string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return fmt.Sprintf(`port: %s
 bind_addresses: [127.0.0.1]
 keys: {%q: %q}
 logging: {level: info, pion_level: error}
@@ -142,6 +154,15 @@ func (l *LiveKit) logTail() string {
 	return strings.TrimSpace(string(raw[max(0, len(raw)-2048):]))
 }
 
+// ReportEnd writes to out when livekit-server ends by itself. It returns then, or when ctx ends.
+func (l *LiveKit) ReportEnd(ctx context.Context, out io.Writer) {
+	select {
+	case <-l.ended:
+		fmt.Fprintf(out, "\nlivekit-server has ended: nobody can join or leave any more. End dev with Ctrl-C and start it again. Its log ends with:\n%s\n\n", l.logTail())
+	case <-ctx.Done():
+	}
+}
+
 // Stop asks livekit-server twice, as it requires while somebody is still connected, and then kills it.
 func (l *LiveKit) Stop() {
 	defer os.RemoveAll(l.dir)
@@ -160,13 +181,24 @@ func (l *LiveKit) Stop() {
 	<-l.ended
 }
 
-func freePorts() (tcp, udp int, err error) {
-	t, err1 := net.Listen("tcp4", "127.0.0.1:0")
-	u, err2 := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err := errors.Join(err1, err2); err != nil {
-		return 0, 0, fmt.Errorf("find free ports: %w", err)
+// FreeAddr returns a free loopback address: with the given port, or, if another program has that, with any.
+func FreeAddr(port int) (string, error) {
+	err := error(nil)
+	for _, try := range []int{port, 0} {
+		listener, taken := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", try))
+		if err = taken; err == nil {
+			defer listener.Close()
+			return listener.Addr().String(), nil
+		}
 	}
-	defer t.Close()
+	return "", fmt.Errorf("find a free port: %w", err)
+}
+
+func freeUDP() (int, error) {
+	u, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free UDP port: %w", err)
+	}
 	defer u.Close()
-	return t.Addr().(*net.TCPAddr).Port, u.LocalAddr().(*net.UDPAddr).Port, nil
+	return u.LocalAddr().(*net.UDPAddr).Port, nil
 }

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +24,41 @@ func TestFindLiveKit(t *testing.T) {
 	}
 	if got, err := FindLiveKit("/nonexistent/livekit-server", filepath.Dir(beside)); err == nil || !strings.Contains(err.Error(), "--livekit-server") {
 		t.Errorf("a wrong path: %q, %v", got, err)
+	}
+}
+
+// TestFreeAddr checks that the wanted port is taken if it is free, and another one otherwise.
+func TestFreeAddr(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := taken.Addr().(*net.TCPAddr).Port
+	if got, err := FreeAddr(port); err != nil || got == taken.Addr().String() || !strings.HasPrefix(got, "127.0.0.1:") {
+		t.Errorf("a port that is taken: %q, %v", got, err)
+	}
+	taken.Close()
+	if got, err := FreeAddr(port); err != nil || got != taken.Addr().String() {
+		t.Errorf("a free port: %q, %v, want %s", got, err, taken.Addr())
+	}
+}
+
+// TestReportEnd checks that people hear of a livekit-server that ends by itself, and nothing of one that dev stops.
+func TestReportEnd(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "livekit.log")
+	if err := os.WriteFile(log, []byte("out of memory\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := &LiveKit{Log: log, ended: make(chan struct{})}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	var out strings.Builder
+	if l.ReportEnd(stopped, &out); out.String() != "" {
+		t.Errorf("dev ends: %q", out.String())
+	}
+	close(l.ended)
+	if l.ReportEnd(t.Context(), &out); !strings.Contains(out.String(), "livekit-server has ended: nobody can join") || !strings.Contains(out.String(), "out of memory") {
+		t.Errorf("it ended by itself: %q", out.String())
 	}
 }
 

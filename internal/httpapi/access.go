@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -21,19 +22,30 @@ const (
 
 // access decides who may do what, by the rules in docs/api.md.
 type access struct {
-	admin   *[sha256.Size]byte // digest of the admin token; nil if there is none
-	tokens  Tokens
-	origins origins
+	tokens Tokens
+	admin  atomic.Pointer[[sha256.Size]byte] // digest of the admin token; nil if there is none
+	sites  atomic.Pointer[origins]
 }
 
-func newAccess(adminToken string, tokens Tokens, origins origins) access {
-	a := access{tokens: tokens, origins: origins}
-	if adminToken != "" {
-		sum := sha256.Sum256([]byte(adminToken))
-		a.admin = &sum
-	}
+func newAccess(adminToken string, tokens Tokens, corsOrigins []string) *access {
+	a := &access{tokens: tokens}
+	a.set(adminToken, corsOrigins)
 	return a
 }
+
+// set changes the admin token, and the origins whose pages may call.
+func (a *access) set(adminToken string, corsOrigins []string) {
+	sites := newOrigins(corsOrigins)
+	a.sites.Store(&sites)
+	var digest *[sha256.Size]byte
+	if adminToken != "" {
+		sum := sha256.Sum256([]byte(adminToken))
+		digest = &sum
+	}
+	a.admin.Store(digest)
+}
+
+func (a *access) origins() origins { return *a.sites.Load() }
 
 // check returns nil if the caller has the right, and records who the caller is. Credentials that are sent are always
 // checked, even if the caller would need none: a proxy on this machine that forwards a moderator's token must not turn the
@@ -42,29 +54,33 @@ func (a *access) check(c *call, needs right) error {
 	if needs == open {
 		return nil
 	}
-	if needs == act && crossSite(c.r) && !a.origins.allow(c.r) {
+	if needs == act && crossSite(c.r) && !a.origins().allow(c.r) {
 		return refuse(http.StatusForbidden, "Requests from other origins are refused")
 	}
 	given := c.r.Header.Values("Authorization")
 	if len(given) == 0 {
-		if a.admin == nil && private(c.r) {
+		c.as.kind = "none"
+		if a.admin.Load() == nil && private(c.r) {
+			c.as.kind = "local"
 			c.who = caller{rank: actsAsWell}
 			return nil
 		}
 		return unauthorized("", "Unauthorized: this node wants a token: send the admin token, or a LiveKit access token, as Authorization: Bearer")
 	}
+	c.as.kind = "invalid"
 	token, ok := bearer(given)
 	if !ok {
 		return unauthorized("invalid_request", "Unauthorized: send one Authorization header: Bearer, a space and the token")
 	}
 	if a.isAdmin(token) {
-		c.who = caller{rank: actsAsWell}
+		c.as.kind, c.who = "admin", caller{rank: actsAsWell}
 		return nil
 	}
 	grant, err := a.tokens.VerifyToken(token, c.at)
 	if err != nil {
 		return unauthorized("invalid_token", "Unauthorized: the token is wrong, expired or not valid yet")
 	}
+	c.as = credentials{kind: "livekit", identity: grant.Identity}
 	if !allows(grant, needs, c.room) {
 		p := refuse(http.StatusForbidden, "The token does not allow this: "+lacks(needs, c.room))
 		p.header = challenge("insufficient_scope")
@@ -76,11 +92,12 @@ func (a *access) check(c *call, needs right) error {
 
 // isAdmin compares digests, so that the time it takes reveals neither the token's bytes nor its length.
 func (a *access) isAdmin(token string) bool {
-	if a.admin == nil {
+	admin := a.admin.Load()
+	if admin == nil {
 		return false
 	}
 	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], a.admin[:]) == 1
+	return subtle.ConstantTimeCompare(sum[:], admin[:]) == 1
 }
 
 func allows(g reconcile.Grant, needs right, room string) bool {

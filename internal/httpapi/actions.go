@@ -26,11 +26,13 @@ func newActions(limit int, atMost time.Duration) *actions {
 }
 
 // do runs one action and waits for it until ctx ends. Switches are quick and have as many slots again, so that stopping the
-// service never waits behind sync cycles. Errors: ErrBusy, ErrUnavailable while stopping, ctx's, or run's own.
-func (a *actions) do(ctx context.Context, isSwitch bool, run func(context.Context) (any, error)) (any, error) {
+// service never waits behind sync cycles. line is written when the action ends, unless it does not begin. Errors: ErrBusy,
+// ErrUnavailable while stopping, ctx's, or run's own.
+func (a *actions) do(ctx context.Context, isSwitch bool, line *audit, run func(context.Context) (any, error)) (any, error) {
 	if err := a.admit(isSwitch); err != nil {
 		return nil, err
 	}
+	line.begin()
 	apart, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.time)
 	type result struct {
 		value any
@@ -41,6 +43,7 @@ func (a *actions) do(ctx context.Context, isSwitch bool, run func(context.Contex
 		defer a.leave()
 		defer cancel()
 		value, err := recovered(apart, run)
+		line.end(value, err)
 		done <- result{value, err}
 	}()
 	go func() {

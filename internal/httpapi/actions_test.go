@@ -11,7 +11,7 @@ import (
 // not be reported as a running action.
 func TestIdleActionsHaveEnded(t *testing.T) {
 	a := newActions(1, time.Minute)
-	if _, err := a.do(t.Context(), false, func(context.Context) (any, error) { return nil, nil }); err != nil {
+	if _, err := a.do(t.Context(), false, nil, func(context.Context) (any, error) { return nil, nil }); err != nil {
 		t.Fatal(err)
 	}
 	over, cancel := context.WithCancel(t.Context())
@@ -33,7 +33,7 @@ func TestSwitchesPassTheCycles(t *testing.T) {
 	a := newActions(1, time.Minute)
 	var tried []error
 	nested := func(isSwitch bool, then func()) {
-		_, err := a.do(t.Context(), isSwitch, func(context.Context) (any, error) {
+		_, err := a.do(t.Context(), isSwitch, nil, func(context.Context) (any, error) {
 			then()
 			return nil, nil
 		})

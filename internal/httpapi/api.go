@@ -20,10 +20,10 @@ type api struct {
 	build    Build
 	routes   routes
 	files    *web.Files
-	origins  origins
-	access   access
+	access   *access
 	hooks    *webhooks
 	actions  *actions
+	audits   *auditLog
 	hub      *hub
 	answers  *quota // bytes of answers, until they are written
 	looks    *quota // slots for requests to LiveKit
@@ -45,7 +45,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// what follows for another caller's request (RFC 9112, 6.3), so nothing may follow.
 		c.w.Header().Set("Connection", "close")
 	}
-	a.origins.setCORS(c)
+	a.access.origins().setCORS(c)
 	defer a.release(c)
 	value, err := a.answer(c)
 	var body pieces
@@ -82,16 +82,25 @@ func (a *api) answer(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.origins.preflight(c) {
+	if a.access.origins().preflight(c) {
 		return nil, nil
 	}
 	e, err := c.route.endpoint(c.r.Method)
 	if err != nil {
 		return nil, err
 	}
+	if e.needs == act {
+		return a.audited(c, e)
+	}
+	return a.serve(c, e)
+}
+
+// serve runs an endpoint for a caller who has the right to it.
+func (a *api) serve(c *call, e *endpoint) (any, error) {
 	if err := a.access.check(c, e.needs); err != nil {
 		return nil, err
 	}
+	c.audit.admit(c.as)
 	if e.needs != open {
 		connOf(c.r).trust()
 		c.held = share{of: a.answers, who: c.who}

@@ -21,6 +21,8 @@ type call struct {
 	route *route // nil while unknown
 	who   caller // set once its right is known
 	held  share  // of the answer memory
+	as    credentials
+	audit *audit // of an admin action; nil for everything else
 }
 
 // recorder records what was answered. Unwrap lets http.ResponseController reach the connection's deadlines.

@@ -75,13 +75,14 @@ func (a *api) cluster(c *call) (any, error) {
 func (a *api) removeNode(c *call) (any, error) {
 	var req clusterAction
 	err := c.readObject(`{"action":"remove","id":"n2"}`, map[string]field{"action": {&req.Action, invalidClusterAction}, "id": {&req.ID, invalidClusterAction}})
+	c.audit.target = req.ID
 	if err != nil {
 		return nil, err
 	}
 	if req.Action != "remove" || req.ID == "" {
 		return nil, refuse(http.StatusBadRequest, invalidClusterAction)
 	}
-	return a.actions.do(c.r.Context(), true, func(ctx context.Context) (any, error) {
+	return a.actions.do(c.r.Context(), true, c.audit, func(ctx context.Context) (any, error) {
 		if err := a.ports.Cluster.Remove(ctx, req.ID); err != nil {
 			return nil, err
 		}

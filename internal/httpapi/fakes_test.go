@@ -156,6 +156,11 @@ func (n *node) Remove(ctx context.Context, id string) error {
 }
 
 // Rooms uses the last name of a page as its cursor.
+func (n *node) Reload(ctx context.Context) (Reloaded, error) {
+	n.note(ctx, "reload")
+	return Reloaded{Node: "n1", Changed: []string{"log-level"}, NeedRestart: []string{}}, n.actErr
+}
+
 func (n *node) Rooms(_ context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
 	if n.readErr != nil && !errors.Is(n.readErr, ErrIncomplete) {
 		return nil, "", n.readErr

@@ -86,7 +86,7 @@ func (w *wire) after(id string) ([]reconcile.FeedEntry, <-chan struct{}, error) 
 }
 
 func (n *node) ports() Ports {
-	return Ports{Verifier: n, Deliverer: n, Admin: n, Cluster: n, Reader: n, Tokens: n, Health: n, History: n, LiveKit: n, Meter: n, Live: n}
+	return Ports{Verifier: n, Deliverer: n, Admin: n, Cluster: n, Reader: n, Tokens: n, Health: n, History: n, LiveKit: n, Meter: n, Live: n, Reloader: n}
 }
 
 func (n *node) Timeline(_ context.Context, _ string, limit int) ([]reconcile.TimelineEntry, error) {

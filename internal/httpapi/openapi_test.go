@@ -101,6 +101,8 @@ func TestOpenAPIDescribesTheAnswers(t *testing.T) {
 		}
 		check("POST", "/api/cluster", `{"action":"remove","id":"n2"}`)
 		check("POST", "/api/cluster", `{}`)
+		check("POST", "/api/reload", "")
+		check("POST", "/api/reload", `{"a":1}`)
 		check("POST", "/api/livekit-webhook", event("room_started", "EV_1", time.Now()), header("Authorization", goodSign))
 		check("POST", "/api/livekit-webhook", "{", header("Authorization", goodSign))
 		for path, methods := range spec.Methods {
@@ -117,6 +119,7 @@ func TestOpenAPIDescribesTheAnswers(t *testing.T) {
 		check("POST", "/api/sync-rooms", `{"action":"sync"}`)
 		r.node.actErr = Refused{"it is the last"}
 		check("POST", "/api/cluster", `{"action":"remove","id":"n2"}`)
+		check("POST", "/api/reload", "")
 	}
 }
 

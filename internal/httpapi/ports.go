@@ -72,11 +72,12 @@ type Ports struct {
 	LiveKit   LiveKit
 	Meter     Meter
 	Live      Live
+	Reloader  Reloader
 }
 
 func (p Ports) complete() bool {
 	return p.Verifier != nil && p.Deliverer != nil && p.Admin != nil && p.Cluster != nil && p.Reader != nil && p.Tokens != nil &&
-		p.Health != nil && p.History != nil && p.LiveKit != nil && p.Meter != nil && p.Live != nil
+		p.Health != nil && p.History != nil && p.LiveKit != nil && p.Meter != nil && p.Live != nil && p.Reloader != nil
 }
 
 // Verifier checks webhooks.

@@ -28,8 +28,10 @@ type Config struct {
 	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they change.
 	TLSCert, TLSKey string
 	// Lost, if set, is called with the number of events that LiveKit has dropped. It must not block.
-	Lost     func(events int)
-	Build    Build
+	Lost  func(events int)
+	Build Build
+	// Node is this node's name, for the audit log.
+	Node     string
 	Log      *slog.Logger
 	Registry *prometheus.Registry
 	Limits   Limits
@@ -159,10 +161,9 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	allowed := newOrigins(cfg.CORSOrigins)
-	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, files: files, origins: allowed,
-		access:  newAccess(cfg.AdminToken, ports.Tokens, allowed),
-		actions: newActions(limits.Actions, limits.Action), drain: &drain{}, hub: newHub(ports.Live, limits.WaitingBytes, cfg.Log),
+	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, files: files,
+		access:  newAccess(cfg.AdminToken, ports.Tokens, cfg.CORSOrigins),
+		actions: newActions(limits.Actions, limits.Action), audits: newAuditLog(cfg.Log, cfg.Node), drain: &drain{}, hub: newHub(ports.Live, limits.WaitingBytes, cfg.Log),
 		answers: newQuota(limits.AnswerBytes, limits.CallerBytes), looks: newQuota(int64(limits.Looks), 1),
 		watching: newQuota(int64(limits.Watchers), int64(limits.CallerWatchers)), replays: newQuota(int64(limits.Replays), 1)}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
@@ -190,6 +191,11 @@ func (s *Server) Serve(l net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
+}
+
+// SetAccess changes Config.AdminToken and Config.CORSOrigins for the requests from now on. Streams of events that are open stay open.
+func (s *Server) SetAccess(adminToken string, corsOrigins []string) {
+	s.api.access.set(adminToken, corsOrigins)
 }
 
 // Drain makes /readyz answer 503 while everything else is served as before. It cannot be undone.

@@ -27,10 +27,11 @@ type actionRequest struct {
 }
 
 // actionAnswer is the answer to an action, with the fields of docs/api.md: held only if the breaker holds, wouldChange in
-// dry runs.
+// dry runs, found if one room was compared.
 type actionAnswer struct {
 	Action      string                  `json:"action"`
 	Room        string                  `json:"room,omitempty"`
+	Found       *bool                   `json:"found,omitempty"`
 	Result      *counts                 `json:"result,omitempty"`
 	Sync        *counts                 `json:"sync,omitempty"`
 	Cleaned     *int                    `json:"cleaned,omitempty"`
@@ -57,6 +58,7 @@ func (a *api) status(c *call) (any, error) {
 // act answers POST /api/sync-rooms. It takes as long as the action does, perhaps minutes.
 func (a *api) act(c *call) (any, error) {
 	req, err := readAction(c)
+	c.audit.name(req)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func (a *api) act(c *call) (any, error) {
 		return nil, err
 	}
 	isSwitch := req.action == "start-service" || req.action == "stop-service"
-	return a.actions.do(c.r.Context(), isSwitch, func(ctx context.Context) (any, error) {
+	return a.actions.do(c.r.Context(), isSwitch, c.audit, func(ctx context.Context) (any, error) {
 		answer := actionAnswer{Action: req.action, Room: req.room}
 		if err := run(ctx, &answer); err != nil {
 			return nil, err
@@ -157,6 +159,10 @@ func (a *api) sync(ctx context.Context, o reconcile.Options, to *actionAnswer) e
 	report, err := a.ports.Admin.Sync(ctx, o)
 	result := countsOf(report)
 	to.Result = &result
+	if o.Room != "" && report.Synced > 0 && err == nil {
+		found := !report.Absent()
+		to.Found = &found
+	}
 	to.add(o, report)
 	return err
 }

@@ -21,13 +21,14 @@ const (
 type budget struct {
 	slots   chan struct{}
 	limiter *rate.Limiter
-	whole   rate.Limit // as configured
 	// courtesy bounds the requests on behalf of people: few at once, and a small part of the rate.
 	courtesy chan struct{}
 	spare    *rate.Limiter
 	order    order
 
 	mu      sync.Mutex
+	whole   rate.Limit // as configured
+	part    float64    // of whole, for this process
 	full    rate.Limit // the share of whole
 	until   time.Time  // no request before this time
 	strikes int        // pauses in a row
@@ -35,16 +36,41 @@ type budget struct {
 
 // newBudget takes the rate in requests per second; 0 means no limit.
 func newBudget(concurrency int, perSecond float64) *budget {
-	full, burst := rate.Inf, 1
-	if perSecond > 0 {
-		full, burst = rate.Limit(perSecond), max(1, int(perSecond))
-	}
-	b := &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(full, burst), whole: full, full: full,
-		courtesy: make(chan struct{}, max(1, concurrency/courtesyShare)), spare: rate.NewLimiter(full, courtesyBurst)}
-	if full != rate.Inf {
-		b.spare.SetLimit(full / spareShare)
-	}
+	b := &budget{slots: make(chan struct{}, concurrency), limiter: rate.NewLimiter(rate.Inf, burst(perSecond)), part: 1,
+		courtesy: make(chan struct{}, max(1, concurrency/courtesyShare)), spare: rate.NewLimiter(rate.Inf, courtesyBurst)}
+	b.setRate(perSecond)
 	return b
+}
+
+// burst is how many requests may go at once.
+func burst(perSecond float64) int { return max(1, int(perSecond)) }
+
+// setRate changes the configured rate, of which this process keeps its share.
+func (b *budget) setRate(perSecond float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	whole := rate.Inf
+	if perSecond > 0 {
+		whole = rate.Limit(perSecond)
+	}
+	if whole != b.whole {
+		b.whole = whole
+		b.limit(1)
+	}
+}
+
+// limit sets the limits for this process' share of the whole rate, lowered by a factor. The caller holds mu.
+func (b *budget) limit(lowered rate.Limit) {
+	b.full = b.whole
+	if b.whole == rate.Inf {
+		b.limiter.SetLimit(rate.Inf)
+		b.spare.SetLimit(rate.Inf)
+		return
+	}
+	b.full *= rate.Limit(b.part)
+	b.limiter.SetLimit(b.full * lowered)
+	b.limiter.SetBurst(burst(float64(b.full)))
+	b.spare.SetLimit(b.full / spareShare)
 }
 
 // share sets the rate to that part of the configured one, for a budget that several processes share. A rate that was lowered stays lowered by
@@ -52,14 +78,10 @@ func newBudget(concurrency int, perSecond float64) *budget {
 func (b *budget) share(part float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.whole == rate.Inf {
-		return
+	b.part = part
+	if b.whole != rate.Inf {
+		b.limit(b.limiter.Limit() / b.full)
 	}
-	lowered := b.limiter.Limit() / b.full
-	b.full = b.whole * rate.Limit(part)
-	b.limiter.SetLimit(b.full * lowered)
-	b.limiter.SetBurst(max(1, int(b.full)))
-	b.spare.SetLimit(b.full / spareShare)
 }
 
 func (b *budget) rate() float64 {

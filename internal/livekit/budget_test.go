@@ -3,6 +3,7 @@ package livekit
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/livekit"
+	"golang.org/x/time/rate"
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
@@ -200,4 +202,26 @@ func TestANewShareKeepsTheRateLowered(t *testing.T) {
 			t.Errorf("half of a rate of 100/s that was halved is %v/s, want 25/s", got)
 		}
 	})
+}
+
+// TestANewRate changes the rate of a process that has a third of it, with and without a limit before and after.
+func TestANewRate(t *testing.T) {
+	b := newBudget(16, 0)
+	b.share(1.0 / 3)
+	for _, c := range []struct{ set, want, spare float64 }{{30, 10, 1}, {60, 20, 2}, {0, math.Inf(1), float64(rate.Inf)}, {3, 1, 0.1}} {
+		b.setRate(c.set)
+		if got := b.rate(); got != c.want && math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("a third of %v/s is %v/s, want %v/s", c.set, got, c.want)
+		}
+		if got := float64(b.spare.Limit()); math.Abs(got-c.spare) > 1e-9 {
+			t.Errorf("of a third of %v/s, people's requests may take %v/s, want %v/s", c.set, got, c.spare)
+		}
+	}
+	b.limited(0)
+	if b.setRate(3); b.rate() >= 1 {
+		t.Error("the same rate again ended the slowing down")
+	}
+	if b.setRate(6); b.rate() != 2 {
+		t.Errorf("a new rate begins at %v/s, want 2/s", b.rate())
+	}
 }

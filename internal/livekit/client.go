@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
@@ -54,7 +55,7 @@ type Request struct {
 // Client sends requests to LiveKit's RoomService. It is safe for concurrent use.
 type Client struct {
 	opts   Options
-	secret *secret
+	signer atomic.Pointer[signer]
 	rooms  livekit.RoomService
 	budget *budget
 	kept   *kept
@@ -87,14 +88,29 @@ func New(opts Options) (*Client, error) {
 	}
 	// Redirects are not followed: the generated client sees to that.
 	client := &http.Client{Transport: guard{opts.Transport}}
-	return &Client{
+	c := &Client{
 		opts:   opts,
-		secret: newSecret(opts.Secret),
 		rooms:  livekit.NewRoomServiceProtobufClient(host, client),
 		budget: newBudget(opts.Concurrency, opts.Rate),
 		kept:   newKept(),
-	}, nil
+	}
+	c.SetKey(opts.Key, opts.Secret)
+	return c, nil
 }
+
+// signer is the API key that signs requests, with its secret.
+type signer struct {
+	key    string
+	secret *secret
+}
+
+// SetKey changes the API key that signs the requests from now on. Neither the key nor its secret may be empty.
+func (c *Client) SetKey(key, secret string) {
+	c.signer.Store(&signer{key: key, secret: newSecret(secret)})
+}
+
+// SetRate changes Options.Rate. A rate that LiveKit has lowered begins at the new one.
+func (c *Client) SetRate(perSecond float64) { c.budget.setRate(perSecond) }
 
 // Close closes idle connections.
 func (c *Client) Close() {
@@ -178,18 +194,19 @@ const tokenHead = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
 // sign makes a request's token. A sync makes one for each room, so it is made here: a library would take several times as long. The token is
 // valid from a while ago, because a LiveKit whose clock is behind ours would refuse it otherwise.
 func (c *Client) sign(grant access, now time.Time) (string, error) {
+	by := c.signer.Load()
 	payload, err := json.Marshal(struct {
 		Issuer    string `json:"iss"`
 		NotBefore int64  `json:"nbf"`
 		Expires   int64  `json:"exp"`
 		Video     access `json:"video"`
-	}{c.opts.Key, now.Add(-skew).Unix(), now.Add(tokenLife).Unix(), grant})
+	}{by.key, now.Add(-skew).Unix(), now.Add(tokenLife).Unix(), grant})
 	if err != nil {
 		return "", err
 	}
 	token := make([]byte, 0, len(tokenHead)+base64.RawURLEncoding.EncodedLen(len(payload))+1+base64.RawURLEncoding.EncodedLen(sha256.Size))
 	token = base64.RawURLEncoding.AppendEncode(append(token, tokenHead...), payload)
-	mac := c.secret.sign(make([]byte, 0, sha256.Size), token)
+	mac := by.secret.sign(make([]byte, 0, sha256.Size), token)
 	return string(base64.RawURLEncoding.AppendEncode(append(token, '.'), mac)), nil
 }
 

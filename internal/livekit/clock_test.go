@@ -56,3 +56,25 @@ func TestWhatARequestsTokenGrants(t *testing.T) {
 		}
 	}
 }
+
+// TestANewKeySigns checks that requests after SetKey are signed with the new key.
+func TestANewKeySigns(t *testing.T) {
+	c, err := New(Options{Host: "http://127.0.0.1:1", Key: "before", Secret: "secret-before"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetKey("after", "secret-after")
+	token, err := c.sign(access{RoomList: true}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, secret := range map[string]string{"before": "secret-before", "after": "secret-after"} {
+		tokens, err := NewTokens(map[string]string{key: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tokens.Verify(token, at); (err == nil) != (key == "after") {
+			t.Errorf("the key %q: %v", key, err)
+		}
+	}
+}

@@ -104,7 +104,7 @@ func (n *Node) act(ctx context.Context, term cluster.Term, r actionRequest) (don
 		o.Room = string(r.Room)
 		done.Sync, err = n.syncRoom(ctx, term, o)
 	case syncAfterLoss:
-		if n.Cluster.State().Running() && n.losses.take(time.Now(), n.config.SyncInterval) {
+		if n.Cluster.State().Running() && n.losses.take(time.Now(), n.every.Load().sync) {
 			done.Sync, err = n.sync(ctx, term, reconcile.Options{Fresh: true})
 		}
 	case cleanupAction:

@@ -36,7 +36,20 @@ func (n *Node) tasks() []cluster.Task {
 				return err
 			}}
 	}
-	return []cluster.Task{task(taskSync, n.config.SyncInterval, true, n.sync), task(taskCleanup, n.config.CleanupInterval, false, n.cleanup)}
+	every := n.every.Load()
+	return []cluster.Task{task(taskSync, every.sync, true, n.sync), task(taskCleanup, every.cleanup, false, n.cleanup)}
+}
+
+// intervals are the intervals of the schedule.
+type intervals struct{ sync, cleanup time.Duration }
+
+// SetIntervals changes the intervals of the schedule, also for the runs that are due next, and how long a room may stay unconfirmed before a
+// cleanup looks at it. They count on the leader; each node has its own for the time when it leads. It is valid after Open.
+func (n *Node) SetIntervals(sync, cleanup, staleAfter time.Duration) {
+	n.every.Store(&intervals{sync: sync, cleanup: cleanup})
+	n.Cluster.SetInterval(taskSync, sync)
+	n.Cluster.SetInterval(taskCleanup, cleanup)
+	n.Sweep.SetStaleAfter(staleAfter)
 }
 
 // cycle is a sync or a cleanup under a term.
@@ -44,15 +57,27 @@ type cycle func(context.Context, cluster.Term, reconcile.Options) (reconcile.Rep
 
 // sync runs a sync. Before that it restores the generation and the epoch in the store, which may have lost them.
 func (n *Node) sync(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	ctx, end := n.traced(ctx, "sync", o)
 	n.restoreGeneration(ctx, term, o)
 	r, err := n.Sweep.Sync(ctx, term.Token, o)
+	end(r, err)
 	return r, n.cycleEnded(ctx, term, fsm.KindSync, r, err)
+}
+
+// traced begins the trace of a cycle, if this node makes traces. The function that it returns ends it.
+func (n *Node) traced(ctx context.Context, name string, o reconcile.Options) (context.Context, func(reconcile.Report, error)) {
+	if n.config.Tracer == nil {
+		return ctx, func(reconcile.Report, error) {}
+	}
+	return n.config.Tracer.Cycle(ctx, name, o)
 }
 
 // syncRoom syncs one room. Its report is neither counted nor kept: the last report of a sync, and the metrics of cycles, are about all rooms.
 func (n *Node) syncRoom(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	ctx, end := n.traced(ctx, "sync", o)
 	n.restoreGeneration(ctx, term, o)
 	r, err := n.Sweep.Sync(ctx, term.Token, o)
+	end(r, err)
 	if err == nil && !o.DryRun {
 		n.logReport(ctx, "the sync of room "+strconv.Quote(o.Room), nil, r)
 	}
@@ -60,14 +85,18 @@ func (n *Node) syncRoom(ctx context.Context, term cluster.Term, o reconcile.Opti
 }
 
 func (n *Node) cleanup(ctx context.Context, term cluster.Term, o reconcile.Options) (reconcile.Report, error) {
+	ctx, end := n.traced(ctx, "cleanup", o)
 	r, err := n.Sweep.Cleanup(ctx, term.Token, o)
+	end(r, err)
 	return r, n.cycleEnded(ctx, term, fsm.KindCleanup, r, err)
 }
 
 // fullSync runs a new sync, and then a cleanup.
 func (n *Node) fullSync(ctx context.Context, term cluster.Term, o reconcile.Options) (synced, cleaned reconcile.Report, err error) {
+	ctx, end := n.traced(ctx, "full-sync", o)
 	n.restoreGeneration(ctx, term, o)
 	synced, cleaned, err = n.Sweep.FullSync(ctx, term.Token, o)
+	end(synced, err)
 	if cleaned.StartedAt.IsZero() {
 		return synced, cleaned, n.cycleEnded(ctx, term, fsm.KindSync, synced, err) // there was no cleanup
 	}
@@ -147,7 +176,7 @@ func LastReport(state fsm.State, kind fsm.Kind) *reconcile.Report {
 // counts reports whether a sync counts for the breaker. It is called before any room hears of the sync, so that the sync of a leader that fails
 // halfway has been counted. If the cluster cannot be asked, the sync does not count.
 func (n *Node) counts(ctx context.Context, leader reconcile.Token, at time.Time) bool {
-	spacing := time.Duration(countSpacing * float64(n.config.SyncInterval))
+	spacing := time.Duration(countSpacing * float64(n.every.Load().sync))
 	_, err := n.Cluster.Apply(ctx, fsm.CountCycle(leader, fsm.Count{At: at.UnixMilli(), Spacing: spacing.Milliseconds()}))
 	if err != nil {
 		n.config.Log.Debug("this sync does not count for the breaker", "error", err)

@@ -52,7 +52,7 @@ func (n *Node) syncAfterLosses(ctx context.Context) {
 				n.config.Log.Warn("no sync could be asked for after LiveKit dropped webhooks; the next scheduled one repairs what was lost", "error", err)
 			}
 		})
-		if wait.For(ctx, n.config.SyncInterval) != nil {
+		if wait.For(ctx, n.every.Load().sync) != nil {
 			return
 		}
 	}

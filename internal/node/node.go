@@ -49,6 +49,17 @@ type Telemetry interface {
 	CycleSlow(kind string)
 }
 
+// Tracer connects the spans of an event or a cycle, across nodes and across the mailboxes of rooms.
+type Tracer interface {
+	// Inject returns the trace that ctx belongs to, as other nodes read it; nil for none. Extract returns a ctx that belongs to such a trace.
+	Inject(ctx context.Context) []byte
+	Extract(ctx context.Context, trace []byte) context.Context
+	// Carry returns a function that adds ctx's trace to another context; nil without a trace.
+	Carry(ctx context.Context) func(context.Context) context.Context
+	// Cycle begins the trace of a cycle. The function that it returns ends it.
+	Cycle(ctx context.Context, name string, o reconcile.Options) (context.Context, func(reconcile.Report, error))
+}
+
 // Config configures a node. All fields except those marked optional are required.
 type Config struct {
 	Store     Store
@@ -61,7 +72,7 @@ type Config struct {
 	// Lag is how far LiveKit's API may be behind its webhooks.
 	Lag time.Duration
 	// SyncInterval and CleanupInterval are the intervals of the schedule. StaleAfter is how long a room may stay unconfirmed before a cleanup
-	// looks at it.
+	// looks at it. Node.SetIntervals changes them.
 	SyncInterval, CleanupInterval, StaleAfter time.Duration
 
 	// Kinds are the participant kinds that count as people.
@@ -76,6 +87,9 @@ type Config struct {
 	// Local wraps the way to this node's rooms, for this node and for others. Remote wraps the way to the rooms of another node. Optional.
 	Local  func(actors.Owner) actors.Owner
 	Remote func(actors.Owner) actors.Owner
+
+	// Tracer makes traces of events and cycles. Optional.
+	Tracer Tracer
 
 	// Cluster configures the node's membership of the cluster. The node itself fills in Generation, Epoch, Tasks, Handlers, ServeRPC and
 	// Reach. A node without a NodeAddr is alone.
@@ -93,6 +107,7 @@ type Node struct {
 	Cluster   *cluster.Node
 
 	config  Config
+	every   atomic.Pointer[intervals]
 	local   actors.Owner // the rooms of this node
 	rooms   roomCounter
 	losses  losses
@@ -127,9 +142,14 @@ func (c *roomCounter) Rooms(n int) {
 // New returns a node with its rooms. It owns no room before Open.
 func New(c Config) (*Node, error) {
 	n := &Node{Ownership: NewOwnership(), config: c, rooms: roomCounter{Observer: c.Observer, kinds: c.Kinds}, lost: make(chan struct{}, 1), refused: make(chan refusal, 1)}
+	n.every.Store(&intervals{sync: c.SyncInterval, cleanup: c.CleanupInterval})
 	var err error
-	n.Host, err = actors.NewHost(actors.HostConfig{Store: &claimStore{Store: c.Store, refused: n.refused}, Rooms: c.Rooms, Ownership: n.Ownership,
-		Clock: c.Clock, Observer: &n.rooms, Index: c.Store, Log: c.Log, Lag: c.Lag})
+	host := actors.HostConfig{Store: &claimStore{Store: c.Store, refused: n.refused}, Rooms: c.Rooms, Ownership: n.Ownership,
+		Clock: c.Clock, Observer: &n.rooms, Index: c.Store, Log: c.Log, Lag: c.Lag}
+	if c.Tracer != nil {
+		host.Trace = c.Tracer.Carry
+	}
+	n.Host, err = actors.NewHost(host)
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +161,12 @@ func New(c Config) (*Node, error) {
 	n.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: c.Rooms, Index: c.Store, Router: n.Router, Clock: c.Clock, Log: c.Log,
 		StaleAfter: c.StaleAfter, Held: n.held, Counts: n.counts, Housekeeping: c.Housekeeping, Slow: c.Telemetry.CycleSlow})
 	if c.Cluster.NodeAddr != "" {
-		n.Peers = rpc.New(rpc.Config{Node: c.Cluster.NodeID, Host: n.local, Epoch: n.Ownership.Epoch, Owner: n.Ownership.Owner,
-			Members: n.Ownership.Members, Leader: n.Ownership.LeaderName, Dial: n.dial, Log: c.Log})
+		peers := rpc.Config{Node: c.Cluster.NodeID, Host: n.local, Epoch: n.Ownership.Epoch, Owner: n.Ownership.Owner,
+			Members: n.Ownership.Members, Leader: n.Ownership.LeaderName, Dial: n.dial, Log: c.Log}
+		if c.Tracer != nil {
+			peers.Inject, peers.Extract = c.Tracer.Inject, c.Tracer.Extract
+		}
+		n.Peers = rpc.New(peers)
 		n.Router.Relay = n.Peers.Relay
 	}
 	return n, nil

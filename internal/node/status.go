@@ -38,9 +38,10 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		return Status{}, cluster.ErrNotJoined
 	}
 	now, state := c.Status(), c.State()
+	every := n.every.Load()
 	s := Status{
 		Running: state.Running(), Node: now.ID, Leader: now.Leader, Term: now.Term,
-		SyncInterval: n.config.SyncInterval, CleanupInterval: n.config.CleanupInterval,
+		SyncInterval: every.sync, CleanupInterval: every.cleanup,
 		LastSync: LastReport(state, fsm.KindSync), LastCleanup: LastReport(state, fsm.KindCleanup),
 	}
 	known := n.schedule(c)

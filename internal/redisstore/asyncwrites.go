@@ -96,7 +96,7 @@ func (t *asyncWriter) write(batch []pendingWrite) bool {
 	}
 	for _, cmd := range cmds {
 		if wrongType(cmd.Err()) {
-			t.log.Warn("redis: someone else wrote our list: replacing it; nobody but rollcall may write rooms:*", "key", cmd.Args()[1])
+			t.log.Warn("redis: someone else wrote our list: replacing it; nobody but rollcall may write it", "key", cmd.Args()[1])
 			_ = t.client.Del(ctx, fmt.Sprint(cmd.Args()[1])).Err()
 			return true
 		}
@@ -137,11 +137,14 @@ func (t *asyncWriter) close() {
 }
 
 // repair is an entry of rooms:drift.
-type repair struct{ value []byte }
+type repair struct {
+	key   string
+	value []byte
+}
 
 func (r repair) write(ctx context.Context, pipe redis.Pipeliner) {
-	pipe.LPush(ctx, driftKey, r.value)
-	pipe.LTrim(ctx, driftKey, 0, reconcile.DriftMax-1)
+	pipe.LPush(ctx, r.key, r.value)
+	pipe.LTrim(ctx, r.key, 0, reconcile.DriftMax-1)
 }
 
 // Drifted adds repairs to the cluster's drift list, which keeps reconcile.DriftMax entries. It never waits; entries that cannot be written are
@@ -151,7 +154,7 @@ func (s *Store) Drifted(room string, cause reconcile.Cause, at int64, drift []re
 		value, err := json.Marshal(reconcile.DriftEntry{Time: at, Room: room, Reason: d.Reason, Identity: d.Identity, SID: d.SID,
 			Cause: cause, Node: s.node})
 		if err == nil {
-			s.async.enqueue(repair{value})
+			s.async.enqueue(repair{s.keys.drift(), value})
 		}
 	}
 }
@@ -159,8 +162,8 @@ func (s *Store) Drifted(room string, cause reconcile.Cause, at int64, drift []re
 // Drift returns the cluster's last repairs, newest first.
 func (s *Store) Drift(ctx context.Context) ([]reconcile.DriftEntry, error) {
 	var values []string
-	err := s.onShard(ctx, driftKey, func(ctx context.Context) (err error) {
-		values, err = s.client.LRange(ctx, driftKey, 0, reconcile.DriftMax-1).Result()
+	err := s.onShard(ctx, s.keys.drift(), func(ctx context.Context) (err error) {
+		values, err = s.client.LRange(ctx, s.keys.drift(), 0, reconcile.DriftMax-1).Result()
 		return err
 	})
 	if err != nil && !wrongType(err) {

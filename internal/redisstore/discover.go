@@ -28,7 +28,7 @@ func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Dura
 	timer := time.NewTimer(pace)
 	defer timer.Stop()
 	for cursor := uint64(0); ; {
-		found, next, err := node.Scan(ctx, cursor, everyKey, scanCount).Result()
+		found, next, err := node.Scan(ctx, cursor, s.keys.every(), scanCount).Result()
 		if err != nil {
 			return fmt.Errorf("redis: scan for rooms: %w", denied(err))
 		}

@@ -2,8 +2,10 @@ package redisstore
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -271,4 +273,18 @@ func FuzzStreamID(f *testing.F) {
 			t.Fatalf("%q: %v, want %v", id, got, want)
 		}
 	})
+}
+
+// TestHealthNamesTheSilence checks that the reason, which /readyz gives, tells a Redis that does not answer from one that refuses.
+func TestHealthNamesTheSilence(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"Redis does not answer: dial: refused": fmt.Errorf("dial: %w", errors.New("refused")),
+		"Redis does not answer within ":        fmt.Errorf("read: %w", context.DeadlineExceeded),
+		"redis: a try to commit: WHAT ":        redisError("WHAT is this"),
+	} {
+		if got := explain(err); !strings.HasPrefix(got.Error(), want) || !errors.Is(got, err) {
+			t.Errorf("%v: %v, want %q", err, got, want)
+		}
+	}
 }

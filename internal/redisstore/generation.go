@@ -13,12 +13,12 @@ import (
 
 // Generation returns the cluster's generation from Redis; 0 when none is stored, or the value is not a number.
 func (s *Store) Generation(ctx context.Context) (uint64, error) {
-	return s.number(ctx, generationKey)
+	return s.number(ctx, s.keys.generation())
 }
 
 // Epoch returns the highest epoch of a generation from Redis; 0 when none is stored, or the value is not a number.
 func (s *Store) Epoch(ctx context.Context, generation uint64) (uint64, error) {
-	return s.number(ctx, epochKey(generation))
+	return s.number(ctx, s.keys.epoch(generation))
 }
 
 func (s *Store) number(ctx context.Context, key string) (uint64, error) {
@@ -43,8 +43,9 @@ func (s *Store) number(ctx context.Context, key string) (uint64, error) {
 
 // RaiseGeneration stores g unless a higher generation is stored. It never lowers it.
 func (s *Store) RaiseGeneration(ctx context.Context, g uint64) error {
-	err := s.onShard(ctx, generationKey, func(ctx context.Context) error {
-		return s.once(ctx, s.scripts.raise, []string{generationKey}, unsigned(g)).Err()
+	key := s.keys.generation()
+	err := s.onShard(ctx, key, func(ctx context.Context) error {
+		return s.once(ctx, s.scripts.raise, []string{key}, unsigned(g)).Err()
 	})
 	if err != nil {
 		return fmt.Errorf("redis: raise the generation to %d: %w", g, denied(err))
@@ -54,7 +55,7 @@ func (s *Store) RaiseGeneration(ctx context.Context, g uint64) error {
 
 // RaiseEpoch stores an epoch of a generation unless a higher one is stored.
 func (s *Store) RaiseEpoch(ctx context.Context, generation, epoch uint64) error {
-	if err := s.once(ctx, s.scripts.raise, []string{epochKey(generation)}, unsigned(epoch)).Err(); err != nil {
+	if err := s.once(ctx, s.scripts.raise, []string{s.keys.epoch(generation)}, unsigned(epoch)).Err(); err != nil {
 		return fmt.Errorf("redis: raise the epoch to %d: %w", epoch, err)
 	}
 	return nil
@@ -74,5 +75,3 @@ func (s *Store) Claimed(ctx context.Context, room string) (reconcile.Claim, erro
 	c.Epoch, _ = strconv.ParseUint(text(values[1]), 10, 64)
 	return c, nil
 }
-
-func epochKey(generation uint64) string { return epochPrefix + unsigned(generation) }

@@ -105,7 +105,7 @@ func (s *Store) search(ctx context.Context, from string, limit int, search strin
 }
 
 func (s *Store) page(ctx context.Context, from string, size int) ([]string, error) {
-	names, err := s.client.ZRangeByLex(ctx, indexKey, &redis.ZRangeBy{Min: from, Max: "+", Count: int64(size)}).Result()
+	names, err := s.client.ZRangeByLex(ctx, s.keys.allIndex(), &redis.ZRangeBy{Min: from, Max: "+", Count: int64(size)}).Result()
 	if wrongType(err) {
 		return nil, nil // the next write replaces it
 	}
@@ -134,14 +134,14 @@ func (s *Store) RepairScores(ctx context.Context) error {
 	}
 	for _, side := range []redis.ZRangeBy{{Min: "-inf", Max: "(0", Count: indexPage}, {Min: "(0", Max: "+inf", Count: indexPage}} {
 		for {
-			rooms, err := s.client.ZRangeByScore(ctx, indexKey, &side).Result()
+			rooms, err := s.client.ZRangeByScore(ctx, s.keys.allIndex(), &side).Result()
 			if err != nil && !wrongType(err) {
 				return fmt.Errorf("redis: index: %w", denied(err))
 			}
 			if len(rooms) == 0 {
 				break
 			}
-			s.log.Warn("redis: someone else wrote our index: putting it in order; nobody but rollcall may write rooms:*", "key", indexKey, "entries", len(rooms))
+			s.log.Warn("redis: someone else wrote our index: putting it in order; nobody but rollcall may write "+s.keys.every(), "key", s.keys.allIndex(), "entries", len(rooms))
 			if err := s.list(ctx, rooms); err != nil {
 				return fmt.Errorf("redis: %w", denied(err))
 			}
@@ -175,5 +175,5 @@ func (s *Store) list(ctx context.Context, rooms []string) error {
 
 // logReplaced warns that an index had another type because others wrote its key. Reindex finds the rooms that were lost with it.
 func (s *Store) logReplaced(key string) {
-	s.log.Warn("redis: someone else wrote our index: it has been replaced; nobody but rollcall may write rooms:*", "key", key)
+	s.log.Warn("redis: someone else wrote our index: it has been replaced; nobody but rollcall may write "+s.keys.every(), "key", key)
 }

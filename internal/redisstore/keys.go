@@ -2,67 +2,66 @@ package redisstore
 
 import "strings"
 
-// Keys that belong to no room. rooms:index holds the rooms that have public keys (score 0, so sorted by name); on a Redis Cluster there is one
-// such key for each hash slot, rooms:index:{tag}. rooms:drift holds the last repairs. rooms:recent holds the last changes, if the feed does not
-// have them in one stream. rooms:health is written to check whether commits go through.
-const (
-	indexKey      = "rooms:index"
-	generationKey = "rooms:generation"
-	// epochPrefix followed by a generation is the key of the highest epoch used in that generation.
-	epochPrefix = "rooms:epoch:"
-	feedKey     = "rooms:events"
-	driftKey    = "rooms:drift"
-	recentKey   = "rooms:recent"
-	healthKey   = "rooms:health" // with a tag for each shard of a Cluster
-
-	// everyKey matches all of our keys and nobody else's: it contains no part of a room's name, which could hold wildcards.
-	everyKey = "rooms:*"
-
-	participantsPrefix = "rooms:participants:"
-	statesPrefix       = "rooms:states:"
-	fencePrefix        = "rooms:fence:"
-	feedPrefix         = "rooms:events:"
-	timelinePrefix     = "rooms:timeline:"
-	indexPrefix        = "rooms:index:"
-)
+// DefaultPrefix begins every key of ours, unless Options say otherwise.
+const DefaultPrefix = "rooms:"
 
 // keys builds and parses key names. With tags all keys of a room share a slot of Redis Cluster.
 type keys struct {
-	tags  bool
-	slots []string // slotTags on a Redis Cluster; nil on one Redis
+	prefix string // begins every key of ours; it has neither braces nor wildcards
+	tags   bool
+	slots  []string // slotTags on a Redis Cluster; nil on one Redis
 }
 
-func (k keys) participants(room string) string { return participantsPrefix + k.name(room) }
-func (k keys) states(room string) string       { return statesPrefix + k.name(room) }
-func (k keys) fence(room string) string        { return fencePrefix + k.name(room) }
-func (k keys) timeline(room string) string     { return timelinePrefix + k.name(room) }
+// allIndex is the index on one Redis: the rooms that have public keys (score 0, so sorted by name). On a Redis Cluster there is one such key for
+// each hash slot, rooms:index:{tag}.
+func (k keys) allIndex() string   { return k.prefix + "index" }
+func (k keys) generation() string { return k.prefix + "generation" }
+
+// epoch returns the key of the highest epoch used in a generation.
+func (k keys) epoch(generation uint64) string { return k.prefix + "epoch:" + unsigned(generation) }
+func (k keys) allFeed() string                { return k.prefix + "events" }
+
+// drift holds the last repairs.
+func (k keys) drift() string { return k.prefix + "drift" }
+
+// recent holds the last changes, if the feed does not have them in one stream.
+func (k keys) recent() string { return k.prefix + "recent" }
+
+// every is a pattern that matches all of our keys and nobody else's: it contains no part of a room's name, which could hold wildcards.
+func (k keys) every() string { return k.prefix + "*" }
+
+func (k keys) participants(room string) string { return k.prefix + "participants:" + k.name(room) }
+func (k keys) states(room string) string       { return k.prefix + "states:" + k.name(room) }
+func (k keys) fence(room string) string        { return k.prefix + "fence:" + k.name(room) }
+func (k keys) timeline(room string) string     { return k.prefix + "timeline:" + k.name(room) }
 
 // feed returns the key of the room's stream: one stream for all rooms or, with tags, one for each.
 func (k keys) feed(room string) string {
 	if !k.tags {
-		return feedKey
+		return k.allFeed()
 	}
-	return feedPrefix + k.name(room)
+	return k.allFeed() + ":" + k.name(room)
 }
 
 // index returns the key of the index that lists the room. A script may only use keys of one slot, so on a Redis Cluster each slot has its own
 // index: the room's commit then writes the index in the same step, and a shard that hangs delays no room of another.
 func (k keys) index(room string) string {
 	if k.slots == nil {
-		return indexKey
+		return k.allIndex()
 	}
 	return k.indexOf(slotOf(k.fence(room)))
 }
 
 // indexOf returns the key of a slot's index.
-func (k keys) indexOf(slot int) string { return indexPrefix + "{" + k.slots[slot] + "}" }
+func (k keys) indexOf(slot int) string { return k.allIndex() + ":{" + k.slots[slot] + "}" }
 
 // healthOf returns the key by which the health check tries commits to the master of a slot.
 func (k keys) healthOf(slot int) string {
+	key := k.prefix + "health"
 	if k.slots == nil {
-		return healthKey
+		return key
 	}
-	return healthKey + ":{" + k.slots[slot] + "}"
+	return key + ":{" + k.slots[slot] + "}"
 }
 
 // public returns the two keys that readers see, participants first.
@@ -86,12 +85,13 @@ func (k keys) name(room string) string {
 
 // room is the inverse of participants and states; it returns false for any other key.
 func (k keys) room(key string) (string, bool) {
-	name, ok := strings.CutPrefix(key, statesPrefix)
+	kind, ours := strings.CutPrefix(key, k.prefix)
+	name, ok := strings.CutPrefix(kind, "states:")
 	if !ok {
-		name, ok = strings.CutPrefix(key, participantsPrefix)
+		name, ok = strings.CutPrefix(kind, "participants:")
 	}
-	if !ok || !k.tags {
-		return name, ok
+	if !ok || !ours || !k.tags {
+		return name, ok && ours
 	}
 	if len(name) < 3 || name[0] != '{' || name[len(name)-1] != '}' {
 		return "", false

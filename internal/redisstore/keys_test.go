@@ -11,19 +11,19 @@ func FuzzKeys(f *testing.F) {
 		f.Add(room)
 	}
 	f.Fuzz(func(t *testing.T, room string) {
-		for _, k := range []keys{{tags: false}, {tags: true}} {
+		for _, k := range []keys{{prefix: DefaultPrefix}, {prefix: DefaultPrefix, tags: true}, {prefix: "a/b-", tags: true}} {
 			for _, key := range k.public(room) {
 				if got, ok := k.room(key); !ok || got != room {
 					t.Errorf("%+v: %q became %q and that %q, %v", k, room, key, got, ok)
 				}
 			}
-			for _, key := range []string{k.fence(room), k.feed(room), k.timeline(room), indexKey, generationKey, driftKey, recentKey} {
+			for _, key := range []string{k.fence(room), k.feed(room), k.timeline(room), k.allIndex(), k.generation(), k.drift(), k.recent(), "x" + k.states(room), strings.TrimPrefix(k.states(room), k.prefix)} {
 				if got, ok := k.room(key); ok {
 					t.Errorf("%+v: %q reads as a public key of %q", k, key, got)
 				}
 			}
 		}
-		k := keys{tags: true}
+		k := keys{prefix: DefaultPrefix, tags: true}
 		want := slot(k.states(room))
 		if tag(k.states(room)) == "" {
 			t.Errorf("%q has an empty tag", k.states(room))
@@ -38,7 +38,7 @@ func FuzzKeys(f *testing.F) {
 
 func TestNoTwoRoomsShareAKey(t *testing.T) {
 	const letters = "}%7D25{a:"
-	for _, k := range []keys{{tags: false}, {tags: true}} {
+	for _, k := range []keys{{prefix: DefaultPrefix}, {prefix: DefaultPrefix, tags: true}} {
 		owner := map[string]string{}
 		for range 20000 {
 			var b strings.Builder
@@ -57,10 +57,10 @@ func TestNoTwoRoomsShareAKey(t *testing.T) {
 }
 
 func TestKeysThatNobodyWrites(t *testing.T) {
-	k := keys{tags: true}
+	k := keys{prefix: DefaultPrefix, tags: true}
 	for _, name := range []string{"", "a", "{", "}", "{}", "{a", "a}", "{}a}", "{%}x", "{%41}"} {
-		if room, ok := k.room(statesPrefix + name); ok {
-			t.Errorf("%q reads as room %q", statesPrefix+name, room)
+		if room, ok := k.room("rooms:states:" + name); ok {
+			t.Errorf("%q reads as room %q", "rooms:states:"+name, room)
 		}
 	}
 }

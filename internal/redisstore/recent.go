@@ -33,16 +33,19 @@ func (s *Store) oneStream() bool { return s.feedMax > 0 && !s.keys.tags }
 // followed returns the key of the stream with all rooms' changes: the feed's, or rooms:recent.
 func (s *Store) followed() string {
 	if s.oneStream() {
-		return feedKey
+		return s.keys.allFeed()
 	}
-	return recentKey
+	return s.keys.recent()
 }
 
 // recentEntry is an entry of rooms:recent.
-type recentEntry struct{ values []any }
+type recentEntry struct {
+	key    string
+	values []any
+}
 
 func (p recentEntry) write(ctx context.Context, pipe redis.Pipeliner) {
-	pipe.XAdd(ctx, &redis.XAddArgs{Stream: recentKey, MaxLen: recentMax, Approx: true, Values: p.values})
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: p.key, MaxLen: recentMax, Approx: true, Values: p.values})
 }
 
 // appendRecent appends the changes of a commit to rooms:recent if the feed is not one stream. It appends the differences themselves, even when
@@ -61,7 +64,7 @@ func (s *Store) appendRecent(c *reconcile.Commit) {
 		if e.reason != "" {
 			values = append(values, "reason", e.reason, "joinedAt", signed(e.joinedAt), "leftAt", signed(e.leftAt))
 		}
-		s.async.enqueue(recentEntry{values})
+		s.async.enqueue(recentEntry{s.keys.recent(), values})
 	}
 }
 

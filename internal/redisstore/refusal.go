@@ -59,7 +59,7 @@ func explain(err error) error {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("redis: no answer within %v: %w", tryWithin, err)
+		return fmt.Errorf("Redis does not answer within %v: %w", tryWithin, err)
 	}
 	text := strings.ToLower(err.Error())
 	for _, r := range refusals() {
@@ -70,6 +70,9 @@ func explain(err error) error {
 			return fmt.Errorf("%w: %w", r.kind, err)
 		}
 		return fmt.Errorf("%w: %s: %w", r.kind, r.cure, err)
+	}
+	if answered := redis.Error(nil); !errors.As(err, &answered) {
+		return fmt.Errorf("Redis does not answer: %w", err)
 	}
 	return fmt.Errorf("redis: a try to commit: %w", err)
 }

@@ -13,7 +13,7 @@ func (s *Store) Count(ctx context.Context) (int64, error) {
 		l, err := s.lists.get(ctx, true)
 		return int64(len(l.names)), cmp.Or(err, l.err)
 	}
-	n, err := s.client.ZCard(ctx, indexKey).Result()
+	n, err := s.client.ZCard(ctx, s.keys.allIndex()).Result()
 	if err != nil && !wrongType(err) {
 		return 0, fmt.Errorf("redis: count the rooms: %w", denied(err))
 	}

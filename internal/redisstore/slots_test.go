@@ -9,7 +9,7 @@ import (
 // TestTheIndexOfARoomIsInItsSlot asks Redis whether the index key hashes to the slot of the room's own keys.
 func TestTheIndexOfARoomIsInItsSlot(t *testing.T) {
 	c := redistest.Start(t, "--cluster-enabled", "yes").Client()
-	k := keys{tags: true, slots: slotTags()}
+	k := keys{prefix: DefaultPrefix, tags: true, slots: slotTags()}
 	slot := func(key string) int64 {
 		t.Helper()
 		n, err := c.ClusterKeySlot(t.Context(), key).Result()
@@ -39,7 +39,7 @@ func TestTheIndexOfARoomIsInItsSlot(t *testing.T) {
 	if k.indexOf(0) != "rooms:index:{3560}" || k.index("room-123") != "rooms:index:{42762}" {
 		t.Errorf("the index of slot 0 is %s, that of room-123 %s", k.indexOf(0), k.index("room-123"))
 	}
-	if one := (keys{tags: true}).index("a"); one != "rooms:index" {
+	if one := (keys{prefix: DefaultPrefix, tags: true}).index("a"); one != "rooms:index" {
 		t.Errorf("on one Redis the index is %q", one)
 	}
 }

@@ -13,6 +13,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ const DefaultFeedMax = 100_000
 type Options struct {
 	// Client talks to one Redis, to Sentinel or to Redis Cluster, with options that went through Harden. The Store closes it.
 	Client redis.UniversalClient
+	// Prefix begins every key, "" for DefaultPrefix. It must have neither braces nor wildcards. Stores with different prefixes share a Redis
+	// without seeing each other, if no prefix followed by participants:, states:, fence: or timeline: is the beginning of another one.
+	Prefix string
 	// HashTags puts a room's keys into one slot: rooms:states:{room} with literal braces. Redis Cluster needs it.
 	HashTags bool
 	// Kinds are the participant kinds that count as present.
@@ -79,7 +83,7 @@ func Harden(o *redis.UniversalOptions) {
 
 // Open makes a Store. Redis need not be reachable yet; Ping reports whether it is.
 func Open(o Options) (*Store, error) {
-	s := &Store{client: o.Client, keys: keys{tags: o.HashTags}, kinds: o.Kinds, log: o.Log,
+	s := &Store{client: o.Client, keys: keys{prefix: cmp.Or(o.Prefix, DefaultPrefix), tags: o.HashTags}, kinds: o.Kinds, log: o.Log,
 		stories: o.Timeline, node: o.Node}
 	switch c := o.Client.(type) {
 	case *redis.Client:

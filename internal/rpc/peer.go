@@ -30,13 +30,21 @@ type peer struct {
 
 // Deliver implements actors.Owner.
 func (p *peer) Deliver(ctx context.Context, e reconcile.Event) error {
-	_, err := p.ask(ctx, eventTimeout, eventRequest(p.place.Epoch, e))
+	_, err := p.ask(ctx, eventTimeout, p.peers.traced(ctx, eventRequest(p.place.Epoch, e)))
 	return err
 }
 
 func eventRequest(epoch uint64, e reconcile.Event) *wire.Request {
 	size := 320 + len(e.Room.Metadata) + len(e.Participant.Metadata)
 	return &wire.Request{Epoch: epoch, Kind: &wire.Request_Deliver{Deliver: wire.AppendEvent(make([]byte, 0, size), &e)}}
+}
+
+// traced adds the trace of ctx to a request.
+func (p *Peers) traced(ctx context.Context, req *wire.Request) *wire.Request {
+	if p.cfg.Inject != nil {
+		req.Trace = p.cfg.Inject(ctx)
+	}
+	return req
 }
 
 // isWork reports whether a request is long work and not an event. A kind that this build does not know counts as work.
@@ -55,18 +63,20 @@ func sizeOf(req *wire.Request) int {
 
 // again returns a copy of a request, to be sent once more: the last copy may still be on its way.
 func again(req *wire.Request) *wire.Request {
-	return &wire.Request{Epoch: req.GetEpoch(), Kind: req.GetKind(), Relay: req.GetRelay()}
+	return &wire.Request{Epoch: req.GetEpoch(), Kind: req.GetKind(), Relay: req.GetRelay(), Trace: req.GetTrace()}
 }
 
 // Survey implements actors.Owner.
 func (p *peer) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
-	resp, err := p.ask(ctx, workTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Survey{Survey: &wire.Survey{Batch: wire.NewBatch(b)}}})
+	req := &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Survey{Survey: &wire.Survey{Batch: wire.NewBatch(b)}}}
+	resp, err := p.ask(ctx, workTimeout, p.peers.traced(ctx, req))
 	return resp.GetFindings().Value(), p.whole(err, resp.GetFindings() != nil)
 }
 
 // Cleanup implements actors.Owner.
 func (p *peer) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
-	resp, err := p.ask(ctx, workTimeout, &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Cleanup{Cleanup: &wire.Cleanup{Request: wire.NewCleanupRequest(t)}}})
+	req := &wire.Request{Epoch: p.place.Epoch, Kind: &wire.Request_Cleanup{Cleanup: &wire.Cleanup{Request: wire.NewCleanupRequest(t)}}}
+	resp, err := p.ask(ctx, workTimeout, p.peers.traced(ctx, req))
 	return resp.GetCleanupResult().Value(), p.whole(err, resp.GetCleanupResult() != nil)
 }
 
@@ -157,7 +167,7 @@ func (p *peer) attempt(ctx context.Context, l *link, req *wire.Request, size int
 func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
-	return p.relay(ctx, eventRequest(p.cfg.Epoch(), e), p.cfg.Node)
+	return p.relay(ctx, p.traced(ctx, eventRequest(p.cfg.Epoch(), e)), p.cfg.Node)
 }
 
 // relay asks the other nodes in turn, the leader first, except the one that is out of reach. The answer of the first node that

@@ -41,6 +41,10 @@ type Config struct {
 	// Leader returns the name of the node that leads; empty while none does.
 	Leader func() string
 	Log    *slog.Logger
+	// Inject returns the trace that ctx belongs to, as other nodes read it. Extract returns a ctx that belongs to such a trace.
+	// Both or neither are set; without them requests carry no trace.
+	Inject  func(ctx context.Context) []byte
+	Extract func(ctx context.Context, trace []byte) context.Context
 	// Wait is how long a request is tried again while its node cannot be reached, within its deadline. Usually the view is
 	// about to change, and the caller then asks the room's next owner. The default is 2.5 s; negative means a single attempt.
 	Wait   time.Duration

@@ -112,7 +112,11 @@ func (s *served) accept(req *wire.Request) {
 		return
 	}
 	left := time.Duration(min(req.GetDeadlineMs(), uint64(limit.Milliseconds()))) * time.Millisecond
-	ctx, cancel := context.WithDeadline(p.life, arrived.Add(left))
+	life := p.life
+	if p.cfg.Extract != nil && len(req.GetTrace()) > 0 {
+		life = p.cfg.Extract(life, req.GetTrace())
+	}
+	ctx, cancel := context.WithDeadline(life, arrived.Add(left))
 	if work {
 		s.mu.Lock()
 		s.working[req.GetCall()] = cancel
@@ -261,7 +265,7 @@ func (p *Peers) forward(ctx context.Context, event reconcile.Event, own uint64) 
 	case place.Node == p.cfg.Node:
 		return failure(p.cfg.Host.Deliver(ctx, event), own)
 	}
-	req := eventRequest(place.Epoch, event)
+	req := p.traced(ctx, eventRequest(place.Epoch, event))
 	resp, err := p.link(place.Addr).send(ctx, req, sizeOf(req))
 	switch {
 	case errors.Is(err, errLost):

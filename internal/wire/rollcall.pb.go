@@ -237,6 +237,8 @@ type Request struct {
 	// The sender cannot deliver the event to the room's owner, and asks the receiver to do so. The receiver takes the owner
 	// from its own view, and passes the event on directly or not at all.
 	Relay bool `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
+	// The W3C traceparent of the sender's span. It is empty while the sender makes no traces.
+	Trace []byte `protobuf:"bytes,5,opt,name=trace,proto3" json:"trace,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Request_Deliver
@@ -304,6 +306,13 @@ func (x *Request) GetRelay() bool {
 		return x.Relay
 	}
 	return false
+}
+
+func (x *Request) GetTrace() []byte {
+	if x != nil {
+		return x.Trace
+	}
+	return nil
 }
 
 func (x *Request) GetKind() isRequest_Kind {
@@ -1823,13 +1832,14 @@ const file_internal_wire_rollcall_proto_rawDesc = "" +
 	"\tResponses\x123\n" +
 	"\tresponses\x18\x01 \x03(\v2\x15.rollcall.v1.ResponseR\tresponses\x12\x12\n" +
 	"\x04pong\x18\x02 \x01(\x04R\x04pong\x12\x1c\n" +
-	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\x9b\x02\n" +
+	"\aworking\x18\x03 \x03(\x04B\x02\x10\x00R\aworking\"\xb1\x02\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
 	"\vdeadline_ms\x18\x03 \x01(\x04R\n" +
 	"deadlineMs\x12\x14\n" +
-	"\x05relay\x18\x04 \x01(\bR\x05relay\x12\x1a\n" +
+	"\x05relay\x18\x04 \x01(\bR\x05relay\x12\x14\n" +
+	"\x05trace\x18\x05 \x01(\fR\x05trace\x12\x1a\n" +
 	"\adeliver\x18\n" +
 	" \x01(\fH\x00R\adeliver\x12-\n" +
 	"\x06survey\x18\v \x01(\v2\x13.rollcall.v1.SurveyH\x00R\x06survey\x120\n" +

@@ -29,7 +29,7 @@ func reaches() map[string]reach {
 		"/": {get: anyone}, "/livez": {get: anyone}, "/readyz": {get: anyone}, "/version": {get: anyone}, "/openapi.yaml": {get: anyone},
 		"/metrics": {get: all}, "/api/rooms": {get: all}, "/api/check-match": {get: all}, "/api/drift": {get: all}, "/api/stats": {get: all},
 		"/api/rooms/{room}": {get: room}, "/api/rooms/{room}/timeline": {get: room}, "/api/rooms/{room}/livekit": {get: room},
-		"/api/events": {get: all}, "/api/sync-rooms": {get: all, post: everything}, "/api/cluster": {get: all, post: everything},
+		"/api/events": {get: all}, "/api/sync-rooms": {get: all, post: everything}, "/api/cluster": {get: all, post: everything}, "/api/reload": {post: everything},
 		"/api/livekit-webhook": {post: "LiveKit"},
 	}
 }

@@ -43,7 +43,7 @@ func TestMakeDev(t *testing.T) {
 	if left, err := os.ReadDir(dev.tmp); err != nil || len(left) > 0 {
 		t.Errorf("it left %v: %v", left, err)
 	}
-	for _, bad := range []string{"DATA RACE", "panic", "level=ERROR"} {
+	for _, bad := range []string{"DATA RACE", "panic", "level=ERROR", "Nothing to be done", "livekit-server has ended"} {
 		if strings.Contains(dev.screen.Text(), bad) {
 			t.Errorf("the terminal shows %s", bad)
 		}

@@ -1,5 +1,5 @@
-// What the module promises, as a function of the module and of the stage: the same in a browser and in Node.js. It returns "" or what is wrong.
-export async function checkModule(m, stage) {
+// What the module promises, as a function of the module, of a second copy of it, and of the stage: the same in a browser and in Node.js. It returns "" or what is wrong.
+export async function checkModule(m, copy, stage) {
   const wrong = [];
   const same = (what, got, want) => {
     const [g, w] = [JSON.stringify(got), JSON.stringify(want)];
@@ -37,7 +37,31 @@ export async function checkModule(m, stage) {
   await fails("a misspelt option of act", () => m.createClient().sync({ Room: "a" }), 'TypeError: Unknown option "Room"');
   await fails("an empty name", () => m.triggerImmediateSync({ room: "" }), 'RollcallError: "room" must be the name of a room');
   await fails("a wrong token", () => m.rooms({ endpoint: stage, token: "wrong" }), "RollcallError: ");
+  const c = m.createClient();
+  for (const [name, call] of Object.entries({
+    status: () => c.status({ x: 1 }), rooms: () => c.rooms({ x: 1 }), room: () => c.room("standup", { x: 1 }), participants: () => c.participants("standup", { x: 1 }),
+    events: () => c.events({ x: 1 }).next(), stream: () => c.stream("/", { x: 1 }).next(), open: () => c.open("/", { x: 1 }), "the module's room": () => m.room("standup", { x: 1 }),
+  })) await fails(`a misspelt option of ${name}`, call, 'TypeError: Unknown option "x"');
+  await fails("text as options", () => m.triggerImmediateSync("other"), "TypeError: Options are an object");
+  for (const [name, call] of Object.entries({
+    room: () => m.room(undefined), participants: () => m.participants(null), getRoomParticipants: () => m.getRoomParticipants(), syncRoomFromLiveKit: () => m.syncRoomFromLiveKit(7),
+    "a sync": () => m.triggerImmediateSync({ room: undefined }), "the client's sync": () => c.sync({ room: undefined }), events: () => m.events({ room: undefined }).next(),
+  })) await fails(`no name for ${name}`, call, "TypeError: A room's name is a string, not ");
+  await fails("force as text", () => m.triggerImmediateSync({ force: "false" }), 'RollcallError: "dryRun" and "force" must be true or false');
+  for (const endpoint of ["127.0.0.1:8080", "localhost:8080", "ws://node", "http://"]) {
+    await fails(`the endpoint ${endpoint}`, () => m.rooms({ endpoint }), `TypeError: The endpoint "${endpoint}" is not a URL: write http://`);
+  }
+  const cannot = async () => { throw new Error("refused"); };
+  await fails("no answer", () => m.rooms({ endpoint: "https://node.example/x", fetch: cannot }), "RollcallError: The node at https://node.example does not answer");
   same("after them", await m.room("other"), null);
+  same("a room that nobody has", [(await m.syncRoomFromLiveKit("nowhere")).found, (await m.syncRoomFromLiveKit("standup", { dryRun: true })).found], [false, true]);
+  same("all rooms by another name", (await m.syncAllRoomsWithLiveKit({ dryRun: true })).synced, 3);
+
+  // Copies of the module share what connect has set.
+  await fails("connect with a wrong token", () => m.connect({ endpoint: stage, token: "wrong" }), "RollcallError: ");
+  await fails("the copy", () => copy.rooms(), "RollcallError: ");
+  await m.connect({ endpoint: stage });
+  same("the copy knows", [(await copy.rooms()).length, copy.isSyncServiceRunning()], [2, true]);
   same("running", await m.isSyncServiceRunning({ endpoint: stage }), true);
 
   // Events go on after a break, without a gap and without a repetition.

@@ -36,6 +36,8 @@ func TestModules(t *testing.T) {
 			const longAgo = Date.now() - 20_000, since = (before) => ({ ...like("unready"), since: m.seenSince(like("unready"), m.seenSince(like(before), {}, longAgo)) });
 			return [since("away"), since("unready")].map((state) => m.problems(state, 0).map((p) => p.level + " " + p.title).join()).join("|"); })()`,
 			"note n2 takes no webhooks|warn n2 takes no webhooks"},
+		{"actions", `m.summary({ action: "sync", room: "r" }, { found: false, result: { synced: 1, errors: 0, cleaned: 0 } }, 5) + m.summary({ action: "sync", room: "r" }, { found: true, result: { synced: 1, errors: 0, cleaned: 0 } }, 5)`,
+			"Neither LiveKit nor Redis has this room.1 room compared, 0 errors, 0 removed; 5 ms."},
 		{"../rollcall-client", `(async () => { const got = [], pieces = ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"];
 			const fetch = async () => new Response(new ReadableStream({ start(to) { for (const piece of pieces) to.enqueue(new TextEncoder().encode(piece)); to.close(); } }));
 			for await (const e of m.createClient({ fetch }).stream("/api/events")) got.push(e.event + e.data + e.id); return got.join("|"); })()`, "connectednullundefined|change{\n }7|messagex7"},

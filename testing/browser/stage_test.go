@@ -96,44 +96,69 @@ func (s *stage) open() *browsertest.Tab {
 	return open(s.t, s.url+"/stage/", 1280, "status of 400", "status of 401", "status of 404", "ERR_INCOMPLETE_CHUNKED_ENCODING")
 }
 
-// nodeJS runs a script in Node.js, beside rollcall-client.mjs, the scripts of this package, and the original's module path, and returns
-// what it prints. It needs Node.js 18 or newer.
+// nodeJS runs a script as runNode does, with the stage as the node.
 func (s *stage) nodeJS(script string) string {
 	s.t.Helper()
+	return runNode(s.t, script, s.url, "ROLLCALL_ADDR="+strings.TrimPrefix(s.url, "http://"))
+}
+
+// runNode runs a script in Node.js, beside rollcall-client.mjs, the modules under their own names, the scripts of this package, and the
+// original's module path, and returns what it prints. It needs Node.js 20 or newer.
+func runNode(t *testing.T, script, argument string, env ...string) string {
+	t.Helper()
 	program, err := exec.LookPath("node")
 	if err != nil {
-		s.t.Fatal("Node.js is missing: run make deps")
+		t.Fatal("Node.js is missing: run make deps")
 	}
-	dir := s.t.TempDir()
+	dir := t.TempDir()
 	if err := os.CopyFS(dir, scripts); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	client, err := os.ReadFile("../../internal/httpapi/web/static/rollcall-client.js")
-	if err != nil {
-		s.t.Fatal(err)
+	modules := map[string]string{}
+	for _, name := range []string{"rollcall-client.js", "sync-status-indicator.js"} {
+		text, err := os.ReadFile("../../internal/httpapi/web/static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		modules[name] = string(text)
 	}
 	for name, text := range map[string]string{
-		"package.json": `{"type":"module"}`, "rollcall-client.mjs": string(client), "main.js": script,
+		"package.json": `{"type":"module"}`, "rollcall-client.mjs": modules["rollcall-client.js"], "main.js": script,
+		"rollcall-client.js": modules["rollcall-client.js"], "sync-status-indicator.js": modules["sync-status-indicator.js"],
 		"node_modules/@/utils/package.json":   `{"type":"module","exports":{"./redis/syncService":"./syncService.js"}}`,
 		"node_modules/@/utils/syncService.js": `export * from "../../../rollcall-client.mjs";`,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, program, filepath.Join(dir, "main.js"), s.url)
-	run.Env = []string{"ROLLCALL_ADDR=" + strings.TrimPrefix(s.url, "http://")}
+	run := exec.CommandContext(ctx, program, filepath.Join(dir, "main.js"), argument)
+	run.Env = env
 	out, err := run.CombinedOutput()
 	if err != nil {
-		s.t.Errorf("node: %v", err)
+		t.Errorf("node: %v", err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// TestModuleWithoutNode runs the modules where nothing says where the node is, and where there are no elements: as on a server that renders pages.
+func TestModuleWithoutNode(t *testing.T) {
+	t.Parallel()
+	const want = "isSyncServiceRunning() returns false: Say where the node is: pass an endpoint, or set ROLLCALL_ADDR\nfalse false\nRollcallError: Say where the node is"
+	got := runNode(t, `import { isSyncServiceRunning, rooms } from "./rollcall-client.js";
+		import { SyncStatusIndicator } from "./sync-status-indicator.js";
+		console.log(isSyncServiceRunning(), isSyncServiceRunning());
+		try { await rooms(); } catch (error) { console.log(String(error)); }
+		if (typeof SyncStatusIndicator !== "function") console.log("no class");`, "")
+	if !strings.HasPrefix(got, want) || strings.Contains(got, "no class") {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
 }
 
 // TestOriginal runs the usage snippets of the system that rollcall replaces, unchanged but for where the import path leads.
@@ -168,13 +193,14 @@ func TestModule(t *testing.T) {
 	t.Parallel()
 	for name, run := range map[string]func(*stage) string{
 		"browser": func(s *stage) string {
-			return browsertest.Eval[string](s.open(), `Promise.all([import("/rollcall-client.js"), import("/stage/module.js")])
-				.then(([module, check]) => check.checkModule(module, location.origin))`)
+			return browsertest.Eval[string](s.open(), `Promise.all([import("/rollcall-client.js"), import("/rollcall-client.js?copy"), import("/stage/module.js")])
+				.then(([module, copy, check]) => check.checkModule(module, copy, location.origin))`)
 		},
 		"node": func(s *stage) string {
 			return s.nodeJS(`import * as module from "./rollcall-client.mjs";
+				import * as copy from "./rollcall-client.mjs?copy";
 				import { checkModule } from "./module.js";
-				console.log(await checkModule(module, process.argv[2]));`)
+				console.log(await checkModule(module, copy, process.argv[2]));`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,8 @@ package browser
 import (
 	_ "embed"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -120,3 +122,38 @@ func (d declared) holds(t *testing.T, where, typ string, value any) {
 }
 
 func is[T any](value any) bool { _, ok := value.(T); return ok }
+
+// TestEventTypesAreDeclared checks that the .d.ts file declares the events that docs/api.md lists, and no others.
+func TestEventTypesAreDeclared(t *testing.T) {
+	types, err := os.ReadFile("../../internal/httpapi/web/static/rollcall-client.d.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, union, _ := strings.Cut(string(types), "export type RollcallEvent =")
+	union, _, _ = strings.Cut(union, "\n\n")
+	_, table, _ := strings.Cut(string(api), "\n| event | when | data |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	want := []string{"connected"}
+	for line := range strings.Lines(table) {
+		names, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		for _, m := range regexp.MustCompile("`([a-z]+)`").FindAllStringSubmatch(names, -1) {
+			want = append(want, m[1])
+		}
+	}
+	var got []string
+	for line := range strings.Lines(union) {
+		before, _, _ := strings.Cut(line, "; id:")
+		for _, m := range regexp.MustCompile(`"([a-z]+)"`).FindAllStringSubmatch(before, -1) {
+			got = append(got, m[1])
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) || len(want) < 5 {
+		t.Errorf("declared are %q; docs/api.md lists %q", got, want)
+	}
+}

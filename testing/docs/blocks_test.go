@@ -24,6 +24,7 @@ func tried() map[string]string {
 		"ts":     "TestTypeScriptConsumersHoldTheKeys, TestNextApp",
 		"tsx":    "TestNextApp",
 		"html":   "testing/browser",
+		"env":    "TestNextApp",
 		"js":     "testing/browser",
 	}
 }
@@ -156,7 +157,7 @@ func TestUnitIsWhatSystemdKnows(t *testing.T) {
 	bin := program()
 	each(t, "ini", func(p page, text string) {
 		unit := filepath.Join(t.TempDir(), "rollcall.service")
-		text = strings.ReplaceAll(text, "/usr/local/bin/rollcall", bin)
+		text = strings.ReplaceAll(text, "/usr/bin/rollcall", bin)
 		if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

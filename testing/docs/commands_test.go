@@ -36,6 +36,14 @@ func elsewhere() map[string]string {
 		"docker build -f deploy/Dockerfile -t rollcall .":                                                                                "testing/compose",
 		"docker run --env-file rollcall.env -p 8080:8080 -v rollcall-data:/data rollcall":                                                "testing/compose",
 		"lk room join --url ws://127.0.0.1:7880 --api-key devkey --api-secret a-secret-for-this-machine-only-32 --identity ada room-123": "nothing: it is LiveKit's own program",
+		"make release VERSION=v0.1.0":                                                                                                    "testing/deploy/release",
+		"make check-deploy":                                                                                                              "nothing: it is made of testing/deploy",
+		"sudo apt-get install ./rollcall_0.1.0_linux_amd64.deb":                                                                          "testing/deploy/release, with dpkg",
+		"sudo dnf install ./rollcall_0.1.0_linux_amd64.rpm":                                                                              "testing/deploy/release, with rpm",
+		"tar -xzf rollcall_0.1.0_linux_amd64.tar.gz":                                                                                     "testing/deploy/release",
+		"docker load -i rollcall_0.1.0_linux_amd64.image.tar":                                                                            "testing/deploy/release",
+		"sudo editor /etc/rollcall/rollcall.yaml /etc/rollcall/env":                                                                      "nothing: an editor",
+		"sudo systemctl enable --now rollcall":                                                                                           "testing/deploy/release",
 		"make chaos NEMESIS=kill-leader SEED=3":                                                                                          "testing/chaos",
 	}
 }

@@ -50,7 +50,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 // foreign returns flags of other programs, and former flags of ours.
 func foreign() []string {
-	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode", "--env-file", "--url", "--api-key", "--api-secret", "--identity"}
+	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode", "--env-file", "--create-dirs", "--url", "--api-key", "--api-secret", "--identity", "--system", "--now"}
 }
 
 var flagName = regexp.MustCompile("(?:^|[\\s`(\"])(--[a-z][a-z-]+[a-z])")

@@ -46,7 +46,7 @@ func project(t *testing.T) (dir string) {
 		}
 		write("node_modules/@/rollcall/"+name, string(text))
 	}
-	for name, to := range map[string]string{"ioredis": `"./index.js"`, "redis": `"./index.js"`, "react": `{".":"./index.js","./jsx-runtime":"./index.js"}`} {
+	for name, to := range map[string]string{"ioredis": `"./index.js"`, "redis": `"./index.js"`, "livekit-server-sdk": `"./index.js"`, "react": `{".":"./index.js","./jsx-runtime":"./index.js"}`} {
 		write("node_modules/"+name+"/package.json", `{"type":"module","exports":`+to+`}`)
 	}
 	err := fs.WalkDir(stubs, "node", func(path string, entry fs.DirEntry, err error) error {
@@ -108,6 +108,25 @@ func TestTypeScriptConsumersHoldTheKeys(t *testing.T) {
 	}
 }
 
+// envLocal returns the variables that the pages put into an app's environment, with these values.
+func envLocal(t *testing.T, values map[string]string) (env []string) {
+	t.Helper()
+	each(t, "env", func(p page, text string) {
+		for line := range strings.Lines(text) {
+			name, _, _ := strings.Cut(line, "=")
+			value, known := values[name]
+			if !known {
+				t.Errorf("%s: the test has no value for %s", p.name, name)
+			}
+			env = append(env, name+"="+value)
+		}
+	})
+	if len(env) != len(values) {
+		t.Errorf("the pages set %q, the app needs %d variables", env, len(values))
+	}
+	return env
+}
+
 // TestNextApp runs the route handlers and the component: people appear and disappear as they come and go, also after the node was away.
 func TestNextApp(t *testing.T) {
 	t.Parallel()
@@ -115,7 +134,8 @@ func TestNextApp(t *testing.T) {
 	server := redistest.Start(t)
 	n, fake := onRedis(t, program(), server.URL())
 	fake.Join("a room", fakelivekit.Who{Identity: "ada"})
-	ask := converse(t, project(t), []string{"REDIS_URL=" + server.URL(), "ROLLCALL_ADDR=" + n.URL()}, node, "app.js")
+	ask := converse(t, project(t), envLocal(t, map[string]string{"REDIS_URL": server.URL(), "ROLLCALL_ADDR": n.URL(), "ROLLCALL_TOKEN": "",
+		"LIVEKIT_API_KEY": fakelivekit.DefaultKey, "LIVEKIT_API_SECRET": fakelivekit.DefaultSecret}), node, "app.js")
 	shows := func(want string) {
 		t.Helper()
 		eventually.True(t, "the component shows "+want, func() bool {

@@ -152,6 +152,9 @@ func (w *world) checkSecrets(where string, in []byte) {
 	if w.opts.adminToken != "" {
 		secrets["the admin token"] = w.opts.adminToken
 	}
+	for key, secret := range w.opts.keys {
+		secrets["the secret of "+key] = secret
+	}
 	for i, d := range w.receiver.Deliveries("") {
 		if secret := d.Event.GetRoom().GetTurnPassword(); secret != "" {
 			secrets[fmt.Sprintf("the turnPassword of webhook %d", i)] = secret

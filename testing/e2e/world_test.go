@@ -32,13 +32,14 @@ type options struct {
 	every      string   // --sync-interval
 	flags, env []string // additional ones of rollcall serve
 	adminToken string
-	kinds      []string // the kinds that count, for what the checks expect; default STANDARD and SIP
-	departure  int      // seconds until LiveKit closes a room that everyone has left
-	proxied    bool     // rollcall reaches LiveKit's API through w.proxy
-	shared     bool     // LiveKit keeps its rooms in the same Redis
-	noFeed     bool     // do not compare the feed with the keys
-	unheard    bool     // LiveKit sends rollcall no webhooks
-	down       bool     // do not start rollcall
+	kinds      []string          // the kinds that count, for what the checks expect; default STANDARD and SIP
+	departure  int               // seconds until LiveKit closes a room that everyone has left
+	proxied    bool              // rollcall reaches LiveKit's API through w.proxy
+	shared     bool              // LiveKit keeps its rooms in the same Redis
+	noFeed     bool              // do not compare the feed with the keys
+	unheard    bool              // LiveKit sends rollcall no webhooks
+	down       bool              // do not start rollcall
+	keys       map[string]string // further API keys of LiveKit
 }
 
 // world is a Redis, a LiveKit and a rollcall between them.
@@ -65,7 +66,7 @@ func newWorld(t *testing.T, o options) *world {
 	ear := httptest.NewServer(w.receiver)
 	t.Cleanup(ear.Close)
 	w.Node = nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "n1", Flags: w.flags()})
-	hook := livekittest.Options{URLs: []string{w.URL() + webhookPath, ear.URL}, DepartureTimeout: o.departure}
+	hook := livekittest.Options{URLs: []string{w.URL() + webhookPath, ear.URL}, DepartureTimeout: o.departure, Keys: o.keys}
 	if o.unheard {
 		hook.URLs = hook.URLs[1:]
 	}

@@ -29,10 +29,11 @@ var mayImport = map[string][]string{
 	"internal/demo":        {"internal/wait"},
 	"internal/authority":   {},
 	"internal/wire":        {"reconcile", "actors"},
+	"internal/tracing":     {"reconcile", "actors"},
 	"internal/rpc":         {"reconcile", "actors", "internal/wire", "internal/wait"},
 	"internal/node":        {"actors", "cluster", "fsm", "reconcile", "internal/rpc", "internal/wait"}, // no adapter: neither Redis nor LiveKit nor HTTP
 	"internal/daemon": {"actors", "cluster", "fsm", "reconcile", "internal/node", "internal/rpc", "internal/config", "internal/redisstore", "internal/livekit",
-		"internal/httpapi", "internal/certfile", "internal/wait"},
+		"internal/httpapi", "internal/certfile", "internal/tracing", "internal/wait"},
 	"cmd/rollcall":    {"client", "fsm", "reconcile", "internal/config", "internal/daemon", "internal/demo", "internal/authority", "internal/certfile", "internal/confirm", "internal/httpapi"},
 	"internal/config": {"fsm", "reconcile", "internal/certfile", "internal/livekit"},
 }

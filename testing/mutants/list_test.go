@@ -8,6 +8,7 @@ var (
 	ofStore     = suite{pkg: "./internal/redisstore"}
 	ofLiveKit   = suite{pkg: "./internal/livekit"}
 	ofWiring    = suite{pkg: "./internal/daemon", run: "^Test(TheBreakerCountsOn|CyclesOfHastyLeaders|ARoomThatTheIndexLost|ListsMayLag|NodesShareAndRelay)"}
+	ofReload    = suite{pkg: "./internal/daemon", run: "Reload"}
 )
 
 var mutants = []mutant{
@@ -18,6 +19,10 @@ var mutants = []mutant{
 		`if cursor = next; cursor == "" {`, `if cursor = next; true {`, ofActors),
 	change("a-sync-of-one-room-syncs-every-room", "actors/sweep.go",
 		`if o.Room == "" {`, `if true {`, ofActors),
+	change("a-sync-of-one-room-has-no-fault", "actors/sweep.go",
+		`err = s.reachable(ctx, o.Room, &r)`, `err = nil`, ofActors),
+	change("compares-a-room-that-nobody-has", "actors/supervisor.go",
+		`if e.existed {`, `if e.existed || true {`, ofActors),
 	change("a-sync-joins-that-of-one-room", "actors/sweep.go",
 		`!o.Fresh && o.Room == ""`, `!o.Fresh`, ofActors),
 	change("an-actor-does-not-wait-for-redis", "actors/room.go",
@@ -106,6 +111,8 @@ var mutants = []mutant{
 		`if !repeated && d.beforeFinish(&m.Participant) {`, `if !repeated {`, ofReconcile),
 	change("a-look-overrules-an-event", "reconcile/look.go",
 		`if ended || l.shown(m.SID) || l.touchedSince(m.Identity) {`, `if ended || l.shown(m.SID) {`, ofReconcile),
+	change("an-equal-length-counts-as-equal", "reconcile/look.go",
+		`return found == 1<<len(l.roster)-1`, `return true`, ofReconcile),
 	change("one-look-is-enough", "reconcile/look.go",
 		`return ok && l.look.Began-prior.since >= LookGap`, `return ok || prior.since == 0`, ofReconcile),
 	change("removes-without-a-permit", "reconcile/look.go",
@@ -227,7 +234,32 @@ var mutants = []mutant{
 		`if err != nil || recorded >= stands.Generation {`, `if err != nil || recorded > stands.Generation {`, suite{"./testing/sim", "^TestARoomOfALaterGeneration"}),
 	change("knows-its-cluster-by-names-alone", "cluster/joining.go",
 		` || h.Generation != 0 && h.Generation == n.lastGeneration() {`, ` {`, suite{"./cluster", "^TestTwoNodesThatMissedEachOther"}),
-	change("wires-no-lag", "internal/node/node.go", `, Log: c.Log, Lag: c.Lag})`, `, Log: c.Log})`, ofWiring),
+	change("wires-no-lag", "internal/node/node.go", `Index: c.Store, Log: c.Log, Lag: c.Lag}`, `Index: c.Store, Log: c.Log}`, ofWiring),
+	// Traces and the audit log.
+	change("a-trace-ends-at-the-mailbox", "actors/host.go", `c.trace = h.trace(ctx)`, `_ = h.trace(ctx)`, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
+	change("a-trace-ends-at-the-node", "internal/rpc/serve.go", `life = p.cfg.Extract(life, req.GetTrace())`, ``, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
+	change("each-failure-to-send-traces-warns", "internal/tracing/tracing.go", `was == (err != nil)`, `was == (err != nil) && err == nil`, suite{pkg: "./internal/tracing"}),
+	change("an-action-that-ends-has-no-line", "internal/httpapi/actions.go", "\t\tline.end(value, err)\n", "", suite{"./internal/httpapi", "Audit"}),
+	change("an-identity-is-logged-as-it-is", "internal/httpapi/audit.go", `slog.String(name, printable(text))`, `slog.String(name, text)`, suite{"./internal/httpapi", "Identity"}),
+	change("the-command-line-is-a-counter", "internal/daemon/debug.go", `v.Key != "cmdline"`, `v.Key != ""`, suite{"./internal/daemon", "^TestDebugPort$"}),
+
+	// The reload, and several clusters in one Redis.
+	change("two-clusters-share-a-key", "internal/redisstore/keys.go",
+		`return k.prefix + "drift"`, `return DefaultPrefix + "drift"`, suite{"./internal/redisstore", "^TestPrefixes"}),
+	change("a-reload-keeps-the-signing-keys", "internal/daemon/reload.go",
+		`n.current.keys.Store(keys)`, `_ = keys`, ofReload),
+	change("a-reload-keeps-the-key-of-requests", "internal/daemon/reload.go",
+		`n.livekit.SetKey(c.LiveKit.APIKey, c.LiveKit.APISecret.Reveal())`, ``, ofReload),
+	change("a-reload-keeps-the-admin-token", "internal/daemon/reload.go",
+		`n.http.SetAccess(c.AdminToken.Reveal(), c.CORSOrigins)`, ``, ofReload),
+	change("a-reload-keeps-the-intervals", "internal/daemon/reload.go",
+		`n.node.SetIntervals(c.SyncInterval, c.CleanupInterval, c.StaleAfter)`, ``, ofReload),
+	change("a-wrong-configuration-counts", "internal/daemon/reload.go",
+		"if err == nil {\n\t\tchanged, needRestart", "if true {\n\t\tchanged, needRestart", ofReload),
+	change("another-livekit-gets-the-key", "internal/config/reload.go",
+		`if old.LiveKit.Host == next.LiveKit.Host {`, `if true {`, suite{"./internal/config", "^TestReload"}),
+	change("a-new-interval-waits-for-the-old-one", "cluster/task.go",
+		`if r.next.After(r.begun) {`, `if false {`, suite{"./cluster", "^TestANewInterval"}),
 
 	// Limits for strangers and callers.
 	change("a-room-learns-of-others-entries", "internal/redisstore/lua/changes.lua",

@@ -2,10 +2,12 @@
 import { createInterface } from "node:readline";
 import { GET as events } from "./app/api/rooms/[room]/events/route.js";
 import { GET as read } from "./app/api/rooms/[room]/route.js";
+import { GET as token } from "./app/rollcall-token/route.js";
+import { register } from "./instrumentation.js";
+import { sync } from "@/lib/sync";
 import { roster } from "@/lib/roster-node-redis";
 import { render } from "react";
-import { createClient } from "@/rollcall/rollcall-client.js";
-import { LiveRoom } from "./components/live-room.js";
+import { createClient, isSyncServiceRunning } from "@/rollcall/rollcall-client.js";
 
 const room = "a room";
 const routes = (path) => {
@@ -13,6 +15,7 @@ const routes = (path) => {
   return { route: rest ? events : read, params: Promise.resolve({ room: decodeURIComponent(name) }) };
 };
 const answer = (path, headers) => {
+  if (path === "/rollcall-token") return token();
   const { route, params } = routes(path);
   return route(new Request(`http://localhost${path}`, { headers }), { params });
 };
@@ -49,18 +52,31 @@ globalThis.EventSource = class extends EventTarget {
 const defined = [];
 globalThis.HTMLElement = class {};
 globalThis.customElements = { get: () => undefined, define: (name) => defined.push(name) };
+const { LiveRoom } = await import("./components/live-room.js");
 
 const show = () => {
-  const [list, indicator] = render(LiveRoom, { room, endpoint: "http://node", token: "t" }).props.children;
+  const [list, indicator] = render(LiveRoom, { room, endpoint: "http://node" }).props.children;
   return { people: list.props.children.map((item) => item.props.children), indicator, defined };
 };
+
+// What is wrong with the rest of the app; "" for nothing.
+async function mistakes(indicator) {
+  const now = await createClient({ token: indicator.props.token }).status();
+  const done = await sync(room).then(({ synced }) => synced, (error) => error.message);
+  const right = { running: isSyncServiceRunning(), mayAct: now.mayAct, synced: done };
+  const told = JSON.stringify(right);
+  return told === '{"running":true,"mayAct":false,"synced":1}' ? "" : told;
+}
+
+await register();
 show();
 for await (const _ of createInterface(process.stdin)) {
   const [missing, other] = await Promise.all([answer("/api/rooms/nowhere"), roster(room)]);
   const { people, indicator, defined: elements } = show();
-  const right = missing.status === 404 && indicator.type === "sync-status-indicator" && indicator.props.token === "t" && elements[0] === "sync-status-indicator";
+  const wrong = indicator ? await mistakes(indicator).catch((error) => error.message) : "no indicator yet";
+  const right = !wrong && missing.status === 404 && indicator.type === "sync-status-indicator" && elements[0] === "sync-status-indicator";
   const participants = people.map((identity) => ({ identity, sid: "" }));
   // The rooms in the form of the other consumers: as the component shows it, and as node-redis reads it.
-  console.log(JSON.stringify({ shown: { sid: right ? "right" : `${missing.status} ${elements} ${JSON.stringify(indicator)}`, participants },
+  console.log(JSON.stringify({ shown: { sid: right ? "right" : `${wrong} ${missing.status} ${elements} ${JSON.stringify(indicator)}`, participants },
     read: { participants: (other?.participants ?? []).map((identity) => ({ identity })) } }));
 }

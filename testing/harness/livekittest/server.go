@@ -29,6 +29,8 @@ const (
 type Options struct {
 	// URLs receive the webhooks.
 	URLs []string
+	// Keys are further API keys that the server accepts, with their secrets.
+	Keys map[string]string
 	// Redis is the address (host:port) of a Redis that stores the rooms; "" keeps them in memory.
 	Redis string
 	// EmptyTimeout and DepartureTimeout are when empty rooms close, in seconds. Default: LiveKit's own 300 and 20.
@@ -196,7 +198,10 @@ func (s *Server) answers(ctx context.Context) bool {
 
 func (s *Server) config() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "port: %d\nbind_addresses: [127.0.0.1]\nkeys: {%q: %q}\nlogging: {level: info, pion_level: error}\n", s.port, Key, Secret)
+	fmt.Fprintf(&b, "port: %d\nbind_addresses: [127.0.0.1]\nlogging: {level: info, pion_level: error}\nkeys:\n  %q: %q\n", s.port, Key, Secret)
+	for key, secret := range s.opts.Keys {
+		fmt.Fprintf(&b, "  %q: %q\n", key, secret)
+	}
 	fmt.Fprintf(&b, "rtc:\n  tcp_port: 0\n  udp_port: %d\n  interfaces: {includes: [lo]}\n  enable_loopback_candidate: true\n  stun_servers: []\n", s.udpPort)
 	if len(s.opts.URLs) > 0 {
 		fmt.Fprintf(&b, "webhook:\n  api_key: %q\n  urls:\n", Key)

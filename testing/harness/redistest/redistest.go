@@ -1,10 +1,11 @@
 // Package redistest runs a real redis-server for tests. A server has a free port of 127.0.0.1 and a directory of its own. It can
 // be stopped, killed, paused, restarted with or without its data, and flushed. It ends with the test. Without a redis-server on
-// the PATH the test fails and names what to install; it is never skipped.
+// the PATH, or another one in REDIS_SERVER_BIN, the test fails and names what to install; it is never skipped.
 package redistest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,9 +43,9 @@ type Server struct {
 // "--appendonly", "yes". Every write reaches the append-only file before it is answered, so Kill loses nothing that was answered.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	binary, err := exec.LookPath("redis-server")
+	binary, err := exec.LookPath(cmp.Or(os.Getenv("REDIS_SERVER_BIN"), "redis-server"))
 	if err != nil {
-		t.Fatalf("redistest: no redis-server on the PATH: install it (Debian: apt-get install redis-server): %v", err)
+		t.Fatalf("redistest: no redis-server on the PATH: install it (Debian: apt-get install redis-server), or name one in REDIS_SERVER_BIN: %v", err)
 	}
 	s := &Server{t: t, dir: t.TempDir()}
 	// Another process may take the free port before redis-server does. Then try the next one.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ type Redis struct {
 	T      *testing.T
 	Client redis.UniversalClient
 	Tags   bool
+	// Prefix begins every key; "" is rooms:.
+	Prefix string
 	// Clock advances the server's clock. It is nil where that is impossible; then stored times are moved back instead.
 	Clock func(time.Duration)
 }
@@ -27,7 +30,7 @@ type Redis struct {
 // Key returns the name of a room's key.
 func (r Redis) Key(k memstore.Key, room string) string {
 	if !r.Tags {
-		return "rooms:" + string(k) + ":" + room
+		return r.prefix() + string(k) + ":" + room
 	}
 	switch {
 	case room == "":
@@ -37,8 +40,10 @@ func (r Redis) Key(k memstore.Key, room string) string {
 	case strings.HasPrefix(room, "%"):
 		room = "%25" + room[1:]
 	}
-	return "rooms:" + string(k) + ":{" + room + "}"
+	return r.prefix() + string(k) + ":{" + room + "}"
 }
+
+func (r Redis) prefix() string { return cmp.Or(r.Prefix, "rooms:") }
 
 // Get returns a string key's value, and false if it is missing or of another type.
 func (r Redis) Get(k memstore.Key, room string) (string, bool) {
@@ -75,7 +80,7 @@ func (r Redis) Expire(k memstore.Key, room string) {
 func (r Redis) Unlist(room string) {
 	r.T.Helper()
 	r.ok(r.nodes(func(ctx context.Context, node *redis.Client) error {
-		keys, err := node.Keys(ctx, "rooms:index*").Result() // on a Redis Cluster there is one index for each slot
+		keys, err := node.Keys(ctx, r.prefix()+"index*").Result() // on a Redis Cluster there is one index for each slot
 		for _, key := range keys {
 			err = errors.Join(err, node.ZRem(ctx, key, room).Err())
 		}
@@ -97,7 +102,7 @@ func (r Redis) RecordLife(room string) (time.Duration, bool) {
 // Feed returns a room's entries in the change feed.
 func (r Redis) Feed(room string) []map[string]string {
 	r.T.Helper()
-	stream := "rooms:events"
+	stream := r.prefix() + "events"
 	if r.Tags {
 		stream = r.Key("events", room)
 	}
@@ -145,7 +150,7 @@ func (r Redis) Advance(d time.Duration) {
 	var mu sync.Mutex
 	var fences []string
 	r.ok(r.nodes(func(ctx context.Context, node *redis.Client) error {
-		for _, pattern := range []string{"rooms:fence:*", "rooms:timeline:*"} { // a test's Redis is small
+		for _, pattern := range []string{r.prefix() + "fence:*", r.prefix() + "timeline:*"} { // a test's Redis is small
 			found, err := node.Keys(ctx, pattern).Result()
 			if err != nil {
 				return err

@@ -105,6 +105,8 @@ export interface ActionAnswer {
   action: Action;
   /** The room, of a sync of one. */
   room?: string;
+  /** Of a sync of one room that was compared: false if neither Redis nor LiveKit has it. */
+  found?: boolean;
   /** ISO 8601 */
   timestamp: string;
   result?: SyncResult;
@@ -185,6 +187,7 @@ export type RollcallEvent =
   | { type: "leader"; id: string; data: { leader: string; term: number; epoch: number } }
   | { type: "members"; id: string; data: { epoch: number; members: string[] } }
   | { type: "service"; id: string; data: { running: boolean } }
+  | { type: "redis"; id: string; data: Dependency }
   | { type: "sync" | "cleanup"; id: string; data: Report };
 
 /** One server-sent event as it came. The first one is "connected". */
@@ -196,7 +199,7 @@ export interface ServerSentEvent {
 
 /** Where a rollcall node is, and the token for it. */
 export interface Where {
-  /** The node's URL. Default: the variable ROLLCALL_ADDR in Node.js, otherwise the origin of this module. */
+  /** The node's URL, with http:// or https://. Give it where a bundler packs this module. Default: the variable ROLLCALL_ADDR in Node.js, otherwise the origin of this module. */
   endpoint?: string;
   /** The admin token, or a LiveKit access token; sent as Bearer. Default: none; with ROLLCALL_ADDR, the variable ROLLCALL_TOKEN. */
   token?: string;
@@ -216,7 +219,7 @@ export interface ActOptions extends Abortable {
 }
 
 export interface SyncOptions extends ActOptions {
-  /** Compare this room alone. Default: every room. */
+  /** Compare this room alone. Default: every room; undefined is refused. */
   room?: string;
 }
 
@@ -226,7 +229,7 @@ export interface RoomsOptions extends Abortable {
 }
 
 export interface EventsOptions extends Abortable {
-  /** Only the changes of this room. */
+  /** Only the changes of this room; undefined is refused. */
   room?: string;
   /** The id of the last change that the caller has. Default: from now on. */
   after?: string;
@@ -275,15 +278,21 @@ export interface Client {
 /** Makes a client. Its methods reject with a RollcallError, or with the signal's reason if it was aborted. */
 export declare function createClient(where?: Where): Client;
 
-/** Sets the node of all calls that name none, and resolves with its status. Call it once, at the start. */
+/** Sets the node of all calls that name none, also in other copies of this module, and resolves with its status. Call it once, at the start. */
 export declare function connect(where?: Where): Promise<SyncStatus>;
 
 /** Runs a sync now, of all rooms or of one, and resolves with its answer when it has ended. */
 export declare function triggerImmediateSync(options?: Where & SyncOptions): Promise<ImmediateSync>;
 
+/** Syncs one room: triggerImmediateSync by another name. */
+export declare function syncRoomFromLiveKit(name: string, options?: Where & ActOptions): Promise<ImmediateSync>;
+
+/** Syncs all rooms: triggerImmediateSync by another name. */
+export declare function syncAllRoomsWithLiveKit(options?: Where & ActOptions): Promise<ImmediateSync>;
+
 /**
  * Returns whether the schedule of syncs was running when the node was last asked: at most 2 s ago, once connect has resolved. It is false before
- * the first answer and while the node does not answer.
+ * the first answer, while the node does not answer, and while nothing says where the node is.
  */
 export declare function isSyncServiceRunning(): boolean;
 /** Resolves with whether the schedule of syncs is running, by asking the node. */

@@ -24,10 +24,33 @@ function nodeOf({ ROLLCALL_ADDR: address, ROLLCALL_TOKEN: token = "" }) {
   return { endpoint, token: "" };
 }
 
-// A misspelt dryRun must not become a real run.
+// A misspelt dryRun must not become a real run. Text and lists have options too, named by their places.
 function refuseUnknown(options) {
   const [name] = Object.keys(options);
+  if (name === "0") throw new TypeError('Options are an object, such as { room: "room-123" }, not text or a list');
   if (name !== undefined) throw new TypeError(`Unknown option "${name}"`);
+}
+
+function roomName(name) {
+  if (typeof name !== "string") throw new TypeError(`A room's name is a string, not ${name === null ? "null" : typeof name}: name the room`);
+  return name;
+}
+
+// takeRoom returns the option room and the other options. A room that is there but undefined must not mean every room.
+function takeRoom(options) {
+  const { room, ...others } = options;
+  return ["room" in Object(options) ? { room: roomName(room) } : {}, others];
+}
+
+// An address without a scheme would be taken as a path, or its host as a scheme.
+function baseOf(endpoint) {
+  const text = String(endpoint);
+  const page = globalThis.location?.href;
+  const relative = page !== undefined && /^[./]/.test(text);
+  if (!URL.canParse(text, page) || !(relative || /^https?:\/\/[^/]/i.test(text))) {
+    throw new TypeError(`The endpoint "${text}" is not a URL: write http:// or https:// and the node's address, such as http://127.0.0.1:8080`);
+  }
+  return new URL(text, page);
 }
 
 const pause = (ms, signal) => new Promise((resolve) => {
@@ -80,7 +103,7 @@ function makeHeaders(token, more) {
   return headers;
 }
 
-async function refusal(response) {
+async function refusal(response, origin) {
   let message = "";
   try {
     message = (await response.json()).error ?? "";
@@ -88,7 +111,7 @@ async function refusal(response) {
     // Usually a proxy's page: its status says enough.
   }
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-  return new RollcallError(message || `The answer was ${response.status}`, { status: response.status, retryAfter });
+  return new RollcallError(message || `The answer of ${origin} was ${response.status}`, { status: response.status, retryAfter });
 }
 
 /**
@@ -102,10 +125,11 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
     endpoint = node.endpoint;
     token ||= node.token;
   }
-  const base = new URL(endpoint, globalThis.location?.href);
+  const base = baseOf(endpoint);
 
   // open resolves with the Response itself if it is a success.
-  async function open(path, { method = "GET", headers, body, signal } = {}) {
+  async function open(path, { method = "GET", headers, body, signal, ...unknown } = {}) {
+    refuseUnknown(unknown);
     let response;
     try {
       response = await send(new URL(path.replace(/^\//, ""), base.href.replace(/\/*$/, "/")), {
@@ -113,9 +137,9 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
       });
     } catch (cause) {
       if (signal?.aborted) throw signal.reason;
-      throw new RollcallError("The node does not answer", { cause });
+      throw new RollcallError(`The node at ${base.origin} does not answer`, { cause });
     }
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await refusal(response, base.origin);
     return response;
   }
 
@@ -125,31 +149,31 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
       return await response.json();
     } catch (cause) {
       if (init.signal?.aborted) throw init.signal.reason;
-      throw new RollcallError("The answer is not JSON", { status: response.status, cause });
+      throw new RollcallError(`The answer of ${base.origin} is not JSON: is it a rollcall node?`, { status: response.status, cause });
     }
   }
 
-  async function read(path, { signal } = {}) {
+  async function read(path, { signal, ...unknown } = {}) {
+    refuseUnknown(unknown);
     const late = AbortSignal.timeout(readTimeout);
     try {
       return await request(path, { signal: signal ? AbortSignal.any([signal, late]) : late });
     } catch (cause) {
-      if (cause === late.reason) throw new RollcallError("The node does not answer in time", { cause });
+      if (cause === late.reason) throw new RollcallError(`The node at ${base.origin} does not answer in time`, { cause });
       throw cause;
     }
   }
 
-  async function act(action, { room, dryRun, force, signal, ...unknown } = {}) {
+  async function act(action, options = {}) {
+    const [one, { dryRun, force, signal, ...unknown }] = takeRoom(options);
     refuseUnknown(unknown);
-    const order = { action, room };
-    if (dryRun) order.dryRun = true;
-    if (force) order.force = true;
     return request("/api/sync-rooms", {
-      method: "POST", signal, body: JSON.stringify(order), headers: { "Content-Type": "application/json" },
+      method: "POST", signal, body: JSON.stringify({ action, ...one, dryRun, force }), headers: { "Content-Type": "application/json" },
     });
   }
 
-  async function rooms({ search = "", signal } = {}) {
+  async function rooms({ search = "", signal, ...unknown } = {}) {
+    refuseUnknown(unknown);
     const all = [];
     let cursor = "";
     do {
@@ -162,8 +186,9 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
   }
 
   async function room(name, options) {
+    const path = `/api/rooms?name=${encodeURIComponent(roomName(name).toWellFormed())}`;
     try {
-      return await read(`/api/rooms?name=${encodeURIComponent(String(name).toWellFormed())}`, options);
+      return await read(path, options);
     } catch (error) {
       if (error.status === 404) return null;
       throw error;
@@ -175,12 +200,13 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
   }
 
   // stream reads one connection. It ends when the node ends it, and throws as open does, or when nothing has come for a while.
-  async function* stream(path, { lastId = "", signal } = {}) {
+  async function* stream(path, { lastId = "", signal, ...unknown } = {}) {
+    refuseUnknown(unknown);
     const quiet = new AbortController();
     let timer = 0;
     const heard = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => quiet.abort(new RollcallError("The node has sent nothing for 45 s")), silence);
+      timer = setTimeout(() => quiet.abort(new RollcallError(`The node at ${base.origin} has sent nothing for 45 s`)), silence);
     };
     const headers = { Accept: "text/event-stream" };
     if (lastId) headers["Last-Event-ID"] = lastId;
@@ -202,8 +228,10 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
     }
   }
 
-  async function* events({ room: name, after = "", signal } = {}) {
-    const path = `/api/events${name === undefined ? "" : `?room=${encodeURIComponent(String(name).toWellFormed())}`}`;
+  async function* events(options = {}) {
+    const [one, { after = "", signal, ...unknown }] = takeRoom(options);
+    refuseUnknown(unknown);
+    const path = `/api/events${one.room === undefined ? "" : `?room=${encodeURIComponent(one.room.toWellFormed())}`}`;
     let lastId = after;
     for (let wait = firstRetry; ; wait = Math.min(2 * wait, lastRetry)) {
       let retryAfter = 0;
@@ -233,27 +261,25 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
   };
 }
 
-// The node of calls that name none, and what is known of its service.
-let place = {};
-let running = false;
-let watch = null;
+// The node of calls that name none, and what is known of its service. A bundler may put several copies of this module into one program: they share it.
+const shared = (globalThis[Symbol.for("rollcall-client")] ??= { place: {}, running: false, watch: null, warned: false });
 const watchEvery = 2000;
 
-const at = (where) => createClient(Object.keys(where).length ? where : place);
+const at = (where) => createClient(Object.keys(where).length ? where : shared.place);
 
 /** Sets the node of all calls that name none, and resolves with its status. */
 export async function connect(where = {}) {
   const client = createClient(where);
-  place = where;
-  watch = null;
+  shared.place = where;
+  shared.watch = null;
   return startWatch(client);
 }
 
 // startWatch asks the node from now on, and resolves with its first answer.
 async function startWatch(client) {
   const mine = {};
-  watch = mine;
-  running = false;
+  shared.watch = mine;
+  shared.running = false;
   async function look() {
     let now = false;
     try {
@@ -261,9 +287,9 @@ async function startWatch(client) {
       now = status.syncServiceRunning;
       return status;
     } finally {
-      if (watch === mine) {
-        running = now;
-        setTimeout(() => watch === mine && look().catch(() => {}), watchEvery).unref?.();
+      if (shared.watch === mine) {
+        shared.running = now;
+        setTimeout(() => shared.watch === mine && look().catch(() => {}), watchEvery).unref?.();
       }
     }
   }
@@ -271,22 +297,48 @@ async function startWatch(client) {
 }
 
 /** Runs a sync now, of all rooms or of one, and resolves with its answer when it has ended. */
-export async function triggerImmediateSync({ room, signal, dryRun, force, ...where } = {}) {
-  const answer = await at(where).sync({ room, signal, dryRun, force });
+export async function triggerImmediateSync(options = {}) {
+  const [one, { signal, dryRun, force, ...where }] = takeRoom(options);
+  const answer = await at(where).sync({ ...one, signal, dryRun, force });
+  return { ...answer, ...answer.result };
+}
+
+/** Syncs one room: triggerImmediateSync by another name. */
+export async function syncRoomFromLiveKit(name, options = {}) {
+  return triggerImmediateSync({ ...options, room: roomName(name) });
+}
+
+/** Syncs all rooms: triggerImmediateSync by another name. */
+export async function syncAllRoomsWithLiveKit({ signal, dryRun, force, ...where } = {}) {
+  const answer = await at(where).sync({ signal, dryRun, force });
   return { ...answer, ...answer.result };
 }
 
 /**
  * Without options, returns at once whether the schedule of syncs was running when the node was last asked: at most 2 s ago, once connect has
- * resolved. It is false before the first answer and while the node does not answer. With options, resolves with what the node says now.
+ * resolved. It is false before the first answer, while the node does not answer, and while nothing says where the node is. With options, resolves
+ * with what the node says now.
  */
 export function isSyncServiceRunning(options) {
   if (options === undefined) {
-    if (!watch) startWatch(at({})).catch(() => {});
-    return running;
+    if (!shared.watch) startFirstWatch();
+    return shared.running;
   }
-  const { signal, ...where } = options;
-  return at(where).status({ signal }).then((status) => status.syncServiceRunning);
+  return askRunning(options);
+}
+
+async function askRunning({ signal, ...where }) {
+  return (await at(where).status({ signal })).syncServiceRunning;
+}
+
+// A caller that wants a boolean expects no error.
+function startFirstWatch() {
+  try {
+    startWatch(at({})).catch(() => {});
+  } catch (error) {
+    if (!shared.warned) console.warn(`isSyncServiceRunning() returns false: ${error.message}`);
+    shared.warned = true;
+  }
 }
 
 /** Resolves with all rooms. */
@@ -311,6 +363,7 @@ export async function getRoomParticipants(name, { signal, ...where } = {}) {
 }
 
 /** Yields what happens, until the caller stops or signal aborts. It connects again by itself. */
-export function events({ room, after, signal, ...where } = {}) {
-  return at(where).events({ room, after, signal });
+export function events(options = {}) {
+  const [one, { after, signal, ...where }] = takeRoom(options);
+  return at(where).events({ ...one, after, signal });
 }

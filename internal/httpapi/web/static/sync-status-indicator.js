@@ -76,7 +76,8 @@ function actionText(answer) {
   return `Sync done: ${rooms(synced)} compared, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed`;
 }
 
-export class SyncStatusIndicator extends HTMLElement {
+// A server that renders a page may import this module too: it has no elements.
+export class SyncStatusIndicator extends (globalThis.HTMLElement ?? Object) {
   static observedAttributes = ["endpoint", "token", "interval", "readonly"];
 
   #status = null;
@@ -278,4 +279,4 @@ export class SyncStatusIndicator extends HTMLElement {
   }
 }
 
-if (!customElements.get("sync-status-indicator")) customElements.define("sync-status-indicator", SyncStatusIndicator);
+if (globalThis.customElements && !customElements.get("sync-status-indicator")) customElements.define("sync-status-indicator", SyncStatusIndicator);

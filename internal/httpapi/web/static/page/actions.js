@@ -22,6 +22,7 @@ function nameOfAction({ action, dryRun, force }) {
 export function summary(order, answer, took) {
   if (answer.running !== undefined) return answer.running ? "The schedule is running." : "The schedule is stopped.";
   if (answer.fault) return `${faultText(answer.fault)}. ${answer.fault === "redis_silent" ? "No room was compared." : "Nothing is removed; Redis keeps the last answer."}`;
+  if (answer.found === false) return "Neither LiveKit nor Redis has this room.";
   const result = answer.result ?? answer.sync;
   const parts = [];
   if (result) parts.push(`${plural(result.synced, "room")} compared`, plural(result.errors, "error"), `${count(result.cleaned)} removed`);
