@@ -28,6 +28,9 @@ func (n *Node) handOverTo(ctx context.Context, suits func(raft.Server) bool) err
 	if err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil { // perhaps this node ends: raft leaves a transfer unanswered that comes as it shuts down
+		return fmt.Errorf("the leadership was not handed over in time: %w", err)
+	}
 	done := make(chan error, 1)
 	go func() { done <- n.raft.LeadershipTransferToServer(next.ID, next.Address).Error() }()
 	select {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"testing"
@@ -134,4 +135,24 @@ func TestTwoNodesThatMissedEachOther(t *testing.T) {
 	s.start(4)
 	s.ready(4)
 	s.view("n1", "n2", "n4", "n5")
+}
+
+// TestNoTransferBeginsTooLate checks that a leader whose time for handing over ends while it looks for a successor stays the leader.
+func TestNoTransferBeginsTooLate(t *testing.T) {
+	t.Parallel()
+	s := newSeveral(t, 3, 3)
+	s.start(1, 2, 3)
+	s.ready(1, 2, 3)
+	s.view("n1", "n2", "n3")
+	s.voters("n1", "n2", "n3")
+	leader := s.leader()
+	before := leader.Status()
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := leader.handOverTo(ctx, func(raft.Server) bool { cancel(); return true }); !errors.Is(err, context.Canceled) {
+		t.Errorf("handing over: %v", err)
+	}
+	time.Sleep(2 * time.Second)
+	if now := leader.Status(); !now.Established || now.Term != before.Term {
+		t.Errorf("term %d of %q has followed term %d", now.Term, now.Leader, before.Term)
+	}
 }
