@@ -53,13 +53,22 @@ func refusals() []refusal {
 	}
 }
 
+// silent is the error of a Redis that does not answer. Its text begins with the words that the page, the command line and the documents use.
+type silent struct {
+	within string
+	cause  error
+}
+
+func (e silent) Error() string { return "Redis does not answer" + e.within + ": " + e.cause.Error() }
+func (e silent) Unwrap() error { return e.cause }
+
 // explain adds to the error of a health check what it means and what to do about it.
 func explain(err error) error {
 	if err == nil || errors.Is(err, ErrClusterNode) {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("Redis does not answer within %v: %w", tryWithin, err)
+		return silent{" within " + tryWithin.String(), err}
 	}
 	text := strings.ToLower(err.Error())
 	for _, r := range refusals() {
@@ -72,7 +81,7 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %s: %w", r.kind, r.cure, err)
 	}
 	if answered := redis.Error(nil); !errors.As(err, &answered) {
-		return fmt.Errorf("Redis does not answer: %w", err)
+		return silent{"", err}
 	}
 	return fmt.Errorf("redis: a try to commit: %w", err)
 }
