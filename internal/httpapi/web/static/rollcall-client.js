@@ -48,7 +48,7 @@ function baseOf(endpoint) {
   const page = globalThis.location?.href;
   const relative = page !== undefined && /^[./]/.test(text);
   if (!URL.canParse(text, page) || !(relative || /^https?:\/\/[^/]/i.test(text))) {
-    throw new TypeError(`The endpoint "${text}" is not a URL: write http:// or https:// and the node's address, such as http://127.0.0.1:8080`);
+    throw new TypeError(`The endpoint "${text}" is not a URL: write http:// or https:// and the node's address, such as http://rollcall.example:8080`);
   }
   return new URL(text, page);
 }
