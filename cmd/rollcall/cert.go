@@ -21,7 +21,7 @@ func (a *app) certCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "cert NODE[=HOST,…] …",
 		GroupID: groupNode,
-		Short:   "Make an authority and node certificates, for trying TLS out",
+		Short:   "Make an authority and the nodes' certificates, or renew them",
 		Long: `Make the files that --tls-ca, --tls-cert and --tls-key take. HOSTs are the names and
 IP addresses by which other nodes dial the node: those of its --node-advertise and
 --http-advertise. A NODE without hosts is dialled by its own name or on this machine:
@@ -31,7 +31,7 @@ The first call makes an authority in --dir, later calls use it again. Whoever ha
 key (ca-key.pem) can make nodes: keep it off them.`,
 		Example: `  rollcall cert n1=10.0.0.1,n1.example.org n2=10.0.0.2 n3=10.0.0.3
   rollcall cert --dir /etc/rollcall n4=10.0.0.4    # one more, by the same authority
-  rollcall cert --force n1=10.0.0.1                # replaces the old one`,
+  rollcall cert --force n1=10.0.0.1                # renews: replaces the old one`,
 		Args: someNodes,
 	}
 	flags := cmd.Flags()

@@ -1,4 +1,4 @@
-// Package authority makes certificates by which nodes identify each other: for trying TLS out, and for tests.
+// Package authority makes certificates by which nodes identify each other, for `rollcall cert` and for tests.
 //
 // It guarantees that a certificate it issues proves a node to its peers both as server and as client, for the hosts named and no others, and
 // never lasts longer than the authority. Keys are ECDSA P-256. Everything is PEM in memory, except for MakeFiles, which is `rollcall cert`.

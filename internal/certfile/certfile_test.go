@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,4 +102,59 @@ func TestFirstReadMustSucceed(t *testing.T) {
 	if _, err := Pair(file, file, quiet); err == nil {
 		t.Error("an empty pair was taken")
 	}
+}
+
+// TestExpiryIsReported checks what is logged while a certificate comes to its end, and after its replacement.
+func TestExpiryIsReported(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	synctest.Test(t, func(t *testing.T) {
+		show := func(lasts time.Duration) {
+			a, err := authority.New("n", time.Now(), time.Now().Add(lasts))
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, cert, a.Pair().Cert)
+			write(t, key, a.Pair().Key)
+		}
+		const day = 24 * time.Hour
+		var log bytes.Buffer
+		want := func(when string, parts ...string) {
+			t.Helper()
+			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+			if log.Len() == 0 {
+				lines = nil
+			}
+			if len(lines) != len(parts) {
+				t.Errorf("%s: %q", when, lines)
+				return
+			}
+			for i, part := range parts {
+				if !strings.Contains(lines[i], part) {
+					t.Errorf("%s: %q does not hold %q", when, lines[i], part)
+				}
+			}
+			log.Reset()
+		}
+		show(31 * day)
+		pair, err := Pair(cert, key, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want("31 days before")
+		time.Sleep(2 * day)
+		pair.Get()
+		pair.Get()
+		want("29 days before", "level=WARN msg=\"the certificate in "+cert+" expires on 2000-02-01 00:00 UTC, in 29.0 days")
+		time.Sleep(CheckEvery)
+		pair.Get()
+		want("10 s later")
+		time.Sleep(29 * day)
+		pair.Get()
+		want("after its end", "level=ERROR msg=\"the certificate in "+cert+" expired on 2000-02-01 00:00 UTC")
+		show(29 * day)
+		time.Sleep(CheckEvery)
+		pair.Get()
+		want("a replacement that soon ends", "read again", "level=WARN")
+	})
 }

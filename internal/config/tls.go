@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rollcallhq/rollcall/internal/certfile"
 )
@@ -29,6 +30,10 @@ func checkTLS(c *Config, report func(name, problem string)) {
 			report("tls-ca", fmt.Sprintf("%v: give a readable PEM file with the authority's certificate", err))
 		}
 		checkPair(peers[1], peers[2], report)
+		// Without a valid certificate no other node talks to this one.
+		if text, expired := expiry(c.PeerTLS.CertFile, c.PeerTLS.KeyFile); expired {
+			report("tls-cert", text)
+		}
 	}
 	checkRedisTLS(c, report)
 	public := []fileFlag{{"http-tls-cert", c.HTTPTLS.CertFile}, {"http-tls-key", c.HTTPTLS.KeyFile}}
@@ -71,6 +76,26 @@ func checkPair(cert, key fileFlag, report func(name, problem string)) {
 	if _, err := tls.LoadX509KeyPair(cert.file, key.file); err != nil {
 		report(cert.name, fmt.Sprintf("%v: give a PEM certificate, and its own key in --%s", err, key.name))
 	}
+}
+
+// expiry says that a certificate has expired or will soon; "" for others, and for files that do not load.
+func expiry(cert, key string) (text string, expired bool) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return "", false
+	}
+	return certfile.Expiry(cert, certfile.NotAfter(&pair), time.Now())
+}
+
+// expiryWarnings returns a line for each certificate that expires soon, and for that of HTTP also if it has expired: syncs need no webhooks.
+func expiryWarnings(c *Config) (lines []string) {
+	if text, expired := expiry(c.PeerTLS.CertFile, c.PeerTLS.KeyFile); text != "" && !expired {
+		lines = append(lines, "--tls-cert: "+text)
+	}
+	if text, _ := expiry(c.HTTPTLS.CertFile, c.HTTPTLS.KeyFile); text != "" {
+		lines = append(lines, "--http-tls-cert: "+text)
+	}
+	return lines
 }
 
 // RedisTLS are the files for the connection to Redis; without CAFile the system's authorities apply.

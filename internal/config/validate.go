@@ -116,7 +116,7 @@ func samePort(a, b string) bool {
 
 // warnings returns lines about settings that are allowed but probably unintended.
 func warnings(c *Config, texts map[string]string) []string {
-	var lines []string
+	lines := expiryWarnings(c)
 	if host := texts["livekit-host"]; host != "" && !strings.Contains(host, "://") {
 		name, _, err := net.SplitHostPort(host)
 		if err != nil {

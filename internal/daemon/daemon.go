@@ -172,6 +172,9 @@ func (n *Daemon) openLiveKit(context.Context) (err error) {
 	n.metrics = newMetrics(prometheus.NewRegistry())
 	n.metrics.built(n.build)
 	n.metrics.configured(n.config)
+	if peers, ok := n.clientTLS.(*peerClient); ok {
+		n.metrics.registry.MustRegister(httpapi.CertificateExpiry("node", peers.pair))
+	}
 	n.metrics.registry.MustRegister(shardMetrics{n.redis}, newStoreMetrics(n.store.Stats))
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),

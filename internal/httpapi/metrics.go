@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rollcallhq/rollcall/internal/certfile"
 )
 
 // metrics are the metrics of the API. Every label takes its values from a closed list: kinds of events, outcomes, route
@@ -142,4 +145,13 @@ func connectionMetrics(reg *prometheus.Registry, t *connections) (closed func(re
 		}
 	}
 	return func(reason string) { count.WithLabelValues(reason).Inc() }, nil
+}
+
+// CertificateExpiry returns the metric of when a listener's certificate expires. The listener is node or http.
+func CertificateExpiry(listener string, pair *certfile.Watched[*tls.Certificate]) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_tls_certificate_expiry_timestamp_seconds",
+		Help:        "When the certificate of a listener with TLS files expires; replaced files are read again within 10 s.",
+		ConstLabels: prometheus.Labels{"listener": listener}}, func() float64 {
+		return float64(certfile.NotAfter(pair.Get()).Unix())
+	})
 }

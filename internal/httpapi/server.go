@@ -149,6 +149,9 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.Registry.Register(CertificateExpiry("http", pair)); err != nil {
+		return nil, fmt.Errorf("register the certificate's metric: %w", err)
+	}
 	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
 	conns.grace = tlsGrace
 	s.tls, s.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}

@@ -79,6 +79,7 @@ func healthy() series {
 		gauge("rollcall_unreachable_nodes", 0)
 		gauge("rollcall_cycle_interval_seconds", 30, `kind="sync"`)
 		gauge("rollcall_redis_shard_up", 1, `shard="redis:6379"`)
+		gauge("rollcall_tls_certificate_expiry_timestamp_seconds", 365*86400, `listener="node"`)
 		gauge("rollcall_http_connections", 20)
 		gauge("rollcall_http_connections_limit", 512)
 		gauge("rollcall_event_streams", 3)
@@ -268,6 +269,9 @@ func adapterFaults() map[string]fault {
 		"RollcallEntriesPassedOver":  {series: series{on("n2", "rollcall_livekit_passed_over_total", `method="ListRooms"`): once()}, at: soon},
 		"RollcallConnectionsHigh":    {series: series{on("n1", "rollcall_http_connections"): becomes(20, 500)}, at: look},
 		"RollcallConnectionsRefused": {series: series{on("n1", "rollcall_http_connections_closed_total", `reason="refused"`): once()}, at: soon},
-		"RollcallEventStreamsFull":   {series: series{on("n1", "rollcall_event_streams"): becomes(3, 64)}, at: look},
+		"RollcallCertificateExpires": {series: series{on("n2", "rollcall_tls_certificate_expiry_timestamp_seconds", `listener="node"`): becomes(365*86400, 29*86400)}, at: look},
+		"RollcallCertificateExpiresSoon": {series: series{on("n2", "rollcall_tls_certificate_expiry_timestamp_seconds", `listener="node"`): becomes(365*86400, 6*86400)},
+			at: look, also: []string{"RollcallCertificateExpires"}},
+		"RollcallEventStreamsFull": {series: series{on("n1", "rollcall_event_streams"): becomes(3, 64)}, at: look},
 	}
 }

@@ -24,7 +24,8 @@ const (
 // openLabels are labels whose values are not a list that rollcall fixes, with what they are.
 func openLabels() map[string]string {
 	return map[string]string{"shard": "address of the master", "version": "", "revision": "", "goversion": "",
-		"route": "the pattern, as in openapi.yaml", "code": "the status"}
+		"listener": "`node`, or `http` with `--http-tls-cert`",
+		"route":    "the pattern, as in openapi.yaml", "code": "the status"}
 }
 
 // reference is a metric in docs/metrics.md: its labels, each with its values or, for an open label, none.
@@ -67,7 +68,7 @@ func referenced(t *testing.T) map[string]reference {
 func checkReference(t *testing.T, w *world, leader *nodetest.Node) {
 	lone := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "alone",
 		Env: append(slices.DeleteFunc(slices.Clone(w.nodes[0].Env), func(v string) bool {
-			return strings.HasPrefix(v, "ROLLCALL_NODE_ADDR") || strings.HasPrefix(v, "REDIS_URL")
+			return strings.HasPrefix(v, "ROLLCALL_NODE_ADDR") || strings.HasPrefix(v, "ROLLCALL_TLS_") || strings.HasPrefix(v, "REDIS_URL")
 		}), "ROLLCALL_EMBEDDED_REDIS=true")})
 	lone.Up()
 	follower := w.nodes[0]
@@ -85,6 +86,8 @@ func checkReference(t *testing.T, w *world, leader *nodetest.Node) {
 		by := "each node"
 		if follows[name] == nil {
 			by = "the leader"
+		} else if name == "rollcall_tls_certificate_expiry_timestamp_seconds" {
+			by = "nodes with TLS files"
 		} else if alone[name] == nil {
 			by = "nodes with a node address"
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/rollcallhq/rollcall/internal/authority"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
@@ -43,6 +44,11 @@ func newWorld(t *testing.T) *world {
 	api := httptest.NewServer(w.livekit)
 	t.Cleanup(api.Close)
 	env := append(fakelivekit.Env(api.URL), "REDIS_URL="+w.redis.URL())
+	dir := t.TempDir()
+	if _, err := authority.MakeFiles(authority.Options{Dir: dir, Days: 365}, []authority.Request{{Name: "n", Hosts: []string{"127.0.0.1"}}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "ROLLCALL_TLS_CA="+dir+"/ca.pem", "ROLLCALL_TLS_CERT="+dir+"/n.pem", "ROLLCALL_TLS_KEY="+dir+"/n-key.pem")
 	for i := range 3 {
 		w.nodes = append(w.nodes, nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: fmt.Sprintf("n%d", i+1), HTTPAddr: addrs[3+i],
 			Env:   append(slices.Clone(env), "ROLLCALL_NODE_ADDR="+addrs[i]),
