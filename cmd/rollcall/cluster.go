@@ -105,7 +105,8 @@ func (a *app) clusterRemoveCommand() *cobra.Command {
 		Use:   "remove NODE",
 		Short: "Remove a node from the cluster permanently",
 		Long: `Remove a node from the cluster permanently: other nodes own its rooms, it no longer
-votes, and its process, if it runs, ends by itself. Started again, it joins again.
+votes, and its process, if it runs, ends with exit code 3. Started again, it joins
+again: first stop its service and disable it (systemctl disable --now rollcall).
 A node that was only stopped needs no removal: it comes back by itself, and one
 that stays away is removed after --dead-after.`,
 		Args: oneNode,

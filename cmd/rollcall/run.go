@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rollcallhq/rollcall/internal/config"
+	"github.com/rollcallhq/rollcall/internal/daemon"
 )
 
 // The exit codes of every command.
@@ -15,6 +16,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitRemoved is that of a node that an operator has removed. Started again, it would join again.
+	exitRemoved = 3
 )
 
 // run runs one command line. The process's environment and output are parameters, so that a test can run any command without
@@ -53,6 +56,9 @@ func report(stderr io.Writer, err error) int {
 	var usage *config.UsageError
 	if errors.As(err, &usage) {
 		return exitUsage
+	}
+	if errors.Is(err, daemon.ErrRemoved) {
+		return exitRemoved
 	}
 	return exitFailed
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,7 +43,7 @@ func serve(ctx context.Context, c config.Config, read func() (config.Loaded, err
 		}
 	}
 	if stopped := d.Stop(); stopped != nil {
-		return fmt.Errorf("stopped, but not cleanly: %w: what was answered is in Redis, and the next start continues from there", stopped)
+		return errors.Join(err, fmt.Errorf("stopped, but not cleanly: %w: what was answered is in Redis, and the next start continues from there", stopped))
 	}
 	if err == nil {
 		log.Info("stopped")

@@ -3,12 +3,27 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/config"
+	"github.com/rollcallhq/rollcall/internal/daemon"
 )
+
+// TestRemovedNodeHasItsOwnExitCode checks the code after which systemd does not start a node again, also if the stop failed.
+func TestRemovedNodeHasItsOwnExitCode(t *testing.T) {
+	t.Parallel()
+	if code := report(io.Discard, errors.Join(fmt.Errorf("ended: %w", daemon.ErrRemoved), errors.New("stopped, but not cleanly"))); code != 3 {
+		t.Errorf("removed: %d", code)
+	}
+	if code := report(io.Discard, errors.New("stopped, but not cleanly")); code != exitFailed {
+		t.Errorf("failed: %d", code)
+	}
+}
 
 // TestDurationsInJSONLogs checks that a duration in a JSON log has its unit, also in a group.
 func TestDurationsInJSONLogs(t *testing.T) {

@@ -84,6 +84,9 @@ func Start(ctx context.Context, c config.Config, build httpapi.Build, log *slog.
 // Addr returns the address of the HTTP port.
 func (n *Daemon) Addr() net.Addr { return n.listener.Addr() }
 
+// ErrRemoved means that an operator has removed this node from the cluster.
+var ErrRemoved = cluster.ErrRemoved
+
 // Failed returns a channel with the reason why the daemon cannot continue, if one arises. The daemon does not stop by
 // itself.
 func (n *Daemon) Failed() <-chan error { return n.failed }

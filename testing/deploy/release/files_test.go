@@ -46,7 +46,7 @@ func TestUnit(t *testing.T) {
 	lines := strings.Split(text(t, "deploy/systemd/rollcall.service"), "\n")
 	for _, want := range []string{
 		"ExecStart=/usr/bin/rollcall serve --config /etc/rollcall/rollcall.yaml", "ExecReload=/bin/kill -HUP $MAINPID", "EnvironmentFile=-/etc/rollcall/env", "User=rollcall",
-		"StateDirectory=rollcall", "ProtectSystem=strict", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "RestartPreventExitStatus=2", "UMask=0077",
+		"StateDirectory=rollcall", "ProtectSystem=strict", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "RestartPreventExitStatus=2 3", "UMask=0077",
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("the unit lacks %q", want)
