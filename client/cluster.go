@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -61,6 +63,24 @@ func (c Cluster) Votes() (answer, needed int, silent []Member) {
 		voters++
 	}
 	return answer, voters/2 + 1, silent
+}
+
+// Summary says how many members are ready, and the state of each other one, such as "2 of 3 ready: n3 away". It is "" without members.
+func (c Cluster) Summary() string {
+	var other []string
+	for _, m := range c.Members {
+		if m.State != "ready" {
+			other = append(other, m.ID+" "+m.State)
+		}
+	}
+	if len(c.Members) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d ready", len(c.Members)-len(other), len(c.Members))
+	if len(other) > 0 {
+		text += ": " + strings.Join(other, ", ")
+	}
+	return text
 }
 
 // LiveRooms returns how many live rooms the member owns. An older node reports only its rooms in memory, some of which have

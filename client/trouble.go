@@ -66,6 +66,8 @@ func (c Cluster) LeaderTrouble() *Trouble {
 	switch {
 	case c.Leader != "":
 		return nil
+	case c.Members != nil && answer == 0 && len(silent) == 0:
+		return &Trouble{"The cluster", "has no leader", "this node is in no cluster yet; `rollcall ready` on it says what it waits for", ""}
 	case answer >= needed || len(silent) == 0:
 		return &Trouble{"The cluster", "has no leader", "no sync runs and no node can join or leave until one is elected, mostly within two seconds", ""}
 	}

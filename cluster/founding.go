@@ -145,7 +145,7 @@ func (n *Node) foundWithOthers(ctx context.Context) error {
 		expect, here := n.cfg.BootstrapExpect, len(founders)+1
 		switch {
 		case expect == 1:
-			err = also(fmt.Errorf("waiting for a node of --join %s that belongs to a cluster (a new cluster needs --bootstrap-expect)", strings.Join(n.cfg.Join, ",")), err)
+			err = also(fmt.Errorf("waiting for a node of --join %s that belongs to a cluster (a new cluster needs --bootstrap-expect 2 or more; to found one of this node alone, drop --join)", strings.Join(n.cfg.Join, ",")), err)
 		case here < expect:
 			err = also(fmt.Errorf("waiting for nodes: %d of --bootstrap-expect %d are here", here, expect), unlike, err)
 		case len(n.cfg.Join)-here >= expect:

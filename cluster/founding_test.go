@@ -35,7 +35,7 @@ func TestANodeThatOnlyJoinsFoundsNothing(t *testing.T) {
 	}
 	s.start(4, 5, 1)
 	s.waitsFor(1, "waiting for nodes: 1 of --bootstrap-expect 3 are here")
-	s.waitsFor(4, "that belongs to a cluster (a new cluster needs --bootstrap-expect)")
+	s.waitsFor(4, "that belongs to a cluster (a new cluster needs --bootstrap-expect 2 or more; to found one of this node alone, drop --join)")
 	if _, err := s.nodes[4].answerPromise(t.Context(), mustJSON(s.nodes[1].self())); err == nil {
 		t.Error("a node that only joins has promised to found a cluster")
 	}

@@ -63,6 +63,8 @@ type Node struct {
 
 	changes broadcast // of what Status returns
 
+	advisory atomic.Pointer[map[string]string] // the current advisory settings
+
 	mu      sync.Mutex
 	current *activeTerm          // nil unless this node has an established term
 	waiting error                // what this node waits for while it is not in the view
@@ -107,6 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
 		founding: semaphore.NewWeighted(1), configuring: semaphore.NewWeighted(1), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}, again: make(chan struct{}, 1)}
+	n.SetAdvisory(cfg.Advisory)
 	// The channel is buffered and only watch reads it, because raft blocks until it is read.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {

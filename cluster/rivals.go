@@ -23,7 +23,7 @@ func (n *Node) MayOwn() error {
 		return err
 	}
 	if !n.looked.Load() && !n.coversJoin() {
-		return fmt.Errorf("%w: this node has not asked the nodes of --join yet", ErrSeveralClusters)
+		return errNotAsked
 	}
 	return n.outranked()
 }

@@ -30,9 +30,13 @@ func (n *Node) checkRequired(j joining) error {
 	return nil
 }
 
+// SetAdvisory replaces the advisory settings of the node's Config, after a reload. The next join compares them.
+func (n *Node) SetAdvisory(settings map[string]string) { n.advisory.Store(&settings) }
+
 func (n *Node) warnOfAdvisory(peer string, theirs map[string]string) {
-	for _, name := range differing(n.cfg.Advisory, theirs) {
+	ours := *n.advisory.Load()
+	for _, name := range differing(ours, theirs) {
 		n.log.Warn("two nodes differ in a setting that all should have the same value of: check both", "setting", name,
-			"peer", peer, "theirs", theirs[name], "ours", n.cfg.Advisory[name])
+			"peer", peer, "theirs", theirs[name], "ours", ours[name])
 	}
 }

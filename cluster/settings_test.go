@@ -49,6 +49,13 @@ func TestNodesThatDifferAreRefusedOrTold(t *testing.T) {
 		return logs[1].has("setting=--count-kinds peer=n2 theirs=SIP ours=STANDARD") &&
 			logs[2].has("setting=--count-kinds peer=n1 theirs=STANDARD ours=SIP")
 	})
+	// After a reload of the leader, its new value counts.
+	s.nodes[1].SetAdvisory(map[string]string{"--count-kinds": "INGRESS"})
+	s.stop(2)
+	s.start(2)
+	eventually.True(t, "both tell of the new value", func() bool {
+		return logs[1].has("peer=n2 theirs=SIP ours=INGRESS") && logs[2].has("peer=n1 theirs=INGRESS ours=SIP")
+	})
 	if logs[1].has("--new") || logs[2].has("--new") {
 		t.Error("a setting that only one build knows was told of")
 	}

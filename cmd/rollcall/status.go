@@ -36,7 +36,7 @@ it comes back by itself.`,
 				err = printJSON(a.stdout, s)
 			} else {
 				nodes := client.Cluster{Leader: s.Leader}
-				if s.Leader == "" && s.Node != "" {
+				if s.Node != "" {
 					nodes, _ = c.Cluster(ctx) // without an answer, no missing node is named
 				}
 				_, err = io.WriteString(a.stdout, a.colours.statusText(s, nodes))
@@ -49,7 +49,7 @@ it comes back by itself.`,
 	})
 }
 
-// statusText formats a status for people. All ages are by the clock of the node that answers. Without a leader, nodes are the cluster's.
+// statusText formats a status for people. All ages are by the clock of the node that answers. nodes are the cluster's, if it answered.
 func (p palette) statusText(s client.Status, nodes client.Cluster) string {
 	var b strings.Builder
 	line := func(label, format string, args ...any) {
@@ -62,6 +62,11 @@ func (p palette) statusText(s client.Status, nodes client.Cluster) string {
 	}
 	line("Leader", "%s", p.leaderText(s, nodes))
 	line("Node", "%s", orDash(s.Node))
+	if text := safe(nodes.Summary()); strings.Contains(text, ":") {
+		line("Nodes", "%s", p.colorize(doubtful, text))
+	} else if len(nodes.Members) > 1 {
+		line("Nodes", "%s", text)
+	}
 	p.answersText(line, "Redis", s.Redis, s.RedisTrouble(), s.Timestamp)
 	p.answersText(line, "LiveKit", s.LiveKit, s.LiveKitTrouble(), s.Timestamp)
 	if now := s.Progress; now != nil && now.Slow {

@@ -102,6 +102,7 @@ func (n *Daemon) apply(next config.Config) (changed, needRestart []string, err e
 	n.livekit.SetRate(c.LiveKit.Rate)
 	n.http.SetAccess(c.AdminToken.Reveal(), c.CORSOrigins)
 	n.node.SetIntervals(c.SyncInterval, c.CleanupInterval, c.StaleAfter)
+	n.node.Cluster.SetAdvisory(shouldAgree(c))
 	n.metrics.configured(c)
 	n.current.level.Set(min(n.current.config.LogLevel, c.LogLevel)) // the more talkative of both, for the next lines
 	n.log.Info("the configuration has been read again", "changed", changed)
