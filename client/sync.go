@@ -121,6 +121,8 @@ type Dependency struct {
 	Error string `json:"error,omitempty"`
 	// At is when LiveKit was asked.
 	At *time.Time `json:"at,omitempty"`
+	// Since is since when Redis fails; nil while it answers, and if it is not known.
+	Since *time.Time `json:"since,omitempty"`
 }
 
 // Progress is how far a cycle has got: Done rooms have been compared, out of Of that are known so far.

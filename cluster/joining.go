@@ -122,7 +122,7 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		return err
 	}
 	var until joined
-	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Required: n.cfg.Required, Advisory: *n.advisory.Load()}
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Required: n.cfg.Required, Advisory: n.Advisory()}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		n.noteJoining(j.ID)
 		return n.admit(ctx, j)
 	})
-	return joined{Index: n.raft.CommitIndex(), Alike: *n.advisory.Load()}, err
+	return joined{Index: n.raft.CommitIndex(), Alike: n.Advisory()}, err
 }
 
 // noteJoining records that a node has asked to join.

@@ -33,8 +33,11 @@ func (n *Node) checkRequired(j joining) error {
 // SetAdvisory replaces the advisory settings of the node's Config, after a reload. The next join compares them.
 func (n *Node) SetAdvisory(settings map[string]string) { n.advisory.Store(&settings) }
 
+// Advisory returns the advisory settings that this node names to others.
+func (n *Node) Advisory() map[string]string { return *n.advisory.Load() }
+
 func (n *Node) warnOfAdvisory(peer string, theirs map[string]string) {
-	ours := *n.advisory.Load()
+	ours := n.Advisory()
 	for _, name := range differing(ours, theirs) {
 		n.log.Warn("two nodes differ in a setting that all should have the same value of: check both", "setting", name,
 			"peer", peer, "theirs", theirs[name], "ours", ours[name])

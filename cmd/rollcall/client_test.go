@@ -70,7 +70,7 @@ const (
 	wellAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,"redis":{"state":"ok"},"livekit":{"state":"unknown"}}`
 	downAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,
 		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":0,"errors":1,"cleaned":0},"firstError":"dial h:7880: refused","fault":"livekit_silent"},
-		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z"}}`
+		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused","since":"2026-11-23T10:38:18Z"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z"}}`
 	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
 	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
 	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,

@@ -86,7 +86,11 @@ func (p palette) answersText(line lineFunc, label string, d *client.Dependency, 
 	switch {
 	case d == nil:
 	case t != nil:
-		line(label, "%s: %s", p.colorize(bad, strings.ToUpper(t.What)), t.Todo)
+		lasts := ""
+		if d.Since != nil {
+			lasts = " for " + span(max(now.Sub(*d.Since), 0))
+		}
+		line(label, "%s%s: %s", p.colorize(bad, strings.ToUpper(t.What)), lasts, t.Todo)
 		line("", "%s", safe(clip(t.Error, 300)))
 	case d.State == "unknown":
 		line(label, "not asked by the last sync")

@@ -152,7 +152,7 @@ func (n *Daemon) openRedis(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if err := store.Ping(ctx); errors.Is(err, redisstore.ErrDenied) {
-		return fmt.Errorf("--redis-url, REDIS_URL: %w: check its user and password, and what Redis' ACL lets that user do (docs/security.md)", err)
+		return fmt.Errorf("--redis-url, REDIS_URL: %w (what the user must be allowed to do: docs/security.md)", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -52,11 +53,15 @@ func cannotWrite(shards []redisstore.Shard) (addrs []string) {
 // redisAnswers returns how Redis answers this node.
 func redisAnswers(shards []redisstore.Shard) httpapi.Dependency {
 	var failing int
+	var since time.Time
 	d := httpapi.Dependency{State: httpapi.Answers}
 	for _, s := range shards {
 		err := s.Failing()
 		if err == nil {
 			continue
+		}
+		if since.IsZero() || !s.Since.IsZero() && s.Since.Before(since) {
+			since = s.Since
 		}
 		if failing++; failing == 1 {
 			d = httpapi.Dependency{State: httpapi.Silent, Error: err.Error()}
@@ -71,6 +76,7 @@ func redisAnswers(shards []redisstore.Shard) httpapi.Dependency {
 	if failing > 0 && failing < len(shards) {
 		d.State = httpapi.Partial
 	}
+	d.Since = since
 	return d
 }
 

@@ -106,6 +106,9 @@ func TestReloadChangesWhatRuns(t *testing.T) {
 			t.Errorf("a read with the token %.12s…: %d, want %d", token, got, want)
 		}
 	}
+	if key := w.daemon.node.Cluster.Advisory()["--livekit-api-key"]; key != "APIafter" {
+		t.Errorf("other nodes are told of the key %q", key)
+	}
 	if rate := w.daemon.livekit.Rate(); rate != 50 {
 		t.Errorf("the rate is %v", rate)
 	}

@@ -39,6 +39,7 @@ type Dependency struct {
 	State DependencyState `json:"state"`
 	Error string          `json:"error,omitempty"` // readable by people and without secrets; empty if State is Answers or Unknown
 	At    string          `json:"at,omitempty"`    // when LiveKit was asked: ISO 8601
+	Since time.Time       `json:"since,omitzero"`  // since when Redis fails; zero while it answers, and if it is not known
 }
 
 // DependencyState is one of a few words.

@@ -39,6 +39,8 @@ type Shard struct {
 	Addr string
 	// Err says why nothing can be committed there and what to do about it; it is nil while commits go through.
 	Err error
+	// Since is when the first check that found it failing ended; zero while commits go through, and if it is not known.
+	Since time.Time
 	// Slow is set while a check has waited for an answer for longer than half a second.
 	Slow bool
 }
@@ -68,6 +70,7 @@ type watched struct {
 	ended  time.Time // when the last check ended; zero before the first
 	began  time.Time // when the current check began; zero while there is none
 	failed time.Time // when a check last failed
+	since  time.Time // when the first of the checks failed that have all failed until now; zero after a success
 	stop   context.CancelFunc
 }
 
@@ -173,8 +176,13 @@ func (h *Health) end(w *watched, err error) time.Duration {
 	now := time.Now()
 	before, first := w.result, w.ended.IsZero()
 	w.result, w.ended, w.began = err, now, time.Time{}
-	if err != nil {
+	if err == nil {
+		w.since = time.Time{}
+	} else {
 		w.failed = now
+		if w.since.IsZero() {
+			w.since = now
+		}
 	}
 	wait := tryEvery
 	if now.Sub(w.failed) < calmAfter {
@@ -190,7 +198,7 @@ func (h *Health) end(w *watched, err error) time.Duration {
 
 // seen returns the shard as callers see it. The caller holds Health.mu.
 func (w *watched) seen(now time.Time) Shard {
-	s := Shard{Slot: w.slot, Addr: w.addr, Err: w.result}
+	s := Shard{Slot: w.slot, Addr: w.addr, Err: w.result, Since: w.since}
 	s.Slow = !w.began.IsZero() && now.Sub(w.began) > slowAfter
 	if s.Err == nil && now.Sub(w.ended) > oldAfter {
 		s.Err = errOld

@@ -62,7 +62,7 @@ func TestWhatAWebhookNeedsIsTried(t *testing.T) {
 		{"a user without HSET", user("c", "~*", "+@all", "-hset"), redisstore.ErrForbidden, "HSET"},
 		{"a user without XADD", user("d", "~*", "+@all", "-xadd"), redisstore.ErrForbidden, "XADD"},
 		{"a user without the keys", user("e", "~app:*", "+@all"), redisstore.ErrForbidden, "security.md"},
-		{"a wrong password", &redis.UniversalOptions{Addrs: []string{primary.Addr}, Username: "a", Password: "y"}, redisstore.ErrDenied, ""},
+		{"a wrong password", &redis.UniversalOptions{Addrs: []string{primary.Addr}, Username: "a", Password: "y"}, redisstore.ErrDenied, "in REDIS_URL and restart"},
 		{"EVALSHA switched off", &redis.UniversalOptions{Addrs: []string{renamed.Addr}}, redisstore.ErrForbidden, "allow EVAL and EVALSHA"},
 		{"no memory", &redis.UniversalOptions{Addrs: []string{full.Addr}}, redisstore.ErrRefusesWrites, "maxmemory"},
 		{"too few replicas", &redis.UniversalOptions{Addrs: []string{short.Addr}}, redisstore.ErrRefusesWrites, "min-replicas-to-write"},
@@ -163,6 +163,9 @@ func TestHealthWhileOneShardHangs(t *testing.T) {
 	for _, one := range h.Shards() {
 		if err := one.Failing(); (err == nil) == (one.Addr == c.Nodes[2].Addr) {
 			t.Errorf("%s: %v", one.Addr, err)
+		}
+		if since := one.Since; since.IsZero() == (one.Addr == c.Nodes[2].Addr) || time.Since(since) < 0 {
+			t.Errorf("%s fails since %v", one.Addr, since)
 		}
 	}
 	c.Nodes[2].Resume()

@@ -31,11 +31,12 @@ type refusal struct {
 func refusals() []refusal {
 	const acl = "let its user run the commands and use the keys of docs/security.md"
 	const scripts = "rollcall commits by scripts: allow EVAL and EVALSHA there, or use another Redis"
+	const password = "give the right user and password in REDIS_URL and restart, or set the old ones in Redis again"
 	return []refusal{
 		{"READONLY", ErrReplica, ""},
-		{"WRONGPASS", ErrDenied, ""},
-		{"NOAUTH", ErrDenied, ""},
-		{"ERR AUTH", ErrDenied, ""},
+		{"WRONGPASS", ErrDenied, password},
+		{"NOAUTH", ErrDenied, password},
+		{"ERR AUTH", ErrDenied, password},
 		{"MOVED ", ErrClusterNode, ""},
 		{"NOPERM", ErrForbidden, acl},
 		{"ACL failure", ErrForbidden, acl},
