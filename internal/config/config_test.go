@@ -244,6 +244,20 @@ func TestEmbeddedRedis(t *testing.T) {
 	}
 }
 
+// TestBrokenFileIsTheOnlyProblem checks that a file that does not parse hides the settings that seem missing, and that a setting that is there
+// twice is named without its values.
+func TestBrokenFileIsTheOnlyProblem(t *testing.T) {
+	for text, want := range map[string]string{
+		"redis-url: redis://:secret1@a\nlog-level: info\nredis-url: redis://:secret2@b\n": " has redis-url twice, at line 1 and line 3: keep one of the two",
+		"livekit-keys: {secret1: secret2, secret1: x}\n":                                  " is not YAML of lines \"flag: value\" at line 1: give lines such as sync-interval: 30s",
+	} {
+		_, err := loadArgs(t, ForServe, nil, "--config", writeFile(t, "r.yaml", text))
+		if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // TestUnfitForProduction checks the warnings of settings that suit only a trial.
 func TestUnfitForProduction(t *testing.T) {
 	const token = "ROLLCALL_ADMIN_TOKEN=0123456789abcdef"

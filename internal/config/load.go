@@ -80,6 +80,9 @@ func (l Loaded) Settings() []ShownSetting {
 func Load(flags *pflag.FlagSet, environ []string, why Purpose) (Loaded, error) {
 	p := &problems{}
 	layers := readSources(flags, environ, p)
+	if p.unreadable {
+		return Loaded{}, &UsageError{Lines: p.lines} // whatever else seems missing may be in the file
+	}
 	loaded := Loaded{Sources: map[string]string{}, Warnings: strangeVariables(environ)}
 	texts := map[string]string{}
 	for _, s := range settings() {
@@ -124,6 +127,8 @@ func Load(flags *pflag.FlagSet, environ []string, why Purpose) (Loaded, error) {
 // problems collects the problems, one line each.
 type problems struct {
 	lines []string
+	// unreadable is true if the file of --config is not YAML.
+	unreadable bool
 	// names and from hold each setting's name for messages and the source of its value.
 	names, from map[string]string
 	told        map[string]bool

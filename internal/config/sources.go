@@ -134,8 +134,13 @@ func fileSource(path string, p *problems) source {
 	}
 	var given map[string]any
 	if err := yaml.Unmarshal(text, &given); err != nil {
-		// The parser's own text may quote a secret; its line number does not.
+		// The parser's own text may quote a secret; its line number does not, nor does the name of a setting.
+		p.unreadable = true
 		line := regexp.MustCompile(`line \d+`).FindString(err.Error())
+		if twice := regexp.MustCompile(`mapping key "([a-z-]+)" already defined at (line \d+)`).FindStringSubmatch(err.Error()); twice != nil && isSetting(twice[1]) {
+			wrong("%q has %s twice, at %s and %s: keep one of the two", path, twice[1], twice[2], line)
+			return none
+		}
 		wrong("%q is not YAML of lines \"flag: value\"%s: give lines such as sync-interval: 30s", path, strings.TrimSuffix(" at "+line, " at "))
 		return none
 	}
@@ -165,6 +170,10 @@ func fileSource(path string, p *problems) source {
 		text, ok := values[s.name]
 		return text, "file " + path, ok
 	}}
+}
+
+func isSetting(name string) bool {
+	return slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name })
 }
 
 // yamlText converts a YAML value to the text of a flag: lists are joined by commas, and pairs become a JSON object.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -252,10 +253,16 @@ func lookAt(v verdict) string {
 		}
 		return "Redis, and /readyz"
 	case unavailable:
+		if v.cause != nil && betweenNodes.MatchString(v.cause.Error()) {
+			return "the other nodes and the network between them: `rollcall cluster`, and /readyz"
+		}
 		return "Redis, and /readyz"
 	}
 	return "who sends it"
 }
+
+// betweenNodes matches the errors of a node that may not work because of other nodes, whatever Redis does.
+var betweenNodes = regexp.MustCompile(`\bleader\b|--join|--node-a|not a member of the view|has just started`)
 
 // kindUnverified is the kind of an event whose signature was not found valid.
 const kindUnverified = "unverified"

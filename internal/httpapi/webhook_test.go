@@ -197,3 +197,18 @@ func TestFixtures(t *testing.T) {
 		t.Error("slots or bytes were not given back")
 	}
 }
+
+// TestLookAtTheCause checks that a node without a leader does not send its operator to Redis.
+func TestLookAtTheCause(t *testing.T) {
+	for cause, want := range map[string]string{
+		"out of contact with the leader for 5s":          "`rollcall cluster`",
+		"--join leads to several clusters":               "`rollcall cluster`",
+		"dial tcp 10.0.0.7:6379: connection refused":     "Redis",
+		"Redis does not answer within 2s: i/o timeout":   "Redis",
+		"user or password refused by Redis: WRONGPASS x": "Redis",
+	} {
+		if got := lookAt(verdict{outcome: unavailable, cause: errors.New(cause)}); !strings.Contains(got, want) || strings.Contains(got, "Redis") != (want == "Redis") {
+			t.Errorf("%s: look at %s", cause, got)
+		}
+	}
+}
