@@ -130,7 +130,7 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	if ask.Incarnation == 0 {
 		n.warnOfAdvisory(leader.ID, until.Alike)
 	}
-	n.setWaitReason(fmt.Errorf("waiting to catch up with the leader %q", leader.ID))
+	n.setWaitReason(fmt.Errorf("waiting to catch up with the leader %s", leader.ID))
 	for n.raft.AppliedIndex() < until.Index {
 		if wait.For(ctx, pollReady) != nil {
 			return fmt.Errorf("the log has come to %d of %d", n.raft.AppliedIndex(), until.Index)

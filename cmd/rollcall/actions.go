@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -152,7 +153,7 @@ func (a *app) answer(asJSON bool, answer any, text string, o client.ActionOption
 		return printJSON(a.stdout, answer)
 	}
 	if o.DryRun {
-		text = "Dry run: nothing was changed.\n" + text
+		text = "Dry run: nothing was changed.\n" + strings.ReplaceAll(text, "removed", "would be removed")
 	}
 	if _, err := io.WriteString(a.stdout, text); err != nil || !o.DryRun || first != "" && len(would) == 0 {
 		return err

@@ -39,6 +39,9 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 	if err := a.table(rows, colored{1, memberColor}); err != nil {
 		return err
 	}
+	if s.Term > 0 {
+		fmt.Fprintf(a.stdout, "\nTerm %d, epoch %d\n", s.Term, s.Epoch)
+	}
 	down := map[string]bool{} // unreachable for all members that answer, not just for one
 	for _, m := range s.Members {
 		down[m.ID] = m.State == "unreachable" && !slices.ContainsFunc(s.Members, func(o client.Member) bool {

@@ -224,7 +224,7 @@ func (a *app) driftCommand() *cobra.Command {
 
 func (a *app) printDrift(d client.Drift) error {
 	if len(d.Entries) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No repairs: the webhooks reported everything correctly.")
+		_, err := fmt.Fprintln(a.stdout, "No repairs are recorded. Syncs look for them while LiveKit answers: `rollcall status` shows the last one.")
 		return err
 	}
 	rows := [][]string{{"TIME", "ROOM", "REASON", "IDENTITY", "CAUSE", "NODE"}}
