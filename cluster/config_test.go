@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -107,5 +108,18 @@ func TestRaftLogGoesToSlog(t *testing.T) {
 		if !strings.HasSuffix(lines[i], want[i]) {
 			t.Errorf("got %s, want %s", lines[i], want[i])
 		}
+	}
+}
+
+// TestTakenPortHasAdvice checks that the error of a node port that is in use says what to do.
+func TestTakenPortHasAdvice(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cfg := Config{NodeID: "n1", NodeAddr: l.Addr().String(), Insecure: true, Logger: slog.New(slog.DiscardHandler)}
+	if _, err := openLink(t.Context(), cfg, raftLogger(cfg.Logger)); err == nil || !strings.Contains(err.Error(), "--node-addr 127.0.0.1:") || !strings.Contains(err.Error(), "another program has this port") {
+		t.Error(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -43,6 +44,9 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 	}
 	listener, err := network.Listen(ctx, addr)
 	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("--node-addr %s: %w: another program has this port; stop it, or give another", cfg.NodeAddr, err)
+		}
 		return nil, fmt.Errorf("--node-addr %s: %w", cfg.NodeAddr, err)
 	}
 	l := &link{mux: newMux(listener, cfg.NodeID, cfg.ServerTLS, cfg.MaxConns, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
