@@ -27,7 +27,7 @@ var mutants = []mutant{
 	change("a-sync-joins-that-of-one-room", "actors/sweep.go",
 		`!o.Fresh && o.Room == ""`, `!o.Fresh`, ofActors),
 	change("an-actor-does-not-wait-for-redis", "actors/room.go",
-		`isIdle := r.held == nil || r.claimed && r.held.State == nil`, `rest := r.held == nil || r.held.State == nil`, ofActors),
+		`isIdle := r.held == nil || r.claimed && r.held.State == nil`, `isIdle := r.held == nil || r.held.State == nil`, ofActors),
 	change("asks-for-actors-after-the-index", "actors/sweep.go",
 		`s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
 	if err := s.indexed(ctx, known, r); err != nil {
