@@ -8,8 +8,8 @@ import (
 	"github.com/rollcallhq/rollcall/fsm"
 )
 
-// TestALaterFormatNeedsEveryServer shows that a leader counts a format as readable only if every server says so, and that the error says which
-// server to upgrade or to start.
+// TestALaterFormatNeedsEveryServer shows that a leader counts a format as readable only if every server says so, that the error says which
+// server to upgrade or to start, and that until then nothing of that format is in the log.
 func TestALaterFormatNeedsEveryServer(t *testing.T) {
 	inTrio(t, nil, func(s *trio) {
 		leader := s.leader()
@@ -22,6 +22,10 @@ func TestALaterFormatNeedsEveryServer(t *testing.T) {
 			!strings.Contains(err.Error(), "upgrade it first") || strings.Contains(err.Error(), `"`+n.ID()+`"`) {
 			s.Errorf("a later format: %v", err)
 		}
+		last := n.raft.LastIndex()
+		if _, err := n.Apply(s.Context(), later{fsm.SetService{}}); !errors.Is(err, ErrOlderBuild) || n.raft.LastIndex() != last {
+			s.Errorf("a command of a later format: %v; the log has come from %d to %d", err, last, n.raft.LastIndex())
+		}
 		defer s.cutOff((leader + 1) % 3)()
 		err = n.allRead(s.Context(), fsm.Format)
 		if !errors.Is(err, ErrOlderBuild) || !strings.Contains(err.Error(), `"`+a+`"`) || strings.Contains(err.Error(), `"`+b+`"`) ||
@@ -30,6 +34,12 @@ func TestALaterFormatNeedsEveryServer(t *testing.T) {
 		}
 	})
 }
+
+// later is a command of the format after this build's.
+type later struct{ fsm.Command }
+
+// Format returns the format after this build's.
+func (later) Format() int { return fsm.Format + 1 }
 
 // TestANodeThatIsTooOldIsNotTakenIn shows that a node that cannot read the log is told so before it gets the log. Nodes of the first release
 // do not name a format.

@@ -15,8 +15,8 @@ const FirstFormat = 1
 
 // FormatOf returns the oldest format that has the command.
 func FormatOf(cmd Command) int {
-	if c, ok := cmd.(interface{ format() int }); ok {
-		return c.format()
+	if c, ok := cmd.(interface{ Format() int }); ok {
+		return c.Format()
 	}
 	return FirstFormat
 }

@@ -14,7 +14,7 @@ type newer struct {
 }
 
 func (newer) op() string                         { return "newer" }
-func (newer) format() int                        { return Format + 1 }
+func (newer) Format() int                        { return Format + 1 }
 func (c newer) apply(s *State, _ uint64) Refusal { s.Stopped = c.Service; return "" }
 
 // TestEverythingSaysTheOldestFormatThatHasIt shows that an older build reads what this one writes until a command of a later format is applied,

@@ -17,8 +17,10 @@ type Later struct {
 	Text string `json:"text"`
 }
 
-func (Later) op() string  { return "later" }
-func (Later) format() int { return 2 }
+func (Later) op() string { return "later" }
+
+// Format returns the format that brought the command.
+func (Later) Format() int { return 2 }
 
 func (c Later) apply(*State, uint64) Refusal {
 	if c.Text == "" {
