@@ -103,7 +103,7 @@ func TestGitLab(t *testing.T) {
 		if !ok {
 			t.Errorf("job %s has no script", name)
 		}
-		for _, m := range making.FindAllStringSubmatch(fmt.Sprint(script...), -1) {
+		for _, m := range making.FindAllStringSubmatch(fmt.Sprintln(script...), -1) {
 			made = append(made, m[1])
 		}
 	}
