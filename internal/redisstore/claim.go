@@ -11,7 +11,8 @@ import (
 )
 
 // Claim makes c the room's claim and then reads the room, in one script. It is refused with reconcile.StaleOwner or reconcile.Split.
-// It fails with ErrNewer for a record that this build does not understand, and then nothing but the claim is written.
+// It fails with ErrNewer for a record that this build does not understand, and then has
+// written only what a claim writes.
 //
 // If nothing is stored, the record's Version is 0. Altered is set when the public keys are not what the record says: others changed or removed
 // them, one of the two or the record is missing, their type is wrong, or the participant kinds that count have changed since they were written.
