@@ -9,6 +9,6 @@ import "strings"
 const recordFormat = 2
 
 func withLater(script string) string {
-	script = strings.Replace(script, "'confirmed', ARGV[14]}", "'confirmed', ARGV[14], 'later', '1'}", 1)
-	return strings.Replace(script, "append('room', ARGV[21],", "append('room', ARGV[21], 'later', '1',", 1)
+	script = strings.Replace(script, "'confirmed', confirmed, ", "'confirmed', confirmed, 'later', '1', ", 1)
+	return strings.Replace(script, "append('room', room,", "append('room', room, 'later', '1',", -1)
 }
