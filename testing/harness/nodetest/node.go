@@ -52,6 +52,7 @@ type Node struct {
 
 	t      testing.TB
 	args   []string      // including the command
+	binary int           // index in args of the path of rollcall
 	log    string        // path of its output
 	proc   *proc.Process // nil while it is not running
 	paused bool
@@ -61,7 +62,7 @@ type Node struct {
 func New(t testing.TB, o Options) *Node {
 	t.Helper()
 	dir := t.TempDir()
-	n := &Node{ID: o.ID, Addr: o.HTTPAddr, Dir: filepath.Join(dir, "data"), Env: o.Env, t: t,
+	n := &Node{ID: o.ID, Addr: o.HTTPAddr, Dir: filepath.Join(dir, "data"), Env: o.Env, t: t, binary: len(o.Wrapper),
 		log: filepath.Join(dir, "rollcall.log")}
 	if n.Addr == "" {
 		n.Addr = QuietAddrs(t, 1)[0]
@@ -76,6 +77,9 @@ func New(t testing.TB, o Options) *Node {
 	})
 	return n
 }
+
+// Use makes the next Start run another binary on the same data.
+func (n *Node) Use(binary string) { n.args[n.binary] = binary }
 
 // URL returns the URL of the node's API, without a trailing slash.
 func (n *Node) URL() string { return "http://" + n.Addr }
