@@ -7,6 +7,7 @@ GO         ?= go
 BIN        := bin
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PACKAGES   ?= ./...
 # Everything is built static, like the image, so each package is compiled only once. Only the race detector needs cgo.
 export CGO_ENABLED := 0
@@ -99,12 +100,18 @@ lint: ## Check formatting, go vet and staticcheck
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) ./...
 
+# VULNDB is another address of the database, such as file:///path of a copy, where vuln.go.dev cannot be reached.
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the code calls (needs vuln.go.dev, or VULNDB=file:///path of a copy)
+	@$(GO) run $(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
+
 .PHONY: format
 format: ## Format the Go files
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: bench
-bench: deps livekit ## Run the benchmarks
+bench: deps livekit ## Compare rollcall with a naive service, and with another commit (BASE=… ROUNDS=5), then run the benchmarks
+	@COMPARE=1 ROUNDS="$(ROUNDS)" BASE="$(BASE)" $(GO) test ./testing/bench -count=1 -v -timeout 0 -run "^TestCompare$$" | grep -v "^ *=== \|--- PASS"
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
