@@ -94,11 +94,11 @@ func files(t *testing.T, args []string, hosts ...string) []string {
 func certificates(t *testing.T, hosts ...string) map[string]string {
 	t.Helper()
 	now := time.Now()
-	made, err := authority.New("test", now, now.Add(2*time.Hour))
+	made, err := authority.New("test", now, now.Add(90*24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := made.Issue("node", hosts, now, now.Add(time.Hour))
+	pair, err := made.Issue("node", hosts, now, now.Add(60*24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
