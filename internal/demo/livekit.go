@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,8 @@ type LiveKit struct {
 	dir   string
 	cmd   *exec.Cmd
 	ended chan struct{}
+	// stopped is set when Stop has begun.
+	stopped atomic.Bool
 }
 
 const noLiveKit = "dev needs a LiveKit: give --livekit-server the path of a livekit-server binary (`make dev` builds one), " +
@@ -154,10 +157,13 @@ func (l *LiveKit) logTail() string {
 	return strings.TrimSpace(string(raw[max(0, len(raw)-2048):]))
 }
 
-// ReportEnd writes to out when livekit-server ends by itself. It returns then, or when ctx ends.
+// ReportEnd writes to out when livekit-server ends by itself, and nothing if Stop ends it. It returns then, or when ctx ends.
 func (l *LiveKit) ReportEnd(ctx context.Context, out io.Writer) {
 	select {
 	case <-l.ended:
+		if l.stopped.Load() {
+			return
+		}
 		fmt.Fprintf(out, "\nlivekit-server has ended: nobody can join or leave any more. End dev with Ctrl-C and start it again. Its log ends with:\n%s\n\n", l.logTail())
 	case <-ctx.Done():
 	}
@@ -166,6 +172,7 @@ func (l *LiveKit) ReportEnd(ctx context.Context, out io.Writer) {
 // Stop asks livekit-server twice, as it requires while somebody is still connected, and then kills it.
 func (l *LiveKit) Stop() {
 	defer os.RemoveAll(l.dir)
+	l.stopped.Store(true)
 	if l.cmd == nil {
 		return
 	}

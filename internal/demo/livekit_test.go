@@ -60,6 +60,11 @@ func TestReportEnd(t *testing.T) {
 	if l.ReportEnd(t.Context(), &out); !strings.Contains(out.String(), "livekit-server has ended: nobody can join") || !strings.Contains(out.String(), "out of memory") {
 		t.Errorf("it ended by itself: %q", out.String())
 	}
+	out.Reset()
+	l.Stop() // as dev does when it cannot start
+	if l.ReportEnd(t.Context(), &out); out.String() != "" {
+		t.Errorf("dev has stopped it: %q", out.String())
+	}
 }
 
 // fakeServer returns the path of an executable file livekit-server in a directory of its own.
