@@ -23,7 +23,13 @@ const answer = (path, headers) => {
   return route(new Request(`http://localhost${path}`, { headers }), { params });
 };
 const real = globalThis.fetch;
-globalThis.fetch = (target, init) => (typeof target === "string" && target.startsWith("/") ? answer(target) : real(target, init));
+const failed = new Set();
+globalThis.fetch = async (target, init) => {
+  if (typeof target !== "string" || !target.startsWith("/")) return real(target, init);
+  if (failed.has(target)) return answer(target);
+  failed.add(target); // the first attempt of each fails, as on a train: the component must try again
+  throw new TypeError("Failed to fetch");
+};
 
 // An EventSource that reads a response once with the module's parser, and connects again.
 globalThis.EventSource = class extends EventTarget {
