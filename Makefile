@@ -104,7 +104,8 @@ format: ## Format the Go files
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: bench
-bench: deps livekit ## Run the benchmarks
+bench: deps livekit ## Compare rollcall with a naive service, and with another commit (BASE=… ROUNDS=5), then run the benchmarks
+	@COMPARE=1 ROUNDS="$(ROUNDS)" BASE="$(BASE)" $(GO) test ./testing/bench -count=1 -v -timeout 0 -run "^TestCompare$$" | grep -v "^ *=== \|--- PASS"
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs

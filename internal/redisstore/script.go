@@ -40,7 +40,7 @@ func loadScripts() (scripts, error) {
 			if err != nil {
 				return s, fmt.Errorf("redis: scripts: %w", err)
 			}
-			own = fmt.Appendf(nil, "local COMMIT_KEYS = %d\nlocal now = redis.call('TIME')[1]\nlocal function commit(KEYS, ARGV)\n%send\n%s", commitKeys, own, several)
+			own = fmt.Appendf(nil, "local COMMIT_KEYS = %d\nlocal now = redis.call('TIME')[1]\nlocal function commit(k, a, last)\n%send\n%s", commitKeys, own, several)
 		}
 		text := string(shared) + string(own)
 		*to = script{text: text, sha: digest([]byte(text)), several: to == &s.commit}

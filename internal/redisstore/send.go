@@ -49,11 +49,11 @@ func (s *Store) send(batch []*request) error {
 func (s *Store) runs(batch []*request) []*run {
 	var runs []*run
 	var commits *run
-	for _, r := range batch {
+	for i, r := range batch {
 		commit := r.script == s.scripts.commit
 		together := commit && !s.cluster && commits != nil && len(commits.requests) < commitsAtOnce && commits.bytes+r.bytes <= commitBytesAtOnce
 		if !together {
-			runs = append(runs, &run{script: r.script})
+			runs = append(runs, &run{script: r.script, args: make([]any, 0, s.argsFrom(batch[i:]))})
 		}
 		to := runs[len(runs)-1]
 		switch {
@@ -68,6 +68,18 @@ func (s *Store) runs(batch []*request) []*run {
 		to.requests, to.keys, to.args, to.bytes = append(to.requests, r), append(to.keys, r.keys...), append(to.args, r.args...), to.bytes+r.bytes
 	}
 	return runs
+}
+
+// argsFrom returns the capacity for the arguments of a run that begins with the first of requests: an estimate that is seldom too small.
+func (s *Store) argsFrom(requests []*request) (n int) {
+	together := 1
+	if requests[0].script == s.scripts.commit && !s.cluster {
+		together = min(commitsAtOnce, len(requests))
+	}
+	for _, r := range requests[:together] {
+		n += 1 + len(r.args)
+	}
+	return n
 }
 
 // answer answers the requests of a run.

@@ -41,12 +41,14 @@ func BenchmarkCommit(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("people=%d/64 rooms", people), func(b *testing.B) {
 			b.SetParallelism(32) // times GOMAXPROCS, 2 on the machine of docs/benchmarks.md
+			before := processorTime(b, r)
 			b.RunParallel(func(pb *testing.PB) {
 				room := newRoom(b, s, rooms.Add(1), people)
 				for pb.Next() {
 					room.commit(b, s)
 				}
 			})
+			b.ReportMetric((processorTime(b, r)-before)/float64(b.N), "redis-cpu-us/commit")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 		})
 	}
@@ -61,6 +63,22 @@ func scriptTime(b *testing.B, r *redistest.Server) float64 {
 	us, err := strconv.ParseFloat(per, 64)
 	if err != nil {
 		b.Fatalf("Redis reports no time per script: %q", stats)
+	}
+	return us
+}
+
+// processorTime returns the processor time that Redis has used so far, in µs.
+func processorTime(b *testing.B, r *redistest.Server) (us float64) {
+	b.Helper()
+	info := r.Client().Info(b.Context(), "cpu").Val()
+	for _, name := range []string{"used_cpu_user:", "used_cpu_sys:"} {
+		_, rest, _ := strings.Cut(info, name)
+		text, _, _ := strings.Cut(rest, "\r\n")
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			b.Fatalf("Redis reports no processor time: %q", info)
+		}
+		us += seconds * 1e6
 	}
 	return us
 }

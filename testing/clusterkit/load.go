@@ -183,12 +183,19 @@ func (l *Load) takeLeave() (leave *letter, more bool) {
 	return leave, true
 }
 
+// The fields that LiveKit sends besides those that change, so that a webhook has its usual size.
+const (
+	roomRest = `"emptyTimeout":300,"departureTimeout":20,"turnPassword":"pRw7tGhY2kLm9QxZ","metadata":"","enabledCodecs":[{"mime":"audio/PCMU"},{"mime":"audio/PCMA"},` +
+		`{"mime":"audio/opus"},{"mime":"audio/red"},{"mime":"video/VP8"},{"mime":"video/H264"},{"mime":"video/VP9"},{"mime":"video/AV1"},{"mime":"video/H265"},{"mime":"video/rtx"}]`
+	participantRest = `"name":"A Name","permission":{"canSubscribe":true,"canPublish":true,"canPublishData":true,"canUpdateMetadata":true}`
+)
+
 func (l *Load) write(event string, room LoadRoom, n int) *letter {
 	now := time.Now()
 	state := map[string]string{"participant_joined": "ACTIVE", "participant_left": "DISCONNECTED"}[event]
 	sid, identity := fmt.Sprintf("PA_%s%d", strings.TrimPrefix(room.SID, "RM_"), n), fmt.Sprintf("load-%d", n)
-	body := fmt.Sprintf(`{"event":%q,"id":"EV_%s_%s","createdAt":"%d","room":{"sid":%q,"name":%q,"creationTime":"%d","creationTimeMs":"%d"},`+
-		`"participant":{"sid":%q,"identity":%q,"state":%q,"joinedAt":"%d","joinedAtMs":"%d","version":2}}`, event, sid, event, now.Unix(), room.SID,
+	body := fmt.Sprintf(`{"event":%q,"id":"EV_%s_%s","createdAt":"%d","room":{"sid":%q,"name":%q,"creationTime":"%d","creationTimeMs":"%d",`+roomRest+`},`+
+		`"participant":{"sid":%q,"identity":%q,"state":%q,"joinedAt":"%d","joinedAtMs":"%d","version":2,`+participantRest+`}}`, event, sid, event, now.Unix(), room.SID,
 		room.Name, room.Created/1000, room.Created, sid, identity, state, now.Unix(), now.UnixMilli())
 	token, err := fakelivekit.Sign([]byte(body), l.Key, l.Secret)
 	if err != nil {

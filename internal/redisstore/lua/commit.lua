@@ -1,6 +1,7 @@
 -- Commits one room's write completely, or refuses it.
 --
--- This is the body of the function commit, which commits.lua calls; now is Redis' time in seconds.
+-- This is the body of the function commit(k, a), which commits.lua calls: KEYS and ARGV begin after k and a, and end with ARGV[last]. now is
+-- Redis' time in seconds. Most of a commit's time is Lua's own, so it makes few tables and calls few functions.
 --
 -- KEYS    1 fence, 2 participants, 3 states, 4 feed, 5 timeline, 6 index
 -- ARGV    1-3   the claim: generation, epoch, incarnation
@@ -26,11 +27,19 @@
 -- Nothing can fail after the first write: when memory is full Redis refuses a script's first write or none.
 
 local MOST_FIELDS = 1000 -- in one HSET: what Lua can pass to a command is limited
-local fence, participants, states, feed, timeline, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local expect, version, public = ARGV[6], ARGV[7], ARGV[8]
+local fence, participants, states, feed, timeline, index = unpack(KEYS, k + 1, k + 6)
+local gen, epoch, inc, lgen, lidx, expect, version, public, verify, prune, sid, created, finished, confirmed,
+  people, state, people_digest, state_digest, feed_max, own_feed, room, prev, cause, time = unpack(ARGV, a + 1, a + 24)
+
+-- where the numbers of tombstones to add and to remove, of feed entries, and the timeline's length are
+local adds = a + 25
+local removes = adds + 2 * tonumber(ARGV[adds]) + 1
+local entries = removes + tonumber(ARGV[removes]) + 1
+local told = entries + 8 * tonumber(ARGV[entries]) + 1
+if told > last then error('a commit lacks arguments') end -- it would take those of the next one
 
 local r = stored(fence)
-local why = refusal(r, ARGV[1], ARGV[2], ARGV[3], expect, ARGV[4], ARGV[5])
+local why = refusal(r, gen, epoch, inc, expect, lgen, lidx)
 if why ~= 0 then return {why} end
 
 local live = r[7] and r[7] ~= ''
@@ -39,67 +48,60 @@ local function intact()
   if not live then return redis.call('EXISTS', participants, states) == 0 end
   local values = redis.call('MGET', participants, states)
   return values[1] and values[2] and redis.sha1hex(values[1]) == r[8] and redis.sha1hex(values[2]) == r[7]
-    and (ARGV[9] == '1' or redis.call('PTTL', participants) == -1 and redis.call('PTTL', states) == -1)
+    and (verify == '1' or redis.call('PTTL', participants) == -1 and redis.call('PTTL', states) == -1)
 end
 local altered, replaced = 0, 0
-if ARGV[9] ~= '0' then
+if verify ~= '0' then
   altered = intact() and 0 or 1
-  if live and ARGV[9] == '2' and public ~= '2' and type(redis.pcall('ZSCORE', index, ARGV[21])) ~= 'string' then
-    replaced = enlist(index, ARGV[21])
+  if live and verify == '2' and public ~= '2' and type(redis.pcall('ZSCORE', index, room)) ~= 'string' then
+    replaced = enlist(index, room)
   end
 end
 if version == expect then return {0, now, altered, replaced} end
-
-local fields = {'version', version, 'sid', ARGV[11], 'created', ARGV[12], 'finished', ARGV[13], 'confirmed', ARGV[14]}
-local function put(field, value)
-  fields[#fields + 1] = field
-  fields[#fields + 1] = value
-  if #fields >= MOST_FIELDS then
-    redis.call('HSET', fence, unpack(fields))
-    fields = {}
-  end
-end
 
 -- Deletions come first: they free memory when Redis is full.
 local lived = live
 if public == '2' then
   live = false
   redis.call('DEL', participants, states)
-  delist(index, ARGV[21])
-end
-if ARGV[23] == 'webhook' then put('touched', now) end
-if ARGV[4] ~= '0' or ARGV[5] ~= '0' then
-  put('lgen', ARGV[4])
-  put('lidx', ARGV[5])
-end
-if public ~= '0' then
-  put('dp', ARGV[17])
-  put('ds', ARGV[18])
+  delist(index, room)
 end
 
-local at = 25
-local added = tonumber(ARGV[at])
-local removed = at + 2 * added + 1
-for i = removed + 1, removed + tonumber(ARGV[removed]) do
+for i = removes + 1, entries - 1 do
   redis.call('HDEL', fence, 't:' .. ARGV[i])
 end
-for i = at + 1, at + 2 * added, 2 do
-  put('t:' .. ARGV[i], now .. ':' .. ARGV[i + 1])
+local fields, n = {}, 0
+for i = adds + 1, removes - 1, 2 do
+  fields[n + 1], fields[n + 2], n = 't:' .. ARGV[i], now .. ':' .. ARGV[i + 1], n + 2
+  if n >= MOST_FIELDS then
+    redis.call('HSET', fence, unpack(fields, 1, n))
+    n = 0
+  end
+end
+if cause == 'webhook' then
+  fields[n + 1], fields[n + 2], n = 'touched', now, n + 2
+end
+if lgen ~= '0' or lidx ~= '0' then
+  fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4], n = 'lgen', lgen, 'lidx', lidx, n + 4
+end
+if public ~= '0' then
+  fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4], n = 'dp', people_digest, 'ds', state_digest, n + 4
 end
 
-at = removed + tonumber(ARGV[removed]) + 1
-local of = ARGV[at]
-local feeds = of ~= '0' and ARGV[19] ~= '0'
-if feeds then put('appended', version) end
-if #fields > 0 then redis.call('HSET', fence, unpack(fields)) end
+local of = ARGV[entries]
+local feeds = of ~= '0' and feed_max ~= '0'
+if feeds then
+  fields[n + 1], fields[n + 2], n = 'appended', version, n + 2
+end
+redis.call('HSET', fence, 'version', version, 'sid', sid, 'created', created, 'finished', finished, 'confirmed', confirmed, unpack(fields, 1, n))
 if public == '1' then
   live = true
-  redis.call('MSET', participants, ARGV[15], states, ARGV[16])
-  if not lived then replaced = enlist(index, ARGV[21]) end
+  redis.call('MSET', participants, people, states, state)
+  if not lived then replaced = enlist(index, room) end
 end
 
 local reply = {0, now, altered, replaced}
-if ARGV[10] == '1' then
+if prune == '1' then
   local flat = redis.call('HGETALL', fence)
   for i = 1, #flat, 2 do
     if #reply < MAX_PRUNED + 4 and past(flat[i], flat[i + 1], now) then
@@ -110,29 +112,30 @@ if ARGV[10] == '1' then
 end
 
 local function append(...)
-  local id = redis.pcall('XADD', feed, 'MAXLEN', '~', ARGV[19], '*', ...)
+  local id = redis.pcall('XADD', feed, 'MAXLEN', '~', feed_max, '*', ...)
+  if type(id) ~= 'table' then return end
   if foreign(id) then redis.call('DEL', feed) end
-  if type(id) == 'table' then redis.call('XADD', feed, 'MAXLEN', '~', ARGV[19], '*', ...) end
+  redis.call('XADD', feed, 'MAXLEN', '~', feed_max, '*', ...)
 end
 
-local told = at + 8 * tonumber(of) + 1
 if feeds then
-  for i = at + 1, at + 8 * tonumber(of), 8 do
-    local left = {}
-    if ARGV[i + 5] ~= '' then
-      left = {'reason', ARGV[i + 5], 'joinedAt', ARGV[i + 6], 'leftAt', ARGV[i + 7]}
+  for i = entries + 1, told - 1, 8 do
+    local nth, kind, identity, psid, data, reason, joined, left = unpack(ARGV, i, i + 7)
+    if reason == '' then
+      append('room', room, 'gen', gen, 'epoch', epoch, 'version', version, 'prev', prev, 'n', nth, 'of', of, 'type', kind,
+        'identity', identity, 'sid', psid, 'cause', cause, 'time', time, 'data', data)
+    else
+      append('room', room, 'gen', gen, 'epoch', epoch, 'version', version, 'prev', prev, 'n', nth, 'of', of, 'type', kind,
+        'identity', identity, 'sid', psid, 'cause', cause, 'time', time, 'data', data, 'reason', reason, 'joinedAt', joined, 'leftAt', left)
     end
-    append('room', ARGV[21], 'gen', ARGV[1], 'epoch', ARGV[2],
-      'version', version, 'prev', ARGV[22], 'n', ARGV[i], 'of', of, 'type', ARGV[i + 1], 'identity', ARGV[i + 2],
-      'sid', ARGV[i + 3], 'cause', ARGV[23], 'time', ARGV[24], 'data', ARGV[i + 4], unpack(left))
   end
 end
 
-if #ARGV > told then
-  local length = redis.pcall('LPUSH', timeline, unpack(ARGV, told + 1))
+if last > told then
+  local length = redis.pcall('LPUSH', timeline, unpack(ARGV, told + 1, last))
   if type(length) ~= 'number' then
     redis.call('DEL', timeline)
-    length = redis.call('LPUSH', timeline, unpack(ARGV, told + 1))
+    length = redis.call('LPUSH', timeline, unpack(ARGV, told + 1, last))
   end
   local max = tonumber(ARGV[told])
   if length >= max + max / 4 then redis.call('LTRIM', timeline, 0, max - 1) end -- seldom, because a trim costs as much as the push
@@ -143,15 +146,15 @@ elseif not lived then
   redis.call('PERSIST', timeline)
 end
 
--- A record that was live has no expiry unless others set one, which the checks of ARGV[9] undo.
-local persist = live and (not lived or ARGV[9] ~= '0')
-local function last(key)
+-- A record that was live has no expiry unless others set one, which the checks of verify undo.
+local persist = live and (not lived or verify ~= '0')
+local function expiry(key)
   if persist then
     redis.call('PERSIST', key)
   elseif not live then
     redis.call('EXPIRE', key, RECORD_SECONDS)
   end
 end
-last(fence)
-if ARGV[20] == '1' then last(feed) end
+expiry(fence)
+if own_feed == '1' then expiry(feed) end
 return reply

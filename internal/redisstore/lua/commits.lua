@@ -4,14 +4,12 @@
 -- ARGV    for each commit, the number of its arguments, then these
 -- returns what each commit returns. An error of one is its reply, and the others go on.
 
-local replies, key, at = {}, 0, 1
-while at <= #ARGV do
-  local keys, args = {}, {}
-  for i = 1, COMMIT_KEYS do keys[i] = KEYS[key + i] end
-  for i = 1, tonumber(ARGV[at]) do args[i] = ARGV[at + i] end
-  local ok, reply = pcall(commit, keys, args)
+local replies, k, a = {}, 0, 0
+while a < #ARGV do
+  local last = a + 1 + tonumber(ARGV[a + 1])
+  local ok, reply = pcall(commit, k, a + 1, last)
   if not ok then reply = {err = type(reply) == 'table' and reply.err or tostring(reply)} end
   replies[#replies + 1] = reply
-  key, at = key + COMMIT_KEYS, at + #args + 1
+  k, a = k + COMMIT_KEYS, last
 end
 return replies
