@@ -20,7 +20,7 @@ import (
 var (
 	errSilent = fmt.Errorf("nothing has come back for %v", silence)
 	errEnded  = errors.New("the node has ended the stream: it stops, or has restarted")
-	// errForgotten means that the peer neither does a piece of long work nor has answered it.
+	// errForgotten means that the peer does not know a request for long work (any more), and has not answered it.
 	errForgotten = fmt.Errorf("%w: it does not work on the request any more", errLost)
 )
 
