@@ -7,6 +7,7 @@ GO         ?= go
 BIN        := bin
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PACKAGES   ?= ./...
 # Everything is built static, like the image, so each package is compiled only once. Only the race detector needs cgo.
 export CGO_ENABLED := 0
@@ -97,6 +98,11 @@ lint: ## Check formatting, go vet and staticcheck
 	if [ -n "$$unformatted" ]; then echo "not formatted, run 'make format':"; echo "$$unformatted"; exit 1; fi
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) ./...
+
+# VULNDB is another address of the database, such as file:///path of a copy, where vuln.go.dev cannot be reached.
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the code calls (needs vuln.go.dev, or VULNDB=file:///path of a copy)
+	@$(GO) run $(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
 
 .PHONY: format
 format: ## Format the Go files

@@ -94,7 +94,7 @@ type toRoom struct {
 type (
 	idle struct { // whether the room is idle, so that it may be passivated
 		name string
-		rest bool
+		idle bool
 	}
 	passivate   struct{}                        // a tick: stop the rooms that have been idle for long enough
 	activeRooms struct{ reply chan<- []string } // the rooms that have an actor and that exist or existed

@@ -56,7 +56,7 @@ type env struct {
 func (r *room) Receive(c actor.Context) {
 	switch c.Message().(type) {
 	case *actor.Restarting:
-		r.env.tell(&idle{name: r.name, rest: true}) // a restarted room starts idle, and the supervisor must agree
+		r.env.tell(&idle{name: r.name, idle: true}) // a restarted room starts idle, and the supervisor must agree
 		r.show(nil)
 	case *actor.Stopped:
 		r.show(nil)
@@ -378,9 +378,9 @@ func (r *room) report() {
 	} else {
 		r.show(r.held.State)
 	}
-	rest := r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
-	if rest != r.idle {
-		r.idle = rest
-		r.env.tell(&idle{name: r.name, rest: rest})
+	isIdle := r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
+	if isIdle != r.idle {
+		r.idle = isIdle
+		r.env.tell(&idle{name: r.name, idle: isIdle})
 	}
 }

@@ -36,7 +36,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, ro
 
 type entry struct {
 	pid     *actor.PID
-	rests   bool
+	idle    bool
 	existed bool      // a webhook has named it, or it was not idle at some time
 	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
 	closing bool
@@ -50,8 +50,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.forward(c, m)
 	case *idle:
 		if e := s.rooms[m.name]; e != nil {
-			e.rests = m.rest
-			e.existed = e.existed || !m.rest
+			e.idle = m.idle
+			e.existed = e.existed || !m.idle
 		}
 	case passivate:
 		s.passivate(c)
@@ -91,7 +91,7 @@ func (s *supervisor) spawn(c actor.Context, name string) *entry {
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &room{name: name, env: s.env, life: s.life, idle: true}
 	}, actor.WithDispatcher(s.dispatcher))
-	e := &entry{pid: c.Spawn(props), rests: true, used: time.Now()}
+	e := &entry{pid: c.Spawn(props), idle: true, used: time.Now()}
 	s.rooms[name], s.names[e.pid.Id] = e, name
 	s.env.observer.Rooms(len(s.rooms))
 	return e
@@ -99,7 +99,7 @@ func (s *supervisor) spawn(c actor.Context, name string) *entry {
 
 func (s *supervisor) passivate(c actor.Context) {
 	for _, e := range s.rooms {
-		if e.rests && !e.closing && time.Since(e.used) >= s.rest {
+		if e.idle && !e.closing && time.Since(e.used) >= s.rest {
 			e.closing = true
 			c.Poison(e.pid)
 		}

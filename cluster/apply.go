@@ -13,7 +13,8 @@ import (
 
 // Apply commits a command through this node, which must be the leader, and waits until it is applied here. If the state machine refuses the
 // command, Apply returns the Result and an fsm.Refusal. ErrNotLeader and ErrNoLeader mean that nothing was committed, ErrOutcomeUnknown that
-// the command may have been committed. If ctx has no deadline, Apply waits at most 5 s.
+// the command may have been committed. ErrOlderBuild means that nothing was committed, because the command is of a format that not all nodes are
+// known to read. If ctx has no deadline, Apply waits at most 5 s.
 func (n *Node) Apply(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	data, err := fsm.Encode(cmd)
 	if err != nil {
@@ -26,6 +27,16 @@ func (n *Node) Apply(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	}
 	if err := ctx.Err(); err != nil {
 		return fsm.Result{}, err
+	}
+	if format := fsm.FormatOf(cmd); format > max(n.fsm.State().Format, fsm.FirstFormat) {
+		// No node may be added between the question and the commit.
+		if err := n.configuring.Acquire(ctx, 1); err != nil {
+			return fsm.Result{}, fmt.Errorf("another change of the configuration is under way: %w", err)
+		}
+		defer n.configuring.Release(1)
+		if err := n.allRead(ctx, format); err != nil {
+			return fsm.Result{}, err
+		}
 	}
 	// Raft's futures do not take contexts.
 	done := make(chan applied, 1)

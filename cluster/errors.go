@@ -30,6 +30,8 @@ var (
 	ErrQuorum = errors.New("too few of the remaining voters answer: bring them back first")
 	// ErrNoSuccessor means that a leader is to hand over, but no other voter that could lead answers.
 	ErrNoSuccessor = errors.New("this node leads, and no other node answers that could: start one first")
+	// ErrOlderBuild means that a node's build cannot read what is in the log, or is to be.
+	ErrOlderBuild = errors.New("a node runs a version of rollcall that is too old")
 	// ErrClosed means that the node was closed.
 	ErrClosed = errors.New("the node is closed")
 	// ErrDataDirLocked means that another process has the data directory open.

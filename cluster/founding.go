@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
@@ -41,6 +42,8 @@ type hello struct {
 	Leads bool `json:"leads,omitempty"`
 	// Generation is the cluster's, as the node knows it.
 	Generation uint64 `json:"generation,omitempty"`
+	// Format is the newest format of log entries that the node's build reads; 0 for the first.
+	Format int `json:"format,omitempty"`
 }
 
 const (
@@ -58,7 +61,7 @@ func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
 		n.noteCaller(caller)
 	}
 	h := hello{server: n.self(), Fresh: n.isFresh(), Leader: n.leader(), Expect: n.cfg.BootstrapExpect, Leaving: n.leaves.Load(),
-		Generation: n.fsm.State().Generation}
+		Generation: n.fsm.State().Generation, Format: fsm.Format}
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, s := range servers.Configuration().Servers {
 			h.Servers = append(h.Servers, string(s.ID))

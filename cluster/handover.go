@@ -55,10 +55,10 @@ func (n *Node) successor(ctx context.Context, suits func(raft.Server) bool) (raf
 	silent := n.silentServers(ctx, all)
 	var other raft.Server
 	for _, s := range all {
-		_, quiet := silent[string(s.ID)]
+		_, isSilent := silent[string(s.ID)]
 		_, member := view.Member(string(s.ID))
 		switch {
-		case quiet || s.ID == raft.ServerID(n.cfg.NodeID) || !suits(s):
+		case isSilent || s.ID == raft.ServerID(n.cfg.NodeID) || !suits(s):
 		case s.Suffrage == raft.Voter:
 			return s, nil
 		case member:

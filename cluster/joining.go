@@ -31,6 +31,8 @@ type joining struct {
 	// Required and Advisory are those of the node's Config.
 	Required map[string]string `json:"same,omitempty"`
 	Advisory map[string]string `json:"alike,omitempty"`
+	// Format is that of hello.
+	Format int `json:"format,omitempty"`
 }
 
 // joined is the answer to a joining. The node must have caught up to Index before it may become a member.
@@ -122,7 +124,8 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		return err
 	}
 	var until joined
-	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Required: n.cfg.Required, Advisory: n.cfg.Advisory}
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Required: n.cfg.Required, Advisory: n.cfg.Advisory,
+		Format: fsm.Format}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
 		return err
 	}
@@ -296,6 +299,9 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 		return err
 	}
 	id, addr, index := raft.ServerID(j.ID), raft.ServerAddress(j.Addr), servers.Index()
+	if err := tooOld(j.ID, j.Format, n.fsm.State().Format); err != nil {
+		return err
+	}
 	n.link.book.forget(id)
 	all := servers.Configuration().Servers
 	if i := slices.IndexFunc(all, func(s raft.Server) bool { return s.ID != id && s.Address == addr }); i >= 0 {
@@ -334,6 +340,9 @@ func (n *Node) answerApply(ctx context.Context, body []byte) (any, error) {
 	cmd, err := fsm.Decode(body)
 	if err != nil {
 		return nil, err
+	}
+	if format := fsm.FormatOf(cmd); format > max(n.fsm.State().Format, fsm.FirstFormat) {
+		return nil, fmt.Errorf("%w: the cluster does not use format %d yet", ErrOlderBuild, format)
 	}
 	switch cmd := cmd.(type) {
 	case fsm.Join:

@@ -82,6 +82,7 @@ func (n *Node) runTerm(ctx context.Context) {
 	n.log.Info("term established", "term", term.Number, "generation", term.Token.Generation, "index", term.Token.Index)
 	r := &activeTerm{term: term, since: time.Now(), onEnd: func(f func()) func() bool { return context.AfterFunc(ctx, f) }}
 	r.work.Go(func() { care.run(ctx) })
+	r.work.Go(func() { n.useLaterFormats(ctx) })
 	for _, t := range n.tasks {
 		r.work.Go(func() { t.serve(ctx, term) })
 	}

@@ -186,7 +186,7 @@ func keepsQuorum(all []raft.Server, without raft.ServerID, silent map[string]sil
 			continue
 		}
 		voters++
-		if _, quiet := silent[string(server.ID)]; !quiet {
+		if _, isSilent := silent[string(server.ID)]; !isSilent {
 			answer++
 		}
 	}

@@ -43,7 +43,7 @@ func (n *Node) coversJoin() bool {
 		n.looked.Store(true)
 		return true
 	}
-	var p places
+	var p joinTally
 	for _, addr := range n.cfg.Join {
 		p.add(addr, n.configured(addr))
 	}
@@ -62,13 +62,13 @@ func (n *Node) configured(addr string) bool {
 	})
 }
 
-// places counts the addresses of --join, and how many of them belong to this node's cluster.
-type places struct {
+// joinTally counts the addresses of --join, and how many of them belong to this node's cluster.
+type joinTally struct {
 	addrs []string
 	ours  int
 }
 
-func (p *places) add(addr string, ours bool) {
+func (p *joinTally) add(addr string, ours bool) {
 	p.addrs = append(p.addrs, addr)
 	if ours {
 		p.ours++
@@ -76,7 +76,7 @@ func (p *places) add(addr string, ours bool) {
 }
 
 // more reports whether the cluster has more than half of the addresses, including its own, which --join need not contain.
-func (p *places) more(own string) bool {
+func (p *joinTally) more(own string) bool {
 	total, ours := len(p.addrs), p.ours
 	if !slices.Contains(p.addrs, own) {
 		total, ours = total+1, ours+1
@@ -132,7 +132,7 @@ func (n *Node) rivals(ctx context.Context) (others []server, more, ok bool) {
 		}
 	}
 	slices.SortFunc(others, func(a, b server) int { return strings.Compare(a.ID+a.Addr, b.ID+b.Addr) })
-	var p places
+	var p joinTally
 	for addr, h := range said {
 		if h.ID == n.cfg.NodeID {
 			addr = n.link.addr

@@ -104,7 +104,7 @@ func TestMoreThanHalfOfJoin(t *testing.T) {
 		own, others, named int // named: whether --join has this node's own address too
 		want               bool
 	}{{0, 0, 1, true}, {0, 1, 0, false}, {0, 2, 1, false}, {1, 1, 0, true}, {1, 2, 1, false}, {2, 1, 1, true}, {1, 1, 1, true}} {
-		var p places
+		var p joinTally
 		for range tt.own {
 			p.add("ours", true)
 		}

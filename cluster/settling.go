@@ -87,9 +87,9 @@ func (n *Node) unsettled(ctx context.Context) (settlement, error) {
 func (n *Node) candidates(all []raft.Server, silent map[string]silence, gone func(id string) bool) (list []candidate) {
 	view := n.fsm.State().View
 	for _, s := range all {
-		_, quiet := silent[string(s.ID)]
+		_, isSilent := silent[string(s.ID)]
 		_, member := view.Member(string(s.ID))
-		list = append(list, candidate{id: s.ID, voter: s.Suffrage == raft.Voter, member: member, answers: !quiet, gone: quiet && gone(string(s.ID))})
+		list = append(list, candidate{id: s.ID, voter: s.Suffrage == raft.Voter, member: member, answers: !isSilent, gone: isSilent && gone(string(s.ID))})
 	}
 	return list
 }

@@ -8,12 +8,21 @@ import (
 	"io"
 )
 
-// The formats that this build writes, which are also the newest that it reads. Any change of a command's or the state's
-// fields raises the number, because unknown fields are refused, never dropped.
-const (
-	commandVersion  = 1
-	snapshotVersion = 2
-)
+// FirstFormat is the format of everything that the first release writes. Every entry says its format, which is the oldest one that has the
+// command, so that an older build reads all but what is really new. A change of a command's or the state's fields, or of what a command
+// does, takes a new format, because unknown fields are refused, never dropped, and because nodes of two builds must apply an entry alike.
+const FirstFormat = 1
+
+// FormatOf returns the oldest format that has the command.
+func FormatOf(cmd Command) int {
+	if c, ok := cmd.(interface{ Format() int }); ok {
+		return c.Format()
+	}
+	return FirstFormat
+}
+
+// snapshotVersion returns the number of a snapshot whose state is of that format.
+func snapshotVersion(format int) int { return 1 + max(format, FirstFormat) }
 
 var (
 	// ErrNewer means that a newer build of rollcall wrote the data. Start that build, or a later one.
@@ -39,7 +48,7 @@ func Encode(cmd Command) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", cmd.op(), err)
 	}
-	return json.Marshal(entry{Version: commandVersion, Op: cmd.op(), Args: args})
+	return json.Marshal(entry{Version: FormatOf(cmd), Op: cmd.op(), Args: args})
 }
 
 // Decode reads what Encode wrote. Its errors are ErrNewer and ErrCorrupt.
@@ -48,8 +57,8 @@ func Decode(data []byte) (Command, error) {
 	if err := json.Unmarshal(data, &e); err != nil {
 		return nil, fmt.Errorf("log entry %w: %w", ErrCorrupt, err)
 	}
-	if e.Version > commandVersion {
-		return nil, fmt.Errorf("log entry %q of format %d (this version knows %d): %w", e.Op, e.Version, commandVersion, ErrNewer)
+	if e.Version > Format {
+		return nil, fmt.Errorf("log entry %q of format %d (this version knows %d): %w", e.Op, e.Version, Format, ErrNewer)
 	}
 	if e.Version < 1 {
 		return nil, fmt.Errorf("log entry without a format: %w", ErrCorrupt)
@@ -70,7 +79,7 @@ func Decode(data []byte) (Command, error) {
 	case RecordReport{}.op():
 		return decodeArgs[RecordReport](e)
 	}
-	return nil, fmt.Errorf("log entry %q: %w", e.Op, ErrNewer)
+	return decodeLater(e)
 }
 
 func decodeArgs[C Command](e entry) (Command, error) {
@@ -87,7 +96,7 @@ func WriteSnapshot(w io.Writer, s State) error {
 	if err != nil {
 		return fmt.Errorf("encoding the state: %w", err)
 	}
-	if err := json.NewEncoder(w).Encode(snapshotFile{Version: snapshotVersion, State: state}); err != nil {
+	if err := json.NewEncoder(w).Encode(snapshotFile{Version: snapshotVersion(s.Format), State: state}); err != nil {
 		return fmt.Errorf("writing the snapshot: %w", err)
 	}
 	return nil
@@ -103,8 +112,8 @@ func ReadSnapshot(r io.Reader) (State, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return State{}, fmt.Errorf("snapshot %w: %w", ErrCorrupt, err)
 	}
-	if file.Version > snapshotVersion {
-		return State{}, fmt.Errorf("snapshot of format %d (this version knows %d): %w", file.Version, snapshotVersion, ErrNewer)
+	if newest := snapshotVersion(Format); file.Version > newest {
+		return State{}, fmt.Errorf("snapshot of format %d (this version knows %d): %w", file.Version, newest, ErrNewer)
 	}
 	if file.Version < 1 {
 		return State{}, fmt.Errorf("snapshot without a format: %w", ErrCorrupt)
@@ -112,6 +121,9 @@ func ReadSnapshot(r io.Reader) (State, error) {
 	var s State
 	if err := strict(file.State, &s); err != nil {
 		return State{}, fmt.Errorf("snapshot %w: %w", ErrCorrupt, err)
+	}
+	if s.Format > Format {
+		return State{}, fmt.Errorf("snapshot of format %d (this version knows %d): %w", s.Format, Format, ErrNewer)
 	}
 	return s, nil
 }

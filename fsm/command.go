@@ -70,6 +70,9 @@ func (s State) Apply(index uint64, cmd Command) (State, Result) {
 		return s, Result{Index: index, Token: s.Token(), Refused: OutOfOrder}
 	}
 	s.Applied = index
+	if format := FormatOf(cmd); format > FirstFormat {
+		s.Format = max(s.Format, format)
+	}
 	refused := cmd.apply(&s, index)
 	return s, Result{Index: index, Token: s.Token(), Refused: refused}
 }

@@ -5,17 +5,14 @@ import (
 	"slices"
 )
 
-// HashVersion is the newest ownership hash that this build knows; a Join carries it.
-const HashVersion = 1
-
 // Owner returns the member that owns the room in this view: the one with the highest weight for the room. So a member
 // that joins takes rooms only for itself, and when a member leaves, the rooms of the others stay where they are. The
 // result depends on ids, not on incarnations. It is false if v has no members, or a hash that this build does not know.
 func Owner(v View, room string) (Member, bool) {
-	if v.HashVersion != 1 || len(v.Members) == 0 {
+	if v.HashVersion < 1 || v.HashVersion > HashVersion || len(v.Members) == 0 {
 		return Member{}, false
 	}
-	name := hash(room)
+	name := salted(v.HashVersion, hash(room))
 	best, most := 0, uint64(0)
 	for i, m := range v.Members {
 		// Members are sorted by id: of equal weights the lower id wins.

@@ -113,6 +113,8 @@ type Report struct {
 type State struct {
 	// Applied is the log index of the last command.
 	Applied uint64 `json:"applied"`
+	// Format is the newest format of all commands so far: 0 for FirstFormat. A build that does not know it cannot be in the cluster any more.
+	Format int `json:"format,omitempty"`
 	// Generation distinguishes the successive lives of the cluster's data. It is 0 before the cluster is founded.
 	Generation uint64 `json:"generation"`
 	View       View   `json:"view"`

@@ -348,9 +348,9 @@ func (d *draft) tombstones() []Tombstone {
 			merged[t.SID] = t
 		}
 	}
-	graves := make([]Tombstone, 0, len(merged))
+	list := make([]Tombstone, 0, len(merged))
 	for _, sid := range slices.Sorted(maps.Keys(merged)) {
-		graves = append(graves, merged[sid])
+		list = append(list, merged[sid])
 	}
-	return graves
+	return list
 }

@@ -118,16 +118,16 @@ func (l *twinLook) roomReportedLately() bool {
 	return l.unsettled() || l.reportedRoom.identity != "" && l.reportedRoom.identity == l.sid && l.late(l.reportedRoom.at)
 }
 
-// beatenByTold reports whether an event reported a participant of p's identity who is not older than p, within the lag. With graves
+// beatenByTold reports whether an event reported a participant of p's identity who is not older than p, within the lag. With tombstones
 // it also considers those who have ended.
-func (l *twinLook) contradictsReported(p Participant, graves bool) bool {
+func (l *twinLook) contradictsReported(p Participant, tombstones bool) bool {
 	for _, o := range l.people {
 		if o.Identity == p.Identity && o.SID != p.SID && o.JoinedAt >= p.JoinedAt && l.reportedLately(o.SID) {
 			return true
 		}
 	}
-	for _, g := range l.graves {
-		if graves && g.Identity == p.Identity && g.JoinedAt >= p.JoinedAt && l.reportedLately(g.SID) {
+	for _, g := range l.tombstones {
+		if tombstones && g.Identity == p.Identity && g.JoinedAt >= p.JoinedAt && l.reportedLately(g.SID) {
 			return true
 		}
 	}
@@ -182,7 +182,7 @@ func (l *twinLook) present() {
 			continue
 		}
 		untimely := l.others || p.JoinedAt/1000 < w.mark || w.over() && p.JoinedAt/1000 <= w.mark || p.JoinedAt/1000 < w.created/1000
-		contrary := untimely || w.grave(p.SID) != nil || w.beaten(p)
+		contrary := untimely || w.tombstone(p.SID) != nil || w.beaten(p)
 		if l.Lag != 0 && (l.contradictsReported(p, contrary) || contrary && (l.reportedLately(p.SID) || untimely && l.roomReportedLately())) {
 			w.deferred++
 			continue
@@ -190,7 +190,7 @@ func (l *twinLook) present() {
 		if contrary && !l.agree("revived", p.SID, p.Identity, true) {
 			continue
 		}
-		w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
+		w.tombstones = slices.DeleteFunc(w.tombstones, func(g Tombstone) bool { return g.SID == p.SID })
 		w.overruled = w.overruled || p.JoinedAt/1000 < w.mark
 		if l.info != nil {
 			w.open(*l.info)

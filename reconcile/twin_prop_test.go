@@ -76,12 +76,12 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 	if r.room.Instance != inst {
 		fail("instance", r.room.Instance, inst)
 	}
-	graves := map[string]Tombstone{}
-	for _, g := range w.graves {
-		graves[g.SID] = g
+	tombstones := map[string]Tombstone{}
+	for _, g := range w.tombstones {
+		tombstones[g.SID] = g
 	}
-	if !maps.Equal(r.room.Tombstones, graves) {
-		fail("set of tombstones", r.room.Tombstones, graves)
+	if !maps.Equal(r.room.Tombstones, tombstones) {
+		fail("set of tombstones", r.room.Tombstones, tombstones)
 	}
 	named := map[string]bool{}
 	if p.Ask != nil {

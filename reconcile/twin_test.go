@@ -9,14 +9,14 @@ import (
 // twin is a second implementation of the protocol, written from its rules as plainly as possible and without regard for
 // speed, commits or sharing. It searches its lists from end to end.
 type twin struct {
-	sid       string
-	created   int64
-	mark      int64 // second of the latest finish, 0 for none
-	overruled bool  // LiveKit has shown the instance alive after the mark
-	live      bool
-	fields    RoomInfo
-	people    []Participant
-	graves    []Tombstone
+	sid        string
+	created    int64
+	mark       int64 // second of the latest finish, 0 for none
+	overruled  bool  // LiveKit has shown the instance alive after the mark
+	live       bool
+	fields     RoomInfo
+	people     []Participant
+	tombstones []Tombstone
 
 	events       []string // ids of the delivered events
 	restarted    int64
@@ -71,10 +71,10 @@ func (w *twin) ask(sids ...string) {
 
 func (w *twin) over() bool { return w.mark != 0 && !w.overruled }
 
-func (w *twin) grave(sid string) *Tombstone {
-	for i := range w.graves {
-		if w.graves[i].SID == sid {
-			return &w.graves[i]
+func (w *twin) tombstone(sid string) *Tombstone {
+	for i := range w.tombstones {
+		if w.tombstones[i].SID == sid {
+			return &w.tombstones[i]
 		}
 	}
 	return nil
@@ -91,8 +91,8 @@ func (w *twin) person(sid string) *Participant {
 
 func (w *twin) addTombstone(p Participant) {
 	w.people = slices.DeleteFunc(w.people, func(o Participant) bool { return o.SID == p.SID })
-	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID })
-	w.graves = append(w.graves, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Looked: w.polled,
+	w.tombstones = slices.DeleteFunc(w.tombstones, func(g Tombstone) bool { return g.SID == p.SID })
+	w.tombstones = append(w.tombstones, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Looked: w.polled,
 		Migrated: w.reason == "MIGRATION", Written: w.now})
 	w.report(p.SID, true)
 }
@@ -135,12 +135,12 @@ func (w *twin) reportRoom() { w.reportedRoom = twinTouch{w.sid, w.at} }
 
 // state returns all that a record holds, for comparison.
 func (w *twin) state() string {
-	return fmt.Sprint(w.sid, w.created, w.mark, w.overruled, w.live, w.fields, w.roster(), w.graves)
+	return fmt.Sprint(w.sid, w.created, w.mark, w.overruled, w.live, w.fields, w.roster(), w.tombstones)
 }
 
 // claim forgets what is not stored.
 func (w *twin) claim(at Stamp, now int64) {
-	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return now-g.Written >= 1800 })
+	w.tombstones = slices.DeleteFunc(w.tombstones, func(g Tombstone) bool { return now-g.Written >= 1800 })
 	w.restarted, w.events, w.touches, w.pending, w.blind, w.reported, w.reportedRoom, w.before = 0, nil, nil, nil, nil, nil, twinTouch{}, nil
 	if w.changed != 0 {
 		last := at - Stamp(max(0, now-w.changed-1))*second
@@ -167,7 +167,7 @@ func (w *twin) nextInstance(room RoomInfo, stays func(Participant) bool) {
 }
 
 func (w *twin) graveSIDs() (sids []string) {
-	for _, g := range w.graves {
+	for _, g := range w.tombstones {
 		sids = append(sids, fmt.Sprint(g))
 	}
 	return sids
@@ -185,12 +185,12 @@ func (w *twin) prune(before []string, lived bool) {
 	if !w.live {
 		most = MaxClosedTombstones
 	}
-	slices.SortFunc(w.graves, func(a, b Tombstone) int {
+	slices.SortFunc(w.tombstones, func(a, b Tombstone) int {
 		return cmp.Or(cmp.Compare(a.Written, b.Written), cmp.Compare(a.JoinedAt, b.JoinedAt), cmp.Compare(a.SID, b.SID))
 	})
-	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return w.read-g.Written >= 1800 && g.Written != w.now })
-	if len(w.graves) > most {
-		w.graves = w.graves[len(w.graves)-most:]
+	w.tombstones = slices.DeleteFunc(w.tombstones, func(g Tombstone) bool { return w.read-g.Written >= 1800 && g.Written != w.now })
+	if len(w.tombstones) > most {
+		w.tombstones = w.tombstones[len(w.tombstones)-most:]
 	}
 }
 
@@ -201,7 +201,7 @@ func (w *twin) beaten(p Participant) bool {
 			return true
 		}
 	}
-	for _, g := range w.graves {
+	for _, g := range w.tombstones {
 		if g.Identity == p.Identity && g.SID != p.SID && g.JoinedAt > p.JoinedAt {
 			return true
 		}
@@ -237,7 +237,7 @@ func (w *twin) event(e Event, at Stamp, now int64) {
 	}
 	if participants {
 		w.touch(p.Identity, at)
-		if g := w.grave(p.SID); g != nil && g.Looked {
+		if g := w.tombstone(p.SID); g != nil && g.Looked {
 			w.ask(p.SID)
 		}
 	} else {
@@ -258,7 +258,7 @@ func (w *twin) event(e Event, at Stamp, now int64) {
 		w.leave(p)
 		w.reason = ""
 	case Track:
-		if w.live && w.person(p.SID) == nil && w.grave(p.SID) == nil {
+		if w.live && w.person(p.SID) == nil && w.tombstone(p.SID) == nil {
 			w.ask()
 		}
 	}
@@ -341,8 +341,8 @@ func (w *twin) join(p Participant, room RoomInfo) {
 		}
 		return
 	}
-	w.graves = slices.DeleteFunc(w.graves, func(g Tombstone) bool { return g.SID == p.SID && g.Migrated })
-	if w.grave(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark {
+	w.tombstones = slices.DeleteFunc(w.tombstones, func(g Tombstone) bool { return g.SID == p.SID && g.Migrated })
+	if w.tombstone(p.SID) != nil || w.beaten(p) || p.JoinedAt/1000 < w.mark {
 		w.ask(p.SID)
 		return
 	}
@@ -357,14 +357,14 @@ func (w *twin) join(p Participant, room RoomInfo) {
 
 func (w *twin) leave(p Participant) {
 	reason := w.reason
-	if g := w.grave(p.SID); g != nil && !g.Looked {
+	if g := w.tombstone(p.SID); g != nil && !g.Looked {
 		return
 	}
 	w.reason = ""
 	w.addTombstones(func(o Participant) bool { return o.SID != p.SID && o.Identity == p.Identity && o.JoinedAt < p.JoinedAt })
 	w.reason = reason
 	w.addTombstones(func(o Participant) bool { return o.SID == p.SID })
-	if g := w.grave(p.SID); g == nil {
+	if g := w.tombstone(p.SID); g == nil {
 		w.addTombstone(p)
 	} else if g.Looked {
 		w.reportAgain(p.SID, true)

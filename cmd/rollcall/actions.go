@@ -96,24 +96,15 @@ func waiting[A any](ctx context.Context, a *app, c *client.Client, run func() (A
 }
 
 func (a *app) startCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "start",
-		Short: "Start the schedule of syncs and cleanups, for the whole cluster",
-		Args:  noArgs,
-	}
-	return a.switching(cmd, (*client.Client).StartService)
+	return a.switching("start", "Start the schedule of syncs and cleanups, for the whole cluster", (*client.Client).StartService)
 }
 
 func (a *app) stopCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "stop",
-		Short: "Stop the schedule of syncs and cleanups, for the whole cluster; webhooks go on",
-		Args:  noArgs,
-	}
-	return a.switching(cmd, (*client.Client).StopService)
+	return a.switching("stop", "Stop the schedule of syncs and cleanups, for the whole cluster; webhooks go on", (*client.Client).StopService)
 }
 
-func (a *app) switching(cmd *cobra.Command, do func(*client.Client, context.Context) (client.ServiceAnswer, error)) *cobra.Command {
+func (a *app) switching(use, short string, do func(*client.Client, context.Context) (client.ServiceAnswer, error)) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs}
 	return a.asking(cmd, readTimeout, func([]string) ask {
 		return func(ctx context.Context, c *client.Client, asJSON bool) error {
 			answer, err := do(c, ctx)

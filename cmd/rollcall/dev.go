@@ -96,8 +96,8 @@ func startLiveKit(ctx context.Context, c *config.Config, o DevOptions, hook stri
 		shown = "as given"
 	}
 	c.EmbeddedPassword = given
-	c.LiveKit.Host, c.LiveKit.APIKey, c.LiveKit.APISecret = server.URL, server.Key, config.Secret(server.Secret)
-	fmt.Fprintf(stdout, "livekit-server  %s   key %s   secret %s\n                log: %s\n", server.URL, server.Key, shown, server.Log)
+	c.LiveKit.Host, c.LiveKit.APIKey, c.LiveKit.APISecret = server.URL(), server.Key, config.Secret(server.Secret)
+	fmt.Fprintf(stdout, "livekit-server  %s   key %s   secret %s\n                log: %s\n", server.URL(), server.Key, shown, server.Log)
 	return server, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rollcallhq/rollcall/internal/livekitserver"
 )
 
 // TestFindLiveKit checks where dev looks for a livekit-server: at the given path alone, or else beside rollcall and then on the PATH.
@@ -49,14 +51,14 @@ func TestReportEnd(t *testing.T) {
 	if err := os.WriteFile(log, []byte("out of memory\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := &LiveKit{Log: log, ended: make(chan struct{})}
+	l := &LiveKit{&livekitserver.Server{Log: log, Done: make(chan struct{})}}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	var out strings.Builder
 	if l.ReportEnd(stopped, &out); out.String() != "" {
 		t.Errorf("dev ends: %q", out.String())
 	}
-	close(l.ended)
+	close(l.Done)
 	if l.ReportEnd(t.Context(), &out); !strings.Contains(out.String(), "livekit-server has ended: nobody can join") || !strings.Contains(out.String(), "out of memory") {
 		t.Errorf("it ended by itself: %q", out.String())
 	}

@@ -158,8 +158,8 @@ func (b *budget) limited(retryAfter time.Duration) (pause time.Duration, begun b
 	return pause, begun
 }
 
-// again reports whether ctx lasts until the pause is over.
-func (b *budget) again(ctx context.Context) bool {
+// canRetry reports whether ctx lasts until the pause is over.
+func (b *budget) canRetry(ctx context.Context) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	end, bounded := ctx.Deadline()

@@ -171,7 +171,7 @@ func (c *Client) list(ctx context.Context, name string, grant access, ask send, 
 				continue
 			}
 			err = noTurn(err)
-		case errors.Is(err, ErrLimited) && c.budget.again(ctx):
+		case errors.Is(err, ErrLimited) && c.budget.canRetry(ctx):
 			p = c.kept.shared() // the place for reading an answer by itself has been given back
 			continue
 		case errors.Is(err, ErrLimited):

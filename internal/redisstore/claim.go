@@ -11,6 +11,8 @@ import (
 )
 
 // Claim makes c the room's claim and then reads the room, in one script. It is refused with reconcile.StaleOwner or reconcile.Split.
+// It fails with ErrNewer for a record that this build does not understand, and then has
+// written only what a claim writes.
 //
 // If nothing is stored, the record's Version is 0. Altered is set when the public keys are not what the record says: others changed or removed
 // them, one of the two or the record is missing, their type is wrong, or the participant kinds that count have changed since they were written.
@@ -42,6 +44,9 @@ func (s *Store) record(room string, c reconcile.Claim, reply []any) (reconcile.R
 	f := fence{fields: map[string]string{}, tombstones: map[string]reconcile.Tombstone{}}
 	for i := 0; i+1 < len(flat); i += 2 {
 		f.read(text(flat[i]), text(flat[i+1]))
+	}
+	if format := f.int("format"); format > recordFormat {
+		return reconcile.Record{}, fmt.Errorf("%w: its record is of format %d, and this version knows %d", ErrNewer, format, recordFormat)
 	}
 	rec := reconcile.Record{
 		Room: room, Claim: c,

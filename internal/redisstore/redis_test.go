@@ -206,6 +206,35 @@ func TestRecordWithoutNumbers(t *testing.T) {
 	}
 }
 
+// TestARecordOfANewerFormatIsNotRead shows that a field that this build does not know stays in a record, and that a record of a format that it
+// does not know is left as it is, with an error that says what to do.
+func TestARecordOfANewerFormatIsNotRead(t *testing.T) {
+	r := redistest.Start(t)
+	s, c := open(t, r.Addr, false), r.Client()
+	committed(t, s, step("a", claimed(t, s, "a").Version))
+	c.HSet(t.Context(), "rooms:fence:a", "later", "1", "format", recordFormatKnown)
+	rec := claimed(t, s, "a")
+	committed(t, s, step("a", rec.Version))
+	if got := c.HGet(t.Context(), "rooms:fence:a", "later").Val(); rec.Version != 1 || rec.Altered || got != "1" {
+		t.Errorf("with a field of another build: version %d, altered %t; the field is then %q", rec.Version, rec.Altered, got)
+	}
+	c.HSet(t.Context(), "rooms:fence:a", "format", recordFormatKnown+1)
+	before := c.HGetAll(t.Context(), "rooms:fence:a").Val()
+	_, err := s.Claim(t.Context(), "a", reconcile.Claim{Generation: 9, Epoch: 1, Incarnation: 1})
+	if !errors.Is(err, redisstore.ErrNewer) || !strings.Contains(err.Error(), "upgrade this node") {
+		t.Errorf("a record of a newer format: %v", err)
+	}
+	after := c.HGetAll(t.Context(), "rooms:fence:a").Val()
+	for field, value := range before {
+		if !slices.Contains([]string{"gen", "epoch", "inc"}, field) && after[field] != value {
+			t.Errorf("%s was %q and is %q", field, value, after[field])
+		}
+	}
+}
+
+// recordFormatKnown is the newest format of records that this build understands.
+const recordFormatKnown = 1
+
 func TestMatchingByType(t *testing.T) {
 	r := redistest.Start(t)
 	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()

@@ -16,6 +16,9 @@ var (
 	ErrReplica = errors.New("redis: this is a replica, which takes no writes: give the primary's address, or a URL of Sentinel or Cluster that follows it")
 	// ErrRefusesWrites means that Redis answers, but takes nobody's writes.
 	ErrRefusesWrites = errors.New("redis: it takes no writes")
+	// ErrNewer means that a newer build has written the record, in a format that this one does not understand. Fields alone do not change the
+	// format: a build leaves those that it does not know as they are.
+	ErrNewer = errors.New("written by a newer version of rollcall: upgrade this node to that version or a later one")
 	// ErrBusy means that Redis answers, but takes no commits until something there has finished.
 	ErrBusy = errors.New("redis: not now")
 )

@@ -42,7 +42,7 @@ func loadScripts() (scripts, error) {
 			}
 			own = fmt.Appendf(nil, "local COMMIT_KEYS = %d\nlocal now = redis.call('TIME')[1]\nlocal function commit(k, a, last)\n%send\n%s", commitKeys, own, several)
 		}
-		text := string(shared) + string(own)
+		text := string(shared) + withLater(string(own))
 		*to = script{text: text, sha: digest([]byte(text)), several: to == &s.commit}
 	}
 	return s, nil

@@ -61,8 +61,8 @@ func sizeOf(req *wire.Request) int {
 	return len(req.GetDeliver())
 }
 
-// again returns a copy of a request, to be sent once more: the last copy may still be on its way.
-func again(req *wire.Request) *wire.Request {
+// resend returns a copy of a request, to be sent once more: the last copy may still be on its way.
+func resend(req *wire.Request) *wire.Request {
 	return &wire.Request{Epoch: req.GetEpoch(), Kind: req.GetKind(), Relay: req.GetRelay(), Trace: req.GetTrace()}
 }
 
@@ -148,7 +148,7 @@ func (p *peer) full(err error) error {
 // attempt sends a request to the node or, if that is out of reach, through another node. Only events go through another node:
 // long work comes from the leader itself.
 func (p *peer) attempt(ctx context.Context, l *link, req *wire.Request, size int) (*wire.Response, error) {
-	resp, err := l.send(ctx, again(req), size)
+	resp, err := l.send(ctx, resend(req), size)
 	if err == nil {
 		return resp, verdict(p.place.Addr, resp)
 	}
@@ -173,7 +173,7 @@ func (p *Peers) Relay(ctx context.Context, e reconcile.Event) error {
 // relay asks the other nodes in turn, the leader first, except the one that is out of reach. The answer of the first node that
 // can pass the event on is final.
 func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) error {
-	req = again(req)
+	req = resend(req)
 	req.Relay = true
 	err := fmt.Errorf("%w, and there is no other node", errLost)
 	leader := p.cfg.Leader()
@@ -185,7 +185,7 @@ func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) err
 			continue
 		}
 		var resp *wire.Response
-		if resp, err = p.link(m.Addr).send(ctx, again(req), sizeOf(req)); err == nil {
+		if resp, err = p.link(m.Addr).send(ctx, resend(req), sizeOf(req)); err == nil {
 			err = verdict(m.Addr, resp)
 		}
 		if !errors.Is(err, errLost) {

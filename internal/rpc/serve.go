@@ -162,7 +162,7 @@ func (s *served) flush() error {
 		if batch == nil {
 			return nil
 		}
-		err := s.stream.SendMsg(batch)
+		err := s.stream.SendMsg(wire.WithLater(batch))
 		events, work := 0, 0
 		for _, a := range sent {
 			switch a.slots {

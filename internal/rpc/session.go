@@ -213,7 +213,7 @@ func (s *session) write() {
 		}
 		runtime.Gosched() // lets others that are about to send something add to the batch
 		for batch := s.take(); batch != nil; batch = s.take() {
-			if s.stream.SendMsg(batch) != nil {
+			if s.stream.SendMsg(wire.WithLater(batch)) != nil {
 				return // read gets the reason
 			}
 		}

@@ -25,7 +25,7 @@ func TestNoTraceCostsNothing(t *testing.T) {
 		t.Errorf("without a trace a request is %x, want %x: %v", after, before, err)
 	}
 	on := &Peers{cfg: Config{Inject: func(context.Context) []byte { return []byte("T") }}}
-	if got := again(on.traced(t.Context(), req)); string(got.GetTrace()) != "T" {
+	if got := resend(on.traced(t.Context(), req)); string(got.GetTrace()) != "T" {
 		t.Errorf("a request that is sent again has the trace %q", got.GetTrace())
 	}
 }

@@ -49,31 +49,31 @@ func New(ctx context.Context, c Config) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--otlp-endpoint: %w", err)
 	}
-	p := sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(&quiet{SpanExporter: client, log: c.Log}))
+	p := sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(&exporter{SpanExporter: client, log: c.Log}))
 	return &Tracer{provider: p, spans: p.Tracer("github.com/rollcallhq/rollcall")}, nil
 }
 
 // Close sends the spans that wait, until ctx ends. Its error is no fault of the node.
 func (t *Tracer) Close(ctx context.Context) error { return t.provider.Shutdown(ctx) }
 
-// quiet sends spans. It logs when sending begins to fail and when it succeeds again, instead of every failure.
-type quiet struct {
+// exporter sends spans. It logs when sending begins to fail and when it succeeds again, instead of every failure.
+type exporter struct {
 	sdk.SpanExporter
 	log    *slog.Logger
 	failed atomic.Bool
 }
 
 // ExportSpans implements sdk.SpanExporter. It returns no error, because the SDK would write it to stderr.
-func (q *quiet) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
-	err := q.SpanExporter.ExportSpans(ctx, spans)
-	if was := q.failed.Swap(err != nil); was == (err != nil) {
+func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	if was := e.failed.Swap(err != nil); was == (err != nil) {
 		return nil
 	}
 	if err == nil {
-		q.log.Info("the collector takes traces again")
+		e.log.Info("the collector takes traces again")
 		return nil
 	}
-	q.log.Warn("traces cannot be sent and are dropped until this works again: check --otlp-endpoint and the collector", "error", err)
+	e.log.Warn("traces cannot be sent and are dropped until this works again: check --otlp-endpoint and the collector", "error", err)
 	return nil
 }
 

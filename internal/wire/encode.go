@@ -28,7 +28,7 @@ func AppendEvent(b []byte, e *reconcile.Event) []byte {
 	b = appendText(b, 5, r.Metadata)
 	b = protowire.AppendTag(b, 6, protowire.BytesType)
 	b = appendParticipant(protowire.AppendVarint(b, uint64(sizeParticipant(p))), p)
-	return appendText(b, 7, e.Reason)
+	return appendLater(appendText(b, 7, e.Reason))
 }
 
 func appendParticipant(b []byte, p *reconcile.Participant) []byte {

@@ -20,9 +20,9 @@ func bytesForStrings() rapid.MakeConfig {
 	}}
 }
 
-// carried draws values with all fields, by reflection, and checks that all of them come back. It fails if a field is added
+// roundTrip draws values with all fields, by reflection, and checks that all of them come back. It fails if a field is added
 // to a type and not to the wire.
-func carried[V any, M proto.Message](t *testing.T, there func(V) M, back func(M) V) {
+func roundTrip[V any, M proto.Message](t *testing.T, there func(V) M, back func(M) V) {
 	t.Helper()
 	t.Run(reflect.TypeFor[V]().String(), func(t *testing.T) {
 		values := rapid.MakeCustom[V](bytesForStrings())
@@ -46,11 +46,11 @@ func carried[V any, M proto.Message](t *testing.T, there func(V) M, back func(M)
 
 func TestEveryFieldIsCarried(t *testing.T) {
 	t.Parallel()
-	carried[actors.Batch](t, wire.NewBatch, (*wire.Batch).Value)
-	carried[actors.Findings](t, wire.NewFindings, (*wire.Findings).Value)
-	carried[actors.CleanupRequest](t, wire.NewCleanupRequest, (*wire.CleanupRequest).Value)
-	carried[actors.CleanupResult](t, wire.NewCleanupResult, (*wire.CleanupResult).Value)
-	carried[[]string](t, wire.NewNameList, (*wire.NameList).Value)
+	roundTrip[actors.Batch](t, wire.NewBatch, (*wire.Batch).Value)
+	roundTrip[actors.Findings](t, wire.NewFindings, (*wire.Findings).Value)
+	roundTrip[actors.CleanupRequest](t, wire.NewCleanupRequest, (*wire.CleanupRequest).Value)
+	roundTrip[actors.CleanupResult](t, wire.NewCleanupResult, (*wire.CleanupResult).Value)
+	roundTrip[[]string](t, wire.NewNameList, (*wire.NameList).Value)
 }
 
 // A peer's message may lack any part.

@@ -25,7 +25,7 @@ func TestLocalProgramAgainstOneNode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{embedded: true})
 	w.people("mine", "ada")
-	before := w.standing(t) + w.get("/api/check-match", adminToken).body
+	before := w.clusterState(t) + w.get("/api/check-match", adminToken).body
 	ports := w.listeners(t)
 	if len(ports) != 2 || !slices.Contains(ports, w.Addr) {
 		t.Errorf("it listens on %v, want its API and its Redis alone", ports)
@@ -42,7 +42,7 @@ func TestLocalProgramAgainstOneNode(t *testing.T) {
 		}
 	}
 	w.everyRoute(t)
-	if after := w.standing(t) + w.get("/api/check-match", adminToken).body; after != before {
+	if after := w.clusterState(t) + w.get("/api/check-match", adminToken).body; after != before {
 		t.Errorf("what the admin sees was\n%s\nand is\n%s", before, after)
 	}
 }
@@ -128,7 +128,7 @@ func TestLocalProgramAgainstACluster(t *testing.T) {
 	w.ready()
 	second.AwaitReady()
 	eventually.Nil(t, patience, "both are members", func() error {
-		if got := w.standing(t); !strings.Contains(got, "2 nodes") {
+		if got := w.clusterState(t); !strings.Contains(got, "2 nodes") {
 			return fmt.Errorf("%s", got)
 		}
 		return nil

@@ -133,7 +133,7 @@ func TestMemoryOfStreams(t *testing.T) {
 		{"some read", 80, false, "/api/events?room=any", from},
 		{"nobody reads", 80, true, "/api/events?room=any", from},
 	})
-	w.besiege(moderator(t, "other-1"), []memoryAttack{{"of the own room, unread", 80, true, "/api/events?room=other-1", from}})
+	w.besiege(moderator(t, "other-1"), []memoryAttack{{"of its own room, unread", 80, true, "/api/events?room=other-1", from}})
 	w.besiege(reader(t), []memoryAttack{
 		{"of all rooms", 80, false, "/api/events", from},
 		{"of all rooms, unread", 80, true, "/api/events", from},

@@ -60,8 +60,8 @@ func (w *world) hook(body string) answer {
 	return w.ask(http.MethodPost, webhookURL, "", body, http.Header{"Authorization": {signed}, "Content-Type": {"application/webhook+json"}})
 }
 
-// insist delivers a body as LiveKit does: a second after a broken connection it tries again.
-func (w *world) insist(ctx context.Context, body string) error {
+// deliver delivers a body as LiveKit does: a second after a broken connection it tries again.
+func (w *world) deliver(ctx context.Context, body string) error {
 	for begun := time.Now(); ; pass(ctx, time.Second) {
 		got := w.hook(body)
 		if got.err == nil || ctx.Err() != nil || time.Since(begun)+time.Second > answerWithin {
@@ -102,7 +102,7 @@ func (w *world) siege(t *testing.T, attack func(ctx context.Context)) {
 		defer tick.Stop()
 		for ; ctx.Err() == nil; sent++ {
 			begun := time.Now()
-			err := w.insist(ctx, joined(witnessRoom, "w"))
+			err := w.deliver(ctx, joined(witnessRoom, "w"))
 			took := time.Since(begun)
 			if longest = max(longest, took); err == nil && took > answerWithin {
 				err = fmt.Errorf("took %v", took)
@@ -169,8 +169,8 @@ func (w *world) keys(t *testing.T) map[string]string {
 	return all
 }
 
-// standing returns the replicated state of the cluster, as the admin sees it.
-func (w *world) standing(t *testing.T) string {
+// clusterState returns the replicated state of the cluster, as the admin sees it.
+func (w *world) clusterState(t *testing.T) string {
 	t.Helper()
 	status, cluster := w.get("/api/sync-rooms", w.authKey), w.get("/api/cluster", w.authKey)
 	if err := cluster.is(200); err != nil {
@@ -183,10 +183,10 @@ func (w *world) standing(t *testing.T) string {
 // unchanged checks that nothing in Redis and nothing in the replicated state changes while do runs.
 func (w *world) unchanged(t *testing.T, do func()) {
 	t.Helper()
-	keys, standing := w.keys(t), w.standing(t)
+	keys, clusterState := w.keys(t), w.clusterState(t)
 	do()
-	if now := w.standing(t); now != standing {
-		t.Errorf("the cluster has changed: %s, before %s", now, standing)
+	if now := w.clusterState(t); now != clusterState {
+		t.Errorf("the cluster has changed: %s, before %s", now, clusterState)
 		w.act("start-service")
 	}
 	now := w.keys(t)

@@ -9,19 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
-	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
@@ -35,28 +30,10 @@ func startNode(b *testing.B, addr, livekit, redisURL string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(bin, "serve", "--http-addr="+addr,
-		"--data-dir="+filepath.Join(dir, "data"), "--drain-delay=0s", "--log-level=warn")
-	cmd.Env = append(os.Environ(), "LIVEKIT_HOST="+livekit, "LIVEKIT_API_KEY="+livekittest.Key,
-		"LIVEKIT_API_SECRET="+livekittest.Secret, "REDIS_URL="+redisURL)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	})
-	url := "http://" + addr
-	eventually.True(b, "the node is ready", func() bool {
-		resp, err := http.Get(url + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	return url
+	n := nodetest.New(b, nodetest.Options{Binary: bin, ID: "bench", HTTPAddr: addr, Flags: []string{"--drain-delay=0s", "--log-level=warn"},
+		Env: []string{"LIVEKIT_HOST=" + livekit, "LIVEKIT_API_KEY=" + livekittest.Key, "LIVEKIT_API_SECRET=" + livekittest.Secret, "REDIS_URL=" + redisURL}})
+	n.Up()
+	return n.URL()
 }
 
 func freeAddr(b *testing.B) string {

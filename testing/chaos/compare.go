@@ -2,10 +2,7 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
@@ -83,11 +80,7 @@ func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 		w.violate(1, "the keys are not as promised: %v", err)
 		return d, err
 	}
-	want := map[string]oracle.View{}
-	for _, room := range truth.Rooms() {
-		want[room.Name] = oracle.NewView(room, truth.Participants(room.Name), oracle.CountKinds())
-	}
-	d.hold(want, got, moment, exactly)
+	d.hold(oracle.Shown(truth), got, moment, exactly)
 	for room := range d.wrong {
 		if !before[room].Equal(d.changed[room]) {
 			delete(d.wrong, room)
@@ -98,49 +91,8 @@ func (w *World) compare(ctx context.Context, exactly bool) (difference, error) {
 
 // hold compares what Redis has with what LiveKit has.
 func (d *difference) hold(want, got map[string]oracle.View, moment oracle.Moment, exactly bool) {
-	d.rooms, d.wrong, d.written = len(want), map[string]string{}, map[string]time.Time{}
-	for room := range union(want, got) {
-		if why := disagree(want, got, room, exactly); why != "" {
-			d.wrong[room], d.written[room] = why, moment.Written(room)
-		}
+	d.rooms, d.wrong, d.written = len(want), oracle.Differences(want, got, exactly), map[string]time.Time{}
+	for room := range d.wrong {
+		d.written[room] = moment.Written(room)
 	}
-}
-
-func disagree(want, got map[string]oracle.View, room string, exactly bool) string {
-	a, livekit := want[room]
-	b, redis := got[room]
-	switch {
-	case !livekit:
-		return fmt.Sprintf("LiveKit has no such room, Redis has %q in it", b.Present)
-	case !redis:
-		return fmt.Sprintf("Redis has no such room, LiveKit has %q in it", a.Present)
-	}
-	if !exactly {
-		a, b = unversioned(a), unversioned(b)
-	}
-	if diff := gocmp.Diff(a, b); diff != "" {
-		return "LiveKit (-) and Redis (+) differ:\n" + diff
-	}
-	return ""
-}
-
-func unversioned(v oracle.View) oracle.View {
-	roster := make([]oracle.Member, len(v.Roster))
-	copy(roster, v.Roster)
-	for i := range roster {
-		roster[i].Version = 0
-	}
-	v.Roster = roster
-	return v
-}
-
-func union(a, b map[string]oracle.View) map[string]bool {
-	all := map[string]bool{}
-	for room := range a {
-		all[room] = true
-	}
-	for room := range b {
-		all[room] = true
-	}
-	return all
 }

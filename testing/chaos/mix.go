@@ -21,7 +21,7 @@ func mix() Nemesis {
 
 // joinAmidst changes the membership during another nemesis.
 func joinAmidst() Nemesis {
-	return Nemesis{Name: "join-amidst", Kind: "mix", Lasts: true, Disks: true, Joins: true,
+	return Nemesis{Name: "join-during", Kind: "mix", Lasts: true, Disks: true, Joins: true,
 		Doc: "join-and-leave during another nemesis, as the dice say",
 		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 			all := members()

@@ -105,16 +105,21 @@ func (w *World) changed(ctx context.Context, from string) error {
 	})
 }
 
+// outage takes a service away and waits until another has its place.
+func outage(ctx context.Context, what, s string, away, back, replaced func(context.Context, string) error) (string, mend, error) {
+	heal := func(ctx context.Context) error { return back(ctx, s) }
+	if err := away(ctx, s); err != nil {
+		return "", heal, err
+	}
+	return what + s, heal, replaced(ctx, s)
+}
+
 func failoverKill(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
 	was, err := w.primary(ctx)
 	if err != nil {
 		return "", nil, err
 	}
-	heal := func(ctx context.Context) error { return w.project.Start(ctx, was) }
-	if err := w.project.Kill(ctx, was); err != nil {
-		return "", heal, err
-	}
-	return "kill -9 " + was, heal, w.changed(ctx, was)
+	return outage(ctx, "kill -9 ", was, w.project.Kill, w.project.Start, w.changed)
 }
 
 func failoverPause(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
@@ -122,11 +127,7 @@ func failoverPause(ctx context.Context, w *World, _ *rand.Rand) (string, mend, e
 	if err != nil {
 		return "", nil, err
 	}
-	heal := func(ctx context.Context) error { return w.project.Unpause(ctx, was) }
-	if err := w.project.Pause(ctx, was); err != nil {
-		return "", heal, err
-	}
-	return "pause " + was, heal, w.changed(ctx, was)
+	return outage(ctx, "pause ", was, w.project.Pause, w.project.Unpause, w.changed)
 }
 
 func failoverOrder(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {

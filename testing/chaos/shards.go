@@ -135,11 +135,7 @@ func shardHang(ctx context.Context, w *World, dice *rand.Rand) (string, mend, er
 	if err != nil {
 		return "", nil, err
 	}
-	heal := func(ctx context.Context) error { return w.project.Unpause(ctx, s) }
-	if err := w.project.Pause(ctx, s); err != nil {
-		return "", heal, err
-	}
-	return "pause " + s, heal, w.takenOver(ctx, s)
+	return outage(ctx, "pause ", s, w.project.Pause, w.project.Unpause, w.takenOver)
 }
 
 func shardFailover(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
@@ -147,11 +143,7 @@ func shardFailover(ctx context.Context, w *World, dice *rand.Rand) (string, mend
 	if err != nil {
 		return "", nil, err
 	}
-	heal := func(ctx context.Context) error { return w.project.Start(ctx, s) }
-	if err := w.project.Kill(ctx, s); err != nil {
-		return "", heal, err
-	}
-	return "kill -9 " + s, heal, w.takenOver(ctx, s)
+	return outage(ctx, "kill -9 ", s, w.project.Kill, w.project.Start, w.takenOver)
 }
 
 func reshard(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {

@@ -25,7 +25,7 @@ func (c *Cluster) Verify() Summary {
 	c.Settle()
 	// A look that an event asked for may end a second later.
 	c.Await("Redis equals LiveKit after a sync", func() error { return c.agree(true) })
-	c.Await("the feed folds to the keys", c.feedAgrees)
+	c.Await("the feed folds to the keys", func() error { return oracle.CheckFeed(c.ctx(), c.Redis.Client()) })
 	c.checkWitness()
 	c.CheckLogs()
 	c.t.Logf("the longest wait: %+v", all.Slowest)
@@ -71,11 +71,7 @@ func (c *Cluster) checkWitness() {
 
 // agree compares Redis with the present state of LiveKit.
 func (c *Cluster) agree(exactly bool) error {
-	truth := c.LiveKit.Snapshot()
-	want := map[string]oracle.View{}
-	for _, room := range truth.Rooms() {
-		want[room.Name] = oracle.NewView(room, truth.Participants(room.Name), oracle.CountKinds())
-	}
+	want := oracle.Shown(c.LiveKit.Snapshot())
 	now, err := oracle.Read(c.ctx(), c.Redis.Client())
 	if err != nil {
 		return err
@@ -85,18 +81,6 @@ func (c *Cluster) agree(exactly bool) error {
 		return err
 	}
 	return oracle.Agree(want, got, exactly)
-}
-
-func (c *Cluster) feedAgrees() error {
-	entries, err := c.feed()
-	if err != nil {
-		return err
-	}
-	now, err := oracle.Read(c.ctx(), c.Redis.Client())
-	if err != nil {
-		return err
-	}
-	return oracle.FeedAgrees(entries, now)
 }
 
 func (c *Cluster) feed() ([]redis.XMessage, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 // TestComposeUp runs `docker compose up` as users do, with three nodes.
@@ -48,13 +49,8 @@ func threeNodesServe(t *testing.T, p *Project) {
 	}
 	nodes := []string{"rollcall-1", "rollcall-2", "rollcall-3"}
 	for _, node := range nodes {
-		resp, err := http.Get("http://" + addr(t, p, node, 8080) + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s", node, resp.Status)
+		if err := nodetest.Probe(t.Context(), "http://"+addr(t, p, node, 8080)+"/readyz", http.StatusOK); err != nil {
+			t.Errorf("%s: %v", node, err)
 		}
 	}
 	ctx := within(t, time.Minute)

@@ -32,17 +32,7 @@ func TestInProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "http://" + d.Addr().String()
-	eventually.Nil(t, time.Minute, "the daemon is ready", func() error {
-		resp, err := http.Get(url + "/readyz")
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("/readyz answers %d", resp.StatusCode)
-		}
-		return nil
-	})
+	eventually.Nil(t, time.Minute, "the daemon is ready", func() error { return nodetest.Probe(t.Context(), url+"/readyz", http.StatusOK) })
 	body := fmt.Sprintf(`{"event":"room_started","id":"EV_1","createdAt":%d,"room":{"sid":"RM_1","name":"r","creationTime":%[1]d}}`, time.Now().Unix())
 	token, err := fakelivekit.Sign([]byte(body), fakelivekit.DefaultKey, fakelivekit.DefaultSecret)
 	if err != nil {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livekit/protocol/livekit"
-
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 )
@@ -19,19 +17,7 @@ import (
 func (w *world) livekitView() (map[string]oracle.View, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	rooms, err := w.api.ListRooms(ctx, &livekit.ListRoomsRequest{})
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]oracle.View{}
-	for _, r := range rooms.Rooms {
-		people, err := w.api.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: r.Name})
-		if err != nil {
-			return nil, err
-		}
-		all[r.Name] = oracle.NewView(r, people.Participants, w.kinds())
-	}
-	return all, nil
+	return oracle.Listed(ctx, w.api, w.kinds())
 }
 
 func (w *world) kinds() []string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
@@ -162,31 +162,9 @@ func (c *cluster) stop() {
 }
 
 func (n *node) awaitReady(ctx context.Context) error {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if n.ready(ctx) {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-n.process().Done():
-			return errors.New(n.id + " has ended: its lines above tell why")
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w", n.id, ctx.Err())
-		}
-	}
-}
-
-func (n *node) ready(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.http+"/readyz", nil)
+	err := n.process().AwaitReady(ctx, func(ctx context.Context) error { return nodetest.Probe(ctx, n.http+"/readyz", http.StatusOK) })
 	if err != nil {
-		return false
+		return fmt.Errorf("%s is not ready, and its lines above tell why: %w", n.id, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	return nil
 }

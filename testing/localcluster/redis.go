@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -58,9 +57,11 @@ func startRedis(ctx context.Context, dir string) (*redisServer, error) {
 	}
 	redis.SetLogger(silent{})
 	r := &redisServer{addr: addrs[0], proc: p, client: client(addrs[0])}
-	if err := r.awaitReady(ctx); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := p.AwaitReady(ctx, func(ctx context.Context) error { return r.client.Ping(ctx).Err() }); err != nil {
 		r.stop()
-		return nil, err
+		return nil, fmt.Errorf("redis-server is not ready: %w", err)
 	}
 	return r, nil
 }
@@ -70,24 +71,6 @@ func client(addr string) redis.UniversalClient {
 	options := &redis.UniversalOptions{Addrs: []string{addr}}
 	redisstore.Harden(options)
 	return redis.NewUniversalClient(options)
-}
-
-func (r *redisServer) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	for {
-		err := r.client.Ping(ctx).Err()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-r.proc.Done():
-			return errors.New("redis-server ended at once")
-		case <-ctx.Done():
-			return fmt.Errorf("redis-server does not answer: %w", err)
-		}
-	}
 }
 
 func (r *redisServer) stop() {

@@ -35,7 +35,7 @@ var mutants = []mutant{
 	change("a-sync-joins-that-of-one-room", "actors/sweep.go",
 		`!o.Fresh && o.Room == ""`, `!o.Fresh`, ofActors),
 	change("an-actor-does-not-wait-for-redis", "actors/room.go",
-		`rest := r.held == nil || r.claimed && r.held.State == nil`, `rest := r.held == nil || r.held.State == nil`, ofActors),
+		`isIdle := r.held == nil || r.claimed && r.held.State == nil`, `isIdle := r.held == nil || r.held.State == nil`, ofActors),
 	change("asks-for-actors-after-the-index", "actors/sweep.go",
 		`s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
 	if err := s.indexed(ctx, known, r); err != nil {
@@ -166,6 +166,20 @@ var mutants = []mutant{
 		`case v.Epoch < since || !owns(v):`, `case v.Epoch < since:`, ofFSM),
 	change("an-entry-counts-twice", "fsm/command.go",
 		`if index <= s.Applied {`, `if index < s.Applied {`, ofFSM),
+	change("a-newer-entry-is-applied", "fsm/codec.go",
+		`if e.Version > Format {`, `if false {`, ofFSM),
+	change("a-newer-state-is-restored", "fsm/codec.go",
+		`if s.Format > Format {`, `if false {`, ofFSM),
+	change("an-unknown-hash-chooses-owners", "fsm/owner.go",
+		`v.HashVersion < 1 || v.HashVersion > HashVersion ||`, `v.HashVersion < 1 ||`, ofFSM),
+	change("a-format-is-used-too-early", "cluster/apply.go",
+		`err := n.allRead(ctx, format); err != nil {`, `err := n.allRead(ctx, format); false && err != nil {`, suite{"./cluster", "^TestALaterFormat"}),
+	change("counts-a-silent-node-as-new", "cluster/formats.go",
+		`		case err != nil:
+`, `		case err != nil && false:
+`, suite{"./cluster", "^TestALaterFormat"}),
+	change("lets-a-node-in-that-is-too-old", "cluster/formats.go",
+		`if used <= max(reads, fsm.FirstFormat) {`, `if true {`, suite{"./cluster", "TooOldIsNotTakenIn"}),
 
 	// Redis.
 	change("a-stale-owner-writes", "internal/redisstore/lua/fence.lua",
@@ -188,6 +202,8 @@ var mutants = []mutant{
 		`local persist = live and (not lived or verify ~= '0')`, `local persist = false`, ofStore),
 	change("a-claim-lets-the-record-of-lost-keys-expire", "internal/redisstore/lua/claim.lua",
 		`and not (r and r[7] and r[7] ~= '') then`, `then`, ofStore),
+	change("a-newer-record-is-read", "internal/redisstore/claim.go",
+		`format > recordFormat {`, `format > recordFormat && false {`, suite{"./internal/redisstore", "ARecordOfANewerFormat"}),
 	change("foreign-changes-are-not-seen", "internal/redisstore/lua/commit.lua",
 		`altered = intact() and 0 or 1`, `altered = 0`, ofStore),
 	change("looks-for-an-expiry-once", "actors/survey.go",

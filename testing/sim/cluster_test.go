@@ -174,7 +174,7 @@ func (s *several) leader() *Process {
 func (s *several) settle() {
 	until, said := time.Now().Add(4*time.Minute), ""
 	for time.Now().Before(until) {
-		s.mend()
+		s.restartFailed()
 		if said = s.disagreement(); said == "" {
 			return
 		}

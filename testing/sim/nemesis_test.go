@@ -130,7 +130,7 @@ func (s *several) soft(ctx context.Context) {
 
 // hard injects a fault that ends or starts processes.
 func (s *several) hard(ctx context.Context) {
-	s.mend()
+	s.restartFailed()
 	if s.inMemory && s.disagreement() != "" {
 		return // a node that has lost its data must have been readmitted before another may lose its data
 	}
@@ -148,13 +148,13 @@ func (s *several) hard(ctx context.Context) {
 		s.log("kill %s, %v", p.Name, down)
 		s.forget(p)
 		p.Kill()
-		s.again(ctx, p.Machine, down)
+		s.startAfter(ctx, p.Machine, down)
 	case n < 5:
 		s.faults.Note(nodeStops)
 		s.log("stop %s, %v", p.Name, down)
 		s.forget(p)
 		_ = p.Stop() // without the others it cannot leave cleanly
-		s.again(ctx, p.Machine, down)
+		s.startAfter(ctx, p.Machine, down)
 	case n < 6:
 		s.remove(ctx)
 	case n < 9:
@@ -171,13 +171,13 @@ func (s *several) hard(ctx context.Context) {
 	}
 }
 
-func (s *several) again(ctx context.Context, m *Machine, down time.Duration) {
+func (s *several) startAfter(ctx context.Context, m *Machine, down time.Duration) {
 	rest(ctx, down)
 	s.log("start %s", m.Name)
 	s.start(m)
 }
 
-// remove makes the leader remove another node, whose process then ends by itself; see mend.
+// remove makes the leader remove another node, whose process then ends by itself; see restartFailed.
 func (s *several) remove(ctx context.Context) {
 	leader, p := s.leader(), s.victim("remove")
 	if leader == nil || p == nil || p == leader {
@@ -190,8 +190,8 @@ func (s *several) remove(ctx context.Context) {
 	s.log("%s removes %s: %v", leader.Name, p.Name, err)
 }
 
-// mend restarts processes that report that they cannot continue, as cmd/rollcall would.
-func (s *several) mend() {
+// restartFailed restarts processes that report that they cannot continue, as cmd/rollcall would.
+func (s *several) restartFailed() {
 	for _, p := range s.running() {
 		select {
 		case err := <-p.Cluster.Failure():

@@ -129,7 +129,7 @@ func (s *several) upheave() {
 		for range 15 {
 			time.Sleep(time.Duration(s.dice.N("pace", 1500)) * time.Millisecond)
 			s.act()
-			s.mend()
+			s.restartFailed()
 		}
 	}
 }

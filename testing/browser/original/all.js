@@ -1,4 +1,4 @@
-// Runs the original's snippets, and returns what they print. module is rollcall-client.js, and load loads a snippet anew.
+// Runs the original's snippets, and returns what they print. module is rollcall-client.js, and load loads a snippet again.
 export async function runAll(module, load) {
   const printed = [];
   const print = console.log;

@@ -42,7 +42,7 @@ type workflow struct {
 // actions that they use.
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
-	want := map[string][]string{"ci.yml": {"check", "check-deploy"}, "release.yml": {"check", "release"}}
+	want := map[string][]string{"ci.yml": {"check", "check-deploy", "vulncheck"}, "release.yml": {"check", "release"}}
 	for name, wanted := range want {
 		var w workflow
 		parse(t, filepath.Join(".github/workflows", name), &w)
@@ -103,11 +103,11 @@ func TestGitLab(t *testing.T) {
 		if !ok {
 			t.Errorf("job %s has no script", name)
 		}
-		for _, m := range making.FindAllStringSubmatch(fmt.Sprint(script...), -1) {
+		for _, m := range making.FindAllStringSubmatch(fmt.Sprintln(script...), -1) {
 			made = append(made, m[1])
 		}
 	}
-	checkTargets(t, ".gitlab-ci.yml", made, []string{"check", "release"})
+	checkTargets(t, ".gitlab-ci.yml", made, []string{"check", "release", "vulncheck"})
 }
 
 // TestGoreleaserBuildsNothing checks that goreleaser publishes what make release builds. make check-deploy runs goreleaser's own check.

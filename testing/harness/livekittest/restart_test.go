@@ -1,11 +1,8 @@
 package livekittest_test
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"net/http/httptest"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
+	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
 // restartable is a LiveKit that can be killed and started again.
@@ -55,7 +53,7 @@ func TestRealRestart(t *testing.T) {
 		tg, hook := newTarget(t)
 		opts := livekittest.Options{URLs: []string{hook}}
 		if keep {
-			opts.Redis = startRedis(t)
+			opts.Redis = redistest.Start(t).Addr
 		}
 		server := livekittest.New(t, opts)
 		tg.connect(server.URL())
@@ -164,37 +162,4 @@ func (tg *restartable) mustRejoin(t *testing.T, room string, who livekittest.Who
 		return err == nil
 	})
 	return sid
-}
-
-// startRedis runs a redis-server for the test and returns its address.
-func startRedis(t *testing.T) string {
-	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("install redis-server (make test does): %v", err)
-	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().(*net.TCPAddr)
-	_ = listener.Close()
-	var out bytes.Buffer
-	cmd := exec.Command(bin, "--port", fmt.Sprint(addr.Port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	cmd.Stdout = &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	eventually.True(t, "redis-server listens", func() bool {
-		conn, err := net.Dial("tcp4", addr.String())
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	})
-	return addr.String()
 }

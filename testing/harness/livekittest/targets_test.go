@@ -3,7 +3,6 @@ package livekittest_test
 import (
 	"context"
 	"net/http/httptest"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -73,7 +72,7 @@ func (tg *target) connect(url string) {
 func realTarget(t *testing.T) *target {
 	tg, hook := newTarget(t)
 	tg.second = time.Second
-	server := livekittest.New(t, livekittest.Options{URLs: []string{hook}, Progress: os.Stderr})
+	server := livekittest.New(t, livekittest.Options{URLs: []string{hook}})
 	tg.connect(server.URL())
 	people := &people{here: map[string]*livekittest.Participant{}}
 	t.Cleanup(people.leave)

@@ -22,16 +22,31 @@ func Build(ctx context.Context, dir string, race bool) (string, error) {
 		return bin, nil
 	}
 	bin := filepath.Join(dir, "rollcall")
+	return bin, build(ctx, bin, race)
+}
+
+// NextVersion is the version of what BuildNext builds.
+const NextVersion = "next"
+
+// BuildNext builds a later version into dir and returns its path: one with a log format, an ownership hash, and fields of messages and records
+// that this version does not know.
+func BuildNext(ctx context.Context, dir string, race bool) (string, error) {
+	bin := filepath.Join(dir, "rollcall-next")
+	return bin, build(ctx, bin, race, "-tags=nextversion", "-ldflags=-X main.version="+NextVersion)
+}
+
+func build(ctx context.Context, bin string, race bool, flags ...string) error {
 	flag, env := "-trimpath", "CGO_ENABLED=0"
 	if race {
 		flag, env = "-race", "CGO_ENABLED=1"
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", flag, "-o", bin, "github.com/rollcallhq/rollcall/cmd/rollcall")
+	args := append([]string{"build", flag, "-o", bin}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/rollcallhq/rollcall/cmd/rollcall")...)
 	cmd.Env = append(os.Environ(), env)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build rollcall: %w\n%s", err, out)
+		return fmt.Errorf("build rollcall: %w\n%s", err, out)
 	}
-	return bin, nil
+	return nil
 }
 
 // Main implements a package's TestMain. Its tests find the path of one rollcall binary in BinEnv. The binary is built first, so

@@ -4,6 +4,7 @@ package nodetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,6 +52,7 @@ type Node struct {
 
 	t      testing.TB
 	args   []string      // including the command
+	binary int           // index in args of the path of rollcall
 	log    string        // path of its output
 	proc   *proc.Process // nil while it is not running
 	paused bool
@@ -60,7 +62,7 @@ type Node struct {
 func New(t testing.TB, o Options) *Node {
 	t.Helper()
 	dir := t.TempDir()
-	n := &Node{ID: o.ID, Addr: o.HTTPAddr, Dir: filepath.Join(dir, "data"), Env: o.Env, t: t,
+	n := &Node{ID: o.ID, Addr: o.HTTPAddr, Dir: filepath.Join(dir, "data"), Env: o.Env, t: t, binary: len(o.Wrapper),
 		log: filepath.Join(dir, "rollcall.log")}
 	if n.Addr == "" {
 		n.Addr = QuietAddrs(t, 1)[0]
@@ -75,6 +77,9 @@ func New(t testing.TB, o Options) *Node {
 	})
 	return n
 }
+
+// Use makes the next Start run another binary on the same data.
+func (n *Node) Use(binary string) { n.args[n.binary] = binary }
 
 // URL returns the URL of the node's API, without a trailing slash.
 func (n *Node) URL() string { return "http://" + n.Addr }
@@ -116,34 +121,33 @@ func (n *Node) Up() {
 // AwaitReady waits until /readyz answers 200.
 func (n *Node) AwaitReady() {
 	n.t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(patience)
-	for {
-		err := n.Probe("/readyz", http.StatusOK)
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-n.proc.Done():
-			n.t.Fatalf("rollcall %s ended by itself: %v", n.ID, n.proc.Err())
-		case <-end:
-			n.t.Fatalf("rollcall %s is not ready within %v: %v", n.ID, patience, err)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.proc.AwaitReady(ctx, func(ctx context.Context) error { return Probe(ctx, n.URL()+"/readyz", http.StatusOK) }); err != nil {
+		n.t.Fatalf("rollcall %s is not ready within %v: %v", n.ID, patience, err)
 	}
 }
 
 // Probe returns nil if the path answers with the wanted status.
 func (n *Node) Probe(path string, want int) error {
-	client := &http.Client{Timeout: patience}
-	resp, err := client.Get(n.URL() + path)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return Probe(ctx, n.URL()+path, want)
+}
+
+// Probe returns nil if the URL answers with the wanted status.
+func Probe(ctx context.Context, url string, want int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != want {
-		return fmt.Errorf("%s answers %d, want %d", path, resp.StatusCode, want)
+		return fmt.Errorf("%s answers %d, want %d", url, resp.StatusCode, want)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -96,6 +97,19 @@ func (f *folded) apply(kind, sid string, data []byte) error {
 		return fmt.Errorf("the type %q", kind)
 	}
 	return nil
+}
+
+// CheckFeed is FeedAgrees for what Redis has now. A commit between its two reads gives an error, which the next call does not.
+func CheckFeed(ctx context.Context, c *redis.Client) error {
+	entries, err := c.XRange(ctx, "rooms:events", "-", "+").Result()
+	if err != nil {
+		return err
+	}
+	now, err := Read(ctx, c)
+	if err != nil {
+		return err
+	}
+	return FeedAgrees(entries, now)
 }
 
 // FeedAgrees returns nil if the whole feed keeps its promises and folds to what the keys hold: each room's commits have rising

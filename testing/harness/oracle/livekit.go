@@ -1,10 +1,13 @@
 package oracle
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/livekit/protocol/livekit"
 )
 
@@ -33,20 +36,69 @@ func newMember(p *livekit.ParticipantInfo) Member {
 	return m
 }
 
-// Agree returns nil if LiveKit and Redis have the same rooms. LiveKit raises a participant's version without a webhook, so
-// versions are compared only after a sync (exactly).
-func Agree(livekit, redis map[string]View, exactly bool) error {
-	for _, all := range []map[string]View{livekit, redis} {
-		for _, v := range all {
-			for i := range v.Roster {
-				if !exactly {
-					v.Roster[i].Version = 0
-				}
-			}
+// Lists is LiveKit's API, as far as it says who is where.
+type Lists interface {
+	ListRooms(context.Context, *livekit.ListRoomsRequest) (*livekit.ListRoomsResponse, error)
+	ListParticipants(context.Context, *livekit.ListParticipantsRequest) (*livekit.ListParticipantsResponse, error)
+}
+
+// Listed returns the rooms that LiveKit lists.
+func Listed(ctx context.Context, api Lists, kinds []string) (map[string]View, error) {
+	rooms, err := api.ListRooms(ctx, &livekit.ListRoomsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]View{}
+	for _, r := range rooms.Rooms {
+		people, err := api.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: r.Name})
+		if err != nil {
+			return nil, err
+		}
+		all[r.Name] = NewView(r, people.Participants, kinds)
+	}
+	return all, nil
+}
+
+// Shown returns the rooms that a fake LiveKit has, from its snapshot.
+func Shown(truth interface {
+	Rooms(names ...string) []*livekit.Room
+	Participants(room string) []*livekit.ParticipantInfo
+}) map[string]View {
+	all := map[string]View{}
+	for _, r := range truth.Rooms() {
+		all[r.Name] = NewView(r, truth.Participants(r.Name), CountKinds())
+	}
+	return all
+}
+
+// Differences returns the rooms in which LiveKit and Redis differ, and how. LiveKit raises a participant's version without a
+// webhook, so versions are compared only after a sync (exactly).
+func Differences(livekit, redis map[string]View, exactly bool) map[string]string {
+	wrong, ignored := map[string]string{}, gocmp.Options{}
+	if !exactly {
+		ignored = gocmp.Options{cmpopts.IgnoreFields(Member{}, "Version")}
+	}
+	for room, a := range livekit {
+		b, ok := redis[room]
+		if !ok {
+			wrong[room] = fmt.Sprintf("Redis has no such room, LiveKit has %q in it", a.Present)
+		} else if diff := gocmp.Diff(a, b, ignored); diff != "" {
+			wrong[room] = "LiveKit (-) and Redis (+) differ:\n" + diff
 		}
 	}
-	if diff := gocmp.Diff(livekit, redis); diff != "" {
-		return fmt.Errorf("LiveKit (-) and Redis (+) differ:\n%s", diff)
+	for room, b := range redis {
+		if _, ok := livekit[room]; !ok {
+			wrong[room] = fmt.Sprintf("LiveKit has no such room, Redis has %q in it", b.Present)
+		}
 	}
-	return nil
+	return wrong
+}
+
+// Agree returns nil if there are no Differences.
+func Agree(livekit, redis map[string]View, exactly bool) error {
+	var all []error
+	for room, why := range Differences(livekit, redis, exactly) {
+		all = append(all, fmt.Errorf("room %q: %s", room, why))
+	}
+	return errors.Join(all...)
 }

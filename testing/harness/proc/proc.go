@@ -3,6 +3,8 @@
 package proc
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"time"
@@ -52,6 +54,25 @@ func (p *Process) Ended(wait time.Duration) bool {
 		return true
 	case <-timer.C:
 		return false
+	}
+}
+
+// AwaitReady calls ready, 20 ms apart, until it returns nil. If the process or ctx ends first, it returns an error with ready's last.
+func (p *Process) AwaitReady(ctx context.Context, ready func(context.Context) error) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return fmt.Errorf("it ended by itself (%v): %w", p.err, err)
+		case <-ctx.Done():
+			return fmt.Errorf("not in time: %w", err)
+		}
 	}
 }
 

@@ -14,11 +14,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
 // patience is how long a server may take to start, to answer or to end.
@@ -33,8 +36,7 @@ type Server struct {
 	dir    string
 	args   []string
 	client *redis.Client
-	cmd    *exec.Cmd
-	ended  chan struct{} // closed once the process has been reaped
+	proc   *proc.Process // nil while the server is down
 	output *bytes.Buffer
 	paused bool
 }
@@ -79,10 +81,10 @@ func (s *Server) Client() *redis.Client { return s.client }
 
 // Pid returns the process' id, or 0 while the server is down.
 func (s *Server) Pid() int {
-	if s.cmd == nil {
+	if s.proc == nil {
 		return 0
 	}
-	return s.cmd.Process.Pid
+	return s.proc.Pid()
 }
 
 // Stop shuts the server down cleanly and keeps its data for Restart.
@@ -129,72 +131,58 @@ func (s *Server) start() error {
 	s.output = new(bytes.Buffer)
 	cmd := exec.Command(s.args[0], s.args[1:]...)
 	cmd.Stdout, cmd.Stderr = s.output, s.output
-	if err := cmd.Start(); err != nil {
+	var err error
+	if s.proc, err = proc.Start(cmd); err != nil {
 		return fmt.Errorf("start redis-server: %w", err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
-	s.cmd, s.ended = cmd, ended
-	if err := s.await(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.proc.AwaitReady(ctx, s.ready); err != nil {
 		s.end(syscall.SIGKILL)
-		return fmt.Errorf("%w; it wrote:\n%s", err, s.output)
+		return fmt.Errorf("redis-server is not ready: %w; it wrote:\n%s", err, s.output)
 	}
 	return nil
 }
 
-// await polls until the process that was started answers, and not another one on its port.
-func (s *Server) await() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	want := fmt.Sprintf("process_id:%d\r\n", s.cmd.Process.Pid)
-	for {
-		info, err := s.client.Info(ctx, "server").Result()
-		// While the server loads its data, INFO works and other commands do not.
-		if err == nil && bytes.Contains([]byte(info), []byte(want)) && s.client.Ping(ctx).Err() == nil {
-			return nil
-		}
-		select {
-		case <-s.ended:
-			return errors.New("redis-server ended at once")
-		case <-ctx.Done():
-			return fmt.Errorf("redis-server did not answer within %v", patience)
-		case <-tick.C:
-		}
+// ready returns nil if the process that was started answers, and not another one on its port.
+func (s *Server) ready(ctx context.Context) error {
+	info, err := s.client.Info(ctx, "server").Result()
+	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", s.proc.Pid())) {
+		err = errors.New("another process has its port")
 	}
+	if err != nil {
+		return err
+	}
+	return s.client.Ping(ctx).Err() // while the server loads its data, INFO works and other commands do not
 }
 
 // end sends the signal, waits until the process has ended, and kills it if that takes too long.
 func (s *Server) end(sig syscall.Signal) {
-	if s.cmd == nil {
+	if s.proc == nil {
 		return
 	}
 	if s.paused {
-		_ = s.cmd.Process.Signal(syscall.SIGCONT)
+		s.proc.Signal(syscall.SIGCONT)
 		s.paused = false
 	}
-	_ = s.cmd.Process.Signal(sig)
-	select {
-	case <-s.ended:
-	case <-time.After(patience):
-		_ = s.cmd.Process.Kill()
-		<-s.ended
+	s.proc.Signal(sig)
+	if !s.proc.Ended(patience) {
+		s.proc.Kill()
 	}
-	s.cmd = nil
+	s.proc = nil
 }
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if s.cmd == nil {
-		s.t.Fatalf("redistest: %v: the server is down", sig)
+	if s.proc != nil {
+		select {
+		case <-s.proc.Done():
+		default:
+			s.proc.Signal(sig)
+			return
+		}
 	}
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Fatalf("redistest: %v: %v", sig, err)
-	}
+	s.t.Fatalf("redistest: %v: the server is down", sig)
 }
 
 func (s *Server) wipe() {
