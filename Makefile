@@ -47,18 +47,17 @@ dev: ## Run rollcall with a real LiveKit, an embedded Redis and participants who
 
 .PHONY: cluster
 cluster: livekit build ## Run three nodes with a real Redis, a real LiveKit and participants who come and go
-	@testing/install-deps.sh ./testing/localcluster
+	@RACE=0 testing/install-deps.sh ./testing/localcluster
 	@$(GO) build -o $(BIN)/localcluster ./testing/localcluster
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server exec $(BIN)/localcluster --rollcall $(BIN)/rollcall $(ARGS)
 
 .PHONY: deps
-deps: ## Install what all tests need (redis-server, chromium, shells, python3-redis)
-	@testing/install-deps.sh
-
-.PHONY: test
-test: ## Run unit, property and end-to-end tests (PACKAGES=./reconcile/... selects packages, and installs only what they need)
+deps: ## Install what the tests of PACKAGES need, by default all (gcc, redis-server, chromium, shells, python3-redis, a livekit-server)
 	@testing/install-deps.sh $(PACKAGES)
 	@if $(GO) list -test -deps $(PACKAGES) | grep /testing/harness/livekittest$$ >/dev/null; then $(MAKE) --no-print-directory livekit; fi
+
+.PHONY: test
+test: deps ## Run unit, property and end-to-end tests (PACKAGES=./reconcile/... selects packages, and installs only what they need)
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server testing/run-tests.sh $(PACKAGES)
 
 # The variables that make chaos passes to testing/chaos, whose README describes them.
@@ -82,7 +81,7 @@ sim: ## Simulate new seeds on all cores (TIME=3m for both simulations, or SEEDS=
 		$(GO) test ./testing/sim -count=1 -v -timeout 0 -run "^(TestSimulation|TestClusterSimulation)$$" $(if $(SEED),-sim.seed $(SEED)) | grep -v "^ *=== \|--- PASS: .*/worker"
 
 .PHONY: mutants
-mutants: deps livekit ## Test the tests: each small wrong change in testing/mutants must make a test fail (MUTANT=regular expression)
+mutants: ## Test the tests: each small wrong change in testing/mutants must make a test fail (MUTANT=regular expression)
 	@MUTANTS=1 MUTANT="$(MUTANT)" LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestMutants$$"
 
 .PHONY: sample
@@ -115,9 +114,9 @@ bench: deps livekit ## Compare rollcall with a naive service, and with another c
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
-docs: ## Write docs/configuration.md from the flags, and the table of docs/metrics.md from the answers of real nodes
+docs: rules ## Write docs/configuration.md from the flags, and the table of docs/metrics.md from the answers of real nodes; make rules
 	@$(GO) run ./cmd/rollcall gen-docs > docs/configuration.md
-	@testing/install-deps.sh ./testing/deploy/prometheus
+	@RACE=0 testing/install-deps.sh ./testing/deploy/prometheus
 	@$(GO) test ./testing/deploy/prometheus -count=1 -run '^TestRealCluster$$/^reference$$' -update
 
 .PHONY: pictures
@@ -129,6 +128,14 @@ proto: ## Write internal/wire/rollcall.pb.go from rollcall.proto (needs protoc: 
 	@command -v protoc >/dev/null || { echo "protoc is missing: apt install protobuf-compiler"; exit 1; }
 	@GOBIN=$(CURDIR)/$(BIN) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$$($(GO) list -m -f '{{.Version}}' google.golang.org/protobuf)
 	@protoc --plugin=$(BIN)/protoc-gen-go --go_out=. --go_opt=module=github.com/rollcallhq/rollcall internal/wire/rollcall.proto
+
+.PHONY: rules
+rules: ## Copy the alerts of deploy/prometheus/rules.yml into the Helm chart, and render the chart again if they have changed
+	@if ! cmp -s deploy/prometheus/rules.yml deploy/helm/rollcall/files/rules.yml; then \
+		cp deploy/prometheus/rules.yml deploy/helm/rollcall/files/rules.yml; \
+		echo "copied deploy/prometheus/rules.yml to deploy/helm/rollcall/files; rendering the chart (the first time this compiles Helm)"; \
+		DEPLOY=1 $(GO) test ./testing/deploy/chart -count=1 -run '^TestHelm$$' -update; \
+	fi
 
 # The containers of the last step mostly wait, so new seeds and fuzzing use the processors meanwhile, at the lowest priority.
 .PHONY: check

@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	// surveyFor is how long a survey starts looks, so that its answer arrives well before the caller gives up. The rooms that remain are
-	// Findings.Unlooked.
+	// surveyFor is how long after its beginning a survey still starts looks. It is short enough that the answer arrives well before the caller
+	// gives up. The rooms that have had no look by then are in Findings.Unlooked.
 	surveyFor = 2 * time.Minute
-	// turnWithin limits, from the beginning of a request, how long its looks wait for their turn in the request budget.
+	// turnWithin is how long after the beginning of a request its looks may still wait for their turn in the request budget.
 	turnWithin = 4 * time.Minute
 )
 
@@ -20,8 +20,7 @@ type pace struct {
 	size int
 }
 
-// Looks at the rooms of one call that take less than quickListing make the next call larger, those that take more than slowListing
-// make it smaller.
+// If the looks at the rooms of one call take less than quickListing, the next call has more rooms. If they take more than slowListing, it has fewer.
 const (
 	quickListing = 15 * time.Second
 	slowListing  = time.Minute
@@ -38,7 +37,7 @@ func (p *pace) rooms() int {
 	return p.size
 }
 
-// took adjusts that number after the looks at that many rooms took d.
+// took adjusts the number of rooms of the next call: the looks at the rooms of the last call have taken d.
 func (p *pace) took(rooms int, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -106,6 +106,7 @@ type Observer interface {
 	Committed(cause reconcile.Cause, wrote bool, took time.Duration)
 	Changed(e Effect)
 	Refused(err error)
+	// Polled reports a look that an event asked for; ok is whether LiveKit answered.
 	Polled(ok bool)
 	Crashed()
 	Rooms(actors int)

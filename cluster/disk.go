@@ -44,7 +44,8 @@ func (d *disk) unusable(err error) error {
 	return err
 }
 
-// must runs do, over whose errors raft would panic. The calling goroutine, which is raft's main loop, waits or ends here.
+// must runs do for raft's main loop, where an error would make raft panic. While the disk is full, must waits and runs do again. After any other
+// error it reports that the node must end, and ends the calling goroutine. Only while a cluster is founded does must return an error.
 func (d *disk) must(do func() error) error {
 	for told := false; ; told = true {
 		err := do()

@@ -24,8 +24,8 @@ type silence struct {
 // lasts reports whether heartbeats still fail. When a node is removed and added again, raft does not report the end of its old silence.
 func (q silence) lasts() bool { return time.Since(q.told) < 3*transportTimeout }
 
-// membership maintains the membership on the leader, for one term. A silent node leaves the view, a node that is silent for long is removed
-// from raft, and votes are given and taken so that the cluster tolerates as many failures as possible.
+// membership keeps the view and raft's configuration up to date on the leader, for one term. A silent node leaves the view. A node that is silent
+// for longer than --dead-after is removed from raft. Votes are given and taken so that the cluster tolerates as many failures as possible.
 type membership struct {
 	node *Node
 	// heard has, by id, when a node was last heard from before the term. The previous leader's silence began with its death.
@@ -83,11 +83,11 @@ func (s *membership) check(ctx context.Context) {
 	maps.DeleteFunc(s.silent, func(_ string, q silence) bool { return !q.lasts() })
 	n.recordSilent(s.silent)
 	for _, m := range n.fsm.State().View.Members {
-		silence := s.silence(m.ID)
-		if m.ID == n.cfg.NodeID || silence < silentAfter {
+		silent := s.silence(m.ID)
+		if m.ID == n.cfg.NodeID || silent < silentAfter {
 			continue
 		}
-		n.log.Warn("a node is silent and leaves the view: others own its rooms until it is back", "peer", m.ID, "silent", silence.Round(time.Millisecond))
+		n.log.Warn("a node is silent and leaves the view: others own its rooms until it is back", "peer", m.ID, "silent", silent.Round(time.Millisecond))
 		if _, err := n.Apply(ctx, fsm.Leave{ID: m.ID, Incarnation: m.Incarnation}); err != nil && ctx.Err() == nil {
 			n.log.Warn("a silent node is still in the view", "peer", m.ID, "error", err)
 		}
@@ -138,13 +138,17 @@ func (s *membership) configure() error {
 // changeVote makes the next change to who votes, if one is due.
 func (s *membership) changeVote(all []raft.Server, index uint64) error {
 	n := s.node
-	change := nextVoteChange(raft.ServerID(n.cfg.NodeID), s.candidates(all))
+	servers := s.candidates(all)
+	change := nextVoteChange(raft.ServerID(n.cfg.NodeID), servers)
 	if change.id == "" {
 		return nil
 	}
 	if !change.promote {
-		n.log.Info("a node loses its vote: it is gone and another one gets the vote, or, with an even number of voters, fewer voters tolerate as many failures or more",
-			"peer", change.id)
+		why := "fewer voters tolerate as many failures"
+		if slices.ContainsFunc(servers, func(c candidate) bool { return c.id == change.id && c.gone }) {
+			why = "it is gone"
+		}
+		n.log.Info("a node loses its vote", "peer", change.id, "why", why)
 		return n.raft.DemoteVoter(change.id, index, applyTimeout).Error()
 	}
 	i := slices.IndexFunc(all, func(server raft.Server) bool { return server.ID == change.id })

@@ -97,13 +97,13 @@ func (m *mux) accept() {
 			})
 		}
 		if added != nil {
-			m.open.Go(func() { m.sort(added) })
+			m.open.Go(func() { m.route(added) })
 		}
 	}
 }
 
-// sort reads the protocol of a connection and passes the connection on.
-func (m *mux) sort(raw *arrival) {
+// route reads the protocol of a connection and passes the connection on.
+func (m *mux) route(raw *arrival) {
 	_ = raw.SetDeadline(time.Now().Add(helloTimeout))
 	conn := net.Conn(raw)
 	if m.tls != nil {

@@ -14,7 +14,7 @@ const migration = "MIGRATION"
 type draft struct {
 	room              *Room
 	now               Moment
-	polled            bool // the input is a look: its tombstones are those of a poll
+	looked            bool // the input is a look, of a poll or of a cycle; its tombstones say so
 	rewrite           bool // write the public keys even without a change, because they differ from the record
 	open              bool
 	base              State     // the room's own fields; valid while open
@@ -23,16 +23,15 @@ type draft struct {
 	instance          Instance
 	newTombstones     map[string]Tombstone
 	removedTombstones map[string]bool
-	changes           []Change
-	touched           []string
+	changes           []Change // for the feed and the timeline, in order
+	touched           []string // identities about which the event says something, "" for the room itself: see settling.go
 	reports           []eventReport
 	reportsRoom       bool // the event is the start, the finish or the first event of its instance
 	restarts          bool // the event is a start of a room that is already open
 	ask               *Ask
 	why               Reason // reason for the changes that follow; empty for an event
 	drift             []Drift
-
-	restarted int64
+	restarted         int64 // when a room that is open or was closed started again, in Unix s by LiveKit's clock; 0 for no such event
 }
 
 func newDraft(room *Room, now Moment) *draft {
@@ -43,7 +42,8 @@ func newDraft(room *Room, now Moment) *draft {
 	return d
 }
 
-func (d *draft) log(t ChangeType, m *Member, sid string) {
+// change records a change of the room or of a participant, in the order in which readers get it.
+func (d *draft) change(t ChangeType, m *Member, sid string) {
 	d.changes = append(d.changes, Change{Type: t, Member: m, SID: sid, Reason: d.why})
 }
 
@@ -88,7 +88,7 @@ func (d *draft) start(info RoomInfo) {
 	}
 	d.open, d.base = true, State{CreatedAt: info.CreatedMs}
 	d.describe(info)
-	d.log(RoomStarted, nil, info.SID)
+	d.change(RoomStarted, nil, info.SID)
 }
 
 // finish removes the room's public keys. The roster must be empty.
@@ -96,7 +96,7 @@ func (d *draft) finish() {
 	if !d.open {
 		return
 	}
-	d.log(RoomFinished, nil, d.base.SID)
+	d.change(RoomFinished, nil, d.base.SID)
 	d.open, d.base = false, State{}
 }
 
@@ -124,10 +124,11 @@ func (d *draft) replaceInstance(info RoomInfo) {
 	}
 	d.base = State{}
 	d.describe(info)
-	d.log(RoomUpdated, nil, info.SID)
+	d.change(RoomUpdated, nil, info.SID)
 }
 
-func (d *draft) own() {
+// copyRoster makes the roster the draft's own, before it changes. Until then it is the room's.
+func (d *draft) copyRoster() {
 	if !d.copied {
 		d.roster, d.copied = slices.Clone(d.roster), true
 	}
@@ -142,30 +143,30 @@ func (d *draft) find(sid string) *Member {
 
 // insert adds a member whose sid is not in the roster.
 func (d *draft) insert(m *Member) {
-	d.own()
+	d.copyRoster()
 	i, _ := slices.BinarySearchFunc(d.roster, m, byJoin)
 	d.roster = slices.Insert(d.roster, i, m)
 }
 
 func (d *draft) remove(m *Member) {
-	d.own()
+	d.copyRoster()
 	if i, ok := slices.BinarySearchFunc(d.roster, m, byJoin); ok {
 		d.roster = slices.Delete(d.roster, i, i+1)
 	}
 }
 
-// put adds m to the roster and logs its join.
+// put adds m to the roster and records its join.
 func (d *draft) put(m *Member) {
 	d.insert(m)
 	d.reports = append(d.reports, eventReport{sid: m.SID})
-	d.log(ParticipantJoined, m, m.SID)
+	d.change(ParticipantJoined, m, m.SID)
 }
 
-// replace puts a member's new version in place of the old one and logs the update.
+// replace puts a member's new version in place of the old one and records the update.
 func (d *draft) replace(m, with *Member) {
 	d.remove(m)
 	d.insert(with)
-	d.log(ParticipantUpdated, with, with.SID)
+	d.change(ParticipantUpdated, with, with.SID)
 }
 
 // end removes a member from the roster and adds a tombstone for its sid. The member left at at, in Unix ms. The reason is
@@ -201,7 +202,7 @@ func (d *draft) addTombstone(p *Participant, reason string) {
 	if d.newTombstones == nil {
 		d.newTombstones = map[string]Tombstone{}
 	}
-	d.newTombstones[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: d.polled,
+	d.newTombstones[p.SID] = Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Looked: d.looked,
 		Migrated: reason == migration}
 	d.reports = append(d.reports, eventReport{sid: p.SID, end: true})
 	delete(d.removedTombstones, p.SID)
@@ -320,7 +321,7 @@ func (d *draft) publish(c *Commit) {
 	c.Story = d.changes
 	if d.room.Altered || d.rewrite {
 		again := Change{Type: RoomSnapshot, SID: d.instance.SID}
-		if d.polled {
+		if d.looked {
 			again.Reason = d.room.drift()
 		}
 		c.Story = append([]Change{again}, d.changes...)

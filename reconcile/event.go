@@ -8,6 +8,8 @@ import (
 // expiryLeeway is how long a delivery is accepted after its token has expired. LiveKit's own verifier allows the same.
 const expiryLeeway = int64(time.Minute / time.Millisecond)
 
+// stepEvent applies an event to a copy of the room and returns the plan. An event that is repeated, that names nobody, or that belongs to an
+// older instance changes nothing. One whose token has expired long ago is refused, because its repetition may no longer be remembered.
 func stepEvent(room *Room, e Event, now Moment) Plan {
 	if e.Expires != 0 && now.Wall > e.Expires+expiryLeeway {
 		return Plan{Expired: true}
@@ -90,13 +92,15 @@ func (d *draft) enter(e Event) bool {
 	return true
 }
 
+// apply changes the draft as the event says. The event belongs to the current instance. If it does not fit what is known of the room or of its
+// participant, apply asks for a poll.
 func (d *draft) apply(e Event) {
 	known := d.room.Instance.SID == d.instance.SID
 	if known && e.Kind != Finished && (d.instance.Finished() || !d.open) {
 		d.wants("an event for a room that has ended", e.Participant.SID)
 	}
 	if d.open && d.base.SID == "" && (e.Kind == Started || e.Kind == Joined) && d.describe(e.Room) {
-		d.log(RoomUpdated, nil, e.Room.SID)
+		d.change(RoomUpdated, nil, e.Room.SID)
 	}
 	switch e.Kind {
 	case Started:
@@ -107,8 +111,8 @@ func (d *draft) apply(e Event) {
 		return
 	}
 	d.touched = append(d.touched, e.Participant.Identity)
-	if t, ended := d.tomb(e.Participant.SID); ended && t.Polled {
-		d.wants("an event for a participant that a poll removed", e.Participant.SID)
+	if t, ended := d.tomb(e.Participant.SID); ended && t.Looked {
+		d.wants("an event for a participant that a look removed", e.Participant.SID)
 	}
 	switch e.Kind {
 	case Joined:
@@ -120,6 +124,8 @@ func (d *draft) apply(e Event) {
 	}
 }
 
+// started applies a room_started. One that is not later than the finish mark is refused; a later one opens the room again. If the room is open,
+// nothing changes but a poll is asked for.
 func (d *draft) started(e Event) {
 	d.touched = append(d.touched, "")
 	if d.open {
@@ -139,6 +145,8 @@ func (d *draft) started(e Event) {
 	d.start(e.Room)
 }
 
+// finished applies a room_finished. It sets the finish mark and ends the participants who joined before it. The others stay, and a poll decides
+// about them; the room closes with the last one.
 func (d *draft) finished(e Event) {
 	d.touched = append(d.touched, "")
 	if e.CreatedAt <= d.room.memory.restarted {
@@ -163,6 +171,8 @@ func (d *draft) finished(e Event) {
 	}
 }
 
+// joined applies a participant_joined. It updates the participant if the sid is present. Otherwise it adds the participant and ends the others
+// of the identity, unless refusal has a reason against it: then it asks for a poll.
 func (d *draft) joined(e Event) {
 	p := &e.Participant
 	if m := d.find(p.SID); m != nil {
@@ -197,11 +207,13 @@ func (d *draft) mentioned(p *Participant) {
 	}
 }
 
+// left applies a participant_left or a participant_connection_aborted. It ends the sid and the older ones of the identity, never a newer one. The
+// tombstone of a sid that is not present refuses a late join.
 func (d *draft) left(e Event) {
 	p := &e.Participant
 	t, ended := d.tomb(p.SID)
-	if ended && !t.Polled {
-		return // an event has reported this end before; participants who came since were reported by LiveKit itself
+	if ended && !t.Looked {
+		return // a repetition of an earlier event: it must not end participants who have joined since
 	}
 	for _, o := range d.others(p) {
 		if o.JoinedAt < p.JoinedAt {
@@ -213,7 +225,7 @@ func (d *draft) left(e Event) {
 	} else if !ended {
 		d.addTombstone(p, e.Reason)
 	} else {
-		d.reports = append(d.reports, eventReport{sid: p.SID, end: true, repeats: true}) // a poll has ended the participant before
+		d.reports = append(d.reports, eventReport{sid: p.SID, end: true, repeats: true}) // a look has ended the participant before
 	}
 	if d.instance.Finished() && len(d.roster) == 0 {
 		d.finish() // the last participant that the finish spared has left

@@ -222,8 +222,8 @@ func TestEventForAPolledSIDAsksForAPoll(t *testing.T) {
 	r.do(joined(r1, c1))
 	r.cycle(1, &r1, a1)
 	r.want("R1: a1")
-	wantAsk(t, r.do(track(r1, c1)), "that a poll removed", "c1")
-	wantAsk(t, r.do(left(r1, c1)), "that a poll removed", "c1")
+	wantAsk(t, r.do(track(r1, c1)), "that a look removed", "c1")
+	wantAsk(t, r.do(left(r1, c1)), "that a look removed", "c1")
 }
 
 func TestEventForARoomThatAPollRemovedAsksForAPoll(t *testing.T) {

@@ -48,7 +48,7 @@ func stepLook(room *Room, look Look, now Moment) Plan {
 			l.concerned[t.identity] = true
 		}
 	}
-	l.polled, l.stored, l.stale = true, l.roster, l.touchedSince("")
+	l.looked, l.stored, l.stale = true, l.roster, l.touchedSince("")
 	if l.open || room.Altered {
 		l.tally.Rooms, l.tally.Participants = 1, len(l.roster)
 	}
@@ -226,7 +226,7 @@ func (l *looking) describeListed(info RoomInfo) {
 	}
 	if l.describe(info) {
 		l.drifted(StaleMetadata, "", info.SID, 0)
-		l.log(RoomUpdated, nil, info.SID)
+		l.change(RoomUpdated, nil, info.SID)
 	}
 }
 

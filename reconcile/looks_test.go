@@ -32,7 +32,7 @@ func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
 	if p.Commit.Leader != (Token{1, 5}) || p.Tally.Drift[MissedLeave] != 1 || r.room.Leader != (Token{1, 5}) {
 		t.Errorf("the removal carries %+v and reports %v", p.Commit.Leader, p.Tally.Drift)
 	}
-	if !r.room.Tombstones["c1"].Polled {
+	if !r.room.Tombstones["c1"].Looked {
 		t.Error("the tombstone of a participant whom a poll removed does not say so")
 	}
 }

@@ -49,7 +49,7 @@ func (i *Instance) revive() { i.FinishedAt = -i.mark() }
 type Tombstone struct {
 	SID, Identity string
 	JoinedAt      int64 // Unix ms
-	Polled        bool  // ended by a poll, so that a later event for the sid asks for another poll
+	Looked        bool  // ended by a look, of a poll or of a cycle, so that a later event for the sid asks for a poll
 	Migrated      bool  // ended by a participant_left whose reason is MIGRATION: a join of the same sid removes the tombstone
 	Written       int64 // Redis' clock when it was written, Unix s; 0 until the commit that writes it is confirmed
 }

@@ -92,7 +92,7 @@ func (w *twin) person(sid string) *Participant {
 func (w *twin) addTombstone(p Participant) {
 	w.people = slices.DeleteFunc(w.people, func(o Participant) bool { return o.SID == p.SID })
 	w.tombstones = slices.DeleteFunc(w.tombstones, func(g Tombstone) bool { return g.SID == p.SID })
-	w.tombstones = append(w.tombstones, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Polled: w.polled,
+	w.tombstones = append(w.tombstones, Tombstone{SID: p.SID, Identity: p.Identity, JoinedAt: p.JoinedAt, Looked: w.polled,
 		Migrated: w.reason == "MIGRATION", Written: w.now})
 	w.report(p.SID, true)
 }
@@ -237,7 +237,7 @@ func (w *twin) event(e Event, at Stamp, now int64) {
 	}
 	if participants {
 		w.touch(p.Identity, at)
-		if g := w.tombstone(p.SID); g != nil && g.Polled {
+		if g := w.tombstone(p.SID); g != nil && g.Looked {
 			w.ask(p.SID)
 		}
 	} else {
@@ -357,7 +357,7 @@ func (w *twin) join(p Participant, room RoomInfo) {
 
 func (w *twin) leave(p Participant) {
 	reason := w.reason
-	if g := w.tombstone(p.SID); g != nil && !g.Polled {
+	if g := w.tombstone(p.SID); g != nil && !g.Looked {
 		return
 	}
 	w.reason = ""
@@ -366,7 +366,7 @@ func (w *twin) leave(p Participant) {
 	w.addTombstones(func(o Participant) bool { return o.SID == p.SID })
 	if g := w.tombstone(p.SID); g == nil {
 		w.addTombstone(p)
-	} else if g.Polled {
+	} else if g.Looked {
 		w.reportAgain(p.SID, true)
 	}
 	if w.over() && len(w.people) == 0 {

@@ -13,6 +13,12 @@ missing=()
 # need COMMAND PACKAGE…: adds the packages to missing if the command is not installed.
 need() { command -v "$1" >/dev/null || missing+=("${@:2}"); }
 
+# The race detector needs a C compiler. RACE=0 says that it is off.
+# shellcheck source=testing/unraced.sh
+source testing/unraced.sh
+if [ "${RACE:-}" = 1 ] || { [ "${RACE:-}" != 0 ] && go list "${@:-./...}" | grep -qvE "/($single|$drivers|$containers)\$"; }; then
+	need "$(go env CC)" gcc libc6-dev
+fi
 if tests testing/harness/redistest || tests testing/localcluster; then need redis-server redis-server; fi
 if tests testing/browser || tests testing/docs; then need node nodejs; fi # it runs the modules and the TypeScript of the pages
 if tests testing/harness/browsertest; then need chromium chromium fonts-dejavu-core; fi # screenshots need a font

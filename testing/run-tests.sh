@@ -21,9 +21,8 @@ run() { # flags... -- packages...: does nothing without packages
 
 unraced() { grep -rl --include='*_test.go' '^//go:build !race' "$1"; }
 
-single='reconcile|fsm|testing/sim'
-drivers='testing/(attack|browser|clusterkit|docs|e2e|localcluster)'
-containers='testing/compose'
+# shellcheck source=testing/unraced.sh
+source testing/unraced.sh
 failed=0
 # shellcheck disable=SC2046 # one word per package
 {

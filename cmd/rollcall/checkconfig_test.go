@@ -91,7 +91,7 @@ func TestErrorLines(t *testing.T) {
 	}
 	for _, f := range serveFlags(t) {
 		if !tested[f.Name] {
-			t.Errorf("no wrong value of --%s is tested", f.Name)
+			t.Errorf("no wrong value of --%s is tested: add one to internal/config/testdata/wrong-values.txt", f.Name)
 		}
 	}
 	run(nil)

@@ -51,21 +51,22 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 		defer server.Stop()
 		go server.ReportEnd(ctx, stdout)
 	} else {
-		fmt.Fprintf(stdout, "LiveKit         %s   (yours: let its webhooks go to %s)\n", c.LiveKit.Host, hook)
+		fmt.Fprint(stdout, o.Choice.ForeignLiveKit(c.LiveKit.Host, hook))
 	}
 	if c.EmbeddedAddr, err = demo.FreeAddr(embeddedPort); err != nil {
 		return err
 	}
 	d, err := daemon.Start(ctx, c, apiBuild(), log)
 	if err != nil {
-		return err
+		return o.Choice.Explain(err)
 	}
 	if own {
-		if err := refuseOthersRooms(ctx, d, c); err != nil {
+		if err := refuseOthersRooms(ctx, d, c, o.Choice); err != nil {
 			return errors.Join(err, d.Stop())
 		}
 	}
-	introduce(stdout, d, c, o)
+	introduce(stdout, d, c)
+	fmt.Fprintf(stdout, "%s\n\nWhat follows is rooms:participants:* in Redis as it changes. Ctrl-C ends everything.\n\n", demo.Participants(o.Participants, !own))
 	guests := &demo.People{URL: c.LiveKit.Host, Key: c.LiveKit.APIKey, Secret: c.LiveKit.APISecret.Reveal(), Log: log}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -73,9 +74,11 @@ func dev(ctx context.Context, c config.Config, o DevOptions, stdout, stderr io.W
 	guests.Start(ctx, o.Participants)
 	watch := &demo.Roster{Redis: d.Store(), Out: stdout}
 	watch.Show(ctx)
-	fmt.Fprintln(stdout, "\nending: the participants leave, then rollcall, then the rest")
+	fmt.Fprintln(stdout, demo.Ending(o.Participants))
 	guests.Wait()
-	finishRooms(d, guests)
+	if o.Participants > 0 { // otherwise any such rooms are somebody else's
+		finishRooms(d, guests)
+	}
 	return d.Stop()
 }
 
@@ -113,13 +116,13 @@ func endWhenFailed(ctx context.Context, end func(), d *daemon.Daemon, log *slog.
 
 // refuseOthersRooms keeps dev, which has a LiveKit of its own, from using a Redis with the rooms of another LiveKit: dev
 // would remove them.
-func refuseOthersRooms(ctx context.Context, d *daemon.Daemon, c config.Config) error {
+func refuseOthersRooms(ctx context.Context, d *daemon.Daemon, c config.Config, chosen demo.Choice) error {
 	if d.EmbeddedURL() != "" {
 		return nil
 	}
 	names, _, err := d.Store().Rooms(ctx, "", 1, "")
 	if err != nil {
-		return fmt.Errorf("--redis-url, REDIS_URL: %w", err)
+		return chosen.Explain(fmt.Errorf("--redis-url, REDIS_URL: %w", err))
 	}
 	if len(names) > 0 {
 		return fmt.Errorf("--redis-url, REDIS_URL: %s already holds rooms (%q): dev would remove them, since its own LiveKit does not have them. "+
@@ -142,7 +145,7 @@ func finishRooms(d *daemon.Daemon, guests *demo.People) {
 	}
 }
 
-func introduce(out io.Writer, d *daemon.Daemon, c config.Config, o DevOptions) {
+func introduce(out io.Writer, d *daemon.Daemon, c config.Config) {
 	redis := c.Redis.String()
 	if url := d.EmbeddedURL(); url != "" {
 		redis = fmt.Sprintf("%s   embedded, in memory\n                look with: redis-cli -u %s", url, url)
@@ -151,8 +154,6 @@ func introduce(out io.Writer, d *daemon.Daemon, c config.Config, o DevOptions) {
 	fmt.Fprintf(out, "rollcall        http://%s\n", d.Addr())
 	fmt.Fprintf(out, "                curl http://%s/api/rooms\n", d.Addr())
 	fmt.Fprintf(out, "                %s status --addr http://%s\n", os.Args[0], d.Addr())
-	fmt.Fprintf(out, "participants    %d, who come and go in %s\n\n", o.Participants, strings.Join(demo.Rooms(), ", "))
-	fmt.Fprintf(out, "What follows is rooms:participants:* in Redis as it changes. Ctrl-C ends everything.\n\n")
 }
 
 // devAddr returns the loopback address that dev serves on: the configured port, or a free one if the default is taken and

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rollcallhq/rollcall/internal/config"
+	"github.com/rollcallhq/rollcall/internal/demo"
 )
 
 // deps holds the functions that the commands need and that tests replace.
@@ -28,6 +29,8 @@ type DevOptions struct {
 	LiveKitServer string
 	// Participants is how many simulated participants come and go.
 	Participants int
+	// Choice says why a LiveKit or Redis of the user's is used.
+	Choice demo.Choice
 }
 
 // app is one running command line.
@@ -153,13 +156,14 @@ func (a *app) devCommand() *cobra.Command {
 		Short:   "Try it out: a node with a LiveKit, a Redis and participants around it",
 		Long: `Start a node together with a real livekit-server, an embedded Redis and a few
 participants who come and go, and show the roster changing, until Ctrl-C. With
-LIVEKIT_HOST (and its key and secret) or REDIS_URL set, those are used instead. With a
-key and secret alone, its own LiveKit has that key.`,
+LIVEKIT_HOST or LIVEKIT_URL (and key and secret) or REDIS_URL set, those are used instead;
+then no participants are made up unless --participants asks for them. With a key and
+secret alone, its own LiveKit has that key.`,
 		Args: noArgs,
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.LiveKitServer, "livekit-server", "", "`path` of the livekit-server binary (default: the one beside rollcall's own binary, or else on the PATH)")
-	cmd.Flags().IntVar(&o.Participants, "participants", 4, "how many participants come and go")
+	cmd.Flags().IntVar(&o.Participants, "participants", 4, "how many participants come and go; without this flag, none in a LiveKit that dev did not start")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.Participants < 0 || o.Participants > 100 {
 			return &config.UsageError{Lines: []string{"--participants: give a number from 0 to 100"}}
@@ -171,6 +175,10 @@ key and secret alone, its own LiveKit has that key.`,
 		if !loaded.Config.Alone() {
 			return &config.UsageError{Lines: []string{"dev runs one node: leave --bootstrap-expect, --join, --node-addr and --node-advertise out. `make cluster` runs three"}}
 		}
+		if loaded.Config.LiveKit.Host != "" && !cmd.Flags().Changed("participants") {
+			o.Participants = 0
+		}
+		o.Choice = demo.Choice{LiveKit: loaded.Sources["livekit-host"], Redis: loaded.Sources["redis-url"]}
 		loaded.WriteWarnings(a.stderr)
 		return a.deps.Dev(cmd.Context(), loaded.Config, o, a.stdout, a.stderr)
 	}

@@ -29,7 +29,7 @@ func TestReloadTakesTheLiveSettings(t *testing.T) {
 	for _, s := range settings() {
 		value, ok := values[s.name]
 		if !ok {
-			t.Errorf("give --%s another value here", s.name)
+			t.Errorf("give --%s another value in otherValues (internal/config/reload_test.go)", s.name)
 			continue
 		}
 		next := old

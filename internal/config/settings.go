@@ -86,7 +86,7 @@ func liveKitSettings() []setting {
 			func(c *Config) *int { return &c.LiveKit.Concurrency }, 1, 1000),
 		rate("livekit-rate", "0", groupLiveKit, "requests per second to LiveKit at most, of all nodes together; 0 is no limit, except 15 for a host of *.livekit.cloud",
 			func(c *Config) *float64 { return &c.LiveKit.Rate }, 10000).live(),
-		duration("livekit-lag", "10s", groupLiveKit, "how far LiveKit's API may lag behind its webhooks: a sync does not contradict a webhook that arrived within that time; 0 means no lag; must be the same on all nodes",
+		duration("livekit-lag", "10s", groupLiveKit, "how far LiveKit's API may lag behind its webhooks: a sync does not contradict a webhook that arrived within that time; 0 means no lag; should be the same on all nodes, because each one's own counts for the rooms that it owns",
 			func(c *Config) *time.Duration { return &c.LiveKitLag }, 0, reconcile.MaxLag),
 		{
 			name: "count-kinds", kind: "list", def: "STANDARD,SIP", group: groupLiveKit, list: true,

@@ -37,11 +37,11 @@ type Daemon struct {
 	tracer   *tracing.Tracer // nil without --otlp-endpoint
 	embedded *embedded       // nil with a Redis server
 	store    *redisstore.Store
+	stats    *stats
 	redis    *redisstore.Health
 	endRedis func() // ends what redis runs
-	livekit  *livekit.Client
 	metrics  *metrics
-	stats    *stats
+	livekit  *livekit.Client
 	node     *node.Node
 	http     *httpapi.Server
 
@@ -66,7 +66,7 @@ func Start(ctx context.Context, c config.Config, build httpapi.Build, log *slog.
 	if n.serverTLS, n.clientTLS, err = peerSecurity(c, log); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context) error{n.listen, n.openDebug, n.openTracing, n.openRedis, n.openLiveKit, n.openNode, n.openHTTP, n.openCluster} {
+	for _, start := range []func(context.Context) error{n.listen, n.openDebug, n.openTracing, n.openRedis, n.openMetrics, n.openLiveKit, n.openNode, n.openHTTP, n.openCluster} {
 		if err := start(ctx); err != nil {
 			n.abandon()
 			return nil, err
@@ -171,7 +171,7 @@ func (n *Daemon) writeEmbeddedURL() error {
 	return nil
 }
 
-func (n *Daemon) openLiveKit(context.Context) (err error) {
+func (n *Daemon) openMetrics(context.Context) error {
 	n.metrics = newMetrics(prometheus.NewRegistry())
 	n.metrics.built(n.build)
 	n.metrics.configured(n.config)
@@ -179,6 +179,10 @@ func (n *Daemon) openLiveKit(context.Context) (err error) {
 		n.metrics.registry.MustRegister(httpapi.CertificateExpiry("node", peers.pair))
 	}
 	n.metrics.registry.MustRegister(shardMetrics{n.redis}, newStoreMetrics(n.store.Stats))
+	return nil
+}
+
+func (n *Daemon) openLiveKit(context.Context) (err error) {
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
 		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.metrics.request})

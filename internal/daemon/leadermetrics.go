@@ -119,8 +119,8 @@ func (l *leaderMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge(heldDesc(), float64(held.Participants), "participants")
 }
 
-// heldIn returns what the breaker holds: by the last scheduled sync of this term or, before there was one, by the report that the leader before
-// has left. The caller holds the lock.
+// heldIn returns what the breaker holds. That is what the last scheduled sync of this term held. Before the term's first sync it is what the
+// previous leader's last report says. The caller holds the lock.
 func (l *leaderMetrics) heldIn(since time.Time, state fsm.State) reconcile.Held {
 	if !l.held.at.Before(since) {
 		return l.held.Held

@@ -9,13 +9,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/livekitserver"
 )
 
 // LiveKit is a livekit-server process on loopback.
-type LiveKit struct{ *livekitserver.Server }
+type LiveKit struct {
+	*livekitserver.Server
+
+	// stopped is set when Stop has begun.
+	stopped atomic.Bool
+}
 
 const noLiveKit = "dev needs a LiveKit: give --livekit-server the path of a livekit-server binary (`make dev` builds one), " +
 	"put one beside rollcall or on the PATH, or set LIVEKIT_HOST, LIVEKIT_API_KEY and LIVEKIT_API_SECRET to use yours"
@@ -60,13 +66,16 @@ func StartLiveKit(ctx context.Context, bin, hook, key, secret string) (*LiveKit,
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
-	return &LiveKit{server}, nil
+	return &LiveKit{Server: server}, nil
 }
 
-// ReportEnd writes to out when livekit-server ends by itself. It returns then, or when ctx ends.
+// ReportEnd writes to out when livekit-server ends by itself, and nothing if Stop ends it. It returns then, or when ctx ends.
 func (l *LiveKit) ReportEnd(ctx context.Context, out io.Writer) {
 	select {
 	case <-l.Done:
+		if l.stopped.Load() {
+			return
+		}
 		fmt.Fprintf(out, "\nlivekit-server has ended: nobody can join or leave any more. End dev with Ctrl-C and start it again. Its log ends with:\n%s\n\n", l.LogTail())
 	case <-ctx.Done():
 	}
@@ -74,6 +83,7 @@ func (l *LiveKit) ReportEnd(ctx context.Context, out io.Writer) {
 
 // Stop stops the server and removes its files.
 func (l *LiveKit) Stop() {
+	l.stopped.Store(true)
 	l.Server.Stop(2 * time.Second)
 	_ = os.RemoveAll(l.Dir)
 }

@@ -51,7 +51,7 @@ func TestReportEnd(t *testing.T) {
 	if err := os.WriteFile(log, []byte("out of memory\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := &LiveKit{&livekitserver.Server{Log: log, Done: make(chan struct{})}}
+	l := &LiveKit{Server: &livekitserver.Server{Log: log, Done: make(chan struct{})}}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	var out strings.Builder
@@ -61,6 +61,11 @@ func TestReportEnd(t *testing.T) {
 	close(l.Done)
 	if l.ReportEnd(t.Context(), &out); !strings.Contains(out.String(), "livekit-server has ended: nobody can join") || !strings.Contains(out.String(), "out of memory") {
 		t.Errorf("it ended by itself: %q", out.String())
+	}
+	out.Reset()
+	l.stopped.Store(true) // as Stop does, when dev cannot start
+	if l.ReportEnd(t.Context(), &out); out.String() != "" {
+		t.Errorf("dev has stopped it: %q", out.String())
 	}
 }
 

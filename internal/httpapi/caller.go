@@ -84,6 +84,19 @@ func (q *quota) take(who caller, n int64) bool {
 	return true
 }
 
+// usage returns what a caller with an id holds, what all callers hold, and how much of that callers of its rank and of lower ones may hold.
+func (q *quota) usage(who caller) (own, all, limit int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, n := range q.spent {
+		all += n
+	}
+	if who.id != "" {
+		own = q.by[who.id]
+	}
+	return own, all, q.upTo[who.rank]
+}
+
 // give gives n back.
 func (q *quota) give(who caller, n int64) {
 	q.mu.Lock()

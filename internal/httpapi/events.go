@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,7 +39,7 @@ func (a *api) events(c *call) (any, error) {
 		return nil, nil
 	}
 	if !a.watching.take(c.who, 1) {
-		return nil, ErrBusy
+		return nil, a.tooManyStreams(c.who)
 	}
 	defer a.watching.give(c.who, 1)
 	s, err := a.beginStream(c)
@@ -51,6 +52,16 @@ func (a *api) events(c *call) (any, error) {
 	c.w.WriteHeader(http.StatusOK)
 	s.run()
 	return nil, nil
+}
+
+// tooManyStreams returns the problem of a caller who may open no further stream now.
+func (a *api) tooManyStreams(who caller) error {
+	own, all, limit := a.watching.usage(who)
+	text := fmt.Sprintf("%d streams of events are open on this node, which serves at most %d to such callers: let one stream serve several viewers, or use another node", all, limit)
+	if own >= a.watching.each {
+		text = fmt.Sprintf("%d streams of events of this identity are open on this node, which is the most for one: let one stream serve several viewers, or close some", own)
+	}
+	return &problem{status: http.StatusServiceUnavailable, retry: 4, text: text, cause: ErrBusy}
 }
 
 // unwatchable returns the problem of a stream that cannot begin.

@@ -287,7 +287,8 @@ func TestEventsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "4" {
+		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "4" ||
+			!strings.Contains(string(body), "2 streams of events are open on this node, which serves at most 2 to such callers: let one stream serve several viewers") {
 			t.Errorf("one too many: %d %s", resp.StatusCode, body)
 		}
 		one.cancel()

@@ -73,7 +73,7 @@ func (m *metrics) begin(patterns []string) {
 		}
 	}
 	m.webhooks.WithLabelValues("other", ignored)
-	for _, outcome := range []string{forged, expired, malformed, tooLarge, tooSlow, broken, overloaded, unavailable, wrongPath, panicked} {
+	for _, outcome := range []string{unauthorizedWebhook, expired, malformed, tooLarge, tooSlow, broken, overloaded, unavailable, wrongPath, panicked} {
 		m.webhooks.WithLabelValues(kindUnverified, outcome)
 	}
 	for _, pattern := range append(patterns, elsewhere) {

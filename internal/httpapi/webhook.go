@@ -28,18 +28,18 @@ type verdict struct {
 
 // The outcomes: all values of the metric's label.
 const (
-	committed   = "committed"
-	ignored     = "ignored" // nothing that concerns a room
-	forged      = "unauthorized"
-	expired     = "expired"
-	malformed   = "malformed"
-	tooLarge    = "too_large"
-	tooSlow     = "too_slow"
-	broken      = "broken_off"
-	overloaded  = "overloaded"
-	unavailable = "unavailable"
-	wrongPath   = "wrong_path" // a webhook that was sent to another path of this node
-	panicked    = "panicked"
+	committed           = "committed"
+	ignored             = "ignored" // nothing that concerns a room
+	unauthorizedWebhook = "unauthorized"
+	expired             = "expired"
+	malformed           = "malformed"
+	tooLarge            = "too_large"
+	tooSlow             = "too_slow"
+	broken              = "broken_off"
+	overloaded          = "overloaded"
+	unavailable         = "unavailable"
+	wrongPath           = "wrong_path" // a webhook that was sent to another path of this node
+	panicked            = "panicked"
 )
 
 // webhooks receives LiveKit's deliveries.
@@ -169,12 +169,12 @@ func later(outcome string, retry int, cause error) verdict {
 		answer: &problem{status: http.StatusServiceUnavailable, text: "Cannot commit now; send it again", retry: retry}}
 }
 
-// refusedAs returns the verdict for an error of Verify or of a room.
+// refusedAs returns the verdict for an error of Verifier.Admit, of Admission.Event or of a room.
 func refusedAs(err error) verdict {
 	v := verdict{}
 	switch {
 	case errors.Is(err, ErrUnauthorized):
-		v = verdict{outcome: forged, answer: unauthorized("", "Unauthorized"), cause: ErrUnauthorized}
+		v = verdict{outcome: unauthorizedWebhook, answer: unauthorized("", "Unauthorized"), cause: ErrUnauthorized}
 	case errors.Is(err, ErrExpired):
 		v = verdict{outcome: expired, answer: unauthorized("", "Unauthorized"), cause: ErrExpired}
 	case errors.Is(err, ErrMalformed):
@@ -241,7 +241,7 @@ func lookAt(v verdict) string {
 		return "a proxy between LiveKit and this node that changes bodies: the signature is valid, but for another body"
 	}
 	switch v.outcome {
-	case forged:
+	case unauthorizedWebhook:
 		return "who sends it: LiveKit makes no such token for a webhook"
 	case malformed:
 		return "what sends it: the signature is valid, but no supported LiveKit sends such a body"

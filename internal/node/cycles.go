@@ -20,8 +20,8 @@ const (
 	taskCleanup = "cleanup"
 )
 
-// countSpacing is the minimum time between two cycles that count for the breaker, as a fraction of the sync interval. It is the shortest interval
-// that the jitter makes.
+// countSpacing is the minimum time between two cycles that count for the breaker, as a fraction of the sync interval. The jitter makes no interval
+// shorter than that.
 const countSpacing = 1 - SyncJitter
 
 // tasks returns the leader's tasks and when they run.

@@ -111,7 +111,7 @@ func (f fence) read(field, value string) {
 	if err != nil {
 		return
 	}
-	f.tombstones[sid] = reconcile.Tombstone{SID: sid, Written: written, JoinedAt: joined, Polled: parts[2] == "1", Migrated: parts[2] == "2",
+	f.tombstones[sid] = reconcile.Tombstone{SID: sid, Written: written, JoinedAt: joined, Looked: parts[2] == "1", Migrated: parts[2] == "2",
 		Identity: parts[3]}
 }
 

@@ -89,7 +89,7 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 // ending returns how a tombstone's participant ended: 1 by a poll, 2 by a migration, 0 otherwise.
 func ending(t reconcile.Tombstone) string {
 	switch {
-	case t.Polled:
+	case t.Looked:
 		return "1"
 	case t.Migrated:
 		return "2"

@@ -87,7 +87,7 @@ func FuzzClaimReply(f *testing.F) {
 			t.Fatalf("altered, and not noticed: %s", data)
 		}
 		for sid, tombstone := range rec.Tombstones {
-			if tombstone.SID != sid || tombstone.Polled && tombstone.Migrated {
+			if tombstone.SID != sid || tombstone.Looked && tombstone.Migrated {
 				t.Fatalf("%q: %+v", sid, tombstone)
 			}
 		}

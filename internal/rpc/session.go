@@ -20,7 +20,7 @@ import (
 var (
 	errSilent = fmt.Errorf("nothing has come back for %v", silence)
 	errEnded  = errors.New("the node has ended the stream: it stops, or has restarted")
-	// errForgotten means that the peer neither does a piece of long work nor has answered it.
+	// errForgotten means that the peer has not answered a request for long work, and does not work on it any more.
 	errForgotten = fmt.Errorf("%w: it does not work on the request any more", errLost)
 )
 

@@ -53,6 +53,15 @@ export async function checkModule(m, copy, stage) {
   }
   const cannot = async () => { throw new Error("refused"); };
   await fails("no answer", () => m.rooms({ endpoint: "https://node.example/x", fetch: cannot }), "RollcallError: The node at https://node.example does not answer");
+  const refused = async () => { throw new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) }); };
+  await fails("a refused connection", () => m.rooms({ endpoint: "https://node.example", fetch: refused }), "https://node.example does not answer (ECONNREFUSED)");
+  const page = globalThis.location?.origin;
+  const silent = await m.rooms({ endpoint: "https://node.example", fetch: cannot }).catch((error) => error.message);
+  same("no answer from another origin", silent, `The node at https://node.example does not answer${page ? `, or does not list this page's origin (${page}) in --cors-origins` : ""}`);
+  const unauthorized = async () => Response.json({ error: "Unauthorized: it wants a token" }, { status: 401 });
+  const hints = await Promise.all([{}, { endpoint: stage }, { token: "wrong" }].map((where) => m.rooms({ ...where, fetch: unauthorized }).catch((error) => error.message)));
+  same("no token", hints, (page ? ["", "", ""] : [". Here: set ROLLCALL_TOKEN or pass token", ". Here: pass token", ""]).map((hint) => `Unauthorized: it wants a token${hint}`));
+  await fails("null as options", () => m.triggerImmediateSync(null), "TypeError: Options are an object, such as");
   same("after them", await m.room("other"), null);
   same("a room that nobody has", [(await m.syncRoomFromLiveKit("nowhere")).found, (await m.syncRoomFromLiveKit("standup", { dryRun: true })).found], [false, true]);
   same("all rooms by another name", (await m.syncAllRoomsWithLiveKit({ dryRun: true })).synced, 3);

@@ -161,6 +161,21 @@ func TestModuleWithoutNode(t *testing.T) {
 	}
 }
 
+// TestBundledModuleWithoutEndpoint runs a copy in which a bundler has left no address, on a server and as in a browser.
+func TestBundledModuleWithoutEndpoint(t *testing.T) {
+	t.Parallel()
+	const want = "Say where the node is: pass an endpoint, or set ROLLCALL_ADDR\nSay where the node is: pass an endpoint"
+	got := runNode(t, `import { readFileSync, writeFileSync } from "node:fs";
+		writeFileSync(new URL("bundled.js", import.meta.url), readFileSync(new URL("rollcall-client.js", import.meta.url), "utf8").replaceAll("import.meta.url", '""'));
+		const { rooms } = await import("./bundled.js");
+		await rooms().catch((error) => console.log(error.message));
+		globalThis.location = new URL("http://localhost:3000/");
+		await rooms().catch((error) => console.log(error.message));`, "")
+	if got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestOriginal runs the usage snippets of the system that rollcall replaces, unchanged but for where the import path leads.
 func TestOriginal(t *testing.T) {
 	t.Parallel()

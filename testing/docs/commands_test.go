@@ -229,18 +229,18 @@ func TestOnlyNeedsAreInstalled(t *testing.T) {
 		}
 	}
 	for pattern, want := range map[string][]string{
-		"./reconcile/...": nil, "./fsm": nil, "./client": nil, "./internal/daemon": {"redis-server"}, "./testing/localcluster": {"redis-server"},
-		"./cmd/rollcall": {"zsh", "fish", "mandoc"}, "./testing/browser": {"redis-server", "chromium", "nodejs"},
-		"./testing/docs": {"redis-server", "systemd", "nodejs"}, "./testing/deploy/prometheus": {"redis-server", "promtool"},
+		"./reconcile/...": nil, "./fsm": nil, "./client": {"gcc"}, "./internal/daemon": {"gcc", "redis-server"}, "./testing/localcluster": {"redis-server"},
+		"./cmd/rollcall": {"gcc", "zsh", "fish", "mandoc"}, "./testing/browser": {"redis-server", "chromium", "nodejs"},
+		"./testing/docs": {"redis-server", "systemd", "nodejs"}, "./testing/deploy/prometheus": {"gcc", "redis-server", "promtool"},
 	} {
 		cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "testing/install-deps.sh"), pattern)
-		cmd.Env = append(os.Environ(), "PATH="+path, "BIN="+path)
+		cmd.Env = append(os.Environ(), "PATH="+path, "BIN="+path, "RACE=")
 		out, err := cmd.CombinedOutput()
 		if (err == nil) != (want == nil) {
 			t.Errorf("%s: %v, %s", pattern, err, out)
 		}
 		said, _, _ := strings.Cut(string(out), " on the PATH")
-		for _, program := range []string{"redis-server", "chromium", "zsh", "fish", "mandoc", "systemd", "promtool"} {
+		for _, program := range []string{"gcc", "redis-server", "chromium", "zsh", "fish", "mandoc", "systemd", "promtool"} {
 			if slices.Contains(strings.Fields(said), program) != slices.Contains(want, program) {
 				t.Errorf("%s needs %q, and is said to need: %s", pattern, want, said)
 			}

@@ -1,5 +1,13 @@
 package mutants
 
+// To add a mutant:
+//
+//  1. Add a change to the list, in the part of its subject: a name that says what the wrong code does (letters, digits and dashes), the file,
+//     text that the file has exactly once, what takes its place, and the suite that must fail, which is best a single test. The result must
+//     compile. A mutant of several edits is a literal, as in counts-a-look-from-before-the-claim.
+//  2. Add the name, in backquotes, to docs/guarantees.md, to the row of the promise that it breaks in the table of section "Deliberate bugs".
+//  3. Run make mutants MUTANT='^the-name$'. It installs only what the suite needs.
+
 // The suites that notice most mutants.
 var (
 	ofActors    = suite{pkg: "./actors"}

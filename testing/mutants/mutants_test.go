@@ -30,6 +30,24 @@ type edit struct{ old, new string }
 // suite is a go test call: tests of one package. An empty run means all of them.
 type suite struct{ pkg, run string }
 
+// String returns the suite as a command.
+func (s suite) String() string {
+	if s.run == "" {
+		return "go test " + s.pkg
+	}
+	return fmt.Sprintf("go test %s -run '%s'", s.pkg, s.run)
+}
+
+// install installs what the suite needs, as make test does.
+func (s suite) install(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "deps", "PACKAGES="+s.pkg)
+	cmd.Dir, cmd.Env = top, append(os.Environ(), "RACE=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("what %v needs is not installed: %v\n%s", s, err, tail(out))
+	}
+}
+
 // change is a mutant with one edit.
 func change(name, file, old, replacement string, s suite) mutant {
 	return mutant{name: name, file: file, edits: []edit{{old, replacement}}, suite: s}
@@ -49,10 +67,10 @@ func TestListMatchesTheCode(t *testing.T) {
 	names := map[string]bool{}
 	for _, m := range mutants {
 		if !bytes.Contains(named, []byte("`"+m.name+"`")) {
-			t.Errorf("docs/guarantees.md names no promise that %s breaks", m.name)
+			t.Errorf("add `%s` to docs/guarantees.md, in backquotes: section \"Deliberate bugs\", the row of the promise that it breaks", m.name)
 		}
 		if names[m.name] || !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(m.name) {
-			t.Errorf("%q is not a valid name, or is listed twice", m.name)
+			t.Errorf("%q is listed twice, or is not a name of letters, digits and dashes", m.name)
 		}
 		names[m.name] = true
 		if _, err := m.apply(); err != nil {
@@ -84,6 +102,7 @@ func TestMutants(t *testing.T) {
 		}
 		t.Run(m.name, func(t *testing.T) {
 			if !passed[m.suite] {
+				m.suite.install(t)
 				out, err := m.suite.test("")
 				if err != nil {
 					t.Fatalf("%v fails without any change: %v\n%s", m.suite, err, tail(out))
@@ -100,7 +119,7 @@ func TestMutants(t *testing.T) {
 			case err == nil:
 				t.Errorf("it survives %v: a change that is wrong, and no test fails", m.suite)
 			case bytes.Contains(out, []byte("[build failed]")), bytes.Contains(out, []byte("[setup failed]")):
-				t.Errorf("it does not compile: correct the list\n%s", tail(out))
+				t.Errorf("it does not compile: correct the replacement in list_test.go\n%s", tail(out))
 			default:
 				t.Logf("noticed in %v by %s", time.Since(began).Round(time.Second), failedTests(out))
 			}
@@ -116,7 +135,7 @@ func (m mutant) apply() ([]byte, error) {
 	}
 	for _, e := range m.edits {
 		if n := strings.Count(string(text), e.old); n != 1 {
-			return nil, fmt.Errorf("%s has %d times, and must have once:\n%s", m.file, n, e.old)
+			return nil, fmt.Errorf("%s has this text %d times, and must have it once; correct old in list_test.go:\n%s", m.file, n, e.old)
 		}
 		text = []byte(strings.Replace(string(text), e.old, e.new, 1))
 	}

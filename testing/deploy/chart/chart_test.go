@@ -64,8 +64,10 @@ func TestRenderedIsCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile("testdata/" + name + ".rendered.yaml")
-		if err != nil || !strings.HasPrefix(string(text), digestMark+want+"\n") {
-			t.Errorf("%s was not rendered from the chart as it is now: run DEPLOY=1 go test ./testing/deploy/chart -run TestHelm -update (%v)", name, err)
+		if err != nil {
+			t.Error(err)
+		} else if !strings.HasPrefix(string(text), digestMark+want+"\n") {
+			t.Errorf("%s was not rendered from the chart as it is now: run DEPLOY=1 go test ./testing/deploy/chart -run TestHelm -update", name)
 		}
 	}
 }

@@ -146,11 +146,15 @@ func TestRulesAreCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if have, err := os.ReadFile(copied); err != nil || string(have) != string(want) {
-		t.Errorf("%s is not %s: cp deploy/prometheus/rules.yml deploy/helm/rollcall/files/, then DEPLOY=1 go test ./testing/deploy/chart -run TestHelm -update (%v)", copied, source, err)
+	if have, err := os.ReadFile(copied); err != nil {
+		t.Errorf("run make rules: %v", err)
+	} else if string(have) != string(want) {
+		t.Errorf("%s is not %s: run make rules", copied, source)
 	}
-	if full, err := os.ReadFile("testdata/full.values.yaml"); err != nil || !strings.Contains(string(full), "prometheusRule: {enabled: true") {
-		t.Errorf("testdata/full.values.yaml does not enable prometheusRule: %v", err)
+	if full, err := os.ReadFile("testdata/full.values.yaml"); err != nil {
+		t.Error(err)
+	} else if !strings.Contains(string(full), "prometheusRule: {enabled: true") {
+		t.Error("testdata/full.values.yaml does not enable prometheusRule")
 	}
 }
 

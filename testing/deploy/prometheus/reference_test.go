@@ -65,18 +65,15 @@ func referenced(t *testing.T) map[string]reference {
 }
 
 // checkReference compares docs/metrics.md with what real nodes export.
-func checkReference(t *testing.T, w *world, leader *nodetest.Node) {
+func checkReference(t *testing.T, w *world) {
 	lone := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "alone",
 		Env: append(slices.DeleteFunc(slices.Clone(w.nodes[0].Env), func(v string) bool {
 			return strings.HasPrefix(v, "ROLLCALL_NODE_ADDR") || strings.HasPrefix(v, "ROLLCALL_TLS_") || strings.HasPrefix(v, "REDIS_URL")
 		}), "ROLLCALL_EMBEDDED_REDIS=true")})
-	lone.Up()
-	follower := w.nodes[0]
-	if follower == leader {
-		follower = w.nodes[1]
-	}
-	_ = scrapeNode(t, leader) // the request itself is counted, and shows in the next
-	leads, follows, alone := scrapeNode(t, leader).families, scrapeNode(t, follower).families, scrapeNode(t, lone).families
+	lone.Start()
+	w.ready(lone)
+	leads, follows := w.roles()
+	alone := scrapeNode(t, lone).families
 	var b strings.Builder
 	b.WriteString(referenceBegin)
 	for _, name := range slices.Sorted(maps.Keys(leads)) {

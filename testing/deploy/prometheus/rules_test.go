@@ -3,6 +3,7 @@ package prometheus
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,9 +103,9 @@ func TestAlertsAreComplete(t *testing.T) {
 			t.Errorf("%s has no fault in which it fires: add one to faults", r.Alert)
 		}
 	}
-	for name := range faults() {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(faults())), slowness()) {
 		if !known[name] {
-			t.Errorf("faults has %s, which is no alert", name)
+			t.Errorf("faults or slowness has %s, which is no alert", name)
 		}
 	}
 }
@@ -171,17 +172,19 @@ type expectation struct {
 // evaluate lets promtool evaluate the rules for each expectation.
 func evaluate(t *testing.T, all []expectation) {
 	t.Helper()
-	evaluateIn(t, `alertstate="firing"`, all...)
+	if err := evaluation(t, `alertstate="firing"`, all...); err != nil {
+		t.Error(err)
+	}
 }
 
-// evaluateOnly is evaluate for the alerts that are expected to fire. Others may fire as well.
-func evaluateOnly(t *testing.T, e expectation) {
+// evaluationOf is evaluation for the alerts that are expected to fire. Others may fire as well.
+func evaluationOf(t *testing.T, e expectation) error {
 	t.Helper()
-	evaluateIn(t, fmt.Sprintf(`alertstate="firing",alertname=~%q`, strings.Join(e.firing, "|")), e)
+	return evaluation(t, fmt.Sprintf(`alertstate="firing",alertname=~%q`, strings.Join(e.firing, "|")), e)
 }
 
-// evaluateIn evaluates the rules and looks at the alerts that the matchers select.
-func evaluateIn(t *testing.T, matchers string, all ...expectation) {
+// evaluation evaluates the rules, looks at the alerts that the matchers select, and returns how they differ from the expectations.
+func evaluation(t *testing.T, matchers string, all ...expectation) error {
 	t.Helper()
 	path, err := filepath.Abs(rulesFile)
 	if err != nil {
@@ -210,8 +213,9 @@ func evaluateIn(t *testing.T, matchers string, all ...expectation) {
 		t.Fatal(err)
 	}
 	if out, err := promtool(t, "test", "rules", file); err != nil {
-		t.Errorf("%v\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
+	return nil
 }
 
 // TestAlertsFire checks for each alert that it fires in its fault, with exactly those others that the same fault causes.

@@ -1,7 +1,9 @@
 package prometheus
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/rollcallhq/rollcall/internal/authority"
@@ -18,7 +21,8 @@ import (
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-const patience = time.Minute
+// patience limits waits that take seconds on an idle machine.
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, false)) }
 
@@ -65,7 +69,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) settle() {
 	w.Helper()
 	for _, n := range w.nodes {
-		n.AwaitReady()
+		w.ready(n)
 	}
 	eventually.Nil(w, patience, "a good sync and a good cleanup", func() error {
 		for _, n := range w.nodes {
@@ -77,32 +81,75 @@ func (w *world) settle() {
 	})
 }
 
-// leader returns the node that leads.
-func (w *world) leader() *nodetest.Node {
+// ready waits until a node is ready.
+func (w *world) ready(n *nodetest.Node) {
 	w.Helper()
-	for _, n := range w.nodes {
-		if scrapeNode(w.T, n).families["rollcall_cluster_is_leader"].GetMetric()[0].Gauge.GetValue() == 1 {
-			return n
-		}
-	}
-	w.Fatal("nobody leads")
-	return nil
+	eventually.Nil(w, patience, n.ID+" is ready", func() error { return n.Probe("/readyz", http.StatusOK) })
 }
 
-// await waits until each running node has a metric for which ok returns true.
-func (w *world) await(what, metric string, ok func(total float64) bool, nodes ...*nodetest.Node) {
+// isLeader returns whether the node that has answered with these metrics leads with an established term.
+func isLeader(f map[string]*dto.MetricFamily) bool {
+	return f["rollcall_cluster_leader_since_timestamp_seconds"] != nil
+}
+
+// leader returns the node that leads, and waits for one.
+func (w *world) leader() *nodetest.Node {
+	w.Helper()
+	var leader *nodetest.Node
+	eventually.Nil(w, patience, "a leader", func() error {
+		for _, n := range w.nodes {
+			if isLeader(scrapeNode(w.T, n).families) {
+				leader = n
+				return nil
+			}
+		}
+		return errors.New("nobody leads")
+	})
+	return leader
+}
+
+// roles returns what a leader that has done both kinds of cycles exports, and what a follower exports.
+func (w *world) roles() (leading, following map[string]*dto.MetricFamily) {
+	w.Helper()
+	eventually.Nil(w, patience, "a leader and a follower", func() error {
+		leading, following = nil, nil
+		for _, n := range w.nodes {
+			_ = scrapeNode(w.T, n) // the request itself is counted, and shows in the next
+			switch f := scrapeNode(w.T, n).families; {
+			case len(f["rollcall_last_cycle_timestamp_seconds"].GetMetric()) == 2 && isLeader(f):
+				leading = f
+			case f != nil && !isLeader(f):
+				following = f
+			}
+		}
+		if leading == nil || following == nil {
+			return errors.New("no node leads with both kinds of cycles done, or none follows")
+		}
+		return nil
+	})
+	return leading, following
+}
+
+// total returns the sum of a metric over nodes, of those series that have the labels.
+func (w *world) total(metric string, labels []string, nodes ...*nodetest.Node) float64 {
+	w.Helper()
+	total := 0.0
+	for _, n := range nodes {
+		for name, s := range scrapeNode(w.T, n).samples(n.ID) {
+			if strings.HasPrefix(name, metric+"{") && !slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(name, l) }) {
+				total += s.value
+			}
+		}
+	}
+	return total
+}
+
+// await waits until the total of a metric over nodes is one for which ok returns true.
+func (w *world) await(what, metric string, labels []string, ok func(total float64) bool, nodes ...*nodetest.Node) {
 	w.Helper()
 	eventually.Nil(w, patience, what, func() error {
-		for _, n := range nodes {
-			total := 0.0
-			for name, s := range scrapeNode(w.T, n).samples(n.ID) {
-				if strings.HasPrefix(name, metric) {
-					total += s.value
-				}
-			}
-			if !ok(total) {
-				return fmt.Errorf("%s of %s is %v", metric, n.ID, total)
-			}
+		if total := w.total(metric, labels, nodes...); !ok(total) {
+			return fmt.Errorf("%s is %v", metric, total)
 		}
 		return nil
 	})

@@ -45,7 +45,7 @@ var claimTests = map[string]func(*testing.T, Rig){
 		c.ConfirmedAt = 1795399866100
 		c.Leader = reconcile.Token{Generation: 1, Index: 77}
 		c.AddTombstones = []reconcile.Tombstone{
-			{SID: "PA_:1", Identity: "a:b\x00c\n", JoinedAt: 1795399866001, Polled: true}, {SID: "", Identity: "", JoinedAt: -1}}
+			{SID: "PA_:1", Identity: "a:b\x00c\n", JoinedAt: 1795399866001, Looked: true}, {SID: "", Identity: "", JoinedAt: -1}}
 		r.commit(t, c)
 		rec := r.claim(t, "a", claim(1, 2, 5))
 		check(t, "instance", rec.Instance, c.Instance)
@@ -124,10 +124,10 @@ var claimTests = map[string]func(*testing.T, Rig){
 	},
 	"a migration's tombstone says so": func(t *testing.T, r Rig) {
 		c := next(r.claim(t, "a", claim(1, 1, 1)))
-		c.AddTombstones = []reconcile.Tombstone{{SID: "PA_1", Migrated: true}, {SID: "PA_2", Polled: true}, {SID: "PA_3"}}
+		c.AddTombstones = []reconcile.Tombstone{{SID: "PA_1", Migrated: true}, {SID: "PA_2", Looked: true}, {SID: "PA_3"}}
 		r.commit(t, c)
 		got := r.claim(t, "a", claim(1, 1, 1)).Tombstones
-		check(t, "migrated, polled", []bool{got["PA_1"].Migrated, got["PA_1"].Polled, got["PA_2"].Migrated, got["PA_2"].Polled, got["PA_3"].Migrated},
+		check(t, "migrated, polled", []bool{got["PA_1"].Migrated, got["PA_1"].Looked, got["PA_2"].Migrated, got["PA_2"].Looked, got["PA_3"].Migrated},
 			[]bool{true, false, false, true, false})
 	},
 	"a script drops no more than 500 tombstones": func(t *testing.T, r Rig) {

@@ -86,9 +86,9 @@ func (w *twins) commit(t *rapid.T) {
 			c.RemoveTombstones = append(c.RemoveTombstones, sid)
 			continue
 		}
-		c.AddTombstones = append(c.AddTombstones, reconcile.Tombstone{SID: sid, Identity: "u:" + sid, JoinedAt: int64(i), Polled: rapid.Bool().Draw(t, "polled")})
+		c.AddTombstones = append(c.AddTombstones, reconcile.Tombstone{SID: sid, Identity: "u:" + sid, JoinedAt: int64(i), Looked: rapid.Bool().Draw(t, "polled")})
 		last := &c.AddTombstones[len(c.AddTombstones)-1]
-		last.Migrated = !last.Polled && rapid.Bool().Draw(t, "migrated")
+		last.Migrated = !last.Looked && rapid.Bool().Draw(t, "migrated")
 	}
 	c.Prune, c.Verify = rapid.Bool().Draw(t, "prune"), reconcile.Verification(rapid.IntRange(0, 2).Draw(t, "verify"))
 	c.Cause = rapid.SampledFrom([]reconcile.Cause{reconcile.ByWebhook, reconcile.BySync}).Draw(t, "cause")

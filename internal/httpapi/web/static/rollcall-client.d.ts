@@ -199,7 +199,7 @@ export interface ServerSentEvent {
 
 /** Where a rollcall node is, and the token for it. */
 export interface Where {
-  /** The node's URL; it begins with http:// or https:// itself. Give it where a bundler packs this module. Default: the variable ROLLCALL_ADDR in Node.js, otherwise the origin of this module. */
+  /** The node's URL, which begins with http:// or https:// itself; in browsers also a path of the page's origin, such as /rollcall. Give it where a bundler packs this module. Default: the variable ROLLCALL_ADDR in Node.js, otherwise the origin of this module. */
   endpoint?: string;
   /** The admin token, or a LiveKit access token; sent as Bearer. Default: none; with ROLLCALL_ADDR, the variable ROLLCALL_TOKEN. */
   token?: string;

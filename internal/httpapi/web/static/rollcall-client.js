@@ -19,8 +19,8 @@ const lastRetry = 10_000;
 // module. For a module that was bundled or copied, its own origin is the best guess.
 function nodeOf({ ROLLCALL_ADDR: address, ROLLCALL_TOKEN: token = "" }) {
   if (address) return { endpoint: address.includes("://") ? address : ["http", address].join("://"), token };
-  const endpoint = new URL(".", import.meta.url).href;
-  if (!endpoint.startsWith("http")) throw new RollcallError("Say where the node is: pass an endpoint, or set ROLLCALL_ADDR");
+  const endpoint = URL.canParse(".", import.meta.url) ? new URL(".", import.meta.url).href : ""; // a bundler may leave import.meta.url empty
+  if (!endpoint.startsWith("http")) throw new RollcallError(`Say where the node is: pass an endpoint${globalThis.location ? "" : ", or set ROLLCALL_ADDR"}`);
   return { endpoint, token: "" };
 }
 
@@ -38,6 +38,7 @@ function roomName(name) {
 
 // takeRoom returns the option room and the other options. A room that is there but undefined must not mean every room.
 function takeRoom(options) {
+  if (options === null) throw new TypeError('Options are an object, such as { room: "room-123" }, or left out, not null');
   const { room, ...others } = options;
   return ["room" in Object(options) ? { room: roomName(room) } : {}, others];
 }
@@ -103,13 +104,22 @@ function makeHeaders(token, more) {
   return headers;
 }
 
-async function refusal(response, origin) {
+// silenceText says that the node at origin does not answer, with what is known of the reason. A browser does not tell a page why.
+function silenceText(origin, cause) {
+  const code = cause?.cause?.code ?? cause?.code;
+  const page = globalThis.location?.origin ?? origin;
+  const hidden = page === origin ? "" : `, or does not list this page's origin (${page}) in --cors-origins`;
+  return `The node at ${origin} does not answer${typeof code === "string" ? ` (${code})` : hidden}`;
+}
+
+async function refusal(response, origin, hint) {
   let message = "";
   try {
     message = (await response.json()).error ?? "";
   } catch {
     // Usually a proxy's page: its status says enough.
   }
+  if (message && response.status === 401) message += hint;
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   return new RollcallError(message || `The answer of ${origin} was ${response.status}`, { status: response.status, retryAfter });
 }
@@ -120,6 +130,7 @@ async function refusal(response, origin) {
  */
 export function createClient({ endpoint = "", token = "", fetch: send = (...args) => globalThis.fetch(...args), ...unknown } = {}) {
   refuseUnknown(unknown);
+  const tokenHint = globalThis.location ? "" : `. Here: ${endpoint ? "" : "set ROLLCALL_TOKEN or "}pass token`;
   if (!endpoint) {
     const node = nodeOf(globalThis.process?.env ?? {});
     endpoint = node.endpoint;
@@ -137,9 +148,9 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
       });
     } catch (cause) {
       if (signal?.aborted) throw signal.reason;
-      throw new RollcallError(`The node at ${base.origin} does not answer`, { cause });
+      throw new RollcallError(silenceText(base.origin, cause), { cause });
     }
-    if (!response.ok) throw await refusal(response, base.origin);
+    if (!response.ok) throw await refusal(response, base.origin, token ? "" : tokenHint);
     return response;
   }
 

@@ -15,7 +15,7 @@ export type RollcallActionEvent = CustomEvent<
 >;
 
 export declare class SyncStatusIndicator extends HTMLElement {
-  /** The node's URL; "" means the origin of the module. Attribute: endpoint. */
+  /** The node's URL, or a path of the page's origin such as /rollcall; "" means the origin of the module. Attribute: endpoint. */
   endpoint: string;
   /** Sent as Bearer. Attribute: token. */
   token: string;

@@ -8,6 +8,11 @@ export class Redis {
     this.#to = typeof to === "string" ? new Connection(to) : to;
   }
 
+  on(event) {
+    if (event !== "error") throw new Error(`the stand-in has no event ${event}`);
+    return this;
+  }
+
   duplicate() { return new Redis(this.#to.duplicate()); }
   get(key) { return this.#to.send("GET", key); }
   mget(...keys) { return this.#to.send("MGET", ...keys); }
