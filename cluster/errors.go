@@ -20,8 +20,6 @@ var (
 	ErrUnreached = errors.New("no other node can reach this one")
 	// ErrOutOfContact means that this node has not heard from a leader for 3 s. It takes no work, because others may do it.
 	ErrOutOfContact = errors.New("out of contact with the leader")
-	// errNotAsked means that this node has not looked for other clusters yet.
-	errNotAsked = errors.New("this node has just started, and has not asked the nodes of --join yet whether they are of another cluster")
 	// ErrSeveralClusters means that --join also leads to other clusters, and this node's cluster has to give way.
 	ErrSeveralClusters = errors.New("--join leads to several clusters")
 	// ErrRemoved means that an operator has removed this node. It applies to the process that ran then; after a restart the node joins again.
@@ -57,3 +55,14 @@ func also(errs ...error) (all error) {
 	}
 	return all
 }
+
+// errNotAsked is a case of ErrSeveralClusters with a text of its own: this node has not looked for other clusters yet.
+var errNotAsked error = notAsked{}
+
+type notAsked struct{}
+
+func (notAsked) Error() string {
+	return "this node has just started, and has not asked the nodes of --join yet whether they are of another cluster"
+}
+
+func (notAsked) Unwrap() error { return ErrSeveralClusters }

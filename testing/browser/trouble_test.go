@@ -124,7 +124,7 @@ func TestRedisDown(t *testing.T) {
 	b.Await(`seen("Sync failed\nRedis did not answer. No room was compared.") && seen("Rooms compared\nNone\nRedis did not answer") && seen("One thing needs you.")`)
 	b.Await(`!/emove/.test(all(".problems").map((e) => e.innerText).join())`)
 	portrait(b, "redis-down")
-	checks(t, p.URL(), 1, "Redis         DOES NOT ANSWER: webhooks get 503, which LiveKit retries for about 15 s.", "rollcall: Redis does not answer\n")
+	checks(t, p.URL(), 1, "Redis         DOES NOT ANSWER", ": webhooks get 503, which LiveKit retries for about 15 s.", "rollcall: Redis does not answer\n")
 	if err := p.Says("level=WARN", "Redis does not answer: webhooks get 503, which LiveKit retries for about 15 s"); err != nil {
 		t.Error(err)
 	}

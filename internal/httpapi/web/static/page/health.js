@@ -85,12 +85,6 @@ function leadership(state) {
   const silent = voters.filter((m) => !answers(m));
   const needed = Math.floor(voters.length / 2) + 1;
   const missing = needed - (voters.length - silent.length);
-  if (!voters.length) {
-    return {
-      level: seenFor(state, "leader") > electedWithin ? "bad" : "note", title: "This node is in no cluster yet",
-      todo: "It has no leader, and takes no webhooks. `rollcall ready` on it says what it waits for.",
-    };
-  }
   if (!silent.length || missing <= 0) {
     return {
       level: seenFor(state, "leader") > electedWithin ? "bad" : "note", title: "The cluster has no leader",
