@@ -32,6 +32,25 @@ const (
 	Track
 )
 
+// String returns LiveKit's name of the event; Track, which stands for several, is "track".
+func (k EventKind) String() string {
+	switch k {
+	case Started:
+		return "room_started"
+	case Finished:
+		return "room_finished"
+	case Joined:
+		return "participant_joined"
+	case Left:
+		return "participant_left"
+	case Aborted:
+		return "participant_connection_aborted"
+	case Track:
+		return "track"
+	}
+	return "other"
+}
+
 // Event is one verified webhook.
 type Event struct {
 	ID          string

@@ -86,8 +86,20 @@ func (d deliverer) Deliver(ctx context.Context, e reconcile.Event) error {
 		return fmt.Errorf("%w: %w", httpapi.ErrExpired, err)
 	case errors.Is(err, actors.ErrBusy):
 		return fmt.Errorf("%w: %w", httpapi.ErrBusy, err)
+	case betweenNodes(err):
+		return fmt.Errorf("%w: %w", httpapi.ErrCluster, err)
 	}
 	return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
+}
+
+// betweenNodes reports whether this node does not take an event because of the other nodes or the network to them.
+func betweenNodes(err error) bool {
+	for _, cause := range []error{cluster.ErrNotJoined, cluster.ErrUnreached, cluster.ErrOutOfContact, cluster.ErrSeveralClusters, actors.ErrNotOwner} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
 }
 
 // reader reads Redis for the API.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -20,6 +21,8 @@ var (
 	ErrMalformed = errors.New("malformed")
 	// ErrUnavailable: it cannot be committed, read or done now, but perhaps later.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrCluster: an ErrUnavailable because of the other nodes or the network to them, whatever Redis does.
+	ErrCluster = fmt.Errorf("%w because of the cluster", ErrUnavailable)
 	// ErrIncomplete: part of Redis does not answer; the result holds what could be read.
 	ErrIncomplete = errors.New("incomplete")
 	// ErrNoLeader: the cluster has no leader now.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -253,16 +252,13 @@ func lookAt(v verdict) string {
 		}
 		return "Redis, and /readyz"
 	case unavailable:
-		if v.cause != nil && betweenNodes.MatchString(v.cause.Error()) {
+		if errors.Is(v.cause, ErrCluster) {
 			return "the other nodes and the network between them: `rollcall cluster`, and /readyz"
 		}
 		return "Redis, and /readyz"
 	}
 	return "who sends it"
 }
-
-// betweenNodes matches the errors of a node that may not work because of other nodes, whatever Redis does.
-var betweenNodes = regexp.MustCompile(`\bleader\b|--join|--node-a|not a member of the view|has just started`)
 
 // kindUnverified is the kind of an event whose signature was not found valid.
 const kindUnverified = "unverified"
@@ -272,19 +268,5 @@ func kindName(k reconcile.EventKind, known bool) string {
 	if !known {
 		return "other"
 	}
-	switch k {
-	case reconcile.Started:
-		return "room_started"
-	case reconcile.Finished:
-		return "room_finished"
-	case reconcile.Joined:
-		return "participant_joined"
-	case reconcile.Left:
-		return "participant_left"
-	case reconcile.Aborted:
-		return "participant_connection_aborted"
-	case reconcile.Track:
-		return "track"
-	}
-	return "other"
+	return k.String()
 }

@@ -48,25 +48,8 @@ func (t *Tracer) child(ctx context.Context, name string, kind trace.SpanKind, ab
 // Webhook begins the trace of an event: the span "webhook", which the returned function ends.
 func (t *Tracer) Webhook(ctx context.Context, e reconcile.Event) (context.Context, func(error)) {
 	ctx, span := t.spans.Start(ctx, "webhook", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(roomKey.String(e.Room.Name), eventKey.String(kind(e.Kind))))
+		trace.WithAttributes(roomKey.String(e.Room.Name), eventKey.String(e.Kind.String())))
 	return ctx, func(err error) { end(span, err) }
-}
-
-// kind returns LiveKit's name of an event.
-func kind(k reconcile.EventKind) string {
-	switch k {
-	case reconcile.Started:
-		return "room_started"
-	case reconcile.Finished:
-		return "room_finished"
-	case reconcile.Joined:
-		return "participant_joined"
-	case reconcile.Left:
-		return "participant_left"
-	case reconcile.Aborted:
-		return "participant_connection_aborted"
-	}
-	return "track"
 }
 
 // Cycle begins the trace of a cycle: a span of the cycle's name, which the returned function ends.
