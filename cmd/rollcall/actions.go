@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +35,7 @@ func (a *app) syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := a.resultText(answer.Result, answer.Fault)
+			text := a.resultText(answer.Result, answer.Fault, removed(o))
 			if answer.Found != nil && !*answer.Found {
 				text = fmt.Sprintf("Neither LiveKit nor Redis has a room %q.\n", answer.Room)
 			}
@@ -59,7 +58,7 @@ func (a *app) cleanupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("Cleanup done: %s removed.\n", count(answer.Cleaned, "room"))
+			text := fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleaned, "room"), removed(o))
 			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
 			return failures(err, 0, answer.FirstError, answer.Fault)
 		}
@@ -79,7 +78,7 @@ func (a *app) fullSyncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := a.resultText(answer.Sync, answer.Fault) + fmt.Sprintf("Cleanup done: %s removed.\n", count(answer.Cleanup, "room")) + heldText(answer.Held)
+			text := a.resultText(answer.Sync, answer.Fault, removed(o)) + fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleanup, "room"), removed(o)) + heldText(answer.Held)
 			err = a.answer(asJSON, answer, text, *o, answer.WouldChange, answer.FirstError)
 			return failures(err, answer.Sync.Errors, answer.FirstError, answer.Fault)
 		}
@@ -144,7 +143,7 @@ func (a *app) answer(asJSON bool, answer any, text string, o client.ActionOption
 		return printJSON(a.stdout, answer)
 	}
 	if o.DryRun {
-		text = "Dry run: nothing was changed.\n" + strings.ReplaceAll(text, "removed", "would be removed")
+		text = "Dry run: nothing was changed.\n" + text
 	}
 	if _, err := io.WriteString(a.stdout, text); err != nil || !o.DryRun || first != "" && len(would) == 0 {
 		return err
@@ -161,11 +160,18 @@ func (a *app) answer(asJSON bool, answer any, text string, o client.ActionOption
 	return a.table(rows, colored{1, changeColor})
 }
 
-func (a *app) resultText(r client.Result, fault string) string {
+func removed(o *client.ActionOptions) string {
+	if o.DryRun {
+		return "would be removed"
+	}
+	return "removed"
+}
+
+func (a *app) resultText(r client.Result, fault, removed string) string {
 	if fault != "" {
 		return "No room was compared.\n"
 	}
-	return fmt.Sprintf("Sync done: %s, %d removed%s.\n", compared(r.Synced), r.Cleaned, a.colours.errorsText(r.Errors))
+	return fmt.Sprintf("Sync done: %s, %d %s%s.\n", compared(r.Synced), r.Cleaned, removed, a.colours.errorsText(r.Errors))
 }
 
 // heldText says which removals the breaker holds back, and what to do about it.
