@@ -190,7 +190,7 @@ func setOTLPEndpoint(c *Config, s string) error {
 	}
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || HasControlOrSpace(s) || u.RawQuery != "" || u.Fragment != "":
+	case err != nil || HasControlOrSpace(s) || strings.ContainsAny(s, "?#"):
 		return errors.New("the endpoint (not shown) is not a URL of a collector: " + right)
 	case u.User != nil:
 		return errors.New("the endpoint (not shown) has a user or password: leave it out, and give what the collector wants in OTEL_EXPORTER_OTLP_HEADERS")
@@ -199,7 +199,7 @@ func setOTLPEndpoint(c *Config, s string) error {
 	case !goodHost(u.Hostname()) || u.Port() != "" && !goodPort(u.Port(), 1) || strings.HasSuffix(u.Host, ":"):
 		return fmt.Errorf("%q has a malformed host or port: %s", s, right)
 	}
-	c.OTLPEndpoint = strings.TrimSuffix(s, "/")
+	c.OTLPEndpoint = strings.TrimRight(s, "/")
 	return nil
 }
 
