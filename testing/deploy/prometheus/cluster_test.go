@@ -20,6 +20,7 @@ import (
 // TestRealCluster scrapes real nodes. It checks the reference, the conventions of Prometheus, and that the rules are silent while the cluster is
 // healthy and its leader changes, and fire in real outages.
 func TestRealCluster(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	t.Run("reference", func(t *testing.T) { checkReference(t, w) })
 	t.Run("promlint", func(t *testing.T) {

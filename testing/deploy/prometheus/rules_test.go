@@ -226,9 +226,9 @@ func evaluation(t *testing.T, matchers string, all ...expectation) error {
 	return nil
 }
 
-// TestAlertsFire checks for each alert that it fires in its fault, with exactly those others that the same fault causes.
+// TestAlertsFire checks for each alert that it fires in its fault, with exactly those others that the same fault causes. Like TestAlertsAreSilent
+// it computes much, so it does not run at once with the tests of real nodes.
 func TestAlertsFire(t *testing.T) {
-	t.Parallel()
 	var all []expectation
 	for name, f := range faults() {
 		s := healthy()
@@ -249,7 +249,6 @@ func TestAlertsFire(t *testing.T) {
 
 // TestAlertsAreSilent checks that nothing fires in a healthy cluster of three, while its leader changes and long after that.
 func TestAlertsAreSilent(t *testing.T) {
-	t.Parallel()
 	var at []time.Duration
 	for t := time.Minute; t < look; t += step {
 		at = append(at, t)

@@ -3,6 +3,7 @@ package prometheus
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +26,15 @@ import (
 // patience limits waits that take seconds on an idle machine.
 const patience = 3 * time.Minute
 
-func TestMain(m *testing.M) { os.Exit(nodetest.Main(m, false)) }
+// TestMain lets all tests with real nodes run at once, on few processors too: they mostly wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(nodetest.Main(m, false))
+}
 
 // world is one real node or a cluster of three, with a real Redis and a fake LiveKit.
 type world struct {
