@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,11 +24,5 @@ type memory struct {
 func (m *memory) Advance(d time.Duration) { m.unix.Add(int64(d.Seconds())) }
 
 func (m *memory) Feed(room string) []map[string]string {
-	var own []map[string]string
-	for _, e := range m.Store.Feed() {
-		if e["room"] == room {
-			own = append(own, e)
-		}
-	}
-	return own
+	return slices.DeleteFunc(m.Store.Feed(), func(e map[string]string) bool { return e["room"] != room })
 }
