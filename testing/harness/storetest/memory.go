@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,5 +23,11 @@ type memory struct {
 func (m *memory) Advance(d time.Duration) { m.unix.Add(int64(d.Seconds())) }
 
 func (m *memory) Feed(room string) []map[string]string {
-	return slices.DeleteFunc(m.Store.Feed(), func(e map[string]string) bool { return e["room"] != room })
+	var own []map[string]string
+	for _, e := range m.Store.Feed() {
+		if e["room"] == room {
+			own = append(own, e)
+		}
+	}
+	return own
 }
