@@ -47,8 +47,7 @@ func webhookError(err error) error {
 		return nil
 	}
 	r := &httpapi.Rejected{Kind: httpapi.ErrUnauthorized}
-	var why *livekit.Refusal
-	if errors.As(err, &why) {
+	if why, ok := errors.AsType[*livekit.Refusal](err); ok {
 		r.Why = why.Why
 	}
 	for cause, name := range map[error]httpapi.Cause{livekit.ErrNoToken: httpapi.NoToken, livekit.ErrUnknownKey: httpapi.UnknownKey,

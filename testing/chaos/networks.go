@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,10 +146,7 @@ func running(err error) error {
 func describe(rules []compose.Rule) string {
 	var all []string
 	for _, r := range rules {
-		way := map[[2]bool]string{{true, false}: "→", {false, true}: "←"}[[2]bool{r.Out, r.In}]
-		if way == "" {
-			way = "⇹"
-		}
+		way := cmp.Or(map[[2]bool]string{{true, false}: "→", {false, true}: "←"}[[2]bool{r.Out, r.In}], "⇹")
 		if r.Loss > 0 {
 			way += fmt.Sprintf("%.0f%% ", 100*r.Loss)
 		}
