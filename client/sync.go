@@ -205,14 +205,11 @@ type action struct {
 
 // Status returns the state of the sync; any node knows it.
 func (c *Client) Status(ctx context.Context) (Status, error) {
-	var s Status
-	if err := c.do(ctx, http.MethodGet, syncPath, nil, &s); err != nil {
-		return Status{}, err
-	}
-	if s.Timestamp.IsZero() {
+	s, err := get[Status](ctx, c, syncPath)
+	if err == nil && s.Timestamp.IsZero() {
 		return Status{}, ErrNotRollcall
 	}
-	return s, nil
+	return s, err
 }
 
 // Sync compares every room with LiveKit and returns when that is done. A plain sync joins a cycle that is running.
@@ -249,10 +246,6 @@ func (c *Client) StopService(ctx context.Context) (ServiceAnswer, error) {
 }
 
 func act[A any](ctx context.Context, c *Client, in action, o ActionOptions) (A, error) {
-	var answer, none A
 	in.DryRun, in.Force = o.DryRun, o.Force
-	if err := c.do(ctx, http.MethodPost, syncPath, in, &answer); err != nil {
-		return none, err
-	}
-	return answer, nil
+	return send[A](ctx, c, http.MethodPost, syncPath, in)
 }

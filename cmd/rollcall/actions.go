@@ -24,24 +24,22 @@ func (a *app) syncCommand() *cobra.Command {
 		Args:  anyRoom,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func(args []string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) {
-				if len(args) > 0 {
-					return c.SyncRoom(ctx, args[0], *o)
-				}
-				return c.Sync(ctx, *o)
-			})
-			if err != nil {
-				return err
+	return a.asking(cmd, cycleTimeout, func(ctx context.Context, c *client.Client, args []string, asJSON bool) error {
+		answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) {
+			if len(args) > 0 {
+				return c.SyncRoom(ctx, args[0], *o)
 			}
-			text := a.resultText(answer.Result, answer.Fault, removed(o))
-			if answer.Found != nil && !*answer.Found {
-				text = fmt.Sprintf("Neither LiveKit nor Redis has a room %q.\n", answer.Room)
-			}
-			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
-			return failures(err, answer.Result.Errors, answer.FirstError, answer.Fault)
+			return c.Sync(ctx, *o)
+		})
+		if err != nil {
+			return err
 		}
+		text := a.resultText(answer.Result, answer.Fault, removed(o))
+		if answer.Found != nil && !*answer.Found {
+			text = fmt.Sprintf("Neither LiveKit nor Redis has a room %q.\n", answer.Room)
+		}
+		err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
+		return failures(err, answer.Result.Errors, answer.FirstError, answer.Fault)
 	})
 }
 
@@ -52,16 +50,14 @@ func (a *app) cleanupCommand() *cobra.Command {
 		Args:  noArgs,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.CleanupAnswer, error) { return c.Cleanup(ctx, *o) })
-			if err != nil {
-				return err
-			}
-			text := fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleaned, "room"), removed(o))
-			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
-			return failures(err, 0, answer.FirstError, answer.Fault)
+	return a.asking(cmd, cycleTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := waiting(ctx, a, c, func() (client.CleanupAnswer, error) { return c.Cleanup(ctx, *o) })
+		if err != nil {
+			return err
 		}
+		text := fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleaned, "room"), removed(o))
+		err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
+		return failures(err, 0, answer.FirstError, answer.Fault)
 	})
 }
 
@@ -72,16 +68,14 @@ func (a *app) fullSyncCommand() *cobra.Command {
 		Args:  noArgs,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.FullSyncAnswer, error) { return c.FullSync(ctx, *o) })
-			if err != nil {
-				return err
-			}
-			text := a.resultText(answer.Sync, answer.Fault, removed(o)) + fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleanup, "room"), removed(o)) + heldText(answer.Held)
-			err = a.answer(asJSON, answer, text, *o, answer.WouldChange, answer.FirstError)
-			return failures(err, answer.Sync.Errors, answer.FirstError, answer.Fault)
+	return a.asking(cmd, cycleTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := waiting(ctx, a, c, func() (client.FullSyncAnswer, error) { return c.FullSync(ctx, *o) })
+		if err != nil {
+			return err
 		}
+		text := a.resultText(answer.Sync, answer.Fault, removed(o)) + fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleanup, "room"), removed(o)) + heldText(answer.Held)
+		err = a.answer(asJSON, answer, text, *o, answer.WouldChange, answer.FirstError)
+		return failures(err, answer.Sync.Errors, answer.FirstError, answer.Fault)
 	})
 }
 
@@ -105,18 +99,16 @@ func (a *app) stopCommand() *cobra.Command {
 
 func (a *app) switching(use, short string, do func(*client.Client, context.Context) (client.ServiceAnswer, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs}
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := do(c, ctx)
-			if err != nil {
-				return err
-			}
-			text := "The schedule is stopped, on every node and over restarts. Webhooks are still served. Start it again: rollcall start\n"
-			if answer.Running {
-				text = "The schedule is running.\n"
-			}
-			return a.answer(asJSON, answer, text, client.ActionOptions{}, nil, "")
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := do(c, ctx)
+		if err != nil {
+			return err
 		}
+		text := "The schedule is stopped, on every node and over restarts. Webhooks are still served. Start it again: rollcall start\n"
+		if answer.Running {
+			text = "The schedule is running.\n"
+		}
+		return a.answer(asJSON, answer, text, client.ActionOptions{}, nil, "")
 	})
 }
 
@@ -126,14 +118,12 @@ func (a *app) reloadCommand() *cobra.Command {
 		Short: "Have the node at --addr read its configuration again, as SIGHUP does",
 		Args:  noArgs,
 	}
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.Reload(ctx)
-			if err != nil {
-				return err
-			}
-			return a.answer(asJSON, answer, answer.Text(safe), client.ActionOptions{}, nil, "")
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := c.Reload(ctx)
+		if err != nil {
+			return err
 		}
+		return a.answer(asJSON, answer, answer.Text(safe), client.ActionOptions{}, nil, "")
 	})
 }
 

@@ -18,19 +18,14 @@ func (a *app) clusterCommand() *cobra.Command {
 		Use:   "cluster",
 		Short: "Show the cluster's nodes and who leads",
 		Args:  noArgs,
-	}, readTimeout, func([]string) ask { return a.showCluster })
+	}, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		return show(a, asJSON, a.printCluster)(c.Cluster(ctx))
+	})
 	cmd.AddCommand(a.clusterRemoveCommand())
 	return cmd
 }
 
-func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) error {
-	s, err := c.Cluster(ctx)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(a.stdout, s)
-	}
+func (a *app) printCluster(s client.Cluster) error {
 	rows := [][]string{{"NODE", "STATE", "ROLE", "ROOMS", "HTTP", "NODE ADDR", "VERSION"}}
 	for _, m := range s.Members {
 		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.LiveRooms()),
@@ -113,18 +108,11 @@ again: first stop its service and disable it (systemctl disable --now rollcall).
 A node that was only stopped needs no removal: it comes back by itself, and one
 that stays away is removed after --dead-after.`,
 		Args: oneNode,
-	}, readTimeout, func(args []string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.RemoveNode(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.stdout, answer)
-			}
-			fmt.Fprintf(a.stdout, "%s is removed\n", safe(answer.ID))
-			return nil
-		}
+	}, readTimeout, func(ctx context.Context, c *client.Client, args []string, asJSON bool) error {
+		return show(a, asJSON, func(answer client.RemoveAnswer) error {
+			_, err := fmt.Fprintf(a.stdout, "%s is removed\n", safe(answer.ID))
+			return err
+		})(c.RemoveNode(ctx, args[0]))
 	})
 	cmd.GroupID = ""
 	return cmd

@@ -24,8 +24,7 @@ func (e *explainedError) Unwrap() error { return e.cause }
 // explain turns the error of a request into an error that says what to do about it. outer is the command's context, without
 // its timeout.
 func explain(err error, base string, f clientFlags, outer context.Context) error {
-	var said *explainedError
-	if errors.As(err, &said) {
+	if _, ok := errors.AsType[*explainedError](err); ok {
 		return err
 	}
 	var refused *client.Error

@@ -23,6 +23,19 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
+// show returns a function that prints what a node answered, as JSON or by print, or returns the error in place of an answer.
+func show[T any](a *app, asJSON bool, print func(T) error) func(T, error) error {
+	return func(answer T, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			return printJSON(a.stdout, answer)
+		}
+		return print(answer)
+	}
+}
+
 // colored describes how to colour the cells of one column.
 type colored struct {
 	column int

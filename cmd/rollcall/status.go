@@ -26,26 +26,24 @@ it comes back by itself.`,
 		Args: noArgs,
 	}
 	check := cmd.Flags().Bool("check", false, "exit 1 if something is wrong, and name it: for scripts")
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			s, err := c.Status(ctx)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = printJSON(a.stdout, s)
-			} else {
-				nodes := client.Cluster{Leader: s.Leader}
-				if s.Node != "" {
-					nodes, _ = c.Cluster(ctx) // without an answer, no missing node is named
-				}
-				_, err = io.WriteString(a.stdout, a.colours.statusText(s, nodes))
-			}
-			if *check && err == nil {
-				err = s.Check()
-			}
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		s, err := c.Status(ctx)
+		if err != nil {
 			return err
 		}
+		if asJSON {
+			err = printJSON(a.stdout, s)
+		} else {
+			nodes := client.Cluster{Leader: s.Leader}
+			if s.Node != "" {
+				nodes, _ = c.Cluster(ctx) // without an answer, no missing node is named
+			}
+			_, err = io.WriteString(a.stdout, a.colours.statusText(s, nodes))
+		}
+		if *check && err == nil {
+			err = s.Check()
+		}
+		return err
 	})
 }
 

@@ -28,25 +28,23 @@ changes that were missed are shown. With --json, one JSON object a line.`,
 		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&room, "room", "", "only the changes of the room of this `name`")
-	return a.asking(cmd, noTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			if err := reachable(ctx, c, room); err != nil {
+	return a.asking(cmd, noTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		if err := reachable(ctx, c, room); err != nil {
+			return err
+		}
+		columns := &watchColumns{palette: a.colours, room: 16}
+		for event, err := range c.Events(ctx, client.EventsQuery{Room: room}) {
+			if ctx.Err() != nil {
+				return nil // Ctrl-C is the normal end
+			}
+			if err != nil {
 				return err
 			}
-			columns := &watchColumns{palette: a.colours, room: 16}
-			for event, err := range c.Events(ctx, client.EventsQuery{Room: room}) {
-				if ctx.Err() != nil {
-					return nil // Ctrl-C is the normal end
-				}
-				if err != nil {
-					return err
-				}
-				if err := a.print(columns, event, asJSON); err != nil {
-					return err
-				}
+			if err := a.print(columns, event, asJSON); err != nil {
+				return err
 			}
-			return nil
 		}
+		return nil
 	})
 }
 
@@ -205,20 +203,11 @@ func (a *app) driftCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Room, "room", "", "only repairs of the room of this `name`")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only repairs for this `reason`, such as \"missed join\"")
 	cmd.Flags().IntVar(&q.Limit, "limit", 50, "how many repairs to list, 1 to 1000")
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			if q.Limit < 1 || q.Limit > 1000 {
-				return &config.UsageError{Lines: []string{"--limit: give a number from 1 to 1000"}}
-			}
-			drift, err := c.Drift(ctx, q)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.stdout, drift)
-			}
-			return a.printDrift(drift)
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		if q.Limit < 1 || q.Limit > 1000 {
+			return &config.UsageError{Lines: []string{"--limit: give a number from 1 to 1000"}}
 		}
+		return show(a, asJSON, a.printDrift)(c.Drift(ctx, q))
 	})
 }
 

@@ -186,21 +186,15 @@ func (a *api) fullSync(ctx context.Context, o reconcile.Options, to *actionAnswe
 // add adds the fields of a report other than its counts.
 func (to *actionAnswer) add(o reconcile.Options, r reconcile.Report) {
 	if r.Held != nil {
-		if to.Held == nil {
-			to.Held = &reconcile.Held{}
-		}
+		to.Held = cmp.Or(to.Held, &reconcile.Held{})
 		to.Held.Rooms = max(to.Held.Rooms, r.Held.Rooms) // a cleanup holds what the sync before it held
 		to.Held.Participants = max(to.Held.Participants, r.Held.Participants)
 		to.Held.Cycles = max(to.Held.Cycles, r.Held.Cycles)
 	}
-	if to.FirstError == "" {
-		to.FirstError = r.Error
-	}
+	to.FirstError = cmp.Or(to.FirstError, r.Error)
 	to.Fault = cmp.Or(to.Fault, r.Fault)
 	if o.DryRun {
-		if to.WouldChange == nil {
-			to.WouldChange = &[]reconcile.Difference{}
-		}
+		to.WouldChange = cmp.Or(to.WouldChange, &[]reconcile.Difference{})
 		*to.WouldChange = append(*to.WouldChange, r.Differences...)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 const (
@@ -104,12 +106,7 @@ func (s *shards) note(addr, key string, err error) {
 // probe asks for the key until its master answers; after a failover that is another master.
 func (s *shards) probe(addr, key string) {
 	for s.life.Err() == nil && !s.answers(key) {
-		timer := time.NewTimer(probeEvery)
-		select {
-		case <-timer.C:
-		case <-s.life.Done():
-		}
-		timer.Stop()
+		_ = wait.For(s.life, probeEvery)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
