@@ -13,10 +13,15 @@ type Trouble struct{ Subject, What, Todo, Error string }
 // String returns the sentence, without a full stop.
 func (t Trouble) String() string { return t.Subject + " " + t.What }
 
-const (
-	kept   = "nothing is removed; Redis keeps the last answer. "
-	missed = "The first sync after that repairs what was missed"
-)
+const missed = "The first sync after that repairs what was missed"
+
+// kept says what LiveKit's silence means for the data. empty is Report.RedisEmpty.
+func kept(empty bool) string {
+	if empty {
+		return "nothing is removed; Redis holds no room now, and the live ones come back with the first good sync. "
+	}
+	return "nothing is removed; Redis keeps the last answer. "
+}
 
 // RedisTrouble returns how Redis fails the node; nil while it answers.
 func (s Status) RedisTrouble() *Trouble {
@@ -42,18 +47,20 @@ func (s Status) LiveKitTrouble() *Trouble {
 	if s.LiveKit == nil {
 		return nil
 	}
-	return FaultTrouble("livekit_"+s.LiveKit.State, s.LiveKit.Error)
+	return faultTrouble("livekit_"+s.LiveKit.State, s.LiveKit.Error, s.LastSync != nil && s.LastSync.RedisEmpty)
 }
 
 // FaultTrouble returns what the fault of a cycle means; nil for none. err is the cycle's error.
-func FaultTrouble(fault, err string) *Trouble {
+func FaultTrouble(fault, err string) *Trouble { return faultTrouble(fault, err, false) }
+
+func faultTrouble(fault, err string, empty bool) *Trouble {
 	switch fault {
 	case "livekit_silent":
-		return &Trouble{"LiveKit", "does not answer", kept + "Check LiveKit and --livekit-host", err}
+		return &Trouble{"LiveKit", "does not answer", kept(empty) + "Check LiveKit and --livekit-host", err}
 	case "livekit_refuses":
-		return &Trouble{"LiveKit", "refuses the API key", kept + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks", err}
+		return &Trouble{"LiveKit", "refuses the API key", kept(empty) + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks", err}
 	case "livekit_limited":
-		return &Trouble{"LiveKit", "allows no more requests now", kept + "Lower --livekit-rate, or lengthen --sync-interval", err}
+		return &Trouble{"LiveKit", "allows no more requests now", kept(empty) + "Lower --livekit-rate, or lengthen --sync-interval", err}
 	case "redis_silent":
 		return &Trouble{"Redis", "did not answer", "no room was compared. Check Redis and --redis-url. The next sync repairs what was missed", err}
 	}
@@ -114,7 +121,7 @@ func (s Status) troubles() (all []Trouble) {
 		}
 	}
 	if !s.SyncServiceRunning {
-		all = append(all, Trouble{Subject: "The sync service", What: "is stopped"})
+		all = append(all, Trouble{Subject: "The schedule", What: "is stopped"})
 	}
 	last := s.LastSync
 	if last == nil {

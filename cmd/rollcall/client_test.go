@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +69,10 @@ const (
 	wellAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,"redis":{"state":"ok"},"livekit":{"state":"unknown"}}`
 	downAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,
 		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":0,"errors":1,"cleaned":0},"firstError":"dial h:7880: refused","fault":"livekit_silent"},
-		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused","since":"2026-11-23T10:38:18Z"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z"}}`
+		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused","since":"2026-11-23T10:38:18Z"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z","since":"2026-11-23T10:40:18Z"},"lastGoodSync":"2026-11-22T10:39:48Z"}`
+	emptyAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,
+		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":0,"errors":1,"cleaned":0},"firstError":"room \"a\\u0000\": Redis: \"refused\"","fault":"livekit_refuses","redisEmpty":true},
+		"redis":{"state":"ok"},"livekit":{"state":"refuses","error":"Get \"http://h:7880\": no \"key\" \u001b","at":"2026-11-23T10:44:18Z"}}`
 	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
 	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
 	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,
@@ -93,6 +95,7 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/sync-rooms", wellAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", downAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", downAnswer, []string{"status", "--check", "--json"}},
+		{"GET /api/sync-rooms", emptyAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", stoppedAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", statusAnswer, []string{"status", "--check", "--json"}},
 		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"connection refused","fault":"livekit_silent"}`, []string{"sync"}},
@@ -107,9 +110,15 @@ func TestClientCommands(t *testing.T) {
 		{post(`{"action":"sync","room":"nowhere"}`), `{"action":"sync","room":"nowhere","found":false,"result":{"synced":1,"errors":0,"cleaned":0},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync", "nowhere", "--json"}},
 		{post(`{"action":"sync","dryRun":true,"room":"r"}`), `{"action":"sync","room":"r","result":{"synced":0,"errors":1,"cleaned":0},"wouldChange":[],"firstError":"connection refused","fault":"livekit_silent"}`, []string{"sync", "r", "--dry-run"}},
 		{"", "", []string{"sync", ""}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"Get \"http://h\": refused","fault":"livekit_silent","redisEmpty":true}`, []string{"sync"}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":5,"errors":1,"cleaned":0},"firstError":"room \"a b\": too late"}`, []string{"sync"}},
 		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":2}`, []string{"cleanup"}},
 		{post(`{"action":"cleanup","dryRun":true,"force":true}`), `{"action":"cleanup","cleaned":0,` + wouldChange + `}`, []string{"cleanup", "--dry-run", "--force"}},
+		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":0,"firstError":"no \"Redis\"","fault":"redis_silent"}`, []string{"cleanup"}},
+		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":1,"firstError":"room \"a\": no Redis"}`, []string{"cleanup"}},
 		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":5,"errors":0,"cleaned":1},"cleanup":1}`, []string{"full-sync"}},
+		{post(`{"action":"full-sync","dryRun":true}`), `{"action":"full-sync","sync":{"synced":5,"errors":2,"cleaned":1},"cleanup":0,"firstError":"no","wouldChange":[]}`, []string{"full-sync", "--dry-run"}},
+		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":0,"errors":3,"cleaned":0},"cleanup":1,"firstError":"no","fault":"livekit_silent"}`, []string{"full-sync"}},
 		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":5,"errors":0,"cleaned":1},"cleanup":0,"firstError":"no Redis"}`, []string{"full-sync"}},
 		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":90,"errors":0,"cleaned":0},"held":{"rooms":40,"participants":1,"cycles":2}}`, []string{"sync"}},
 		{post(`{"action":"sync","dryRun":true}`), `{"action":"sync","result":{"synced":90,"errors":0,"cleaned":0},"held":{"rooms":40,"participants":1,"cycles":2},"wouldChange":[],"timestamp":"2026-11-23T10:44:30Z"}`,
@@ -147,7 +156,7 @@ func TestClientCommands(t *testing.T) {
 	for _, tt := range tests {
 		n := newNode(t, map[string]string{tt.request: tt.answer})
 		asks := 1
-		if tt.args[0] == "status" && !slices.Contains(tt.args, "--json") && tt.answer != stoppedAnswer {
+		if tt.args[0] == "status" && tt.answer != stoppedAnswer {
 			asks++ // for the nodes
 		}
 		if tt.answer == statusAnswer {

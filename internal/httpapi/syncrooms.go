@@ -41,6 +41,7 @@ type actionAnswer struct {
 	WouldChange *[]reconcile.Difference `json:"wouldChange,omitempty"`
 	FirstError  string                  `json:"firstError,omitempty"`
 	Fault       reconcile.Fault         `json:"fault,omitempty"`
+	RedisEmpty  bool                    `json:"redisEmpty,omitempty"`
 	Timestamp   string                  `json:"timestamp"`
 }
 
@@ -196,7 +197,7 @@ func (to *actionAnswer) add(o reconcile.Options, r reconcile.Report) {
 	if to.FirstError == "" {
 		to.FirstError = r.Error
 	}
-	to.Fault = cmp.Or(to.Fault, r.Fault)
+	to.Fault, to.RedisEmpty = cmp.Or(to.Fault, r.Fault), to.RedisEmpty || r.RedisEmpty
 	if o.DryRun {
 		if to.WouldChange == nil {
 			to.WouldChange = &[]reconcile.Difference{}
