@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,9 @@ func TestClientCommands(t *testing.T) {
 	for _, tt := range tests {
 		n := newNode(t, map[string]string{tt.request: tt.answer})
 		asks := 1
+		if tt.answer == clusterAnswer && !slices.Contains(tt.args, "--json") {
+			asks++ // for how Redis answers, since one of its masters answers no node
+		}
 		if tt.args[0] == "status" && tt.answer != stoppedAnswer {
 			asks++ // for the nodes
 		}
@@ -193,6 +197,20 @@ func TestRoomsFollowsPages(t *testing.T) {
 	})
 	if o := n.command(t, "rooms", "--all"); o.code != exitFailed || len(n.requests) != 2 {
 		t.Errorf("a list that goes round: %+v", o)
+	}
+}
+
+// TestClusterNamesRedisByWhatItIs checks that webhooks of some rooms are named only where Redis has more than one master.
+func TestClusterNamesRedisByWhatItIs(t *testing.T) {
+	for state, want := range map[string]string{
+		"silent":  "takes no commits of any node: webhooks get 503, which LiveKit retries for about 15 s; look at that Redis, and at the node's log",
+		"partial": "takes no commits of any node: webhooks for the rooms on it get 503, which LiveKit retries for about 15 s; look at that master and its replicas, and at the node's log",
+	} {
+		n := newNode(t, map[string]string{"GET /api/sync-rooms": strings.Replace(wellAnswer, `"redis":{"state":"ok"}`, `"redis":{"state":"`+state+`"}`, 1),
+			"GET /api/cluster": `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"unready","voter":true,"cannotWrite":["10.0.0.7:6379"]}]}`})
+		if o := n.command(t, "cluster"); !strings.Contains(o.out, "REDIS: Redis at 10.0.0.7:6379 "+want) {
+			t.Errorf("Redis is %s:\n%s", state, o.out)
+		}
 	}
 }
 

@@ -55,15 +55,19 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 				a.colours.colorize(bad, "CUT"), safe(m.ID), safe(strings.Join(cut, ", ")), m.Relayed)
 		}
 	}
-	a.showShards(s.Members)
+	a.showShards(s.Members, func() bool {
+		status, err := c.Status(ctx)
+		return err == nil && status.Redis != nil && status.Redis.State == "partial"
+	})
 	if t := s.LeaderTrouble(); t != nil {
-		fmt.Fprintln(a.stdout, "\n"+a.colours.colorize(bad, "NO LEADER")+": "+safe(t.Todo))
+		fmt.Fprintln(a.stdout, "\n"+a.colours.colorize(bad, "NO LEADER")+": "+sentence(t.Todo))
 	}
 	return nil
 }
 
-// showShards prints the Redis masters that accept no commits, and from which nodes.
-func (a *app) showShards(members []client.Member) {
+// showShards prints the Redis masters that accept no commits, and from which nodes. others reports whether Redis has other masters, which accept
+// them.
+func (a *app) showShards(members []client.Member, others func() bool) {
 	from := map[string][]string{}
 	answered := 0
 	for _, m := range members {
@@ -75,7 +79,10 @@ func (a *app) showShards(members []client.Member) {
 		}
 	}
 	for _, shard := range slices.Sorted(maps.Keys(from)) {
-		whom, what := "any node", "webhooks for its rooms get 503, which LiveKit retries for about 15 s; look at that Redis"
+		whom, what := "any node", "webhooks get 503, which LiveKit retries for about 15 s; look at that Redis"
+		if len(from[shard]) == answered && others() {
+			what = "webhooks for the rooms on it get 503, which LiveKit retries for about 15 s; look at that master and its replicas"
+		}
 		if len(from[shard]) < answered {
 			whom = strings.Join(from[shard], ", ")
 			what = "other nodes take over its work, and it comes back by itself; look at the network between them, and at the user's ACL there"
