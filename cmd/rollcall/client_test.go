@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,9 @@ const (
 		{"identity":"user1","joinedAt":1795399866511,"metadata":"","sid":"PA_x","name":"User 1","kind":"STANDARD","hidden":false,"version":2},
 		{"identity":"","joinedAt":1795399866512,"metadata":"","sid":"PA_y","name":"","kind":"AGENT","hidden":true,"version":1}]}`
 )
+
+// badText matches quotes that were quoted again, and a full stop in the middle of a sentence.
+var badText = regexp.MustCompile(`\\"|[a-z)]\.[:;,.]|\.\)`)
 
 // TestClientCommands checks the requests and the output of every client command.
 func TestClientCommands(t *testing.T) {
@@ -174,6 +178,9 @@ func TestClientCommands(t *testing.T) {
 		if strings.Contains(strings.Join(tt.args, " "), "--json") && !json.Valid([]byte(o.out)) {
 			t.Errorf("%q prints no JSON: %s", tt.args, o.out)
 		}
+		if badText.MatchString(o.errOut) || !slices.Contains(tt.args, "--json") && badText.MatchString(o.out) {
+			t.Errorf("%q quotes what is quoted, or ends a sentence twice:\n%s%s", tt.args, o.out, o.errOut)
+		}
 		if strings.ContainsAny(o.out+o.errOut, "\x00\x1b") {
 			t.Errorf("%q lets control characters out", tt.args)
 		}
@@ -229,7 +236,8 @@ func TestRefusals(t *testing.T) {
 		{503, "", ``, testToken, "URL cannot do that now (it says: nothing more): try again in a few seconds"},
 		{404, "", `404 page not found`, testToken, "URL does not know that request (it says: nothing more): check --addr"},
 		{400, "", `Client sent an HTTP request to an HTTPS server.`, testToken, "URL does not understand the request"},
-		{500, "", `{"error":"a\u001b[31m"}`, testToken, `URL refused (HTTP 500; it says: "a\x1b[31m"): the node's log`},
+		{500, "", `{"error":"a\u001b[31m"}`, testToken, `URL refused (HTTP 500; it says: a\x1b[31m): the node's log`},
+		{500, "", `{"error":"room \"a b\": no"}`, testToken, `URL refused (HTTP 500; it says: room "a b": no): the node's log`},
 		{200, "", `<html>`, testToken, "URL answers, but not as a rollcall node does: check --addr"},
 		{200, "", `{}`, testToken, "URL answers, but not as a rollcall node does: check --addr"},
 	}
@@ -258,7 +266,8 @@ func TestReadySaysWhyNot(t *testing.T) {
 		`{"error":"Draining"}`:  "does not serve: it is stopping",
 		`{"error":"Not ready"}`: "does not serve: it gives no reason to this caller: ask on its own machine, or give --token (ROLLCALL_TOKEN)",
 		`{"error":"Not ready: Redis at db:6379 does not answer"}`: "does not serve: Redis at db:6379 does not answer",
-		`{"error":"\u001b[2J"}`:                                   `does not serve: "\x1b[2J"`,
+		`{"error":"\u001b[2J"}`:                                   `does not serve: \x1b[2J`,
+		`{"error":"Not ready: node \"n1\" is at \"C:\\x\""}`:      `does not serve: node "n1" is at "C:\x"`,
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)

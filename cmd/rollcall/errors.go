@@ -49,7 +49,7 @@ func explain(err error, base string, f clientFlags, outer context.Context) error
 func explainStatus(e *client.Error, base string, f clientFlags) string {
 	said := "nothing more"
 	if e.Message != "" {
-		said = safe(clip(e.Message, 200))
+		said = sentence(clip(e.Message, 300))
 	}
 	switch e.Status {
 	case http.StatusUnauthorized:

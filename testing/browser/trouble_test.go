@@ -83,17 +83,30 @@ func TestLiveKitDown(t *testing.T) {
 	b.Press("Sync now")
 	b.Await(`seen("Sync failed\nLiveKit does not answer. Nothing is removed; Redis keeps the last answer.") && seen("One thing needs you.") && seen("LiveKit does not answer\nNothing is removed; Redis keeps the last answer. Check LiveKit and --livekit-host.")`)
 	b.Await(`seen("Rooms compared\nNone\nLiveKit does not answer") && !seen("Sync done") && !seen("all matched") && !seen("The last sync had")`)
+	const clock = `\d\d:\d\d:\d\d \(\d+ s\)\.`
+	b.Await(`/--livekit-host\. Since ` + clock + ` The last good sync began at ` + clock + ` The reason: /.test(document.querySelector(".problems").innerText) && /took .*, by hand; the last good one began at \d\d:/.test(panel("Sync").innerText)`)
 	portrait(b, "livekit-down")
 	p.holds("standup", "ada")
-	checks(t, p.URL(), 1, "LiveKit       DOES NOT ANSWER: nothing is removed; Redis keeps the last answer.", "no room was compared", "rollcall: LiveKit does not answer\n")
+	checks(t, p.URL(), 1, "LiveKit       DOES NOT ANSWER since ", "Z (", "): nothing is removed; Redis keeps the last answer.", "no room was compared", "  last good sync ", "rollcall: LiveKit does not answer\n")
 	if err := p.Says("level=WARN", "LiveKit does not answer: nothing is removed, and Redis keeps the last answer. Check LiveKit and --livekit-host"); err != nil {
 		t.Error(err)
 	}
 	p.join("standup", "hedy") // LiveKit's webhooks go on
 	b.Await(`seen("hedy joined standup")`)
+	p.redis.Restart(false)
+	b.Await(`seen("LiveKit does not answer\nNothing is removed; Redis keeps") && !seen("Redis does not answer")`)
+	b.Press("Sync now")
+	const empty = "Nothing is removed; Redis holds no room now, and the live ones come back with the first good sync."
+	b.Await(`seen("Sync failed\nLiveKit does not answer. " + a) && seen("One thing needs you.") && seen("LiveKit does not answer\n" + a) && !seen("keeps the last answer")`, empty)
+	portrait(b, "livekit-down-redis-empty")
+	checks(t, p.URL(), 1, "): nothing is removed; Redis holds no room now, and the live ones come back with the first good sync. Check LiveKit")
+	if err := p.Says("level=WARN", "LiveKit does not answer: nothing is removed, and Redis holds no room now; the live ones come back with the first good sync. Check LiveKit"); err != nil {
+		t.Error(err)
+	}
 	p.liveKitUp()
 	b.Press("Sync now")
-	b.Await(`seen("All present.") && seen("Sync done\n") && seen("all matched")`)
+	b.Await(`seen("All present.") && seen("Sync done\n") && seen("1 differed")`)
+	p.holds("standup", "ada", "hedy")
 	checks(t, p.URL(), 0, "LiveKit       answered ")
 	if err := p.Says("level=INFO", "the sync has ended, and compared the rooms again"); err != nil {
 		t.Error(err)
@@ -124,7 +137,7 @@ func TestRedisDown(t *testing.T) {
 	b.Await(`seen("Sync failed\nRedis did not answer. No room was compared.") && seen("Rooms compared\nNone\nRedis did not answer") && seen("One thing needs you.")`)
 	b.Await(`!/emove/.test(all(".problems").map((e) => e.innerText).join())`)
 	portrait(b, "redis-down")
-	checks(t, p.URL(), 1, "Redis         DOES NOT ANSWER", ": webhooks get 503, which LiveKit retries for about 15 s.", "rollcall: Redis does not answer\n")
+	checks(t, p.URL(), 1, "Redis         DOES NOT ANSWER", ": webhooks get 503, which LiveKit retries for about 15 s.", "Redis         DOES NOT ANSWER since ", "rollcall: Redis does not answer\n")
 	if err := p.Says("level=WARN", "Redis does not answer: webhooks get 503, which LiveKit retries for about 15 s"); err != nil {
 		t.Error(err)
 	}
@@ -190,7 +203,7 @@ func TestFaultsOfActions(t *testing.T) {
 	for want, answer := range map[string]object{
 		"Sync failed\nLiveKit refuses the API key. Nothing is removed; Redis keeps the last answer.\nFirst error: why": {"result": object{"synced": 0, "errors": 1, "cleaned": 0},
 			"firstError": "why", "fault": "livekit_refuses"},
-		"Sync done, with errors\n3 rooms compared, 2 errors, 0 removed;": {"result": object{"synced": 3, "errors": 2, "cleaned": 0}, "firstError": "why"},
+		"Sync incomplete\n3 rooms compared, 2 errors, 0 removed;": {"result": object{"synced": 3, "errors": 2, "cleaned": 0}, "firstError": "why"},
 	} {
 		f.with(func() { f.answers["sync"] = answer })
 		b.Press("Sync now")

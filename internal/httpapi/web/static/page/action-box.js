@@ -95,7 +95,7 @@ function createResult(app, next, shows) {
     if (!ended || action === drawn) return;
     drawn = action;
     const { answer } = action;
-    const failed = action.error || answer?.fault ? "failed" : answer?.firstError || (answer?.result ?? answer?.sync)?.errors > 0 ? "done, with errors" : "";
+    const failed = action.error || answer?.fault ? "failed" : answer?.firstError || (answer?.result ?? answer?.sync)?.errors > 0 ? "incomplete" : "";
     box.dataset.level = failed ? "bad" : "ok";
     setText(title, `${action.name} ${failed || "done"}`);
     setText(text, action.error ? `${plain(action.error.message)}.` : action.text);
