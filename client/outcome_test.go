@@ -59,6 +59,33 @@ func TestAnEmptyRedisKeepsNoAnswer(t *testing.T) {
 	}
 }
 
+// TestRedisTroubleSaysWhatFollows checks that a node whose rooms others have taken over is told so, and who repairs what was missed.
+func TestRedisTroubleSaysWhatFollows(t *testing.T) {
+	t.Parallel()
+	ready, cut := Member{ID: "n1", State: "ready"}, Member{ID: "n2", State: "away", CannotWrite: []string{"h:6379"}}
+	unready := Member{ID: "n1", State: "unready", CannotWrite: []string{"h:6379"}}
+	s := Status{Node: "n2", Redis: &Dependency{State: "silent"}, SyncServiceRunning: true}
+	stopped := s
+	stopped.SyncServiceRunning = false
+	const taken, failing, nobody = "the others have taken over this node's rooms", "webhooks get 503", "nobody begins while the schedule is stopped"
+	for _, c := range []struct {
+		status          Status
+		nodes           []Member
+		want, otherwise string
+	}{
+		{s, []Member{ready, cut}, taken, failing}, {s, []Member{unready, cut}, failing, taken}, {s, []Member{unready, {ID: "n2", State: "unready"}}, failing, taken}, {s, nil, failing, nobody},
+		{s, []Member{ready, {ID: "n2", State: "ready", CannotWrite: []string{"h:6379"}}}, failing, taken}, {stopped, nil, nobody, "The first sync after that repairs"},
+	} {
+		got := c.status.RedisTroubleAmong(Cluster{Members: c.nodes})
+		if got == nil || !strings.Contains(got.Todo, c.want) || strings.Contains(got.Todo, c.otherwise) {
+			t.Errorf("%+v: %+v", c.nodes, got)
+		}
+	}
+	if got := (Status{Node: "n2", Redis: &Dependency{State: "ok"}}).RedisTroubleAmong(Cluster{Members: []Member{ready, cut}}); got != nil {
+		t.Error(got)
+	}
+}
+
 // TestCheckNamesThingsAsThePageDoes checks the one line of `rollcall status --check`.
 func TestCheckNamesThingsAsThePageDoes(t *testing.T) {
 	t.Parallel()

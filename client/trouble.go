@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,12 +16,33 @@ func (t Trouble) String() string { return t.Subject + " " + t.What }
 
 const missed = "The first sync after that repairs what was missed"
 
+// missed says what repairs what webhooks missed.
+func (s Status) missed() string {
+	if !s.SyncServiceRunning {
+		return "What was missed is repaired by the first sync after that, which nobody begins while the schedule is stopped"
+	}
+	return missed
+}
+
 // kept says what LiveKit's silence means for the data. empty is Report.RedisEmpty.
 func kept(empty bool) string {
 	if empty {
 		return "nothing is removed; Redis holds no room now, and the live ones come back with the first good sync. "
 	}
 	return "nothing is removed; Redis keeps the last answer. "
+}
+
+// RedisTroubleAmong is RedisTrouble for a node of that cluster. A node that cannot use a Redis that others can use has given its rooms to them.
+func (s Status) RedisTroubleAmong(nodes Cluster) *Trouble {
+	t, takeOver, cut := s.RedisTrouble(), false, false
+	for _, m := range nodes.Members {
+		takeOver = takeOver || m.State == "ready" && len(m.CannotWrite) == 0
+		cut = cut || m.ID == s.Node && m.State == "away"
+	}
+	if t != nil && takeOver && cut {
+		t.Todo = "the others have taken over this node's rooms, and webhooks go on there. Check the network to Redis from here, and --redis-url. It comes back by itself"
+	}
+	return t
 }
 
 // RedisTrouble returns how Redis fails the node; nil while it answers.
@@ -31,11 +53,11 @@ func (s Status) RedisTrouble() *Trouble {
 	t := &Trouble{Subject: "Redis", Error: s.Redis.Error}
 	switch s.Redis.State {
 	case "silent":
-		t.What, t.Todo = "does not answer", "webhooks get 503, which LiveKit retries for about 15 s. Check Redis and --redis-url. "+missed
+		t.What, t.Todo = "does not answer", "webhooks get 503, which LiveKit retries for about 15 s. Check Redis and --redis-url. "+s.missed()
 	case "refuses":
-		t.What, t.Todo = "takes no commits", "webhooks get 503, which LiveKit retries for about 15 s. The node's log says what to change. "+missed
+		t.What, t.Todo = "takes no commits", "webhooks get 503, which LiveKit retries for about 15 s. The node's log says what to change. "+s.missed()
 	case "partial":
-		t.What, t.Todo = "answers in part", "webhooks for the rooms of the other masters get 503. Check those, or their replicas. "+missed
+		t.What, t.Todo = "answers in part", "webhooks for the rooms of the other masters get 503. Check those, or their replicas. "+s.missed()
 	default:
 		return nil
 	}
@@ -78,8 +100,12 @@ func (c Cluster) LeaderTrouble() *Trouble {
 	case answer >= needed || len(silent) == 0:
 		return &Trouble{"The cluster", "has no leader", "no sync runs and no node can join or leave until one is elected, mostly within two seconds", ""}
 	}
+	readable := ""
+	if slices.ContainsFunc(c.Members, func(m Member) bool { return m.Answers() && len(m.CannotWrite) == 0 }) {
+		readable = "; rooms can be read as Redis holds them"
+	}
 	return &Trouble{"The cluster", "has no leader", fmt.Sprintf("%d of %d voters can be reached, and %d must be: bring back %s. Until then webhooks get 503, no sync runs, "+
-		"and no node can join or leave; rooms can be read as Redis holds them. %s", answer, answer+len(silent), needed, some(needed-answer, silent), missed), ""}
+		"and no node can join or leave%s. %s", answer, answer+len(silent), needed, some(needed-answer, silent), readable, missed), ""}
 }
 
 // some names as many of the members as are needed.

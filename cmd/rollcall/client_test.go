@@ -136,6 +136,7 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/rooms?limit=2", rooms + `,"nextCursor":"x"}`, []string{"rooms", "--limit=1"}},
 		{"GET /api/rooms?limit=500&search=ab", rooms + `}`, []string{"rooms", "--prefix=ab"}},
 		{"GET /api/rooms?limit=500", `{"rooms":[]}`, []string{"rooms", "--all"}},
+		{"GET /api/rooms?limit=101&search=b", `{"rooms":[]}`, []string{"rooms", "--search=b"}},
 		{"GET /api/rooms/room-123", roomAnswer, []string{"room", "room-123"}},
 		{"GET /api/rooms/room-123", roomAnswer, []string{"room", "room-123", "--json"}},
 		{"GET /api/rooms/a%20b%3F%23", roomAnswer, []string{"room", "a b?#", "--json"}},
@@ -221,6 +222,17 @@ func TestClusterNamesRedisByWhatItIs(t *testing.T) {
 	}
 }
 
+// TestNoNodeTakesOverIfNoneCan checks a Redis that is down for all nodes, each of which has its own address for it.
+func TestNoNodeTakesOverIfNoneCan(t *testing.T) {
+	member := func(id, state, addr string) string {
+		return fmt.Sprintf(`{"id":%q,"state":%q,"voter":true,"why":"Redis does not answer","cannotWrite":[%q]}`, id, state, addr)
+	}
+	n := newNode(t, map[string]string{"GET /api/cluster": `{"leader":"n1","term":3,"epoch":12,"members":[` + member("n1", "unready", "h1:6379") + "," + member("n2", "away", "h2:6379") + `]}`})
+	if o := n.command(t, "cluster"); strings.Contains(o.out, "take over") || !strings.Contains(o.out, "Redis at h2:6379 takes no commits of n2: webhooks get 503, ") {
+		t.Error(o.out)
+	}
+}
+
 // TestRefusals checks what each refusal tells the operator to do.
 func TestRefusals(t *testing.T) {
 	tests := []struct {
@@ -233,6 +245,7 @@ func TestRefusals(t *testing.T) {
 		{401, "", `{"error":"Unauthorized"}`, testToken, "URL does not accept this token: check --token (ROLLCALL_TOKEN)"},
 		{403, "", `{"error":"Forbidden"}`, testToken, "URL knows this token, but it may not do that (it says: Forbidden): use the admin token"},
 		{503, "3", `{"error":"no leader"}`, testToken, "URL cannot do that now (it says: no leader): try again in 3s"},
+		{503, "1", `{"error":"The cluster has no leader now; try again shortly"}`, testToken, "URL cannot do that now (it says: The cluster has no leader now): try again in 1s; if it lasts, `rollcall status` says"},
 		{503, "", ``, testToken, "URL cannot do that now (it says: nothing more): try again in a few seconds"},
 		{404, "", `404 page not found`, testToken, "URL does not know that request (it says: nothing more): check --addr"},
 		{400, "", `Client sent an HTTP request to an HTTPS server.`, testToken, "URL does not understand the request"},
@@ -353,7 +366,9 @@ func TestStatusWithoutLeader(t *testing.T) {
 		"NONE: no sync runs ":              {Members: []client.Member{voter("n1", "ready"), voter("n2", "unready"), voter("n3", "unreachable")}},
 		"NONE: 1 of 3 voters can be reached, and 2 must be: bring back n2 or n3. Until then webhooks get 503": {Members: []client.Member{voter("n1", "unready"), voter("n2", "unreachable"),
 			voter("n3", "away"), {ID: "n4", State: "unreachable"}}},
-		"NONE: 1 of 2 voters can be reached, and 2 must be: bring back n2. ": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
+		"and no node can join or leave; rooms can be read as Redis holds them. The first": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
+		"and no node can join or leave. The first":                                        {Members: []client.Member{{ID: "n1", State: "unready", Voter: true, CannotWrite: []string{"h:1"}}, voter("n2", "away")}},
+		"NONE: 1 of 2 voters can be reached, and 2 must be: bring back n2. ":              {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
 		"NONE: 1 of 5 voters can be reached, and 3 must be: bring back 2 of n2, n3, n4, n5. ": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away"), voter("n3", "away"),
 			voter("n4", "unreachable"), voter("n5", "unreachable")}},
 	} {

@@ -85,6 +85,9 @@ func (a *app) showShards(members []client.Member, others func() bool) {
 		}
 		if len(from[shard]) < answered {
 			whom = strings.Join(from[shard], ", ")
+		}
+		// If Redis fails all nodes, none is ready, even if each node has an address of its own for it.
+		if slices.ContainsFunc(members, func(m client.Member) bool { return m.State == "ready" && !slices.Contains(m.CannotWrite, shard) }) {
 			what = "other nodes take over its work, and it comes back by itself; look at the network between them, and at the user's ACL there"
 		}
 		fmt.Fprintf(a.stdout, "\n%s: Redis at %s takes no commits of %s: %s, and at the node's log for the reason\n",

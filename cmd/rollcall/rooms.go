@@ -52,7 +52,7 @@ func (a *app) roomsCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(a.stdout, list)
 			}
-			return a.printRooms(list)
+			return a.printRooms(list, o)
 		}
 	})
 }
@@ -79,9 +79,13 @@ func listRooms(ctx context.Context, c *client.Client, o roomsOptions) (roomList,
 	return list, nil
 }
 
-func (a *app) printRooms(list roomList) error {
+func (a *app) printRooms(list roomList, o roomsOptions) error {
 	if len(list.Rooms) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No rooms.")
+		text := "Redis holds no room now."
+		if o.search+o.prefix != "" {
+			text = "Redis holds no room with such a name now."
+		}
+		_, err := fmt.Fprintln(a.stdout, text)
 		return err
 	}
 	rows, people := [][]string{{"ROOM", "PEOPLE", "STARTED", "UPDATED"}}, 0

@@ -73,7 +73,7 @@ func (p palette) statusText(s client.Status, nodes client.Cluster) string {
 	} else if len(nodes.Members) > 1 {
 		line("Nodes", "%s", text)
 	}
-	p.answersText(line, "Redis", s.Redis, s.RedisTrouble(), s.Timestamp)
+	p.answersText(line, "Redis", s.Redis, s.RedisTroubleAmong(nodes), s.Timestamp)
 	p.answersText(line, "LiveKit", s.LiveKit, s.LiveKitTrouble(), s.Timestamp)
 	if now := s.Progress; now != nil && now.Slow {
 		line("Running", "%s", p.colorize(bad, fmt.Sprintf("a %s since %s, %d of %d rooms: it cannot end within 5 min", safe(now.Kind),

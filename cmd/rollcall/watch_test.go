@@ -125,7 +125,9 @@ func TestWatchShowsWhatIsHeld(t *testing.T) {
 	report := func(name, rest string) string {
 		return "event: " + name + "\ndata: {\"startedAt\":\"2026-11-23T10:44:18Z\",\"scheduled\":true,\"result\":{\"synced\":0,\"errors\":0,\"cleaned\":0},\"changed\":0," + rest + "}\n\n"
 	}
-	held := func(cycles int) string { return fmt.Sprintf(`"held":{"rooms":12,"participants":1,"cycles":%d}`, cycles) }
+	held := func(cycles int) string {
+		return fmt.Sprintf(`"held":{"rooms":12,"participants":1,"cycles":%d}`, cycles)
+	}
 	const none = `"held":{"rooms":0,"participants":0,"cycles":0}`
 	status := `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","leader":"n1","lastSync":{` + held(1) + `}}`
 	got := watchingNode(t, status, report("sync", held(1))+report("sync", held(2))+report("sync", none+`,"fault":"livekit_silent"`)+

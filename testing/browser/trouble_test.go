@@ -182,6 +182,8 @@ func TestTroubles(t *testing.T) {
 		"an election at last": {leaderless(), "One thing needs you.\nThe cluster has no leader\n"},
 		"no quorum": {leaderless(func(f *fake) { f.member(0)["state"], f.member(1)["state"] = "unreachable", "away" }),
 			"One thing needs you.\nThe cluster has no leader: bring back n1 or n2\n1 of 3 voters can be reached, and 2 must be."},
+		"no quorum, no redis": {leaderless(redis("silent"), func(f *fake) { f.member(0)["state"], f.member(1)["state"] = "unreachable", "away" }),
+			"2 things need you.\nRedis does not answer\n"},
 		"no voter but this one": {leaderless(func(f *fake) { f.member(0)["voter"], f.member(1)["state"] = false, "away" }),
 			"One thing needs you.\nThe cluster has no leader: bring back n2\n1 of 2 voters can be reached, and 2 must be."},
 		"several causes": {func(f *fake) { redis("silent")(f); livekit("silent")(f) }, "2 things need you.\nRedis does not answer\n"},
@@ -190,6 +192,9 @@ func TestTroubles(t *testing.T) {
 			b := open(t, newFake(t, c.change).URL, 1280)
 			for part := range strings.SplitSeq(c.want, " you.\n") { // how many people there are comes between them
 				b.Await(`seen(a) && seen("Rooms compared\nNone") === b`, part, strings.Contains(name, "livekit") || name == "several causes")
+			}
+			if readable := browsertest.Eval[bool](b, `seen("Rooms can be read as Redis holds them.")`); readable != (name == "no quorum" || name == "no voter but this one") {
+				t.Errorf("rooms can be read: %v", readable)
 			}
 		})
 	}

@@ -100,7 +100,7 @@ function leadership(state) {
   return {
     level: "bad", title: `The cluster has no leader: bring back ${who}`,
     todo: `${voters.length - silent.length} of ${voters.length} voters can be reached, and ${needed} must be. Until then webhooks get 503, no sync runs, and no node can join or leave. `
-      + "Rooms can be read as Redis holds them. The first sync after that repairs what was missed.",
+      + `${hasNoRedis(state) ? "" : "Rooms can be read as Redis holds them. "}The first sync after that repairs what was missed.`,
   };
 }
 
