@@ -1,7 +1,7 @@
 // Determines what is wrong, how bad it is, and what to do about it. Pure: the same state and time give the same list.
 
 import { count, duration, moment, plural, since, span } from "./format.js";
-import { plain } from "./text.js";
+import { plain, sentence } from "./text.js";
 
 const staleAfter = 30_000;
 
@@ -22,12 +22,12 @@ function access(state) {
     return { level: "bad", title: "This node wants a token", todo: "Enter the admin token, or a LiveKit token with roomList.", fix: "token" };
   }
   if (error?.status === 403 && state.route?.view === "room" && state.room?.error?.status === 403) {
-    return { level: "warn", title: "This token may not read this room", todo: `${plain(state.room.error.message)}.`, fix: "token" };
+    return { level: "warn", title: "This token may not read this room", todo: sentence(state.room.error.message), fix: "token" };
   }
   if (error?.status === 403) {
     return {
       level: "warn", title: "This token may not read the cluster",
-      todo: `${plain(error.message)}. With roomAdmin and the name of a room, it opens that room by its address, /rooms/NAME.`, fix: "token",
+      todo: `${sentence(error.message)} With roomAdmin and the name of a room, it opens that room by its address, /rooms/NAME.`, fix: "token",
     };
   }
   return null;
@@ -40,7 +40,7 @@ function reach(state) {
   return {
     level: "bad", fix: "retry",
     title: error.status ? "This node cannot answer now" : "This node does not answer",
-    todo: `${error.status ? `${plain(error.message)}.` : "Is it running, and is the network up?"} It is asked again every few seconds.${known}`,
+    todo: `${error.status ? sentence(error.message) : "Is it running, and is the network up?"} It is asked again every few seconds.${known}`,
   };
 }
 
@@ -198,7 +198,7 @@ function passedOver(status) {
   if (!passed?.entries) return null;
   return {
     level: "warn", title: `LiveKit lists ${plural(passed.entries, "entry", "entries")} that cannot be used`,
-    todo: `Everything else was compared. The first: ${plain(passed.first)}. Find and delete it in LiveKit.`,
+    todo: `Everything else was compared. The first: ${sentence(passed.first)} Find and delete it in LiveKit.`,
   };
 }
 
