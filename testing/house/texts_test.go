@@ -14,7 +14,7 @@ import (
 
 // badTexts are what no message may contain: it would be printed with doubled quotes, or with a full stop in the middle of a sentence.
 var badTexts = map[string]*regexp.Regexp{
-	"%q quotes by itself": regexp.MustCompile(`["'` + "`" + `]%[+#.0-9]*q|%[+#.0-9]*q["'` + "`" + `]`),
+	"%q quotes by itself":                         regexp.MustCompile(`["'` + "`" + `]%[+#.0-9]*q|%[+#.0-9]*q["'` + "`" + `]`),
 	"a sentence that ends goes on behind a colon": regexp.MustCompile(`\S\.:\s`),
 	"two full stops":                              regexp.MustCompile(`[^./]\.\.( |$)`),
 }
