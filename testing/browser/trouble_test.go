@@ -217,6 +217,9 @@ func TestFaultsOfActions(t *testing.T) {
 	f.with(func() { f.answers["cleanup"] = object{"cleaned": 0, "firstError": "no Redis", "fault": "redis_silent"} })
 	b.Press("Cleanup")
 	b.Await(`seen("Cleanup failed\nRedis did not answer. No room was compared.\nFirst error: no Redis")`)
+	f.with(func() { f.answers["cleanup"] = object{"cleaned": 1, "firstError": "no Redis"} })
+	b.Press("Cleanup")
+	b.Await(`seen("Cleanup incomplete\n1 removed;")`)
 	f.with(func() {
 		f.status["lastSync"].(object)["fault"] = "livekit_silent"
 		f.answers["sync"]["fault"] = "livekit_silent"
@@ -225,6 +228,8 @@ func TestFaultsOfActions(t *testing.T) {
 	i.Await(inside + `.text.includes("s ago: LiveKit did not answer; nothing was removed")`)
 	i.Eval(inside + `.button("Sync now").click()`)
 	i.Await(inside + `.text.includes("Failed: LiveKit did not answer; nothing was removed")`)
+	i.Eval(inside + `.button("Cleanup").click()`)
+	i.Await(inside + `.text.includes("Cleanup incomplete: 1 removed")`)
 }
 
 // newCluster starts three nodes whose connections to Redis lead through valves.
