@@ -259,6 +259,51 @@ func TestACycleNamesItsFault(t *testing.T) {
 	}
 }
 
+// A cycle that LiveKit fails says whether Redis holds no room, since it may have been restarted empty.
+func TestACycleSaysThatRedisIsEmpty(t *testing.T) {
+	bubble(t, func(r *rig) {
+		fails := func(string) (bool, error) { return false, errReset }
+		r.must(r.lk.join("r", "a"))
+		for _, room := range []string{"", "r"} {
+			for _, empty := range []bool{false, true} {
+				r.sync(reconcile.Options{})
+				r.lk.order(fails)
+				if empty {
+					r.store.Flush()
+				}
+				if report := r.sync(reconcile.Options{Room: room, DryRun: true}); report.RedisEmpty != empty || report.Fault != reconcile.LiveKitSilent {
+					t.Errorf("room %q, empty %v: %+v", room, empty, report)
+				}
+				r.lk.order(nil)
+			}
+		}
+		r.store.Flush()
+		if report := r.sync(reconcile.Options{}); report.RedisEmpty || report.Synced != 1 {
+			t.Errorf("the first good sync: %+v", report)
+		}
+		r.present("r", "a")
+	})
+}
+
+// If a part of Redis does not answer, nobody knows that it is empty.
+func TestAPartOfRedisIsNotAllOfIt(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.order(func(string) (bool, error) { return false, errReset })
+		r.sweep.Index = partOfAnIndex{}
+		for _, room := range []string{"", "r"} {
+			if report := r.sync(reconcile.Options{Room: room, DryRun: true}); report.RedisEmpty || report.Fault != reconcile.LiveKitSilent {
+				t.Errorf("room %q: %+v", room, report)
+			}
+		}
+	})
+}
+
+type partOfAnIndex struct{}
+
+func (partOfAnIndex) Rooms(context.Context, string, int, string) ([]string, string, error) {
+	return nil, "", reconcile.ErrIncomplete
+}
+
 func TestTheBreaker(t *testing.T) {
 	scheduled, manual := reconcile.Options{Scheduled: true}, reconcile.Options{}
 	for _, c := range []struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/rollcallhq/rollcall/client"
@@ -48,7 +49,7 @@ func explain(err error, base string, f clientFlags, outer context.Context) error
 func explainStatus(e *client.Error, base string, f clientFlags) string {
 	said := "nothing more"
 	if e.Message != "" {
-		said = safe(clip(e.Message, 200))
+		said = sentence(clip(strings.TrimSuffix(e.Message, "; try again shortly"), 300))
 	}
 	switch e.Status {
 	case http.StatusUnauthorized:

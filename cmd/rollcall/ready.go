@@ -60,6 +60,6 @@ func notReady(said string) string {
 	case "Not ready":
 		return "it gives no reason to this caller: ask on its own machine, or give --token (ROLLCALL_TOKEN) of one that may read everything; its log says it too"
 	default:
-		return safe(clip(strings.TrimPrefix(said, "Not ready: "), 400))
+		return sentence(clip(strings.TrimPrefix(said, "Not ready: "), 400))
 	}
 }

@@ -44,7 +44,7 @@ func (a *app) roomsCommand() *cobra.Command {
 		if o.limit < 1 {
 			return &config.UsageError{Lines: []string{"--limit: give a number above 0, or --all"}}
 		}
-		return show(a, asJSON, a.printRooms)(listRooms(ctx, c, o))
+		return show(a, asJSON, func(list roomList) error { return a.printRooms(list, o) })(listRooms(ctx, c, o))
 	})
 }
 
@@ -70,9 +70,13 @@ func listRooms(ctx context.Context, c *client.Client, o roomsOptions) (roomList,
 	return list, nil
 }
 
-func (a *app) printRooms(list roomList) error {
+func (a *app) printRooms(list roomList, o roomsOptions) error {
 	if len(list.Rooms) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No rooms.")
+		text := "Redis holds no room now."
+		if o.search+o.prefix != "" {
+			text = "Redis holds no room with such a name now."
+		}
+		_, err := fmt.Fprintln(a.stdout, text)
 		return err
 	}
 	rows, people := [][]string{{"ROOM", "PEOPLE", "STARTED", "UPDATED"}}, 0

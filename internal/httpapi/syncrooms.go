@@ -41,6 +41,7 @@ type actionAnswer struct {
 	WouldChange *[]reconcile.Difference `json:"wouldChange,omitempty"`
 	FirstError  string                  `json:"firstError,omitempty"`
 	Fault       reconcile.Fault         `json:"fault,omitempty"`
+	RedisEmpty  bool                    `json:"redisEmpty,omitempty"`
 	Timestamp   string                  `json:"timestamp"`
 }
 
@@ -192,7 +193,7 @@ func (to *actionAnswer) add(o reconcile.Options, r reconcile.Report) {
 		to.Held.Cycles = max(to.Held.Cycles, r.Held.Cycles)
 	}
 	to.FirstError = cmp.Or(to.FirstError, r.Error)
-	to.Fault = cmp.Or(to.Fault, r.Fault)
+	to.Fault, to.RedisEmpty = cmp.Or(to.Fault, r.Fault), to.RedisEmpty || r.RedisEmpty
 	if o.DryRun {
 		to.WouldChange = cmp.Or(to.WouldChange, &[]reconcile.Difference{})
 		*to.WouldChange = append(*to.WouldChange, r.Differences...)

@@ -38,11 +38,13 @@ var mutants = []mutant{
 		`isIdle := r.held == nil || r.claimed && r.held.State == nil`, `isIdle := r.held == nil || r.held.State == nil`, ofActors),
 	change("asks-for-actors-after-the-index", "actors/sweep.go",
 		`s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
-	if err := s.indexed(ctx, known, r); err != nil {
+	empty, err := s.indexed(ctx, known, r)
+	if err != nil {
 		r.Fault = reconcile.RedisSilent
 		return nil, reconcile.RoomNames{}, err
 	}
-`, `if err := s.indexed(ctx, known, r); err != nil {
+`, `empty, err := s.indexed(ctx, known, r)
+	if err != nil {
 		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)
