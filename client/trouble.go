@@ -72,9 +72,7 @@ func (s Status) LiveKitTrouble() *Trouble {
 	return faultTrouble("livekit_"+s.LiveKit.State, s.LiveKit.Error, s.LastSync != nil && s.LastSync.RedisEmpty)
 }
 
-// FaultTrouble returns what the fault of a cycle means; nil for none. err is the cycle's error.
-func FaultTrouble(fault, err string) *Trouble { return faultTrouble(fault, err, false) }
-
+// faultTrouble returns what the fault of a cycle means; nil for none. err is the cycle's error.
 func faultTrouble(fault, err string, empty bool) *Trouble {
 	switch fault {
 	case "livekit_silent":

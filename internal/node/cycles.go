@@ -124,7 +124,7 @@ func (n *Node) logReport(ctx context.Context, what string, before *reconcile.Rep
 	}
 	text := what + " has ended"
 	if r.Fault == "" && before != nil && before.Fault != "" {
-		level, text = slog.LevelInfo, text+", and compared the rooms again"
+		level, text = slog.LevelInfo, text+", and LiveKit and Redis answered again"
 	}
 	if r.Errors > 0 {
 		level, args = slog.LevelWarn, append(args, "error", r.Error)

@@ -108,7 +108,7 @@ func TestLiveKitDown(t *testing.T) {
 	b.Await(`seen("All present.") && seen("Sync done\n") && seen("1 differed")`)
 	p.holds("standup", "ada", "hedy")
 	checks(t, p.URL(), 0, "LiveKit       answered ")
-	if err := p.Says("level=INFO", "the sync has ended, and compared the rooms again"); err != nil {
+	if err := p.Says("level=INFO", "the sync has ended, and LiveKit and Redis answered again"); err != nil {
 		t.Error(err)
 	}
 }
