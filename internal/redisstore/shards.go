@@ -137,7 +137,7 @@ func timedOut(err error) bool {
 }
 
 // onShard runs a call that concerns the shard of a key and not one room. On a Redis Cluster it fails at once if that shard is silent, and
-// otherwise waits at most asideTimeout.
+// otherwise waits at most shardTimeout.
 func (s *Store) onShard(ctx context.Context, key string, call func(context.Context) error) error {
 	if !s.cluster {
 		return call(ctx)
