@@ -501,6 +501,30 @@ func TestAnActorWaitsForRedis(t *testing.T) {
 	})
 }
 
+// TestAnActorThatNeverReadRedisWaits is TestAnActorWaitsForRedis for an actor that has not claimed its room yet: its first webhook came when
+// Redis failed already.
+func TestAnActorThatNeverReadRedisWaits(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.order(func(room string) (bool, error) { return room == "", nil })
+		r.faults.set(func(memstore.Op, string) memstore.Fault { return memstore.Fault{Err: errReset} })
+		is(t, r.deliver(r.lk.join("unlisted", "a")), actors.ErrUnavailable)
+		time.Sleep(10 * time.Minute)
+		r.faults.set(nil)
+		if report := r.sync(reconcile.Options{}); report.Synced != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("unlisted", "a")
+
+		// It does not wait for a room of which another node is the owner.
+		r.faults.set(func(memstore.Op, string) memstore.Fault { return memstore.Fault{Err: reconcile.StaleOwner} })
+		is(t, r.deliver(r.lk.join("another's", "a")), actors.ErrFenced)
+		time.Sleep(3 * time.Minute)
+		if names := r.names(); !slices.Equal(names, []string{"unlisted"}) {
+			t.Errorf("%q have an actor", names)
+		}
+	})
+}
+
 func TestOnlyTheNewestLeaderHasEffects(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
