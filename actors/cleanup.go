@@ -86,7 +86,7 @@ func (s *Sweep) cleanup(ctx context.Context, leader reconcile.Token, o reconcile
 	r := reconcile.Report{StartedAt: start.UTC(), Scheduled: o.Scheduled, DryRun: o.DryRun, Forced: o.Force}
 	defer s.begin("cleanup", start)()
 	known := map[string]bool{}
-	err := s.indexed(ctx, known, &r)
+	_, err := s.indexed(ctx, known, &r)
 	if err != nil {
 		r.Fault = reconcile.RedisSilent
 	} else {

@@ -32,6 +32,7 @@ type room struct {
 	held      *reconcile.Room // nil until the first claim
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	claimed   bool            // held is what Redis has, as far as this owner knows
+	unread    bool            // the last claim failed, so this owner does not know what Redis has
 	lost      bool            // Redis has lost what was written, and no survey has reported it yet
 	alerted   bool            // an entry without a readable sid has been logged
 	lossShown bool            // the look that repaired the loss has reported it to the observer
@@ -298,7 +299,7 @@ func (r *room) load(ctx context.Context) error {
 	}
 	claim, err := r.env.own.Claim(r.name, held)
 	if err != nil {
-		r.claimed, r.held = false, nil
+		r.claimed, r.unread, r.held = false, false, nil
 		return err
 	}
 	if r.claimed && claim == held {
@@ -306,8 +307,11 @@ func (r *room) load(ctx context.Context) error {
 	}
 	stored, err := r.env.store.Claim(ctx, r.name, claim)
 	if err != nil {
-		return r.failed(err, claim)
+		err = r.failed(err, claim)
+		r.unread = !errors.Is(err, ErrFenced)
+		return err
 	}
+	r.unread = false
 	lost := false
 	r.claimed, r.claimedAt = true, r.env.clock.Now().Stamp
 	r.held, lost = reconcile.Load(r.held, stored, r.claimedAt)
@@ -378,7 +382,7 @@ func (r *room) report() {
 	} else {
 		r.show(r.held.State)
 	}
-	isIdle := r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
+	isIdle := !r.unread && r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
 	if isIdle != r.idle {
 		r.idle = isIdle
 		r.env.tell(&idle{name: r.name, idle: isIdle})

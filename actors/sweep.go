@@ -206,12 +206,14 @@ func (s *Sweep) batch(leader reconcile.Token, o reconcile.Options, cause reconci
 func (s *Sweep) targets(ctx context.Context, r *reconcile.Report) ([]string, reconcile.RoomNames, error) {
 	known := map[string]bool{}
 	s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
-	if err := s.indexed(ctx, known, r); err != nil {
+	empty, err := s.indexed(ctx, known, r)
+	if err != nil {
 		r.Fault = reconcile.RedisSilent
 		return nil, reconcile.RoomNames{}, err
 	}
 	listed, err := s.Rooms.ListRooms(ctx)
 	if err != nil {
+		r.RedisEmpty = empty
 		err = fmt.Errorf("LiveKit does not list its rooms: %w", err)
 	}
 	for _, name := range listed.Names {
@@ -226,11 +228,14 @@ func (s *Sweep) targets(ctx context.Context, r *reconcile.Report) ([]string, rec
 
 // reachable returns an error if Redis or LiveKit does not answer, so that the report of a sync of one room has a fault like that of all rooms.
 func (s *Sweep) reachable(ctx context.Context, room string, r *reconcile.Report) error {
-	if _, _, err := s.Index.Rooms(ctx, "", 1, ""); err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
+	names, next, err := s.Index.Rooms(ctx, "", 1, "")
+	if err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
 		r.Fault = reconcile.RedisSilent
 		return fmt.Errorf("read the index of rooms: %w", err)
 	}
+	empty := err == nil && next == "" && len(names) == 0
 	if _, err := s.Rooms.Listed(ctx, []string{room}); err != nil {
+		r.RedisEmpty = empty
 		return fmt.Errorf("LiveKit does not list the room: %w", err)
 	}
 	return nil
@@ -299,26 +304,27 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *reconcile.R
 }
 
 // indexed adds the rooms of the index. A shard that does not answer is an error in the report: the rooms of the other shards are
-// examined, and a room is never removed because it is not listed.
-func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *reconcile.Report) error {
+// examined, and a room is never removed because it is not listed. empty reports that all shards answered, and that there is no room.
+func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *reconcile.Report) (empty bool, err error) {
 	incomplete := error(nil)
+	empty = true
 	for cursor := ""; ; {
 		names, next, err := s.Index.Rooms(ctx, cursor, 1000, "")
 		if err != nil {
 			err = fmt.Errorf("read the index of rooms: %w", err)
 		}
 		if err != nil && !errors.Is(err, reconcile.ErrIncomplete) {
-			return err
+			return false, err
 		}
 		if err != nil && incomplete == nil {
-			incomplete = err
+			incomplete, empty = err, false
 			r.Errors, r.Error = r.Errors+1, err.Error()
 		}
 		for _, name := range names {
-			known[name] = true
+			known[name], empty = true, false
 		}
 		if cursor = next; cursor == "" {
-			return nil
+			return empty, nil
 		}
 	}
 }

@@ -259,6 +259,51 @@ func TestACycleNamesItsFault(t *testing.T) {
 	}
 }
 
+// A cycle that LiveKit fails says whether Redis holds no room, since it may have been restarted empty.
+func TestACycleSaysThatRedisIsEmpty(t *testing.T) {
+	bubble(t, func(r *rig) {
+		fails := func(string) (bool, error) { return false, errReset }
+		r.must(r.lk.join("r", "a"))
+		for _, room := range []string{"", "r"} {
+			for _, empty := range []bool{false, true} {
+				r.sync(reconcile.Options{})
+				r.lk.order(fails)
+				if empty {
+					r.store.Flush()
+				}
+				if report := r.sync(reconcile.Options{Room: room, DryRun: true}); report.RedisEmpty != empty || report.Fault != reconcile.LiveKitSilent {
+					t.Errorf("room %q, empty %v: %+v", room, empty, report)
+				}
+				r.lk.order(nil)
+			}
+		}
+		r.store.Flush()
+		if report := r.sync(reconcile.Options{}); report.RedisEmpty || report.Synced != 1 {
+			t.Errorf("the first good sync: %+v", report)
+		}
+		r.present("r", "a")
+	})
+}
+
+// If a part of Redis does not answer, nobody knows that it is empty.
+func TestAPartOfRedisIsNotAllOfIt(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.order(func(string) (bool, error) { return false, errReset })
+		r.sweep.Index = partOfAnIndex{}
+		for _, room := range []string{"", "r"} {
+			if report := r.sync(reconcile.Options{Room: room, DryRun: true}); report.RedisEmpty || report.Fault != reconcile.LiveKitSilent {
+				t.Errorf("room %q: %+v", room, report)
+			}
+		}
+	})
+}
+
+type partOfAnIndex struct{}
+
+func (partOfAnIndex) Rooms(context.Context, string, int, string) ([]string, string, error) {
+	return nil, "", reconcile.ErrIncomplete
+}
+
 func TestTheBreaker(t *testing.T) {
 	scheduled, manual := reconcile.Options{Scheduled: true}, reconcile.Options{}
 	for _, c := range []struct {
@@ -452,6 +497,30 @@ func TestAnActorWaitsForRedis(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		if names := r.names(); len(names) > 0 {
 			t.Errorf("%q have an actor although they are finished", names)
+		}
+	})
+}
+
+// TestAnActorThatNeverReadRedisWaits is TestAnActorWaitsForRedis for an actor that has not claimed its room yet: its first webhook came when
+// Redis failed already.
+func TestAnActorThatNeverReadRedisWaits(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lk.order(func(room string) (bool, error) { return room == "", nil })
+		r.faults.set(func(memstore.Op, string) memstore.Fault { return memstore.Fault{Err: errReset} })
+		is(t, r.deliver(r.lk.join("unlisted", "a")), actors.ErrUnavailable)
+		time.Sleep(10 * time.Minute)
+		r.faults.set(nil)
+		if report := r.sync(reconcile.Options{}); report.Synced != 1 || report.Errors != 0 {
+			t.Errorf("%+v", report)
+		}
+		r.present("unlisted", "a")
+
+		// It does not wait for a room of which another node is the owner.
+		r.faults.set(func(memstore.Op, string) memstore.Fault { return memstore.Fault{Err: reconcile.StaleOwner} })
+		is(t, r.deliver(r.lk.join("another's", "a")), actors.ErrFenced)
+		time.Sleep(3 * time.Minute)
+		if names := r.names(); !slices.Equal(names, []string{"unlisted"}) {
+			t.Errorf("%q have an actor", names)
 		}
 	})
 }

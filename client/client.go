@@ -85,6 +85,20 @@ func New(addr string, opts ...Option) (*Client, error) {
 // Base returns the node's URL, without a trailing slash.
 func (c *Client) Base() string { return c.base }
 
+// get asks for one answer. path must already be escaped.
+func get[A any](ctx context.Context, c *Client, path string) (A, error) {
+	return send[A](ctx, c, http.MethodGet, path, nil)
+}
+
+// send sends one request and returns its answer, which is zero with an error.
+func send[A any](ctx context.Context, c *Client, method, path string, in any) (A, error) {
+	var answer, none A
+	if err := c.do(ctx, method, path, in, &answer); err != nil {
+		return none, err
+	}
+	return answer, nil
+}
+
 // do sends one request and decodes its answer into out. path must already be escaped.
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
@@ -99,16 +113,12 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if err != nil {
 		return fmt.Errorf("make the request: %w", err)
 	}
-	req.Header.Set("Accept", "application/json")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.roundTrip(req, "application/json")
 	if err != nil {
-		return err // a *url.Error, which names method and URL
+		return err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -122,6 +132,15 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return fmt.Errorf("%w: %w", ErrNotRollcall, err)
 	}
 	return nil
+}
+
+// roundTrip sends a request with the token, if there is one.
+func (c *Client) roundTrip(req *http.Request, accept string) (*http.Response, error) {
+	req.Header.Set("Accept", accept)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return c.http.Do(req) // its error is a *url.Error, which names method and URL
 }
 
 func refusal(resp *http.Response, data []byte) error {

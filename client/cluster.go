@@ -107,26 +107,15 @@ type RemoveAnswer struct {
 
 // Cluster returns the members of the cluster and the state of each.
 func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
-	var s Cluster
-	if err := c.do(ctx, http.MethodGet, clusterPath, nil, &s); err != nil {
-		return Cluster{}, err
-	}
-	if s.Members == nil {
+	s, err := get[Cluster](ctx, c, clusterPath)
+	if err == nil && s.Members == nil {
 		return Cluster{}, ErrNotRollcall
 	}
-	return s, nil
+	return s, err
 }
 
 // RemoveNode removes a node from the cluster permanently; its process, if it runs, ends. It is refused (an Error with status
 // 409) if too few voters would be left.
 func (c *Client) RemoveNode(ctx context.Context, id string) (RemoveAnswer, error) {
-	var answer RemoveAnswer
-	in := struct {
-		Action string `json:"action"`
-		ID     string `json:"id"`
-	}{"remove", id}
-	if err := c.do(ctx, http.MethodPost, clusterPath, in, &answer); err != nil {
-		return RemoveAnswer{}, err
-	}
-	return answer, nil
+	return send[RemoveAnswer](ctx, c, http.MethodPost, clusterPath, map[string]string{"action": "remove", "id": id})
 }

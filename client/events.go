@@ -176,16 +176,12 @@ func (c *Client) openEvents(ctx context.Context, q EventsQuery) (*http.Response,
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
-	req.Header.Set("Accept", "text/event-stream")
 	if q.After != "" {
 		req.Header.Set("Last-Event-ID", q.After)
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.roundTrip(req, "text/event-stream")
 	if err != nil {
-		return nil, err // a *url.Error, which names method and URL
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		return resp, nil

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -32,14 +31,10 @@ type TimelineEntry struct {
 // Timeline returns a room's last changes, newest first and at most limit (1 to 1000; 0 leaves it to the node). A room that
 // never existed has none.
 func (c *Client) Timeline(ctx context.Context, room string, limit int) ([]TimelineEntry, error) {
-	var answer struct {
+	answer, err := get[struct {
 		Entries []TimelineEntry `json:"entries"`
-	}
-	path := withQuery(partPath(room, "timeline"), limitQuery(limit))
-	if err := c.do(ctx, http.MethodGet, path, nil, &answer); err != nil {
-		return nil, err
-	}
-	return answer.Entries, nil
+	}](ctx, c, withQuery(partPath(room, "timeline"), limitQuery(limit)))
+	return answer.Entries, err
 }
 
 // LiveKitRoom is a room as LiveKit itself has it. CreatedAt is in Unix
@@ -59,11 +54,7 @@ type LiveKitRoom struct {
 
 // LiveKitRoom has the node ask LiveKit. An *Error with status 503 means that LiveKit does not answer.
 func (c *Client) LiveKitRoom(ctx context.Context, room string) (LiveKitRoom, error) {
-	var answer LiveKitRoom
-	if err := c.do(ctx, http.MethodGet, partPath(room, "livekit"), nil, &answer); err != nil {
-		return LiveKitRoom{}, err
-	}
-	return answer, nil
+	return get[LiveKitRoom](ctx, c, partPath(room, "livekit"))
 }
 
 // DriftEntry is one repair. Time is in Unix milliseconds.
@@ -99,11 +90,7 @@ func (c *Client) Drift(ctx context.Context, q DriftQuery) (Drift, error) {
 	if q.Reason != "" {
 		params.Set("reason", q.Reason)
 	}
-	var answer Drift
-	if err := c.do(ctx, http.MethodGet, withQuery("/api/drift", params), nil, &answer); err != nil {
-		return Drift{}, err
-	}
-	return answer, nil
+	return get[Drift](ctx, c, withQuery("/api/drift", params))
 }
 
 // Point counts what happened on a node from Time on (Unix milliseconds), for
@@ -128,14 +115,11 @@ type Stats struct {
 
 // Stats returns the counts of the node that answers.
 func (c *Client) Stats(ctx context.Context) (Stats, error) {
-	var s Stats
-	if err := c.do(ctx, http.MethodGet, "/api/stats", nil, &s); err != nil {
-		return Stats{}, err
-	}
-	if s.IntervalMs <= 0 {
+	s, err := get[Stats](ctx, c, "/api/stats")
+	if err == nil && s.IntervalMs <= 0 {
 		return Stats{}, ErrNotRollcall
 	}
-	return s, nil
+	return s, err
 }
 
 // partPath returns the path of a part of a room, in the form that roomPath uses for the room.

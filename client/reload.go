@@ -36,12 +36,9 @@ func (r ReloadAnswer) Text(safe func(string) string) string {
 // Reload has the node read its configuration again. It is refused (an Error with status 409) if the configuration is wrong; then
 // nothing has changed.
 func (c *Client) Reload(ctx context.Context) (ReloadAnswer, error) {
-	var answer ReloadAnswer
-	if err := c.do(ctx, http.MethodPost, reloadPath, nil, &answer); err != nil {
-		return ReloadAnswer{}, err
-	}
-	if answer.Changed == nil {
+	answer, err := send[ReloadAnswer](ctx, c, http.MethodPost, reloadPath, nil)
+	if err == nil && answer.Changed == nil {
 		return ReloadAnswer{}, ErrNotRollcall
 	}
-	return answer, nil
+	return answer, err
 }

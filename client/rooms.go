@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -101,25 +100,13 @@ func (c *Client) page(ctx context.Context, q RoomsQuery, cursor string) (roomsPa
 	if cursor != "" {
 		params.Set("cursor", cursor)
 	}
-	path := roomsPath
-	if len(params) > 0 {
-		path += "?" + params.Encode()
-	}
-	var page roomsPage
-	if err := c.do(ctx, http.MethodGet, path, nil, &page); err != nil {
-		return roomsPage{}, err
-	}
-	return page, nil
+	return get[roomsPage](ctx, c, withQuery(roomsPath, params))
 }
 
 // Room returns one room's state. An *Error with status 404 means that no room of that name exists now. Any text may be a
 // name.
 func (c *Client) Room(ctx context.Context, name string) (Room, error) {
-	var room Room
-	if err := c.do(ctx, http.MethodGet, roomPath(name), nil, &room); err != nil {
-		return Room{}, err
-	}
-	return room, nil
+	return get[Room](ctx, c, roomPath(name))
 }
 
 // roomPath returns the path of a room's state. Names that a path cannot carry, because proxies and routers clean, split or

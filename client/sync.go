@@ -50,6 +50,8 @@ type Report struct {
 	Slow bool `json:"slow,omitempty"`
 	// Fault says why the cycle compared no room: livekit_silent, livekit_refuses, livekit_limited or redis_silent. Empty if it did.
 	Fault string `json:"fault,omitempty"`
+	// RedisEmpty means, with a fault of LiveKit, that Redis held no room as the cycle began.
+	RedisEmpty bool `json:"redisEmpty,omitempty"`
 }
 
 // PassedOver counts entries of LiveKit's lists that could not be used, and
@@ -104,6 +106,8 @@ type Status struct {
 	NextCleanup        *time.Time `json:"nextCleanup,omitempty"`
 	LastSync           *Report    `json:"lastSync,omitempty"`
 	LastCleanup        *Report    `json:"lastCleanup,omitempty"`
+	// LastGoodSync is when the last sync without an error began; nil if none is known.
+	LastGoodSync *time.Time `json:"lastGoodSync,omitempty"`
 	// Progress is the progress of the running cycle.
 	Progress *Progress `json:"progress,omitempty"`
 	// Redis is how Redis answers the node; LiveKit is how LiveKit answered the last sync. Older nodes do not say.
@@ -121,7 +125,7 @@ type Dependency struct {
 	Error string `json:"error,omitempty"`
 	// At is when LiveKit was asked.
 	At *time.Time `json:"at,omitempty"`
-	// Since is since when Redis fails; nil while it answers, and if it is not known.
+	// Since is since when it fails; nil while it answers, and if it is not known.
 	Since *time.Time `json:"since,omitempty"`
 }
 
@@ -164,6 +168,7 @@ type SyncAnswer struct {
 	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 	Fault       string        `json:"fault,omitempty"`      // as in a Report
+	RedisEmpty  bool          `json:"redisEmpty,omitempty"` // as in a Report
 }
 
 // CleanupAnswer is the answer to Cleanup; Cleaned counts rooms.
@@ -175,6 +180,7 @@ type CleanupAnswer struct {
 	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 	Fault       string        `json:"fault,omitempty"`      // as in a Report
+	RedisEmpty  bool          `json:"redisEmpty,omitempty"` // as in a Report
 }
 
 // FullSyncAnswer is the answer to FullSync; Cleanup counts rooms.
@@ -187,6 +193,7 @@ type FullSyncAnswer struct {
 	WouldChange []WouldChange `json:"wouldChange,omitzero"` // in dry runs
 	FirstError  string        `json:"firstError,omitempty"` // one of those that were counted
 	Fault       string        `json:"fault,omitempty"`      // as in a Report
+	RedisEmpty  bool          `json:"redisEmpty,omitempty"` // as in a Report
 }
 
 // ServiceAnswer is the answer to StartService and StopService.
@@ -205,14 +212,11 @@ type action struct {
 
 // Status returns the state of the sync; any node knows it.
 func (c *Client) Status(ctx context.Context) (Status, error) {
-	var s Status
-	if err := c.do(ctx, http.MethodGet, syncPath, nil, &s); err != nil {
-		return Status{}, err
-	}
-	if s.Timestamp.IsZero() {
+	s, err := get[Status](ctx, c, syncPath)
+	if err == nil && s.Timestamp.IsZero() {
 		return Status{}, ErrNotRollcall
 	}
-	return s, nil
+	return s, err
 }
 
 // Sync compares every room with LiveKit and returns when that is done. A plain sync joins a cycle that is running.
@@ -249,10 +253,6 @@ func (c *Client) StopService(ctx context.Context) (ServiceAnswer, error) {
 }
 
 func act[A any](ctx context.Context, c *Client, in action, o ActionOptions) (A, error) {
-	var answer, none A
 	in.DryRun, in.Force = o.DryRun, o.Force
-	if err := c.do(ctx, http.MethodPost, syncPath, in, &answer); err != nil {
-		return none, err
-	}
-	return answer, nil
+	return send[A](ctx, c, http.MethodPost, syncPath, in)
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,10 +14,36 @@ type Trouble struct{ Subject, What, Todo, Error string }
 // String returns the sentence, without a full stop.
 func (t Trouble) String() string { return t.Subject + " " + t.What }
 
-const (
-	kept   = "nothing is removed; Redis keeps the last answer. "
-	missed = "The first sync after that repairs what was missed"
-)
+const missed = "The first sync after that repairs what was missed"
+
+// missed says what repairs what webhooks missed.
+func (s Status) missed() string {
+	if !s.SyncServiceRunning {
+		return "What was missed is repaired by the first sync after that, which nobody begins while the schedule is stopped"
+	}
+	return missed
+}
+
+// kept says what LiveKit's silence means for the data. empty is Report.RedisEmpty.
+func kept(empty bool) string {
+	if empty {
+		return "nothing is removed; Redis holds no room now, and the live ones come back with the first good sync. "
+	}
+	return "nothing is removed; Redis keeps the last answer. "
+}
+
+// RedisTroubleAmong is RedisTrouble for a node of that cluster. A node that cannot use a Redis that others can use has given its rooms to them.
+func (s Status) RedisTroubleAmong(nodes Cluster) *Trouble {
+	t, takeOver, cut := s.RedisTrouble(), false, false
+	for _, m := range nodes.Members {
+		takeOver = takeOver || m.State == "ready" && len(m.CannotWrite) == 0
+		cut = cut || m.ID == s.Node && m.State == "away"
+	}
+	if t != nil && takeOver && cut {
+		t.Todo = "the others have taken over this node's rooms, and webhooks go on there. Check the network to Redis from here, and --redis-url. It comes back by itself"
+	}
+	return t
+}
 
 // RedisTrouble returns how Redis fails the node; nil while it answers.
 func (s Status) RedisTrouble() *Trouble {
@@ -26,11 +53,11 @@ func (s Status) RedisTrouble() *Trouble {
 	t := &Trouble{Subject: "Redis", Error: s.Redis.Error}
 	switch s.Redis.State {
 	case "silent":
-		t.What, t.Todo = "does not answer", "webhooks get 503, which LiveKit retries for about 15 s. Check Redis and --redis-url. "+missed
+		t.What, t.Todo = "does not answer", "webhooks get 503, which LiveKit retries for about 15 s. Check Redis and --redis-url. "+s.missed()
 	case "refuses":
-		t.What, t.Todo = "takes no commits", "webhooks get 503, which LiveKit retries for about 15 s. The node's log says what to change. "+missed
+		t.What, t.Todo = "takes no commits", "webhooks get 503, which LiveKit retries for about 15 s. The node's log says what to change. "+s.missed()
 	case "partial":
-		t.What, t.Todo = "answers in part", "webhooks for the rooms of the other masters get 503. Check those, or their replicas. "+missed
+		t.What, t.Todo = "answers in part", "webhooks for the rooms of the other masters get 503. Check those, or their replicas. "+s.missed()
 	default:
 		return nil
 	}
@@ -42,18 +69,18 @@ func (s Status) LiveKitTrouble() *Trouble {
 	if s.LiveKit == nil {
 		return nil
 	}
-	return FaultTrouble("livekit_"+s.LiveKit.State, s.LiveKit.Error)
+	return faultTrouble("livekit_"+s.LiveKit.State, s.LiveKit.Error, s.LastSync != nil && s.LastSync.RedisEmpty)
 }
 
-// FaultTrouble returns what the fault of a cycle means; nil for none. err is the cycle's error.
-func FaultTrouble(fault, err string) *Trouble {
+// faultTrouble returns what the fault of a cycle means; nil for none. err is the cycle's error.
+func faultTrouble(fault, err string, empty bool) *Trouble {
 	switch fault {
 	case "livekit_silent":
-		return &Trouble{"LiveKit", "does not answer", kept + "Check LiveKit and --livekit-host", err}
+		return &Trouble{"LiveKit", "does not answer", kept(empty) + "Check LiveKit and --livekit-host", err}
 	case "livekit_refuses":
-		return &Trouble{"LiveKit", "refuses the API key", kept + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks", err}
+		return &Trouble{"LiveKit", "refuses the API key", kept(empty) + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks", err}
 	case "livekit_limited":
-		return &Trouble{"LiveKit", "allows no more requests now", kept + "Lower --livekit-rate, or lengthen --sync-interval", err}
+		return &Trouble{"LiveKit", "allows no more requests now", kept(empty) + "Lower --livekit-rate, or lengthen --sync-interval", err}
 	case "redis_silent":
 		return &Trouble{"Redis", "did not answer", "no room was compared. Check Redis and --redis-url. The next sync repairs what was missed", err}
 	}
@@ -71,8 +98,12 @@ func (c Cluster) LeaderTrouble() *Trouble {
 	case answer >= needed || len(silent) == 0:
 		return &Trouble{"The cluster", "has no leader", "no sync runs and no node can join or leave until one is elected, mostly within two seconds", ""}
 	}
+	readable := ""
+	if slices.ContainsFunc(c.Members, func(m Member) bool { return m.Answers() && len(m.CannotWrite) == 0 }) {
+		readable = "; rooms can be read as Redis holds them"
+	}
 	return &Trouble{"The cluster", "has no leader", fmt.Sprintf("%d of %d voters can be reached, and %d must be: bring back %s. Until then webhooks get 503, no sync runs, "+
-		"and no node can join or leave; rooms can be read as Redis holds them. %s", answer, answer+len(silent), needed, some(needed-answer, silent), missed), ""}
+		"and no node can join or leave%s. %s", answer, answer+len(silent), needed, some(needed-answer, silent), readable, missed), ""}
 }
 
 // some names as many of the members as are needed.
@@ -114,7 +145,7 @@ func (s Status) troubles() (all []Trouble) {
 		}
 	}
 	if !s.SyncServiceRunning {
-		all = append(all, Trouble{Subject: "The sync service", What: "is stopped"})
+		all = append(all, Trouble{Subject: "The schedule", What: "is stopped"})
 	}
 	last := s.LastSync
 	if last == nil {

@@ -147,8 +147,7 @@ func (m *mux) refuse(raw *arrival, err error) {
 	} else {
 		m.sayRefused(raw, why)
 	}
-	var header tls.RecordHeaderError
-	if errors.As(err, &header) && header.RecordHeader[0] == protoPeer {
+	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && header.RecordHeader[0] == protoPeer {
 		turnAway(raw)
 	}
 	_ = raw.Close()

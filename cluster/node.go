@@ -92,11 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	log := cfg.Logger
-	if log == nil {
-		log = slog.Default()
-	}
-	log = log.With("node", cfg.NodeID)
+	log := cmp.Or(cfg.Logger, slog.Default()).With("node", cfg.NodeID)
 	cfg.Logger = log
 	hlog := raftLogger(log)
 	store, err := openStorage(cfg, hlog)

@@ -113,8 +113,7 @@ func (p *peers) call(ctx context.Context, addr, path string, in, out any) error 
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := p.client.Do(req)
-	var noisy *url.Error
-	if errors.As(err, &noisy) {
+	if noisy, ok := errors.AsType[*url.Error](err); ok {
 		err = noisy.Err // the messages below say what was asked, and where
 	}
 	if remoteAlert(err) { // with TLS 1.3 a refusal of this node's certificate comes after the handshake

@@ -48,8 +48,7 @@ func (n *Node) askVoters(ctx context.Context) (settlement, error) {
 	defer cancel()
 	var said settlement
 	err := n.peers.call(ctx, leader.Addr, votersPath, struct{}{}, &said)
-	var answer *RemoteError
-	if errors.As(err, &answer) && answer.unknown {
+	if answer, ok := errors.AsType[*RemoteError](err); ok && answer.unknown {
 		return settlement{}, nil
 	}
 	return said, err

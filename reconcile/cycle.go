@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -38,6 +39,12 @@ type Report struct {
 	Error string `json:"error,omitempty"` // the first error, readable by people and without secrets
 	// Fault is what the cycle could not do without, so that it compared no room. Errors is then at least 1.
 	Fault Fault `json:"fault,omitempty"`
+	// RedisEmpty reports, of a cycle with a fault, that Redis listed its rooms and that there were none.
+	RedisEmpty bool `json:"redisEmpty,omitempty"`
+	// LastGood is when the last cycle without an error began, up to this one; FaultSince when the first of the cycles in a row that had
+	// this fault did. Only kept reports have them (see After). They are zero if that is not known.
+	LastGood   time.Time `json:"lastGood,omitzero"`
+	FaultSince time.Time `json:"faultSince,omitzero"`
 	// Slow reports whether the cycle took longer than 5 min.
 	Slow bool `json:"slow,omitempty"`
 	// PassedOver counts the entries of LiveKit's lists that could not be used; PassedFirst describes the first of them.
@@ -52,6 +59,29 @@ type Report struct {
 // Absent reports whether a cycle over one room found that neither Redis nor LiveKit has it.
 func (r Report) Absent() bool {
 	return r.Synced > 0 && r.Rooms+r.Changed+r.Deferred+r.Errors == 0
+}
+
+// After returns the report as it is kept after before, which is the last one of its kind that was kept; nil if there is none. An older build
+// keeps neither LastGood nor FaultSince.
+func (r Report) After(before *Report) Report {
+	if r.Errors == 0 {
+		r.LastGood = r.StartedAt
+		return r
+	}
+	if before == nil {
+		before = &Report{Errors: 1}
+	}
+	r.LastGood = before.LastGood
+	if before.Errors == 0 {
+		r.LastGood = before.StartedAt
+	}
+	if r.Fault != "" {
+		r.FaultSince = r.StartedAt
+	}
+	if r.Fault != "" && r.Fault == before.Fault {
+		r.FaultSince = cmp.Or(before.FaultSince, before.StartedAt)
+	}
+	return r
 }
 
 // Fault is why a cycle compared no room; it is empty if the cycle compared what there was.

@@ -24,24 +24,18 @@ func (a *app) syncCommand() *cobra.Command {
 		Args:  anyRoom,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func(args []string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) {
-				if len(args) > 0 {
-					return c.SyncRoom(ctx, args[0], *o)
-				}
-				return c.Sync(ctx, *o)
-			})
-			if err != nil {
-				return err
+	return a.asking(cmd, cycleTimeout, func(ctx context.Context, c *client.Client, args []string, asJSON bool) error {
+		answer, err := waiting(ctx, a, c, func() (client.SyncAnswer, error) {
+			if len(args) > 0 {
+				return c.SyncRoom(ctx, args[0], *o)
 			}
-			text := a.resultText(answer.Result, answer.Fault, removed(o))
-			if answer.Found != nil && !*answer.Found {
-				text = fmt.Sprintf("Neither LiveKit nor Redis has a room %q.\n", answer.Room)
-			}
-			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
-			return failures(err, answer.Result.Errors, answer.FirstError, answer.Fault)
+			return c.Sync(ctx, *o)
+		})
+		if err != nil {
+			return err
 		}
+		err = a.answer(asJSON, answer, answer.Text(*o, a.colours.alarm), *o, answer.WouldChange, answer.FirstError)
+		return failures(err, answer.Result.Errors, answer.FirstError, answer.Trouble())
 	})
 }
 
@@ -52,16 +46,13 @@ func (a *app) cleanupCommand() *cobra.Command {
 		Args:  noArgs,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.CleanupAnswer, error) { return c.Cleanup(ctx, *o) })
-			if err != nil {
-				return err
-			}
-			text := fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleaned, "room"), removed(o))
-			err = a.answer(asJSON, answer, text+heldText(answer.Held), *o, answer.WouldChange, answer.FirstError)
-			return failures(err, 0, answer.FirstError, answer.Fault)
+	return a.asking(cmd, cycleTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := waiting(ctx, a, c, func() (client.CleanupAnswer, error) { return c.Cleanup(ctx, *o) })
+		if err != nil {
+			return err
 		}
+		err = a.answer(asJSON, answer, answer.Text(*o, a.colours.alarm), *o, answer.WouldChange, answer.FirstError)
+		return failures(err, 0, answer.FirstError, answer.Trouble())
 	})
 }
 
@@ -72,16 +63,13 @@ func (a *app) fullSyncCommand() *cobra.Command {
 		Args:  noArgs,
 	}
 	o := actionFlags(cmd)
-	return a.asking(cmd, cycleTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := waiting(ctx, a, c, func() (client.FullSyncAnswer, error) { return c.FullSync(ctx, *o) })
-			if err != nil {
-				return err
-			}
-			text := a.resultText(answer.Sync, answer.Fault, removed(o)) + fmt.Sprintf("Cleanup done: %s %s.\n", count(answer.Cleanup, "room"), removed(o)) + heldText(answer.Held)
-			err = a.answer(asJSON, answer, text, *o, answer.WouldChange, answer.FirstError)
-			return failures(err, answer.Sync.Errors, answer.FirstError, answer.Fault)
+	return a.asking(cmd, cycleTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := waiting(ctx, a, c, func() (client.FullSyncAnswer, error) { return c.FullSync(ctx, *o) })
+		if err != nil {
+			return err
 		}
+		err = a.answer(asJSON, answer, answer.Text(*o, a.colours.alarm), *o, answer.WouldChange, answer.FirstError)
+		return failures(err, answer.Sync.Errors, answer.FirstError, answer.Trouble())
 	})
 }
 
@@ -105,18 +93,16 @@ func (a *app) stopCommand() *cobra.Command {
 
 func (a *app) switching(use, short string, do func(*client.Client, context.Context) (client.ServiceAnswer, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs}
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := do(c, ctx)
-			if err != nil {
-				return err
-			}
-			text := "The schedule is stopped, on every node and over restarts. Webhooks are still served. Start it again: rollcall start\n"
-			if answer.Running {
-				text = "The schedule is running.\n"
-			}
-			return a.answer(asJSON, answer, text, client.ActionOptions{}, nil, "")
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := do(c, ctx)
+		if err != nil {
+			return err
 		}
+		text := "The schedule is stopped, on every node and over restarts. Nothing changes for webhooks, but what they miss is not repaired. Start it again: rollcall start\n"
+		if answer.Running {
+			text = "The schedule is running.\n"
+		}
+		return a.answer(asJSON, answer, text, client.ActionOptions{}, nil, "")
 	})
 }
 
@@ -126,14 +112,12 @@ func (a *app) reloadCommand() *cobra.Command {
 		Short: "Have the node at --addr read its configuration again, as SIGHUP does",
 		Args:  noArgs,
 	}
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.Reload(ctx)
-			if err != nil {
-				return err
-			}
-			return a.answer(asJSON, answer, answer.Text(safe), client.ActionOptions{}, nil, "")
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		answer, err := c.Reload(ctx)
+		if err != nil {
+			return err
 		}
+		return a.answer(asJSON, answer, answer.Text(safe), client.ActionOptions{}, nil, "")
 	})
 }
 
@@ -141,9 +125,6 @@ func (a *app) reloadCommand() *cobra.Command {
 func (a *app) answer(asJSON bool, answer any, text string, o client.ActionOptions, would []client.WouldChange, first string) error {
 	if asJSON {
 		return printJSON(a.stdout, answer)
-	}
-	if o.DryRun {
-		text = "Dry run: nothing was changed.\n" + text
 	}
 	if _, err := io.WriteString(a.stdout, text); err != nil || !o.DryRun || first != "" && len(would) == 0 {
 		return err
@@ -160,41 +141,18 @@ func (a *app) answer(asJSON bool, answer any, text string, o client.ActionOption
 	return a.table(rows, colored{1, changeColor})
 }
 
-func removed(o *client.ActionOptions) string {
-	if o.DryRun {
-		return "would be removed"
-	}
-	return "removed"
-}
-
-func (a *app) resultText(r client.Result, fault, removed string) string {
-	if fault != "" {
-		return "No room was compared.\n"
-	}
-	return fmt.Sprintf("Sync done: %s, %d %s%s.\n", compared(r.Synced), r.Cleaned, removed, a.colours.errorsText(r.Errors))
-}
-
-// heldText says which removals the breaker holds back, and what to do about it.
-func heldText(h *client.Held) string {
-	if h == nil {
-		return ""
-	}
-	return fmt.Sprintf("Held: %s and %s are gone from LiveKit, so many at once that they are kept until 3 scheduled syncs agree. "+
-		"If they are really gone, repeat the command with --force.\n", count(h.Rooms, "room"), count(h.Participants, "participant"))
-}
-
 // failures makes a command with errors fail, so that a script notices. The errors of a cleanup are not counted.
-func failures(err error, failed int, first, fault string) error {
-	t := client.FaultTrouble(fault, first)
+func failures(err error, failed int, first string, t *client.Trouble) error {
+	first = sentence(clip(first, 300))
 	switch {
 	case err == nil && t != nil:
-		return fmt.Errorf("%s: %s (%s)", t, t.Todo, safe(clip(first, 300)))
+		return fmt.Errorf("%s: %s (%s)", t, t.Todo, first)
 	case err != nil || failed == 0 && first == "":
 		return err
 	case failed == 0:
-		return fmt.Errorf("not all could be cleaned up, the next cleanup tries again (%s)", safe(first))
+		return fmt.Errorf("not all could be cleaned up, the next cleanup tries again (%s)", first)
 	case first == "":
 		first = "the nodes' logs say why"
 	}
-	return fmt.Errorf("%s; what could not be compared is unchanged in Redis, and the next sync tries again (%s)", count(failed, "error"), safe(first))
+	return fmt.Errorf("%s; what could not be compared is unchanged in Redis, and the next sync tries again (%s)", count(failed, "error"), first)
 }

@@ -29,8 +29,7 @@ func didYouMean(names []string) string { return "did you mean " + strings.Join(n
 
 // nearFlag adds the flag that was perhaps meant to the error for an unknown one.
 func nearFlag(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if near := config.NearFlag(cmd.Flags(), unknown.GetSpecifiedName()); near != "" {
 			return fmt.Errorf("%w: did you mean --%s?", err, near)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -46,8 +47,7 @@ whether a reload changes it; with --all or --json, every value. Problems are lis
 }
 
 func checked(loaded config.Loaded, err error) checkedConfig {
-	var usage *config.UsageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[*config.UsageError](err); ok {
 		return checkedConfig{Warnings: loaded.Warnings, Errors: usage.Lines}
 	}
 	return checkedConfig{OK: true, Settings: loaded.Settings(), Warnings: loaded.Warnings}
@@ -60,11 +60,7 @@ func (a *app) printSettings(loaded config.Loaded, all bool) error {
 			defaults++
 			continue
 		}
-		value := s.Value
-		if value == "" {
-			value = "-"
-		}
-		rows = append(rows, []string{s.Name, value, s.Source, s.ChangedBy()})
+		rows = append(rows, []string{s.Name, cmp.Or(s.Value, "-"), s.Source, s.ChangedBy()})
 	}
 	if err := a.table(rows); err != nil {
 		return err

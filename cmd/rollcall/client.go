@@ -30,7 +30,7 @@ type clientFlags struct {
 }
 
 // ask is the body of a client command: it sends requests to the node and prints.
-type ask func(ctx context.Context, c *client.Client, asJSON bool) error
+type ask func(ctx context.Context, c *client.Client, args []string, asJSON bool) error
 
 func (a *app) clientCommands() []*cobra.Command {
 	return append(a.asksFirst(a.syncCommand(), a.cleanupCommand(), a.fullSyncCommand(), a.stopCommand()),
@@ -39,7 +39,7 @@ func (a *app) clientCommands() []*cobra.Command {
 }
 
 // asking turns cmd into a client command.
-func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []string) ask) *cobra.Command {
+func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do ask) *cobra.Command {
 	f := &clientFlags{}
 	cmd.GroupID = groupClient
 	flags := cmd.Flags()
@@ -60,7 +60,7 @@ func (a *app) asking(cmd *cobra.Command, timeout time.Duration, do func(args []s
 			defer cancel()
 			ctx = bounded
 		}
-		if err := do(args)(ctx, c, f.json); err != nil {
+		if err := do(ctx, c, args, f.json); err != nil {
 			return explain(err, c.Base(), *f, cmd.Context())
 		}
 		return nil

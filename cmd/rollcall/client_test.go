@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +71,10 @@ const (
 	wellAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,"redis":{"state":"ok"},"livekit":{"state":"unknown"}}`
 	downAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,
 		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":0,"errors":1,"cleaned":0},"firstError":"dial h:7880: refused","fault":"livekit_silent"},
-		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused","since":"2026-11-23T10:38:18Z"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z"}}`
+		"redis":{"state":"silent","error":"dial tcp 10.0.0.7:6379: connect: connection refused","since":"2026-11-23T10:38:18Z"},"livekit":{"state":"silent","error":"dial h:7880: refused","at":"2026-11-23T10:44:18Z","since":"2026-11-23T10:40:18Z"},"lastGoodSync":"2026-11-22T10:39:48Z"}`
+	emptyAnswer = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","node":"n1","leader":"n1","term":3,
+		"lastSync":{"startedAt":"2026-11-23T10:44:18Z","durationMs":3,"scheduled":true,"result":{"synced":0,"errors":1,"cleaned":0},"firstError":"room \"a\\u0000\": Redis: \"refused\"","fault":"livekit_refuses","redisEmpty":true},
+		"redis":{"state":"ok"},"livekit":{"state":"refuses","error":"Get \"http://h:7880\": no \"key\" \u001b","at":"2026-11-23T10:44:18Z"}}`
 	stoppedAnswer = `{"syncServiceRunning":false,"timestamp":"2026-11-23T10:44:30.123Z"}`
 	wouldChange   = `"wouldChange":[{"room":"a\nb","change":"participant_left","identity":"user1","sid":"PA_1","reason":"ghost"},{"room":"r","change":"room_finished"}]`
 	roomAnswer    = `{"roomName":"room-123","sid":"RM_x","isActive":true,"createdAt":1795399866205,"lastUpdated":1795399866530,
@@ -78,6 +82,9 @@ const (
 		{"identity":"user1","joinedAt":1795399866511,"metadata":"","sid":"PA_x","name":"User 1","kind":"STANDARD","hidden":false,"version":2},
 		{"identity":"","joinedAt":1795399866512,"metadata":"","sid":"PA_y","name":"","kind":"AGENT","hidden":true,"version":1}]}`
 )
+
+// badText matches quotes that were quoted again, and a full stop in the middle of a sentence.
+var badText = regexp.MustCompile(`\\"|[a-z)]\.[:;,.]|\.\)`)
 
 // TestClientCommands checks the requests and the output of every client command.
 func TestClientCommands(t *testing.T) {
@@ -93,6 +100,7 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/sync-rooms", wellAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", downAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", downAnswer, []string{"status", "--check", "--json"}},
+		{"GET /api/sync-rooms", emptyAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", stoppedAnswer, []string{"status", "--check"}},
 		{"GET /api/sync-rooms", statusAnswer, []string{"status", "--check", "--json"}},
 		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"connection refused","fault":"livekit_silent"}`, []string{"sync"}},
@@ -107,9 +115,15 @@ func TestClientCommands(t *testing.T) {
 		{post(`{"action":"sync","room":"nowhere"}`), `{"action":"sync","room":"nowhere","found":false,"result":{"synced":1,"errors":0,"cleaned":0},"timestamp":"2026-11-23T10:44:30Z"}`, []string{"sync", "nowhere", "--json"}},
 		{post(`{"action":"sync","dryRun":true,"room":"r"}`), `{"action":"sync","room":"r","result":{"synced":0,"errors":1,"cleaned":0},"wouldChange":[],"firstError":"connection refused","fault":"livekit_silent"}`, []string{"sync", "r", "--dry-run"}},
 		{"", "", []string{"sync", ""}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"Get \"http://h\": refused","fault":"livekit_silent","redisEmpty":true}`, []string{"sync"}},
+		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":5,"errors":1,"cleaned":0},"firstError":"room \"a b\": too late"}`, []string{"sync"}},
 		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":2}`, []string{"cleanup"}},
 		{post(`{"action":"cleanup","dryRun":true,"force":true}`), `{"action":"cleanup","cleaned":0,` + wouldChange + `}`, []string{"cleanup", "--dry-run", "--force"}},
+		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":0,"firstError":"no \"Redis\"","fault":"redis_silent"}`, []string{"cleanup"}},
+		{post(`{"action":"cleanup"}`), `{"action":"cleanup","cleaned":1,"firstError":"room \"a\": no Redis"}`, []string{"cleanup"}},
 		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":5,"errors":0,"cleaned":1},"cleanup":1}`, []string{"full-sync"}},
+		{post(`{"action":"full-sync","dryRun":true}`), `{"action":"full-sync","sync":{"synced":5,"errors":2,"cleaned":1},"cleanup":0,"firstError":"no","wouldChange":[]}`, []string{"full-sync", "--dry-run"}},
+		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":0,"errors":3,"cleaned":0},"cleanup":1,"firstError":"no","fault":"livekit_silent"}`, []string{"full-sync"}},
 		{post(`{"action":"full-sync"}`), `{"action":"full-sync","sync":{"synced":5,"errors":0,"cleaned":1},"cleanup":0,"firstError":"no Redis"}`, []string{"full-sync"}},
 		{post(`{"action":"sync"}`), `{"action":"sync","result":{"synced":90,"errors":0,"cleaned":0},"held":{"rooms":40,"participants":1,"cycles":2}}`, []string{"sync"}},
 		{post(`{"action":"sync","dryRun":true}`), `{"action":"sync","result":{"synced":90,"errors":0,"cleaned":0},"held":{"rooms":40,"participants":1,"cycles":2},"wouldChange":[],"timestamp":"2026-11-23T10:44:30Z"}`,
@@ -122,6 +136,7 @@ func TestClientCommands(t *testing.T) {
 		{"GET /api/rooms?limit=2", rooms + `,"nextCursor":"x"}`, []string{"rooms", "--limit=1"}},
 		{"GET /api/rooms?limit=500&search=ab", rooms + `}`, []string{"rooms", "--prefix=ab"}},
 		{"GET /api/rooms?limit=500", `{"rooms":[]}`, []string{"rooms", "--all"}},
+		{"GET /api/rooms?limit=101&search=b", `{"rooms":[]}`, []string{"rooms", "--search=b"}},
 		{"GET /api/rooms/room-123", roomAnswer, []string{"room", "room-123"}},
 		{"GET /api/rooms/room-123", roomAnswer, []string{"room", "room-123", "--json"}},
 		{"GET /api/rooms/a%20b%3F%23", roomAnswer, []string{"room", "a b?#", "--json"}},
@@ -147,7 +162,10 @@ func TestClientCommands(t *testing.T) {
 	for _, tt := range tests {
 		n := newNode(t, map[string]string{tt.request: tt.answer})
 		asks := 1
-		if tt.args[0] == "status" && !slices.Contains(tt.args, "--json") && tt.answer != stoppedAnswer {
+		if tt.answer == clusterAnswer && !slices.Contains(tt.args, "--json") {
+			asks++ // for how Redis answers, since one of its masters answers no node
+		}
+		if tt.args[0] == "status" && tt.answer != stoppedAnswer {
 			asks++ // for the nodes
 		}
 		if tt.answer == statusAnswer {
@@ -160,6 +178,9 @@ func TestClientCommands(t *testing.T) {
 		fmt.Fprintf(&b, "$ rollcall %q -> %d\n%s%s\n", tt.args, o.code, o.out, o.errOut)
 		if strings.Contains(strings.Join(tt.args, " "), "--json") && !json.Valid([]byte(o.out)) {
 			t.Errorf("%q prints no JSON: %s", tt.args, o.out)
+		}
+		if badText.MatchString(o.errOut) || !slices.Contains(tt.args, "--json") && badText.MatchString(o.out) {
+			t.Errorf("%q quotes what is quoted, or ends a sentence twice:\n%s%s", tt.args, o.out, o.errOut)
 		}
 		if strings.ContainsAny(o.out+o.errOut, "\x00\x1b") {
 			t.Errorf("%q lets control characters out", tt.args)
@@ -187,6 +208,31 @@ func TestRoomsFollowsPages(t *testing.T) {
 	}
 }
 
+// TestClusterNamesRedisByWhatItIs checks that webhooks of some rooms are named only where Redis has more than one master.
+func TestClusterNamesRedisByWhatItIs(t *testing.T) {
+	for state, want := range map[string]string{
+		"silent":  "takes no commits of any node: webhooks get 503, which LiveKit retries for about 15 s; look at that Redis, and at the node's log",
+		"partial": "takes no commits of any node: webhooks for the rooms on it get 503, which LiveKit retries for about 15 s; look at that master and its replicas, and at the node's log",
+	} {
+		n := newNode(t, map[string]string{"GET /api/sync-rooms": strings.Replace(wellAnswer, `"redis":{"state":"ok"}`, `"redis":{"state":"`+state+`"}`, 1),
+			"GET /api/cluster": `{"leader":"n1","term":3,"epoch":12,"members":[{"id":"n1","state":"unready","voter":true,"cannotWrite":["10.0.0.7:6379"]}]}`})
+		if o := n.command(t, "cluster"); !strings.Contains(o.out, "REDIS: Redis at 10.0.0.7:6379 "+want) {
+			t.Errorf("Redis is %s:\n%s", state, o.out)
+		}
+	}
+}
+
+// TestNoNodeTakesOverIfNoneCan checks a Redis that is down for all nodes, each of which has its own address for it.
+func TestNoNodeTakesOverIfNoneCan(t *testing.T) {
+	member := func(id, state, addr string) string {
+		return fmt.Sprintf(`{"id":%q,"state":%q,"voter":true,"why":"Redis does not answer","cannotWrite":[%q]}`, id, state, addr)
+	}
+	n := newNode(t, map[string]string{"GET /api/cluster": `{"leader":"n1","term":3,"epoch":12,"members":[` + member("n1", "unready", "h1:6379") + "," + member("n2", "away", "h2:6379") + `]}`})
+	if o := n.command(t, "cluster"); strings.Contains(o.out, "take over") || !strings.Contains(o.out, "Redis at h2:6379 takes no commits of n2: webhooks get 503, ") {
+		t.Error(o.out)
+	}
+}
+
 // TestRefusals checks what each refusal tells the operator to do.
 func TestRefusals(t *testing.T) {
 	tests := []struct {
@@ -199,10 +245,12 @@ func TestRefusals(t *testing.T) {
 		{401, "", `{"error":"Unauthorized"}`, testToken, "URL does not accept this token: check --token (ROLLCALL_TOKEN)"},
 		{403, "", `{"error":"Forbidden"}`, testToken, "URL knows this token, but it may not do that (it says: Forbidden): use the admin token"},
 		{503, "3", `{"error":"no leader"}`, testToken, "URL cannot do that now (it says: no leader): try again in 3s"},
+		{503, "1", `{"error":"The cluster has no leader now; try again shortly"}`, testToken, "URL cannot do that now (it says: The cluster has no leader now): try again in 1s; if it lasts, `rollcall status` says"},
 		{503, "", ``, testToken, "URL cannot do that now (it says: nothing more): try again in a few seconds"},
 		{404, "", `404 page not found`, testToken, "URL does not know that request (it says: nothing more): check --addr"},
 		{400, "", `Client sent an HTTP request to an HTTPS server.`, testToken, "URL does not understand the request"},
-		{500, "", `{"error":"a\u001b[31m"}`, testToken, `URL refused (HTTP 500; it says: "a\x1b[31m"): the node's log`},
+		{500, "", `{"error":"a\u001b[31m"}`, testToken, `URL refused (HTTP 500; it says: a\x1b[31m): the node's log`},
+		{500, "", `{"error":"room \"a b\": no"}`, testToken, `URL refused (HTTP 500; it says: room "a b": no): the node's log`},
 		{200, "", `<html>`, testToken, "URL answers, but not as a rollcall node does: check --addr"},
 		{200, "", `{}`, testToken, "URL answers, but not as a rollcall node does: check --addr"},
 	}
@@ -231,7 +279,8 @@ func TestReadySaysWhyNot(t *testing.T) {
 		`{"error":"Draining"}`:  "does not serve: it is stopping",
 		`{"error":"Not ready"}`: "does not serve: it gives no reason to this caller: ask on its own machine, or give --token (ROLLCALL_TOKEN)",
 		`{"error":"Not ready: Redis at db:6379 does not answer"}`: "does not serve: Redis at db:6379 does not answer",
-		`{"error":"\u001b[2J"}`:                                   `does not serve: "\x1b[2J"`,
+		`{"error":"\u001b[2J"}`:                                   `does not serve: \x1b[2J`,
+		`{"error":"Not ready: node \"n1\" is at \"C:\\x\""}`:      `does not serve: node "n1" is at "C:\x"`,
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -317,7 +366,9 @@ func TestStatusWithoutLeader(t *testing.T) {
 		"NONE: no sync runs ":              {Members: []client.Member{voter("n1", "ready"), voter("n2", "unready"), voter("n3", "unreachable")}},
 		"NONE: 1 of 3 voters can be reached, and 2 must be: bring back n2 or n3. Until then webhooks get 503": {Members: []client.Member{voter("n1", "unready"), voter("n2", "unreachable"),
 			voter("n3", "away"), {ID: "n4", State: "unreachable"}}},
-		"NONE: 1 of 2 voters can be reached, and 2 must be: bring back n2. ": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
+		"and no node can join or leave; rooms can be read as Redis holds them. The first": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
+		"and no node can join or leave. The first":                                        {Members: []client.Member{{ID: "n1", State: "unready", Voter: true, CannotWrite: []string{"h:1"}}, voter("n2", "away")}},
+		"NONE: 1 of 2 voters can be reached, and 2 must be: bring back n2. ":              {Members: []client.Member{voter("n1", "unready"), voter("n2", "away")}},
 		"NONE: 1 of 5 voters can be reached, and 3 must be: bring back 2 of n2, n3, n4, n5. ": {Members: []client.Member{voter("n1", "unready"), voter("n2", "away"), voter("n3", "away"),
 			voter("n4", "unreachable"), voter("n5", "unreachable")}},
 	} {

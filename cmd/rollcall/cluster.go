@@ -18,19 +18,19 @@ func (a *app) clusterCommand() *cobra.Command {
 		Use:   "cluster",
 		Short: "Show the cluster's nodes and who leads",
 		Args:  noArgs,
-	}, readTimeout, func([]string) ask { return a.showCluster })
+	}, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		partial := func() bool {
+			status, err := c.Status(ctx)
+			return err == nil && status.Redis != nil && status.Redis.State == "partial"
+		}
+		return show(a, asJSON, func(s client.Cluster) error { return a.printCluster(s, partial) })(c.Cluster(ctx))
+	})
 	cmd.AddCommand(a.clusterRemoveCommand())
 	return cmd
 }
 
-func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) error {
-	s, err := c.Cluster(ctx)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(a.stdout, s)
-	}
+// printCluster prints the members. partial reports whether some of Redis' masters accept commits and others do not.
+func (a *app) printCluster(s client.Cluster, partial func() bool) error {
 	rows := [][]string{{"NODE", "STATE", "ROLE", "ROOMS", "HTTP", "NODE ADDR", "VERSION"}}
 	for _, m := range s.Members {
 		rows = append(rows, []string{safe(m.ID), stateText(m.State), roleText(m, s.Leader), strconv.Itoa(m.LiveRooms()),
@@ -55,15 +55,15 @@ func (a *app) showCluster(ctx context.Context, c *client.Client, asJSON bool) er
 				a.colours.colorize(bad, "CUT"), safe(m.ID), safe(strings.Join(cut, ", ")), m.Relayed)
 		}
 	}
-	a.showShards(s.Members)
+	a.showShards(s.Members, partial)
 	if t := s.LeaderTrouble(); t != nil {
-		fmt.Fprintln(a.stdout, "\n"+a.colours.colorize(bad, "NO LEADER")+": "+safe(t.Todo))
+		fmt.Fprintln(a.stdout, "\n"+a.colours.colorize(bad, "NO LEADER")+": "+sentence(t.Todo))
 	}
 	return nil
 }
 
 // showShards prints the Redis masters that accept no commits, and from which nodes.
-func (a *app) showShards(members []client.Member) {
+func (a *app) showShards(members []client.Member, partial func() bool) {
 	from := map[string][]string{}
 	answered := 0
 	for _, m := range members {
@@ -75,9 +75,15 @@ func (a *app) showShards(members []client.Member) {
 		}
 	}
 	for _, shard := range slices.Sorted(maps.Keys(from)) {
-		whom, what := "any node", "webhooks for its rooms get 503, which LiveKit retries for about 15 s; look at that Redis"
+		whom, what := "any node", "webhooks get 503, which LiveKit retries for about 15 s; look at that Redis"
+		if len(from[shard]) == answered && partial() {
+			what = "webhooks for the rooms on it get 503, which LiveKit retries for about 15 s; look at that master and its replicas"
+		}
 		if len(from[shard]) < answered {
 			whom = strings.Join(from[shard], ", ")
+		}
+		// If Redis fails all nodes, none is ready, even if each node has an address of its own for it.
+		if slices.ContainsFunc(members, func(m client.Member) bool { return m.State == "ready" && !slices.Contains(m.CannotWrite, shard) }) {
 			what = "other nodes take over its work, and it comes back by itself; look at the network between them, and at the user's ACL there"
 		}
 		fmt.Fprintf(a.stdout, "\n%s: Redis at %s takes no commits of %s: %s, and at the node's log for the reason\n",
@@ -113,18 +119,11 @@ again: first stop its service and disable it (systemctl disable --now rollcall).
 A node that was only stopped needs no removal: it comes back by itself, and one
 that stays away is removed after --dead-after.`,
 		Args: oneNode,
-	}, readTimeout, func(args []string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			answer, err := c.RemoveNode(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.stdout, answer)
-			}
-			fmt.Fprintf(a.stdout, "%s is removed\n", safe(answer.ID))
-			return nil
-		}
+	}, readTimeout, func(ctx context.Context, c *client.Client, args []string, asJSON bool) error {
+		return show(a, asJSON, func(answer client.RemoveAnswer) error {
+			_, err := fmt.Fprintf(a.stdout, "%s is removed\n", safe(answer.ID))
+			return err
+		})(c.RemoveNode(ctx, args[0]))
 	})
 	cmd.GroupID = ""
 	return cmd

@@ -39,6 +39,8 @@ func (p palette) colorize(i color, text string) string {
 	return c.Sprint(text)
 }
 
+func (p palette) alarm(text string) string { return p.colorize(bad, text) }
+
 func memberColor(state string) color {
 	switch strings.TrimPrefix(state, "! ") {
 	case "ready":

@@ -133,7 +133,7 @@ func watchingOn(t *testing.T, open func(*testing.T) (*os.File, func() string)) s
 	asked := 0
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/events" {
-			fmt.Fprint(w, `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z"}`)
+			fmt.Fprint(w, wellStatus)
 			return
 		}
 		if asked++; asked > 1 {

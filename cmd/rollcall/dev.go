@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,9 +164,7 @@ func devAddr(c config.Config) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("--http-addr: %w", err)
 	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
+	host = cmp.Or(host, "127.0.0.1")
 	tries := []string{port}
 	if c.LiveKit.Host == "" && c.HTTPAddr == config.DefaultHTTPAddr {
 		tries = append(tries, "0")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/rollcallhq/rollcall/client"
@@ -24,8 +25,7 @@ func (e *explainedError) Unwrap() error { return e.cause }
 // explain turns the error of a request into an error that says what to do about it. outer is the command's context, without
 // its timeout.
 func explain(err error, base string, f clientFlags, outer context.Context) error {
-	var said *explainedError
-	if errors.As(err, &said) {
+	if _, ok := errors.AsType[*explainedError](err); ok {
 		return err
 	}
 	var refused *client.Error
@@ -49,7 +49,7 @@ func explain(err error, base string, f clientFlags, outer context.Context) error
 func explainStatus(e *client.Error, base string, f clientFlags) string {
 	said := "nothing more"
 	if e.Message != "" {
-		said = safe(clip(e.Message, 200))
+		said = sentence(clip(strings.TrimSuffix(e.Message, "; try again shortly"), 300))
 	}
 	switch e.Status {
 	case http.StatusUnauthorized:

@@ -23,6 +23,19 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
+// show returns a function that prints what a node answered, as JSON or by print, or returns the error in place of an answer.
+func show[T any](a *app, asJSON bool, print func(T) error) func(T, error) error {
+	return func(answer T, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			return printJSON(a.stdout, answer)
+		}
+		return print(answer)
+	}
+}
+
 // colored describes how to colour the cells of one column.
 type colored struct {
 	column int
@@ -65,10 +78,10 @@ func safe(name string) string {
 	return name
 }
 
-// sentence returns a text that may hold quotes, with control characters escaped.
+// sentence returns a text that may hold quoted names, with control characters escaped.
 func sentence(text string) string {
 	q := strconv.Quote(text)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(q[1 : len(q)-1])
 }
 
 // clip shortens a text for one line.
@@ -105,6 +118,15 @@ func span(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 	}
+}
+
+// moment formats a time and its age, such as 10:31:02Z (4m0s).
+func moment(at, now time.Time) string {
+	layout := "15:04:05Z"
+	if now.Sub(at) > 12*time.Hour {
+		layout = "2006-01-02 15:04:05Z"
+	}
+	return fmt.Sprintf("%s (%s)", at.UTC().Format(layout), span(max(now.Sub(at), 0)))
 }
 
 // clock formats a time in Unix milliseconds, in UTC.

@@ -31,26 +31,23 @@ node's own machine it needs no token, no shell and no curl, so it is a health ch
 images without them. Elsewhere the node gives the reason only to a token that may read.`,
 		Args: noArgs,
 	}
-	return a.asking(cmd, readyTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			err := c.Ready(ctx)
-			var refused *client.Error
-			if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
-				why := notReady(refused.Message)
-				err = &explainedError{line: fmt.Sprintf("%s does not serve: %s", c.Base(), why), cause: err}
-				if asJSON {
-					return errors.Join(printJSON(a.stdout, readiness{Why: why}), err)
-				}
-			}
-			if err != nil {
-				return err
-			}
+	return a.asking(cmd, readyTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		err := c.Ready(ctx)
+		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Status == http.StatusServiceUnavailable {
+			why := notReady(refused.Message)
+			err = &explainedError{line: fmt.Sprintf("%s does not serve: %s", c.Base(), why), cause: err}
 			if asJSON {
-				return printJSON(a.stdout, readiness{Ready: true})
+				return errors.Join(printJSON(a.stdout, readiness{Why: why}), err)
 			}
-			_, err = fmt.Fprintln(a.stdout, "ready")
+		}
+		if err != nil {
 			return err
 		}
+		if asJSON {
+			return printJSON(a.stdout, readiness{Ready: true})
+		}
+		_, err = fmt.Fprintln(a.stdout, "ready")
+		return err
 	})
 }
 
@@ -63,6 +60,6 @@ func notReady(said string) string {
 	case "Not ready":
 		return "it gives no reason to this caller: ask on its own machine, or give --token (ROLLCALL_TOKEN) of one that may read everything; its log says it too"
 	default:
-		return safe(clip(strings.TrimPrefix(said, "Not ready: "), 400))
+		return sentence(clip(strings.TrimPrefix(said, "Not ready: "), 400))
 	}
 }

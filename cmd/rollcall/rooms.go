@@ -40,20 +40,11 @@ func (a *app) roomsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&o.all, "all", false, "list every room")
 	cmd.MarkFlagsMutuallyExclusive("search", "prefix")
 	cmd.MarkFlagsMutuallyExclusive("limit", "all")
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			if o.limit < 1 {
-				return &config.UsageError{Lines: []string{"--limit: give a number above 0, or --all"}}
-			}
-			list, err := listRooms(ctx, c, o)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.stdout, list)
-			}
-			return a.printRooms(list)
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		if o.limit < 1 {
+			return &config.UsageError{Lines: []string{"--limit: give a number above 0, or --all"}}
 		}
+		return show(a, asJSON, func(list roomList) error { return a.printRooms(list, o) })(listRooms(ctx, c, o))
 	})
 }
 
@@ -79,9 +70,13 @@ func listRooms(ctx context.Context, c *client.Client, o roomsOptions) (roomList,
 	return list, nil
 }
 
-func (a *app) printRooms(list roomList) error {
+func (a *app) printRooms(list roomList, o roomsOptions) error {
 	if len(list.Rooms) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No rooms.")
+		text := "Redis holds no room now."
+		if o.search+o.prefix != "" {
+			text = "Redis holds no room with such a name now."
+		}
+		_, err := fmt.Fprintln(a.stdout, text)
 		return err
 	}
 	rows, people := [][]string{{"ROOM", "PEOPLE", "STARTED", "UPDATED"}}, 0
@@ -107,36 +102,16 @@ func (a *app) roomCommand() *cobra.Command {
 		Args:  exactName,
 	}
 	timeline := cmd.Flags().Bool("timeline", false, "show the room's last changes and what caused them")
-	return a.asking(cmd, readTimeout, func(args []string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			if *timeline {
-				return a.showTimeline(ctx, c, args[0], asJSON)
-			}
-			room, err := c.Room(ctx, args[0])
-			var refused *client.Error
-			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && refused.Message != "" {
-				return &explainedError{line: fmt.Sprintf("no live room is named %q: rollcall rooms lists them", args[0]), cause: err}
-			}
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.stdout, room)
-			}
-			return a.printRoom(room)
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, args []string, asJSON bool) error {
+		if *timeline {
+			return show(a, asJSON, a.printTimeline)(c.Timeline(ctx, args[0], 0))
 		}
+		room, err := c.Room(ctx, args[0])
+		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Status == http.StatusNotFound && refused.Message != "" {
+			return &explainedError{line: fmt.Sprintf("no live room is named %q: rollcall rooms lists them", args[0]), cause: err}
+		}
+		return show(a, asJSON, a.printRoom)(room, err)
 	})
-}
-
-func (a *app) showTimeline(ctx context.Context, c *client.Client, room string, asJSON bool) error {
-	entries, err := c.Timeline(ctx, room, 0)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(a.stdout, entries)
-	}
-	return a.printTimeline(entries)
 }
 
 func (a *app) printRoom(r client.Room) error {

@@ -53,8 +53,7 @@ func report(stderr io.Writer, err error) int {
 			fmt.Fprintln(stderr, "rollcall: "+line)
 		}
 	}
-	var usage *config.UsageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*config.UsageError](err); ok {
 		return exitUsage
 	}
 	if errors.Is(err, daemon.ErrRemoved) {

@@ -26,27 +26,31 @@ it comes back by itself.`,
 		Args: noArgs,
 	}
 	check := cmd.Flags().Bool("check", false, "exit 1 if something is wrong, and name it: for scripts")
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			s, err := c.Status(ctx)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = printJSON(a.stdout, s)
-			} else {
-				nodes := client.Cluster{Leader: s.Leader}
-				if s.Node != "" {
-					nodes, _ = c.Cluster(ctx) // without an answer, no missing node is named
-				}
-				_, err = io.WriteString(a.stdout, a.colours.statusText(s, nodes))
-			}
-			if *check && err == nil {
-				err = s.Check()
-			}
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		s, err := c.Status(ctx)
+		if err != nil {
 			return err
 		}
+		nodes := client.Cluster{Leader: s.Leader}
+		if s.Node != "" {
+			nodes, _ = c.Cluster(ctx) // without an answer, no missing node is named
+		}
+		if asJSON {
+			err = printJSON(a.stdout, statusAndNodes{s, nodes.Members})
+		} else {
+			_, err = io.WriteString(a.stdout, a.colours.statusText(s, nodes))
+		}
+		if *check && err == nil {
+			err = s.Check()
+		}
+		return err
 	})
+}
+
+// statusAndNodes is what status --json prints.
+type statusAndNodes struct {
+	client.Status
+	Members []client.Member `json:"members,omitempty"` // as in cluster --json
 }
 
 // statusText formats a status for people. All ages are by the clock of the node that answers. nodes are the cluster's, if it answered.
@@ -58,26 +62,31 @@ func (p palette) statusText(s client.Status, nodes client.Cluster) string {
 	if s.SyncServiceRunning {
 		line("Schedule", "%s", p.colorize(good, "running"))
 	} else {
-		line("Schedule", "%s: nothing is synced by itself; webhooks are still served. Start it: rollcall start", p.colorize(bad, "STOPPED"))
+		line("Schedule", "%s: nothing is synced by itself, and what webhooks miss is not repaired. Start it: rollcall start", p.colorize(bad, "STOPPED"))
 	}
 	line("Leader", "%s", p.leaderText(s, nodes))
 	line("Node", "%s", orDash(s.Node))
-	if text := safe(nodes.Summary()); strings.Contains(text, ":") {
+	if text := sentence(nodes.Summary()); strings.Contains(text, ":") {
 		line("Nodes", "%s", p.colorize(doubtful, text))
 	} else if len(nodes.Members) > 1 {
 		line("Nodes", "%s", text)
 	}
-	p.answersText(line, "Redis", s.Redis, s.RedisTrouble(), s.Timestamp)
+	p.answersText(line, "Redis", s.Redis, s.RedisTroubleAmong(nodes), s.Timestamp)
 	p.answersText(line, "LiveKit", s.LiveKit, s.LiveKitTrouble(), s.Timestamp)
 	if now := s.Progress; now != nil && now.Slow {
 		line("Running", "%s", p.colorize(bad, fmt.Sprintf("a %s since %s, %d of %d rooms: it cannot end within 5 min", safe(now.Kind),
 			span(max(s.Timestamp.Sub(now.StartedAt), 0)), now.Done, now.Of)))
 	}
 	p.runText(line, "Last sync", s.LastSync, s.Timestamp)
+	if s.LastGoodSync != nil && s.LastSync != nil && !s.LastGoodSync.Equal(s.LastSync.StartedAt) {
+		line("", "last good sync %s", moment(*s.LastGoodSync, s.Timestamp))
+	} else if s.LastGoodSync == nil && s.LastSync != nil && s.LastSync.Result.Errors > 0 {
+		line("", "no good sync is known")
+	}
 	nextText(line, "Next sync", s.NextSync, s.SyncInterval, s)
 	p.runText(line, "Last cleanup", s.LastCleanup, s.Timestamp)
 	nextText(line, "Next cleanup", s.NextCleanup, s.CleanupInterval, s)
-	b.WriteString(p.heldText(s))
+	b.WriteString(s.HeldText(func(text string) string { return p.colorize(doubtful, text) }))
 	return b.String()
 }
 
@@ -88,10 +97,10 @@ func (p palette) answersText(line lineFunc, label string, d *client.Dependency, 
 	case t != nil:
 		lasts := ""
 		if d.Since != nil {
-			lasts = " for " + span(max(now.Sub(*d.Since), 0))
+			lasts = " since " + moment(*d.Since, now)
 		}
 		line(label, "%s%s: %s", p.colorize(bad, strings.ToUpper(t.What)), lasts, t.Todo)
-		line("", "%s", safe(clip(t.Error, 300)))
+		line("", "%s", sentence(clip(t.Error, 300)))
 	case d.State == "unknown":
 		line(label, "not asked by the last sync")
 	case d.At != nil:
@@ -103,7 +112,7 @@ func (p palette) answersText(line lineFunc, label string, d *client.Dependency, 
 
 func (p palette) leaderText(s client.Status, nodes client.Cluster) string {
 	if t := nodes.LeaderTrouble(); s.Leader == "" && t != nil {
-		return p.colorize(bad, "NONE") + ": " + safe(t.Todo)
+		return p.colorize(bad, "NONE") + ": " + sentence(t.Todo)
 	}
 	text := safe(s.Leader)
 	if s.Term > 0 {
@@ -124,15 +133,15 @@ func (p palette) runText(line lineFunc, label string, r *client.Report, now time
 		why = "scheduled"
 	}
 	line(label, "%s ago, %s, took %s", span(max(now.Sub(r.StartedAt), 0)), why, span(time.Duration(r.DurationMs)*time.Millisecond))
-	line("", "%s", p.reportText(*r))
+	line("", "%s", r.Text(p.alarm))
 	if r.FirstError != "" && r.Fault == "" {
-		line("", "%s", p.colorize(bad, "first error: "+safe(r.FirstError)))
+		line("", "%s", p.colorize(bad, "first error: "+sentence(clip(r.FirstError, 300))))
 	}
 	if r.Slow {
 		line("", "%s", p.colorize(bad, "it took longer than 5 min: LiveKit's request budget is small for that many rooms, or LiveKit or Redis is slow"))
 	}
 	if r.PassedOver != nil {
-		line("", "%s", p.colorize(bad, fmt.Sprintf("passed over: %d of LiveKit's list entries; the first is %s", r.PassedOver.Entries, safe(r.PassedOver.First))))
+		line("", "%s", p.colorize(bad, fmt.Sprintf("passed over: %d of LiveKit's list entries; the first is %s", r.PassedOver.Entries, sentence(r.PassedOver.First))))
 	}
 	if len(r.Drift) > 0 {
 		var parts []string
@@ -141,15 +150,6 @@ func (p palette) runText(line lineFunc, label string, r *client.Report, now time
 		}
 		line("", "repaired: %s", strings.Join(parts, ", "))
 	}
-}
-
-func compared(rooms int) string { return count(rooms, "room") + " compared" }
-
-func (p palette) errorsText(n int) string {
-	if n == 0 {
-		return ", no errors"
-	}
-	return ", " + p.colorize(bad, strings.ToUpper(count(n, "error")))
 }
 
 func nextText(line lineFunc, label string, next *time.Time, every client.Interval, s client.Status) {
@@ -168,31 +168,6 @@ func nextText(line lineFunc, label string, next *time.Time, every client.Interva
 		text += ", every " + config.FormatDuration(time.Duration(every))
 	}
 	line(label, "%s", text)
-}
-
-// heldText says what the breaker holds back, and what to do.
-func (p palette) heldText(s client.Status) string {
-	var b strings.Builder
-	for _, r := range []struct {
-		report        *client.Report
-		what, command string
-	}{{s.LastSync, "sync", "rollcall sync --force"}, {s.LastCleanup, "cleanup", "rollcall cleanup --force"}} {
-		if r.report == nil || r.report.Held == nil {
-			continue
-		}
-		h := *r.report.Held
-		if h.Rooms == 0 && h.Participants == 0 {
-			continue
-		}
-		fmt.Fprintf(&b, "\n%s by the %s: LiveKit no longer lists %s and %s. That is more than half, so nothing was removed.\n",
-			p.colorize(doubtful, "HELD"), r.what, count(h.Rooms, "room"), count(h.Participants, "participant"))
-		fmt.Fprintf(&b, "  LiveKit is failing or empty by mistake?  Repair it and do nothing here: nothing is lost.\n")
-		fmt.Fprintf(&b, "  They are really gone?                    Let them go: %s (look first: add --dry-run)\n", r.command)
-		if s.SyncServiceRunning {
-			fmt.Fprintf(&b, "  You do nothing?                          They go after 3 scheduled cycles that agree; %d so far.\n", h.Cycles)
-		}
-	}
-	return b.String()
 }
 
 func orDash(s string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -36,9 +37,7 @@ func buildVersion() VersionInfo {
 			}
 		}
 	}
-	if v.Version == "" {
-		v.Version = "devel"
-	}
+	v.Version = cmp.Or(v.Version, "devel")
 	return v
 }
 

@@ -28,38 +28,39 @@ changes that were missed are shown. With --json, one JSON object a line.`,
 		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&room, "room", "", "only the changes of the room of this `name`")
-	return a.asking(cmd, noTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			if err := reachable(ctx, c, room); err != nil {
+	return a.asking(cmd, noTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		now, err := reachable(ctx, c, room)
+		if err != nil {
+			return err
+		}
+		columns := &watchColumns{palette: a.colours, room: 16, held: map[string]client.Held{}}
+		if text := columns.beginning(now); room == "" && !asJSON && text != "" {
+			fmt.Fprintln(a.stdout, text)
+		}
+		for event, err := range c.Events(ctx, client.EventsQuery{Room: room}) {
+			if ctx.Err() != nil {
+				return nil // Ctrl-C is the normal end
+			}
+			if err != nil {
 				return err
 			}
-			columns := &watchColumns{palette: a.colours, room: 16}
-			for event, err := range c.Events(ctx, client.EventsQuery{Room: room}) {
-				if ctx.Err() != nil {
-					return nil // Ctrl-C is the normal end
-				}
-				if err != nil {
-					return err
-				}
-				if err := a.print(columns, event, asJSON); err != nil {
-					return err
-				}
+			if err := a.print(columns, event, asJSON); err != nil {
+				return err
 			}
-			return nil
 		}
+		return nil
 	})
 }
 
-// reachable returns an error where watching would retry forever.
-func reachable(ctx context.Context, c *client.Client, room string) error {
+// reachable returns an error where watching would retry forever. If all rooms are watched, it returns the status.
+func reachable(ctx context.Context, c *client.Client, room string) (client.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if room == "" {
-		_, err := c.Status(ctx)
-		return err
+		return c.Status(ctx)
 	}
 	_, err := c.Timeline(ctx, room, 1)
-	return err
+	return client.Status{}, err
 }
 
 func (a *app) print(columns *watchColumns, e client.Event, asJSON bool) error {
@@ -103,19 +104,54 @@ func eventJSON(e client.Event) map[string]any {
 type watchColumns struct {
 	palette
 	room int
+	held map[string]client.Held // what the last sync and the last cleanup held
 }
 
-// line returns an event as a line, or "" if it is not worth one. Changes have the time of their commit, others that of their
+// beginning returns what is wrong as watching begins, as lines; "" if all is well.
+func (w *watchColumns) beginning(s client.Status) string {
+	lines := []string{"", w.heldLine("sync", s.LastSync), w.heldLine("cleanup", s.LastCleanup)}
+	if err := s.Check(); err != nil {
+		lines[0] = w.columns(time.Now(), "now", plain, w.colorize(bad, err.Error()))
+	}
+	return joined(lines)
+}
+
+func joined(lines []string) string {
+	return strings.Join(slices.DeleteFunc(lines, func(line string) bool { return line == "" }), "\n")
+}
+
+// line returns an event as a line or two, or "" if it is not worth one. Changes have the time of their commit, others that of their
 // arrival here.
 func (w *watchColumns) line(e client.Event) string {
 	if e.Change != nil {
 		return w.changeText(*e.Change)
 	}
-	what, text := w.eventText(e)
-	if what == "" {
+	lines := []string{"", w.heldLine("sync", e.Sync), w.heldLine("cleanup", e.Cleanup)}
+	if what, text := w.eventText(e); what != "" {
+		lines[0] = w.columns(time.Now(), what, plain, text)
+	}
+	return joined(lines)
+}
+
+// heldLine says that the breaker holds removals, or no longer; "" if the report says nothing new. A cycle with a fault decides nothing.
+func (w *watchColumns) heldLine(kind string, r *client.Report) string {
+	if r == nil || r.Fault != "" {
 		return ""
 	}
-	return w.columns(time.Now(), what, plain, text)
+	var now client.Held
+	if r.Held != nil {
+		now = *r.Held
+	}
+	was := w.held[kind]
+	w.held[kind] = now
+	switch {
+	case now.Any() && now != was:
+		return w.columns(time.Now(), kind, plain, fmt.Sprintf("%s: %s are gone from LiveKit and are kept; %d of 3 scheduled cycles agree (rollcall status: what to do)",
+			w.colorize(bad, "HELD"), now, now.Cycles))
+	case !now.Any() && was.Any():
+		return w.columns(time.Now(), kind, plain, w.colorize(good, "RELEASED")+": nothing is held any more")
+	}
+	return ""
 }
 
 func (w *watchColumns) columns(at time.Time, what string, hue color, text string) string {
@@ -144,9 +180,9 @@ func (p palette) eventText(e client.Event) (what, text string) {
 		}
 		return "redis", "Redis " + p.colorize(good, "answers")
 	case e.Sync != nil && interesting(*e.Sync):
-		return "sync", p.reportText(*e.Sync)
+		return "sync", e.Sync.Text(p.alarm)
 	case e.Cleanup != nil && interesting(*e.Cleanup):
-		return "cleanup", p.reportText(*e.Cleanup)
+		return "cleanup", e.Cleanup.Text(p.alarm)
 	}
 	return "", ""
 }
@@ -154,22 +190,6 @@ func (p palette) eventText(e client.Event) (what, text string) {
 // interesting reports whether a cycle found something; the others would only fill the screen.
 func interesting(r client.Report) bool {
 	return r.Changed+r.Result.Cleaned+r.Result.Errors > 0
-}
-
-func (p palette) reportText(r client.Report) string {
-	if t := client.FaultTrouble(r.Fault, ""); t != nil {
-		return p.colorize(bad, "no room was compared: "+t.String())
-	}
-	return fmt.Sprintf("%s, %d differed, %d removed%s%s", compared(r.Result.Synced), r.Changed, r.Result.Cleaned, deferredText(r),
-		p.errorsText(r.Result.Errors))
-}
-
-// deferredText says how many rooms a report leaves to the next cycle.
-func deferredText(r client.Report) string {
-	if r.Deferred == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %d deferred", r.Deferred)
 }
 
 func (w *watchColumns) changeText(c client.Change) string {
@@ -205,20 +225,11 @@ func (a *app) driftCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Room, "room", "", "only repairs of the room of this `name`")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only repairs for this `reason`, such as \"missed join\"")
 	cmd.Flags().IntVar(&q.Limit, "limit", 50, "how many repairs to list, 1 to 1000")
-	return a.asking(cmd, readTimeout, func([]string) ask {
-		return func(ctx context.Context, c *client.Client, asJSON bool) error {
-			if q.Limit < 1 || q.Limit > 1000 {
-				return &config.UsageError{Lines: []string{"--limit: give a number from 1 to 1000"}}
-			}
-			drift, err := c.Drift(ctx, q)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(a.stdout, drift)
-			}
-			return a.printDrift(drift)
+	return a.asking(cmd, readTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
+		if q.Limit < 1 || q.Limit > 1000 {
+			return &config.UsageError{Lines: []string{"--limit: give a number from 1 to 1000"}}
 		}
+		return show(a, asJSON, a.printDrift)(c.Drift(ctx, q))
 	})
 }
 

@@ -63,11 +63,19 @@ data: {"running":false}
 
 `
 
+const wellStatus = `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","leader":"n1"}`
+
 func watching(t *testing.T, until string, args ...string) string {
+	t.Helper()
+	return watchingNode(t, wellStatus, stream, until, args...)
+}
+
+// watchingNode watches a node with that status and that stream, until a line is printed.
+func watchingNode(t *testing.T, status, stream, until string, args ...string) string {
 	t.Helper()
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/events" {
-			fmt.Fprint(w, `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z"}`)
+			fmt.Fprint(w, status)
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -88,7 +96,7 @@ func watching(t *testing.T, until string, args ...string) string {
 }
 
 // arrival matches the beginning of a line whose time is not known before.
-var arrival = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z  (leader|members|service|sync|redis) `)
+var arrival = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z  (leader|members|service|sync|cleanup|redis|now) `)
 
 func TestWatch(t *testing.T) {
 	t.Parallel()
@@ -108,6 +116,31 @@ TIME  service   the schedule is stopped
 	got := watching(t, `"running":false`, "--json")
 	if lines := strings.Split(strings.TrimSpace(got), "\n"); len(lines) != 10 || !strings.Contains(lines[3], `"id":"1-0"`) {
 		t.Errorf("as JSON:\n%s", got)
+	}
+}
+
+// TestWatchShowsWhatIsHeld checks that watch says what the breaker holds: as it begins, with each scheduled cycle, and when it is released.
+func TestWatchShowsWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	report := func(name, rest string) string {
+		return "event: " + name + "\ndata: {\"startedAt\":\"2026-11-23T10:44:18Z\",\"scheduled\":true,\"result\":{\"synced\":0,\"errors\":0,\"cleaned\":0},\"changed\":0," + rest + "}\n\n"
+	}
+	held := func(cycles int) string {
+		return fmt.Sprintf(`"held":{"rooms":12,"participants":1,"cycles":%d}`, cycles)
+	}
+	const none = `"held":{"rooms":0,"participants":0,"cycles":0}`
+	status := `{"syncServiceRunning":true,"timestamp":"2026-11-23T10:44:30Z","leader":"n1","lastSync":{` + held(1) + `}}`
+	got := watchingNode(t, status, report("sync", held(1))+report("sync", held(2))+report("sync", none+`,"fault":"livekit_silent"`)+
+		report("cleanup", held(2))+report("sync", none)+report("sync", none)+"event: service\ndata: {\"running\":false}\n\n", "stopped")
+	want := `TIME  now       The breaker holds removals
+TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 1 of 3 scheduled cycles agree (rollcall status: what to do)
+TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled cycles agree (rollcall status: what to do)
+TIME  cleanup   HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled cycles agree (rollcall status: what to do)
+TIME  sync      RELEASED: nothing is held any more
+TIME  service   the schedule is stopped
+`
+	if got = arrival.ReplaceAllString(got, "TIME  $1 "); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 

@@ -86,7 +86,7 @@ func FuzzConfigFile(f *testing.F) {
 			}
 		}
 		for _, s := range settings() {
-			value, source, ok := read.find(s)
+			value, source, ok := read(s)
 			if !ok {
 				continue
 			}
@@ -139,7 +139,7 @@ func FuzzEnvironment(f *testing.F) {
 			}
 		}
 		for _, s := range settings() {
-			if value, source, ok := envSource(vars).find(s); ok && (value == "" || vars[strings.TrimPrefix(source, "env ")] != value) {
+			if value, source, ok := envSource(vars)(s); ok && (value == "" || vars[strings.TrimPrefix(source, "env ")] != value) {
 				t.Fatalf("%s is %q of %q", s.name, value, source)
 			}
 		}

@@ -87,8 +87,8 @@ func Load(flags *pflag.FlagSet, environ []string, why Purpose) (Loaded, error) {
 	texts := map[string]string{}
 	for _, s := range settings() {
 		text, source := s.def, "default"
-		for _, l := range layers {
-			if v, from, ok := l.find(s); ok {
+		for _, find := range layers {
+			if v, from, ok := find(s); ok {
 				text, source = v, from
 				break
 			}

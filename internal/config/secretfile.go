@@ -13,12 +13,10 @@ const MaxSecretFile = 64 << 10
 
 // secretFile is the setting that names a file with the value of another, secret one.
 func secretFile(of, group string, field func(*Config) *string) setting {
-	return setting{
-		name: of + "-file", kind: "file", group: group, fileOf: of,
-		help: "file that holds the value of --" + of + ", in its place; line ends around it are ignored; read again on reload",
-		set:  func(c *Config, s string) error { *field(c) = s; return nil },
-		show: func(c *Config) string { return *field(c) },
-	}
+	help := "file that holds the value of --" + of + ", in its place; line ends around it are ignored; read again on reload"
+	s := checked(of+"-file", "file", "", group, help, field, anyText)
+	s.fileOf = of
+	return s
 }
 
 // readSecretFiles puts the contents of the files into the texts of the settings whose values they hold. A setting that is given

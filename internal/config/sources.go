@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -22,11 +23,8 @@ func EnvName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// source is one place where settings may be set.
-type source struct {
-	// find returns a setting's text and its source.
-	find func(s setting) (text, source string, ok bool)
-}
+// source is one place where settings may be set. It returns a setting's text and its source.
+type source func(s setting) (text, source string, ok bool)
 
 // rawValue is a flag that stores its text unparsed: all texts, from whatever source, go through one parser, and all problems
 // are reported at once.
@@ -70,10 +68,7 @@ func readSources(flags *pflag.FlagSet, environ []string, p *problems) []source {
 	refuseRemoved(flags, vars, p)
 	layers := []source{flagSource(flags), envSource(vars)}
 	path, _ := flags.GetString(configFlag)
-	if path == "" {
-		path = vars[EnvName(configFlag)]
-	}
-	if path != "" {
+	if path = cmp.Or(path, vars[EnvName(configFlag)]); path != "" {
 		layers = append(layers, fileSource(path, p))
 	}
 	return append(layers, otherToolsSource(vars))
@@ -82,20 +77,20 @@ func readSources(flags *pflag.FlagSet, environ []string, p *problems) []source {
 // otherToolsSource holds the variables that LiveKit's own tools use for a setting. They are often set for those tools alone,
 // so every other source takes precedence.
 func otherToolsSource(vars map[string]string) source {
-	return source{find: func(s setting) (string, string, bool) {
+	return func(s setting) (string, string, bool) {
 		value, ok := vars[s.otherTools]
 		return value, "env " + s.otherTools, ok
-	}}
+	}
 }
 
 func flagSource(flags *pflag.FlagSet) source {
-	return source{find: func(s setting) (string, string, bool) {
+	return func(s setting) (string, string, bool) {
 		f := flags.Lookup(s.name)
 		if f == nil || !f.Changed {
 			return "", "", false
 		}
 		return f.Value.String(), "flag", true
-	}}
+	}
 }
 
 // Environment returns the variables that are set and not empty: compose files turn an unset variable into an empty one.
@@ -110,7 +105,7 @@ func Environment(environ []string) map[string]string {
 }
 
 func envSource(vars map[string]string) source {
-	return source{find: func(s setting) (string, string, bool) {
+	return func(s setting) (string, string, bool) {
 		// ROLLCALL_… is last in the list and takes precedence, because it is the more deliberate one.
 		for _, name := range slices.Backward(s.env) {
 			if value, ok := vars[name]; ok {
@@ -118,7 +113,7 @@ func envSource(vars map[string]string) source {
 			}
 		}
 		return "", "", false
-	}}
+	}
 }
 
 // fileSource reads the file; its problems go to p.
@@ -126,7 +121,7 @@ func fileSource(path string, p *problems) source {
 	wrong := func(format string, args ...any) {
 		p.lines = append(p.lines, "--config, "+EnvName(configFlag)+": "+hideURLUser(fmt.Sprintf(format, args...), path))
 	}
-	none := source{find: func(setting) (string, string, bool) { return "", "", false }}
+	none := func(setting) (string, string, bool) { return "", "", false }
 	text, err := os.ReadFile(path)
 	if err != nil {
 		wrong("%v: give the path of a readable YAML file", err)
@@ -166,10 +161,10 @@ func fileSource(path string, p *problems) source {
 			values[key] = text
 		}
 	}
-	return source{find: func(s setting) (string, string, bool) {
+	return func(s setting) (string, string, bool) {
 		text, ok := values[s.name]
 		return text, "file " + path, ok
-	}}
+	}
 }
 
 func isSetting(name string) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -46,8 +47,7 @@ func webhookError(err error) error {
 		return nil
 	}
 	r := &httpapi.Rejected{Kind: httpapi.ErrUnauthorized}
-	var why *livekit.Refusal
-	if errors.As(err, &why) {
+	if why, ok := errors.AsType[*livekit.Refusal](err); ok {
 		r.Why = why.Why
 	}
 	for cause, name := range map[error]httpapi.Cause{livekit.ErrNoToken: httpapi.NoToken, livekit.ErrUnknownKey: httpapi.UnknownKey,
@@ -94,12 +94,8 @@ func (d deliverer) Deliver(ctx context.Context, e reconcile.Event) error {
 
 // betweenNodes reports whether this node does not take an event because of the other nodes or the network to them.
 func betweenNodes(err error) bool {
-	for _, cause := range []error{cluster.ErrNotJoined, cluster.ErrUnreached, cluster.ErrOutOfContact, cluster.ErrSeveralClusters, actors.ErrNotOwner} {
-		if errors.Is(err, cause) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]error{cluster.ErrNotJoined, cluster.ErrUnreached, cluster.ErrOutOfContact, cluster.ErrSeveralClusters, actors.ErrNotOwner},
+		func(cause error) bool { return errors.Is(err, cause) })
 }
 
 // reader reads Redis for the API.

@@ -178,7 +178,7 @@ func (n *Daemon) openMetrics(context.Context) error {
 	if peers, ok := n.clientTLS.(*peerClient); ok {
 		n.metrics.registry.MustRegister(httpapi.CertificateExpiry("node", peers.pair))
 	}
-	n.metrics.registry.MustRegister(shardMetrics{n.redis}, newStoreMetrics(n.store.Stats))
+	n.metrics.registry.MustRegister(newShardMetrics(n.redis.Shards), newStoreMetrics(n.store.Stats))
 	return nil
 }
 

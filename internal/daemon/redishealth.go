@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -82,13 +83,8 @@ func redisAnswers(shards []redisstore.Shard) httpapi.Dependency {
 
 // answers reports whether Redis has answered, although with an error.
 func answers(err error) bool {
-	for _, answer := range []error{redisstore.ErrClusterNode, redisstore.ErrForbidden, redisstore.ErrReplica, redisstore.ErrDenied,
-		redisstore.ErrRefusesWrites, redisstore.ErrBusy} {
-		if errors.Is(err, answer) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]error{redisstore.ErrClusterNode, redisstore.ErrForbidden, redisstore.ErrReplica, redisstore.ErrDenied,
+		redisstore.ErrRefusesWrites, redisstore.ErrBusy}, func(answer error) bool { return errors.Is(err, answer) })
 }
 
 // logShard logs that a shard stops accepting commits, with the reason and what to do, or that it accepts them again.
@@ -136,27 +132,22 @@ func trouble(err error) (slog.Level, string) {
 	return slog.LevelWarn, "Redis does not answer: webhooks get 503, which LiveKit retries for about 15 s, and /readyz too, until it does; the next sync repairs what was missed. Check Redis and --redis-url"
 }
 
-// shardMetrics reports on each current shard. A shard that no longer exists leaves no series behind.
-type shardMetrics struct{ redis *redisstore.Health }
-
-func shardUp() *prometheus.Desc {
-	return prometheus.NewDesc("rollcall_redis_shard_up",
-		"1 while commits to a Redis master succeed, by its address; while 0, webhooks for its rooms get 503. Without Redis Cluster there is one series.", []string{"shard"}, nil)
-}
-
-// Describe implements prometheus.Collector.
-func (m shardMetrics) Describe(to chan<- *prometheus.Desc) { to <- shardUp() }
-
-// Collect implements prometheus.Collector.
-func (m shardMetrics) Collect(to chan<- prometheus.Metric) {
-	seen := map[string]float64{}
-	for _, s := range m.redis.Shards() {
-		up, known := seen[s.Addr]
-		if !known || up == 1 {
-			seen[s.Addr] = oneIf(s.Err == nil)
-		}
-	}
-	for addr, up := range seen {
-		to <- prometheus.MustNewConstMetric(shardUp(), prometheus.GaugeValue, up, addr)
-	}
+// newShardMetrics returns the metric of each current shard. A shard that no longer exists leaves no series behind.
+func newShardMetrics(shards func() []redisstore.Shard) *collector[[]redisstore.Shard] {
+	c := &collector[[]redisstore.Shard]{read: shards}
+	c.add(prometheus.GaugeValue, "redis_shard_up",
+		"1 while commits to a Redis master succeed, by its address; while 0, webhooks for its rooms get 503. Without Redis Cluster there is one series.",
+		func(shards []redisstore.Shard, put func(float64, ...string)) {
+			seen := map[string]float64{}
+			for _, s := range shards {
+				up, known := seen[s.Addr]
+				if !known || up == 1 {
+					seen[s.Addr] = oneIf(s.Err == nil)
+				}
+			}
+			for addr, up := range seen {
+				put(up, addr)
+			}
+		}, "shard")
+	return c
 }

@@ -121,7 +121,9 @@ func TestReloadChangesWhatRuns(t *testing.T) {
 	}
 	w.fill(1) // webhooks with the old key, of LIVEKIT_KEYS
 	// LiveKit does not know the new key.
-	w.report(began, func(r reconcile.Report) bool { return r.Fault == reconcile.LiveKitRefuses })
+	w.report(began, func(r reconcile.Report) bool {
+		return r.Fault == reconcile.LiveKitRefuses && !r.LastGood.IsZero() && r.LastGood.Before(r.FaultSince)
+	})
 	if w.level.Level() != slog.LevelWarn {
 		t.Errorf("the log's level is %v", w.level.Level())
 	}

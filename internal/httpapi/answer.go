@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -114,9 +115,7 @@ func (c *call) send(status int, body pieces, within time.Duration) {
 // sendProblem cannot fail: an errorAnswer always encodes.
 func (c *call) sendProblem(p *problem, within time.Duration) {
 	h := c.w.Header()
-	for name, values := range p.header {
-		h[name] = values
-	}
+	maps.Copy(h, p.header)
 	if p.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -207,10 +208,7 @@ func (h *hub) follow(ctx context.Context, last string) {
 		}
 		h.counts.failures.Inc()
 		h.log.Debug("the changes cannot be followed; retrying", "error", err)
-		select {
-		case <-time.After(followRest):
-		case <-ctx.Done():
-		}
+		_ = wait.For(ctx, followRest)
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"crypto/tls"
@@ -47,8 +48,7 @@ type connections struct {
 }
 
 func newConnections(limit int, log *slog.Logger) *connections {
-	orElse(&limit, defaultConnections)
-	return &connections{limit: limit, log: log, closed: func(string) {}, strangers: list.New(), idle: list.New(), served: list.New()}
+	return &connections{limit: cmp.Or(limit, defaultConnections), log: log, closed: func(string) {}, strangers: list.New(), idle: list.New(), served: list.New()}
 }
 
 // tracked is a connection that counts until it is closed. The fields below Conn are guarded by all.mu.

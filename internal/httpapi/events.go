@@ -259,16 +259,13 @@ func (s *stream) send(f *frame) error {
 	if ms, _, ok := numbersOf(id); ok && s.secret {
 		id = place{ms, f.nth}.id()
 	}
-	s.writeWithin(s.api.limits.Heartbeat)
 	if id != "" {
+		s.writeWithin(s.api.limits.Heartbeat)
 		if _, err := s.w.Write([]byte("id: " + id + "\n")); err != nil {
 			return err
 		}
 	}
-	if _, err := s.w.Write(f.text); err != nil {
-		return err
-	}
-	return http.NewResponseController(s.w).Flush()
+	return s.write(f.text)
 }
 
 // write sends text at once, or fails after Limits.Heartbeat.

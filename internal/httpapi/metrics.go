@@ -49,18 +49,23 @@ func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *budget) (*met
 		panics:  counter("rollcall_http_panics_total", "Requests whose handler panicked."),
 		handler: promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4}),
 	}
-	gauge := func(name, help string, value func() int64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
-	}
-	for _, c := range []prometheus.Collector{m.webhooks, m.webhookTime, m.received, m.dropped, m.requests, m.requestTime, m.panics,
+	return m, register(reg, m.webhooks, m.webhookTime, m.received, m.dropped, m.requests, m.requestTime, m.panics,
 		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.inFlight),
-		gauge("rollcall_webhook_body_bytes", "Bytes of webhook bodies in memory.", b.spent.Load),
-	} {
+		gauge("rollcall_webhook_body_bytes", "Bytes of webhook bodies in memory.", b.spent.Load))
+}
+
+// gauge returns a gauge that is read when it is scraped.
+func gauge(name, help string, value func() int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+}
+
+func register(reg *prometheus.Registry, all ...prometheus.Collector) error {
+	for _, c := range all {
 		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register the HTTP metrics: %w", err)
+			return fmt.Errorf("register the metrics of HTTP: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // begin gives the series of closed lists their first value, so that the first event is an increase. Of the statuses of requests these are
@@ -134,17 +139,9 @@ func connectionMetrics(reg *prometheus.Registry, t *connections) (closed func(re
 	for _, reason := range []string{closedStranger, closedIdle, closedServed, closedNew} {
 		count.WithLabelValues(reason)
 	}
-	for _, c := range []prometheus.Collector{count,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections", Help: "Open HTTP connections."},
-			func() float64 { return float64(t.count()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollcall_http_connections_limit", Help: "Limit of open HTTP connections."},
-			func() float64 { return float64(t.limit) }),
-	} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register the metrics of connections: %w", err)
-		}
-	}
-	return func(reason string) { count.WithLabelValues(reason).Inc() }, nil
+	return func(reason string) { count.WithLabelValues(reason).Inc() }, register(reg, count,
+		gauge("rollcall_http_connections", "Open HTTP connections.", t.count),
+		gauge("rollcall_http_connections_limit", "Limit of open HTTP connections.", func() int64 { return int64(t.limit) }))
 }
 
 // CertificateExpiry returns the metric of when a listener's certificate expires. The listener is node or http.

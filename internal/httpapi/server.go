@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -76,31 +77,24 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	orElse(&l.Webhooks, 4096)
-	orElse(&l.BodyBytes, 64<<20)
-	orElse(&l.Deliver, 5*time.Second)
-	orElse(&l.Actions, 16)
-	orElse(&l.Action, 15*time.Minute)
-	orElse(&l.Read, 5*time.Second)
-	orElse(&l.Write, time.Minute)
-	orElse(&l.Watchers, 64)
-	orElse(&l.Watch, time.Hour)
-	orElse(&l.Heartbeat, 15*time.Second)
-	orElse(&l.CallerWatchers, 8)
-	orElse(&l.Looks, 4)
-	orElse(&l.Replays, 4)
-	orElse(&l.AnswerBytes, 64<<20)
-	orElse(&l.CallerBytes, 32<<20)
-	orElse(&l.WaitingBytes, 32<<20)
-	orElse(&l.Stall, 10*time.Second)
+	l.Webhooks = cmp.Or(l.Webhooks, 4096)
+	l.BodyBytes = cmp.Or(l.BodyBytes, 64<<20)
+	l.Deliver = cmp.Or(l.Deliver, 5*time.Second)
+	l.Actions = cmp.Or(l.Actions, 16)
+	l.Action = cmp.Or(l.Action, 15*time.Minute)
+	l.Read = cmp.Or(l.Read, 5*time.Second)
+	l.Write = cmp.Or(l.Write, time.Minute)
+	l.Watchers = cmp.Or(l.Watchers, 64)
+	l.Watch = cmp.Or(l.Watch, time.Hour)
+	l.Heartbeat = cmp.Or(l.Heartbeat, 15*time.Second)
+	l.CallerWatchers = cmp.Or(l.CallerWatchers, 8)
+	l.Looks = cmp.Or(l.Looks, 4)
+	l.Replays = cmp.Or(l.Replays, 4)
+	l.AnswerBytes = cmp.Or(l.AnswerBytes, 64<<20)
+	l.CallerBytes = cmp.Or(l.CallerBytes, 32<<20)
+	l.WaitingBytes = cmp.Or(l.WaitingBytes, 32<<20)
+	l.Stall = cmp.Or(l.Stall, 10*time.Second)
 	return l
-}
-
-func orElse[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // For a connection: the time for its headers, the time it may idle, and the size of its headers (a token and a name of 256
@@ -149,8 +143,8 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.Registry.Register(CertificateExpiry("http", pair)); err != nil {
-		return nil, fmt.Errorf("register the certificate's metric: %w", err)
+	if err := register(cfg.Registry, CertificateExpiry("http", pair)); err != nil {
+		return nil, err
 	}
 	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
 	conns.grace = tlsGrace

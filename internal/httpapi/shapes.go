@@ -39,7 +39,7 @@ type Dependency struct {
 	State DependencyState `json:"state"`
 	Error string          `json:"error,omitempty"` // readable by people and without secrets; empty if State is Answers or Unknown
 	At    string          `json:"at,omitempty"`    // when LiveKit was asked: ISO 8601
-	Since time.Time       `json:"since,omitzero"`  // since when Redis fails; zero while it answers, and if it is not known
+	Since time.Time       `json:"since,omitzero"`  // since when it fails; zero while it answers, and if it is not known
 }
 
 // DependencyState is one of a few words.
@@ -71,7 +71,7 @@ func liveKitOf(last *reconcile.Report) Dependency {
 	default:
 		d.State = Silent
 	}
-	d.Error = last.Error
+	d.Error, d.Since = last.Error, last.FaultSince
 	return d
 }
 
@@ -106,6 +106,7 @@ type statusAnswer struct {
 	NextCleanup     string              `json:"nextCleanup,omitempty"`
 	LastSync        *reportAnswer       `json:"lastSync,omitempty"`
 	LastCleanup     *reportAnswer       `json:"lastCleanup,omitempty"`
+	LastGoodSync    string              `json:"lastGoodSync,omitempty"` // when the last sync without an error began
 	Progress        *reconcile.Progress `json:"progress,omitempty"`
 	Redis           Dependency          `json:"redis"`
 	LiveKit         Dependency          `json:"livekit"`
@@ -123,18 +124,23 @@ type reportAnswer struct {
 	Held       reconcile.Held           `json:"held"`
 	FirstError string                   `json:"firstError,omitempty"`
 	Fault      reconcile.Fault          `json:"fault,omitempty"`
+	RedisEmpty bool                     `json:"redisEmpty,omitempty"` // with a fault: Redis holds no room
 	PassedOver *passedOver              `json:"passedOver,omitempty"`
 	Slow       bool                     `json:"slow,omitempty"`
 }
 
 func asStatusAnswer(s Status, redis Dependency, now time.Time) statusAnswer {
-	return statusAnswer{
+	a := statusAnswer{
 		Running: s.Running, Timestamp: stamp(now), Node: s.Node, Leader: s.Leader, Term: s.Term,
 		SyncInterval: s.SyncInterval.Milliseconds(), CleanupInterval: s.CleanupInterval.Milliseconds(),
 		NextSync: stampOrNone(s.NextSync), NextCleanup: stampOrNone(s.NextCleanup),
 		LastSync: asReportAnswer(s.LastSync), LastCleanup: asReportAnswer(s.LastCleanup), Progress: s.Progress,
 		Redis: redis, LiveKit: liveKitOf(s.LastSync),
 	}
+	if s.LastSync != nil {
+		a.LastGoodSync = stampOrNone(s.LastSync.LastGood)
+	}
+	return a
 }
 
 func asReportAnswer(r *reconcile.Report) *reportAnswer {
@@ -142,7 +148,7 @@ func asReportAnswer(r *reconcile.Report) *reportAnswer {
 		return nil
 	}
 	a := &reportAnswer{StartedAt: stamp(r.StartedAt), DurationMs: r.DurationMs, Scheduled: r.Scheduled, Result: countsOf(*r),
-		Changed: r.Changed, Drift: r.Drift, Deferred: r.Deferred, FirstError: r.Error, Fault: r.Fault, Slow: r.Slow}
+		Changed: r.Changed, Drift: r.Drift, Deferred: r.Deferred, FirstError: r.Error, Fault: r.Fault, RedisEmpty: r.RedisEmpty, Slow: r.Slow}
 	if r.Held != nil {
 		a.Held = *r.Held
 	}

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -30,20 +28,11 @@ func newStreamCounts() streamCounts {
 
 // streamMetrics registers the metrics of /api/events.
 func streamMetrics(reg *prometheus.Registry, h *hub, limit int) error {
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
-	}
-	for _, c := range []prometheus.Collector{h.counts.sent, h.counts.failures, h.counts.cut,
-		gauge("rollcall_event_streams", "Open streams of /api/events.", func() float64 { n, _ := h.load(); return float64(n) }),
-		gauge("rollcall_event_streams_limit", "Limit of open streams of /api/events.", func() float64 { return float64(limit) }),
+	return register(reg, h.counts.sent, h.counts.failures, h.counts.cut,
+		gauge("rollcall_event_streams", "Open streams of /api/events.", func() int64 { n, _ := h.load(); return int64(n) }),
+		gauge("rollcall_event_streams_limit", "Limit of open streams of /api/events.", func() int64 { return int64(limit) }),
 		gauge("rollcall_event_stream_waiting_bytes", "Bytes of events that wait for streams of /api/events, each event counted once.",
-			func() float64 { _, waiting := h.load(); return float64(waiting) }),
-	} {
-		if err := reg.Register(c); err != nil {
-			return fmt.Errorf("register the metrics of event streams: %w", err)
-		}
-	}
-	return nil
+			func() int64 { _, waiting := h.load(); return waiting }))
 }
 
 // load returns the number of watchers and the bytes that wait for them.

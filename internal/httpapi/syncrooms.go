@@ -41,6 +41,7 @@ type actionAnswer struct {
 	WouldChange *[]reconcile.Difference `json:"wouldChange,omitempty"`
 	FirstError  string                  `json:"firstError,omitempty"`
 	Fault       reconcile.Fault         `json:"fault,omitempty"`
+	RedisEmpty  bool                    `json:"redisEmpty,omitempty"`
 	Timestamp   string                  `json:"timestamp"`
 }
 
@@ -186,21 +187,15 @@ func (a *api) fullSync(ctx context.Context, o reconcile.Options, to *actionAnswe
 // add adds the fields of a report other than its counts.
 func (to *actionAnswer) add(o reconcile.Options, r reconcile.Report) {
 	if r.Held != nil {
-		if to.Held == nil {
-			to.Held = &reconcile.Held{}
-		}
+		to.Held = cmp.Or(to.Held, &reconcile.Held{})
 		to.Held.Rooms = max(to.Held.Rooms, r.Held.Rooms) // a cleanup holds what the sync before it held
 		to.Held.Participants = max(to.Held.Participants, r.Held.Participants)
 		to.Held.Cycles = max(to.Held.Cycles, r.Held.Cycles)
 	}
-	if to.FirstError == "" {
-		to.FirstError = r.Error
-	}
-	to.Fault = cmp.Or(to.Fault, r.Fault)
+	to.FirstError = cmp.Or(to.FirstError, r.Error)
+	to.Fault, to.RedisEmpty = cmp.Or(to.Fault, r.Fault), to.RedisEmpty || r.RedisEmpty
 	if o.DryRun {
-		if to.WouldChange == nil {
-			to.WouldChange = &[]reconcile.Difference{}
-		}
+		to.WouldChange = cmp.Or(to.WouldChange, &[]reconcile.Difference{})
 		*to.WouldChange = append(*to.WouldChange, r.Differences...)
 	}
 }

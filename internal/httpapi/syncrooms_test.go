@@ -33,8 +33,8 @@ func TestActions(t *testing.T) {
 	}{
 		{`{"action":"sync"}`, reconcile.Report{Synced: 5, Errors: 1, Cleaned: 2}, "sync dry false force false",
 			`{"action":"sync","result":` + counts + `,"timestamp":"T"}`},
-		{`{"action":"sync"}`, reconcile.Report{Errors: 1, Error: "no answer", Fault: reconcile.LiveKitSilent}, "sync dry false force false",
-			`{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"no answer","fault":"livekit_silent","timestamp":"T"}`},
+		{`{"action":"sync"}`, reconcile.Report{Errors: 1, Error: "no answer", Fault: reconcile.LiveKitSilent, RedisEmpty: true}, "sync dry false force false",
+			`{"action":"sync","result":{"synced":0,"errors":1,"cleaned":0},"firstError":"no answer","fault":"livekit_silent","redisEmpty":true,"timestamp":"T"}`},
 		{`{"action":"cleanup"}`, reconcile.Report{Cleaned: 2}, "cleanup dry false force false",
 			`{"action":"cleanup","cleaned":2,"timestamp":"T"}`},
 		{`{"action":"cleanup"}`, reconcile.Report{}, "cleanup dry false force false", `{"action":"cleanup","cleaned":0,"timestamp":"T"}`},
@@ -133,7 +133,7 @@ func TestActionsFail(t *testing.T) {
 func TestStatus(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 5_000_000, time.FixedZone("", 3600))
 	report := &reconcile.Report{StartedAt: at, DurationMs: 1500, Scheduled: true, Synced: 3, Errors: 1, Cleaned: 2, Changed: 4,
-		Drift: map[reconcile.Reason]int{reconcile.MissedJoin: 7}, Deferred: 5, Held: &reconcile.Held{Rooms: 1, Participants: 2, Cycles: 3}}
+		LastGood: at.Add(-time.Minute), Drift: map[reconcile.Reason]int{reconcile.MissedJoin: 7}, Deferred: 5, Held: &reconcile.Held{Rooms: 1, Participants: 2, Cycles: 3}}
 	full := Status{Running: true, Node: "n1", Leader: "n2", Term: 9, SyncInterval: 30 * time.Second, CleanupInterval: 5 * time.Minute,
 		NextSync: at, NextCleanup: at.Add(time.Minute), LastSync: report, LastCleanup: &reconcile.Report{StartedAt: at}}
 	const none = `"result":{"synced":0,"errors":0,"cleaned":0},"changed":0,"drift":{},"deferred":0,"held":{"rooms":0,"participants":0,"cycles":0}`
@@ -142,7 +142,7 @@ func TestStatus(t *testing.T) {
 			`"nextSync":"2026-11-23T11:00:00.005Z","nextCleanup":"2026-11-23T11:01:00.005Z",` +
 			`"lastSync":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":1500,"scheduled":true,"result":{"synced":3,"errors":1,"cleaned":2},` +
 			`"changed":4,"drift":{"missed join":7},"deferred":5,"held":{"rooms":1,"participants":2,"cycles":3}},` +
-			`"lastCleanup":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":0,"scheduled":false,` + none + `},"redis":{"state":"ok"},"livekit":{"state":"ok","at":"2026-11-23T11:00:00.005Z"},"mayAct":true}`: full,
+			`"lastCleanup":{"startedAt":"2026-11-23T11:00:00.005Z","durationMs":0,"scheduled":false,` + none + `},"lastGoodSync":"2026-11-23T10:59:00.005Z","redis":{"state":"ok"},"livekit":{"state":"ok","at":"2026-11-23T11:00:00.005Z"},"mayAct":true}`: full,
 		`{"syncServiceRunning":false,"timestamp":"T","node":"n1","term":0,"syncInterval":0,"cleanupInterval":0,"redis":{"state":"ok"},"livekit":{"state":"unknown"},"mayAct":true}`: {Node: "n1"},
 	} {
 		w := newRig(t, &node{status: status}, nil).ask("GET", "/api/sync-rooms", "")
@@ -155,15 +155,15 @@ func TestStatus(t *testing.T) {
 // TestDependencies checks how the status says that LiveKit or Redis does not answer.
 func TestDependencies(t *testing.T) {
 	at := time.Date(2026, 11, 23, 11, 0, 0, 5_000_000, time.UTC)
-	const asked = `,"error":"why","at":"2026-11-23T11:00:00.005Z"}`
+	const asked = `,"error":"why","at":"2026-11-23T11:00:00.005Z","since":"2026-11-23T10:59:00.005Z"}`
 	for fault, want := range map[reconcile.Fault]string{
 		reconcile.LiveKitSilent: `{"state":"silent"` + asked, reconcile.LiveKitRefuses: `{"state":"refuses"` + asked,
 		reconcile.LiveKitLimited: `{"state":"limited"` + asked, reconcile.RedisSilent: `{"state":"unknown"}`,
 	} {
-		n := &node{status: Status{LastSync: &reconcile.Report{StartedAt: at, Errors: 1, Error: "why", Fault: fault}},
+		n := &node{status: Status{LastSync: &reconcile.Report{StartedAt: at, Errors: 1, Error: "why", Fault: fault, FaultSince: at.Add(-time.Minute), RedisEmpty: true}},
 			redis: Dependency{State: Silent, Error: "connection refused"}}
 		body := newRig(t, n, nil).ask("GET", "/api/sync-rooms", "").Body.String()
-		for _, part := range []string{`"firstError":"why","fault":"` + string(fault) + `"`, `"redis":{"state":"silent","error":"connection refused"}`, `"livekit":` + want} {
+		for _, part := range []string{`"firstError":"why","fault":"` + string(fault) + `","redisEmpty":true`, `"redis":{"state":"silent","error":"connection refused"}`, `"livekit":` + want} {
 			if !strings.Contains(body, part) {
 				t.Errorf("%s: there is no %s in %s", fault, part, body)
 			}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -181,8 +182,7 @@ func refusedAs(err error) verdict {
 	default:
 		return later(unavailable, late, errVerifier)
 	}
-	var why *Rejected
-	if errors.As(err, &why) {
+	if why, ok := errors.AsType[*Rejected](err); ok {
 		v.cause, v.why = why, why.Cause
 	}
 	return v
@@ -209,9 +209,7 @@ func unread(c *call, err error) verdict {
 // account counts the outcome and logs failures, rate-limited for each kind of refusal. The log contains neither a body nor a
 // name, nor any text that the verifier did not intend for a log.
 func (h *webhooks) account(c *call, event string, v verdict) {
-	if v.outcome == "" {
-		v.outcome = panicked
-	}
+	v.outcome = cmp.Or(v.outcome, panicked)
 	h.metrics.webhooks.WithLabelValues(event, v.outcome).Inc()
 	h.metrics.webhookTime.WithLabelValues(v.outcome).Observe(time.Since(c.at).Seconds())
 	if v.answer == nil {

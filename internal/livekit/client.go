@@ -1,6 +1,7 @@
 package livekit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -83,15 +84,9 @@ func New(opts Options) (*Client, error) {
 		return nil, errors.New("concurrency, rate and timeout of LiveKit's API cannot be negative")
 	}
 	opts.Host = host
-	if opts.Concurrency == 0 {
-		opts.Concurrency = DefaultConcurrency
-	}
-	if opts.Timeout == 0 {
-		opts.Timeout = DefaultTimeout
-	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
+	opts.Concurrency = cmp.Or(opts.Concurrency, DefaultConcurrency)
+	opts.Timeout = cmp.Or(opts.Timeout, DefaultTimeout)
+	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	if opts.Transport == nil {
 		opts.Transport = newTransport(opts.Concurrency)
 	}

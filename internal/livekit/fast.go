@@ -3,6 +3,7 @@ package livekit
 import (
 	"crypto/hmac"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -106,17 +107,9 @@ func (s *scanner) seconds() (int64, bool) {
 
 // harmless reports whether the libraries ignore a claim of this name, which is none of those that are read above. They ignore the case of names.
 func harmless(name []byte) bool {
-	for _, c := range name {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	for _, read := range []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sha256", "video"} {
-		if len(name) == len(read) && strings.EqualFold(string(name), read) {
-			return false
-		}
-	}
-	return true
+	read := []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sha256", "video"}
+	return !slices.ContainsFunc(name, func(c byte) bool { return c >= utf8.RuneSelf }) &&
+		!slices.ContainsFunc(read, func(one string) bool { return len(name) == len(one) && strings.EqualFold(string(name), one) })
 }
 
 // plainField describes how a field of a message is read here.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -57,12 +58,8 @@ func (c *Client) Listed(ctx context.Context, names []string) (reconcile.RoomList
 func merged(answers []reconcile.RoomList) reconcile.RoomList {
 	sum := reconcile.RoomList{Rooms: map[string][]reconcile.RoomInfo{}, Unreadable: map[string]bool{}}
 	for _, list := range answers {
-		for name, infos := range list.Rooms {
-			sum.Rooms[name] = infos
-		}
-		for name := range list.Unreadable {
-			sum.Unreadable[name] = true
-		}
+		maps.Copy(sum.Rooms, list.Rooms)
+		maps.Copy(sum.Unreadable, list.Unreadable)
 		sum.Add(list.PassedOver)
 	}
 	return sum

@@ -1,6 +1,9 @@
 package livekit
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // scanner reads the plain JSON that LiveKit writes. It does not tell what is wrong: ok is false for invalid JSON, and also for what is
 // unusual, such as \u escapes, which the libraries then read.
@@ -129,14 +132,7 @@ func (s *scanner) whole(digits int) (n int64, ok bool) {
 
 // ended reports whether what follows a number or a literal ends it.
 func (s *scanner) ended() bool {
-	if s.at == len(s.in) {
-		return true
-	}
-	switch s.in[s.at] {
-	case ' ', '\n', '\t', '\r', ',', '}', ']':
-		return true
-	}
-	return false
+	return s.at == len(s.in) || strings.IndexByte(" \n\t\r,}]", s.in[s.at]) >= 0
 }
 
 func (s *scanner) literal(text string) bool {

@@ -3,6 +3,7 @@ package livekit
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/livekit/protocol/livekit"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -162,23 +163,14 @@ func (t *trimmer) text() []byte {
 
 // literal advances past a number, true, false or null.
 func (t *trimmer) literal() {
-	for t.at < len(t.in) {
-		switch t.in[t.at] {
-		case ' ', '\t', '\r', '\n', ',', ':', '}', ']':
-			return
-		}
+	for t.at < len(t.in) && strings.IndexByte(" \t\r\n,:}]", t.in[t.at]) < 0 {
 		t.at++
 	}
 }
 
 func (t *trimmer) space() {
-	for t.at < len(t.in) {
-		switch t.in[t.at] {
-		case ' ', '\t', '\r', '\n':
-			t.at++
-		default:
-			return
-		}
+	for t.at < len(t.in) && strings.IndexByte(" \t\r\n", t.in[t.at]) >= 0 {
+		t.at++
 	}
 }
 

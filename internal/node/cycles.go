@@ -109,9 +109,10 @@ func (n *Node) cycleEnded(ctx context.Context, term cluster.Term, kind fsm.Kind,
 	if r.DryRun || r.Joined || err != nil {
 		return err
 	}
+	before := LastReport(n.Cluster.State(), kind)
 	n.config.Telemetry.CycleEnded(kind, r)
-	n.logReport(ctx, "the "+string(kind), LastReport(n.Cluster.State(), kind), r)
-	return n.keepReport(ctx, term, kind, r)
+	n.logReport(ctx, "the "+string(kind), before, r)
+	return n.keepReport(ctx, term, kind, r.After(before))
 }
 
 // logReport logs the report of a cycle. before is the last report of its kind, nil if there is none.
@@ -123,20 +124,23 @@ func (n *Node) logReport(ctx context.Context, what string, before *reconcile.Rep
 	}
 	text := what + " has ended"
 	if r.Fault == "" && before != nil && before.Fault != "" {
-		level, text = slog.LevelInfo, text+", and compared the rooms again"
+		level, text = slog.LevelInfo, text+", and LiveKit and Redis answered again"
 	}
 	if r.Errors > 0 {
 		level, args = slog.LevelWarn, append(args, "error", r.Error)
 	}
 	if r.Fault != "" {
-		text, args = faultText(r.Fault), []any{"cycle", what, "error", r.Error}
+		text, args = faultText(r.Fault, r.RedisEmpty), []any{"cycle", what, "error", r.Error}
 	}
 	n.config.Log.Log(ctx, level, text, args...)
 }
 
-// faultText says why a cycle compared no room, what that means, and what to do.
-func faultText(f reconcile.Fault) string {
-	const kept = ": nothing is removed, and Redis keeps the last answer. "
+// faultText says why a cycle compared no room, what that means, and what to do. empty is Report.RedisEmpty.
+func faultText(f reconcile.Fault, empty bool) string {
+	kept := ": nothing is removed, and Redis keeps the last answer. "
+	if empty {
+		kept = ": nothing is removed, and Redis holds no room now; the live ones come back with the first good sync. "
+	}
 	switch f {
 	case reconcile.LiveKitRefuses:
 		return "LiveKit refuses the API key" + kept + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks"

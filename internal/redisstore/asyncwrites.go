@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -112,12 +113,7 @@ func (t *asyncWriter) rest() {
 	if n := t.dropped.Swap(0); n > 0 {
 		t.log.Warn("redis: entries of the drift list and of the last changes are lost; they are only for people to look at", "notes", n)
 	}
-	timer := time.NewTimer(asyncRest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-t.life.Done():
-	}
+	_ = wait.For(t.life, asyncRest)
 }
 
 // flush performs the writes that still wait, until one fails.

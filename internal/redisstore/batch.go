@@ -134,8 +134,7 @@ func (b *batcher) dispatch() {
 				break
 			}
 			l.flying++
-			b.wait.Add(1)
-			go b.fly(l, batch)
+			b.wait.Go(func() { b.fly(l, batch) })
 		}
 		if l.flying == 0 && len(l.queue) == 0 {
 			delete(b.lanes, name)
@@ -196,7 +195,6 @@ func (r *request) size() int {
 }
 
 func (b *batcher) fly(l *lane, batch []*request) {
-	defer b.wait.Done()
 	b.note(l.name, batch[0], b.send(batch))
 	b.mu.Lock()
 	defer b.mu.Unlock()

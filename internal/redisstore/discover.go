@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 // scanCount is about how many keys Redis examines for one batch of a scan; that takes a fraction of a millisecond.
@@ -25,8 +27,6 @@ func (s *Store) Reindex(ctx context.Context, pace time.Duration) error {
 }
 
 func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Duration) error {
-	timer := time.NewTimer(pace)
-	defer timer.Stop()
 	for cursor := uint64(0); ; {
 		found, next, err := node.Scan(ctx, cursor, s.keys.every(), scanCount).Result()
 		if err != nil {
@@ -48,11 +48,8 @@ func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Dura
 		if cursor = next; cursor == 0 {
 			return nil
 		}
-		timer.Reset(pace)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return fmt.Errorf("redis: scan for rooms: %w", ctx.Err())
+		if err := wait.For(ctx, pace); err != nil {
+			return fmt.Errorf("redis: scan for rooms: %w", err)
 		}
 	}
 }

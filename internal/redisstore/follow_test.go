@@ -98,6 +98,9 @@ func TestFollow(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 			resumes(t, s, f.seen)
+			if there, err := single.Client().Exists(t.Context(), "rooms:recent").Result(); err != nil || name == "feed" && there != 0 {
+				t.Errorf("rooms:recent is written although the feed has the same: %v", err)
+			}
 		})
 	}
 }

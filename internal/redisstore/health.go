@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 const (
@@ -285,12 +287,5 @@ func (s *Store) try(ctx context.Context, key string) error {
 
 // sleepUntil waits until a time and reports whether ctx is still alive.
 func sleepUntil(ctx context.Context, at time.Time) bool {
-	t := time.NewTimer(time.Until(at))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
+	return wait.For(ctx, time.Until(at)) == nil
 }

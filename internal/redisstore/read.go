@@ -70,13 +70,7 @@ func (s *Store) Sizes(ctx context.Context, rooms []string) ([]reconcile.RoomSize
 		})
 	}
 	all.Wait()
-	if got.err != nil && (!s.cluster || got.shards == 0) {
-		return nil, got.err
-	}
-	if got.err != nil {
-		return sizes, fmt.Errorf("%w: %w", reconcile.ErrIncomplete, got.err)
-	}
-	return sizes, nil
+	return sizes, got.failure(s.cluster)
 }
 
 // measure fills in sizes at the indexes in places.
@@ -112,13 +106,7 @@ func (s *Store) States(ctx context.Context, rooms []string) (participants, state
 		all.Go(func() { got.answered(addr, s.readShard(ctx, rooms, &got)) })
 	}
 	all.Wait()
-	if got.err != nil && (!s.cluster || got.shards == 0) {
-		return nil, nil, got.err
-	}
-	if got.err != nil {
-		got.err = fmt.Errorf("%w: %w", reconcile.ErrIncomplete, got.err)
-	}
-	return got.participants, got.states, got.err
+	return got.participants, got.states, got.failure(s.cluster)
 }
 
 // values collects the answers of shards.
@@ -141,6 +129,14 @@ func (v *values) answered(addr string, err error) {
 	case v.err == nil:
 		v.err = fmt.Errorf("redis: states of rooms: %w", denied(err))
 	}
+}
+
+// failure returns why values are missing: a reconcile.ErrIncomplete if other shards of a Redis Cluster answered.
+func (v *values) failure(cluster bool) error {
+	if v.err != nil && cluster && v.shards > 0 {
+		return fmt.Errorf("%w: %w", reconcile.ErrIncomplete, v.err)
+	}
+	return v.err
 }
 
 // add stores the values of a room's two keys.
@@ -224,11 +220,8 @@ func (s *Store) cardinality(ctx context.Context, key, kind string) (int64, error
 	case "stream":
 		return s.client.XLen(ctx, key).Result()
 	case "string":
-		value, err := s.client.GetRange(ctx, key, 0, MaxMatching).Bytes()
-		if err != nil || len(value) > MaxMatching {
-			return 0, err
-		}
-		return elements(value), nil
+		value, err := s.client.GetRange(ctx, key, 0, MaxMatching-1).Bytes()
+		return elements(value), err // a longer one is cut off, so it is no array
 	}
 	return 0, nil
 }

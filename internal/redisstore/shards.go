@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 const (
@@ -104,12 +106,7 @@ func (s *shards) note(addr, key string, err error) {
 // probe asks for the key until its master answers; after a failover that is another master.
 func (s *shards) probe(addr, key string) {
 	for s.life.Err() == nil && !s.answers(key) {
-		timer := time.NewTimer(probeEvery)
-		select {
-		case <-timer.C:
-		case <-s.life.Done():
-		}
-		timer.Stop()
+		_ = wait.For(s.life, probeEvery)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +137,7 @@ func timedOut(err error) bool {
 }
 
 // onShard runs a call that concerns the shard of a key and not one room. On a Redis Cluster it fails at once if that shard is silent, and
-// otherwise waits at most asideTimeout.
+// otherwise waits at most shardTimeout.
 func (s *Store) onShard(ctx context.Context, key string, call func(context.Context) error) error {
 	if !s.cluster {
 		return call(ctx)

@@ -84,7 +84,7 @@ func Harden(o *redis.UniversalOptions) {
 
 // Open makes a Store. Redis need not be reachable yet; Ping reports whether it is.
 func Open(o Options) (*Store, error) {
-	s := &Store{client: o.Client, keys: keys{prefix: cmp.Or(o.Prefix, DefaultPrefix), tags: o.HashTags}, kinds: o.Kinds, log: o.Log,
+	s := &Store{client: o.Client, keys: keys{prefix: cmp.Or(o.Prefix, DefaultPrefix), tags: o.HashTags}, kinds: o.Kinds, log: cmp.Or(o.Log, slog.Default()),
 		stories: o.Timeline, node: o.Node, appended: newFeedCounter()}
 	switch c := o.Client.(type) {
 	case *redis.Client:
@@ -101,9 +101,6 @@ func Open(o Options) (*Store, error) {
 		s.cluster, s.keys.slots = true, slotTags()
 	default:
 		return nil, fmt.Errorf("redis: a %T cannot be used: want one Redis, Sentinel or Redis Cluster", o.Client)
-	}
-	if s.log == nil {
-		s.log = slog.Default()
 	}
 	if o.Feed {
 		s.feedMax = o.FeedMax

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -21,11 +22,7 @@ type refusal struct {
 }
 
 func (e *refusal) Error() string {
-	text := e.text
-	if text == "" {
-		text = e.is.Error()
-	}
-	return fmt.Sprintf("the node at %s: %s", e.addr, text)
+	return fmt.Sprintf("the node at %s: %s", e.addr, cmp.Or(e.text, e.is.Error()))
 }
 
 func (e *refusal) Unwrap() error { return e.is }

@@ -228,15 +228,6 @@ func (l *link) send(ctx context.Context, req *wire.Request, size int) (*wire.Res
 	return s.send(ctx, req, size)
 }
 
-// close refuses new requests and waits for those under way, until ctx ends.
-func (l *link) close(ctx context.Context) error {
-	err := l.events.close(ctx)
-	if err == nil {
-		err = l.work.close(ctx)
-	}
-	return err
-}
-
 // cut ends the session, and lets no other begin.
 func (l *link) cut(why error) {
 	l.mu.Lock()

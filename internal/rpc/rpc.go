@@ -11,9 +11,11 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -82,10 +84,10 @@ type Peers struct {
 
 // New returns Peers that answer once Serve is called. The caller must call Stop.
 func New(cfg Config) *Peers {
-	cfg.Wait = or(cfg.Wait, 2500*time.Millisecond)
+	cfg.Wait = cmp.Or(cfg.Wait, 2500*time.Millisecond)
 	l := &cfg.Limits
-	l.EventsOut, l.EventsIn, l.WorkOut, l.WorkIn = or(l.EventsOut, 2048), or(l.EventsIn, 4096), or(l.WorkOut, 16), or(l.WorkIn, 64)
-	l.Bytes = or(l.Bytes, 64<<20)
+	l.EventsOut, l.EventsIn, l.WorkOut, l.WorkIn = cmp.Or(l.EventsOut, 2048), cmp.Or(l.EventsIn, 4096), cmp.Or(l.WorkOut, 16), cmp.Or(l.WorkIn, 64)
+	l.Bytes = cmp.Or(l.Bytes, 64<<20)
 	p := &Peers{cfg: cfg, events: newSemaphore(l.EventsIn), work: newSemaphore(l.WorkIn), drain: make(chan struct{}), links: map[string]*link{}}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.server = grpc.NewServer(serverOptions(l.Bytes)...)
@@ -138,11 +140,7 @@ func (p *Peers) link(addr string) *link {
 func (p *Peers) allLinks() []*link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]*link, 0, len(p.links))
-	for _, l := range p.links {
-		all = append(all, l)
-	}
-	return all
+	return slices.Collect(maps.Values(p.links))
 }
 
 // closeTimeout limits how long streams may take to end once their last answers are due. That takes milliseconds, unless a peer is
@@ -152,15 +150,10 @@ const closeTimeout = 2 * time.Second
 // Stop refuses new requests, waits for those under way in both directions and for their answers to be sent, and closes all
 // connections. When ctx ends first it cuts off the rest and returns an error.
 func (p *Peers) Stop(ctx context.Context) error {
-	err := p.events.close(ctx)
-	if err == nil {
-		err = p.work.close(ctx)
-	}
+	err := closeAll(ctx, p.events, p.work)
 	p.stop.Do(func() { close(p.drain) })
 	for _, l := range p.allLinks() {
-		if failed := l.close(ctx); err == nil {
-			err = failed
-		}
+		err = cmp.Or(err, closeAll(ctx, l.events, l.work))
 	}
 	out, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
@@ -202,15 +195,6 @@ func (p *Peers) Links() (unreachable []string, relayed uint64) {
 
 func (p *Peers) isMember(addr string) bool {
 	return slices.ContainsFunc(p.cfg.Members(), func(m actors.Place) bool { return m.Addr == addr })
-}
-
-// or returns v, or otherwise if v is zero.
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // service returns the service of rollcall.proto: a single method, with a stream each way.

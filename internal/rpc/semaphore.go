@@ -34,11 +34,15 @@ func (s *semaphore) acquire() error {
 	return nil
 }
 
+// release lets n requests out. A nil semaphore has let none in.
 func (s *semaphore) release(n int) {
+	if s == nil || n == 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used -= n
-	if s.closed && s.used == 0 && n > 0 {
+	if s.closed && s.used == 0 {
 		close(s.empty)
 	}
 }
@@ -63,4 +67,14 @@ func (s *semaphore) close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("requests between nodes are still under way: %w", ctx.Err())
 	}
+}
+
+// closeAll closes semaphores in turn, until ctx ends.
+func closeAll(ctx context.Context, semaphores ...*semaphore) error {
+	for _, s := range semaphores {
+		if err := s.close(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -142,17 +142,11 @@ func (s *served) answer(req *wire.Request, resp *wire.Response, slots *semaphore
 	defer s.mu.Unlock()
 	delete(s.working, resp.Call)
 	if s.over {
-		release(slots, 1)
+		slots.release(1)
 		return
 	}
 	s.answers = append(s.answers, answer{resp, size, slots})
 	s.wakeWriter()
-}
-
-func release(slots *semaphore, n int) {
-	if slots != nil && n > 0 {
-		slots.release(n)
-	}
 }
 
 // flush sends the answers that have gathered, in batches.
@@ -172,8 +166,8 @@ func (s *served) flush() error {
 				work++
 			}
 		}
-		release(s.peers.events, events)
-		release(s.peers.work, work)
+		s.peers.events.release(events)
+		s.peers.work.release(work)
 		if err != nil {
 			return err
 		}
@@ -212,7 +206,7 @@ func (s *served) close() {
 	defer s.mu.Unlock()
 	s.over = true
 	for _, a := range s.answers {
-		release(a.slots, 1)
+		a.slots.release(1)
 	}
 	s.answers = nil
 	for _, cancel := range s.working {

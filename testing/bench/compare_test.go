@@ -115,8 +115,7 @@ func start(t *testing.T, c contestant, nodes int, fill func(*fakelivekit.Fake)) 
 	fill(w.fake)
 	livekit := httptest.NewServer(w.fake)
 	t.Cleanup(livekit.Close)
-	env := []string{"LIVEKIT_HOST=" + livekit.URL, "LIVEKIT_API_KEY=" + fakelivekit.DefaultKey, "LIVEKIT_API_SECRET=" + fakelivekit.DefaultSecret,
-		"REDIS_URL=" + w.redis.URL()}
+	env := append(fakelivekit.Env(livekit.URL), "REDIS_URL="+w.redis.URL())
 	if c.binary == "" {
 		for range nodes {
 			w.startNaive(t, env)
@@ -170,7 +169,7 @@ func (w *world) cpu(t *testing.T) (nodes, redis float64) {
 }
 
 // cpuSeconds reads a process' processor time from /proc, which counts in hundredths of a second.
-func cpuSeconds(t *testing.T, pid int) float64 {
+func cpuSeconds(t testing.TB, pid int) float64 {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -238,11 +237,7 @@ func syncAll(t *testing.T, w *world, rooms int) {
 // rightSync syncs rooms that are right, after a first sync that wrote them.
 func rightSync(t *testing.T, c contestant) measured {
 	w := start(t, c, 1, func(fake *fakelivekit.Fake) {
-		for i := range syncedRooms {
-			for j := range 4 {
-				fake.Join(fmt.Sprintf("room-%d", i), fakelivekit.Who{Identity: fmt.Sprintf("user-%d", j)})
-			}
-		}
+		fill(fake, syncedRooms, 4)
 	})
 	syncAll(t, w, syncedRooms)
 	nodesBefore, redisBefore := w.cpu(t)

@@ -96,7 +96,7 @@ func TestEmptyCluster(t *testing.T) {
 	b := open(t, f.URL, 1280)
 	b.Await(`seen("Not compared yet.") && seen("No points yet.") && seen("Nothing has changed since this page was opened.")`)
 	b.Eval(`location.hash = "#/rooms"`)
-	b.Await(`seen("No room is live now")`)
+	b.Await(`seen("Redis holds no room now")`)
 	b.Eval(`location.hash = "#/drift"`)
 	b.Await(`seen("No sync has had to repair anything")`)
 }
@@ -147,13 +147,13 @@ func roomToken(message string) func(*fake) {
 
 // TestRoomToken checks that someone who may read only one room sees that one, live, and elsewhere hears what the token lacks.
 func TestRoomToken(t *testing.T) {
-	f := newFake(t, roomToken("The token does not allow this: it needs roomList"))
+	f := newFake(t, roomToken("The token does not allow this: it needs roomList.")) // one full stop, whoever writes it
 	b := open(t, f.URL+"/#/rooms/standup", 1280, "403")
 	b.Await(`seen("This token may not read the cluster") && seen("missed leave") && live()`)
 	f.change("participant_joined", "standup", "hedy")
 	b.Await(`seen("hedy joined")`)
 	b = open(t, f.URL, 1280, "403")
-	b.Await(`seen("No access") && seen("The token does not allow this: it needs roomList.") && !seen("Connecting") && !button("Sync now") && !button("Stop the schedule") && !button("Pause") && panel("Changes").innerText.includes("Not shown.")`)
+	b.Await(`seen("No access") && seen("The token does not allow this: it needs roomList.") && !seen("roomList..") && !seen("Connecting") && !button("Sync now") && !button("Stop the schedule") && !button("Pause") && panel("Changes").innerText.includes("Not shown.")`)
 	b.Snap("room-token-desktop-light")
 }
 

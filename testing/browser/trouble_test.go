@@ -83,19 +83,32 @@ func TestLiveKitDown(t *testing.T) {
 	b.Press("Sync now")
 	b.Await(`seen("Sync failed\nLiveKit does not answer. Nothing is removed; Redis keeps the last answer.") && seen("One thing needs you.") && seen("LiveKit does not answer\nNothing is removed; Redis keeps the last answer. Check LiveKit and --livekit-host.")`)
 	b.Await(`seen("Rooms compared\nNone\nLiveKit does not answer") && !seen("Sync done") && !seen("all matched") && !seen("The last sync had")`)
+	const clock = `\d\d:\d\d:\d\d \(\d+ s\)\.`
+	b.Await(`/--livekit-host\. Since ` + clock + ` The last good sync began at ` + clock + ` The reason: /.test(document.querySelector(".problems").innerText) && /took .*, by hand; the last good one began at \d\d:/.test(panel("Sync").innerText)`)
 	portrait(b, "livekit-down")
 	p.holds("standup", "ada")
-	checks(t, p.URL(), 1, "LiveKit       DOES NOT ANSWER: nothing is removed; Redis keeps the last answer.", "no room was compared", "rollcall: LiveKit does not answer\n")
+	checks(t, p.URL(), 1, "LiveKit       DOES NOT ANSWER since ", "Z (", "): nothing is removed; Redis keeps the last answer.", "no room was compared", "  last good sync ", "rollcall: LiveKit does not answer\n")
 	if err := p.Says("level=WARN", "LiveKit does not answer: nothing is removed, and Redis keeps the last answer. Check LiveKit and --livekit-host"); err != nil {
 		t.Error(err)
 	}
 	p.join("standup", "hedy") // LiveKit's webhooks go on
 	b.Await(`seen("hedy joined standup")`)
+	p.redis.Restart(false)
+	b.Await(`seen("LiveKit does not answer\nNothing is removed; Redis keeps") && !/Redis does/.test(all(".problems").map((e) => e.innerText).join())`)
+	b.Press("Sync now")
+	const empty = "Nothing is removed; Redis holds no room now, and the live ones come back with the first good sync."
+	b.Await(`seen("Sync failed\nLiveKit does not answer. " + a) && seen("One thing needs you.") && seen("LiveKit does not answer\n" + a) && !seen("keeps the last answer")`, empty)
+	portrait(b, "livekit-down-redis-empty")
+	checks(t, p.URL(), 1, "): nothing is removed; Redis holds no room now, and the live ones come back with the first good sync. Check LiveKit")
+	if err := p.Says("level=WARN", "LiveKit does not answer: nothing is removed, and Redis holds no room now; the live ones come back with the first good sync. Check LiveKit"); err != nil {
+		t.Error(err)
+	}
 	p.liveKitUp()
 	b.Press("Sync now")
-	b.Await(`seen("All present.") && seen("Sync done\n") && seen("all matched")`)
+	b.Await(`seen("All present.") && seen("Sync done\n") && seen("1 differed")`)
+	p.holds("standup", "ada", "hedy")
 	checks(t, p.URL(), 0, "LiveKit       answered ")
-	if err := p.Says("level=INFO", "the sync has ended, and compared the rooms again"); err != nil {
+	if err := p.Says("level=INFO", "the sync has ended, and LiveKit and Redis answered again"); err != nil {
 		t.Error(err)
 	}
 }
@@ -124,7 +137,7 @@ func TestRedisDown(t *testing.T) {
 	b.Await(`seen("Sync failed\nRedis did not answer. No room was compared.") && seen("Rooms compared\nNone\nRedis did not answer") && seen("One thing needs you.")`)
 	b.Await(`!/emove/.test(all(".problems").map((e) => e.innerText).join())`)
 	portrait(b, "redis-down")
-	checks(t, p.URL(), 1, "Redis         DOES NOT ANSWER", ": webhooks get 503, which LiveKit retries for about 15 s.", "rollcall: Redis does not answer\n")
+	checks(t, p.URL(), 1, "Redis         DOES NOT ANSWER", ": webhooks get 503, which LiveKit retries for about 15 s.", "Redis         DOES NOT ANSWER since ", "rollcall: Redis does not answer\n")
 	if err := p.Says("level=WARN", "Redis does not answer: webhooks get 503, which LiveKit retries for about 15 s"); err != nil {
 		t.Error(err)
 	}
@@ -169,6 +182,8 @@ func TestTroubles(t *testing.T) {
 		"an election at last": {leaderless(), "One thing needs you.\nThe cluster has no leader\n"},
 		"no quorum": {leaderless(func(f *fake) { f.member(0)["state"], f.member(1)["state"] = "unreachable", "away" }),
 			"One thing needs you.\nThe cluster has no leader: bring back n1 or n2\n1 of 3 voters can be reached, and 2 must be."},
+		"no quorum, no redis": {leaderless(redis("silent"), func(f *fake) { f.member(0)["state"], f.member(1)["state"] = "unreachable", "away" }),
+			"2 things need you.\nRedis does not answer\n"},
 		"no voter but this one": {leaderless(func(f *fake) { f.member(0)["voter"], f.member(1)["state"] = false, "away" }),
 			"One thing needs you.\nThe cluster has no leader: bring back n2\n1 of 2 voters can be reached, and 2 must be."},
 		"several causes": {func(f *fake) { redis("silent")(f); livekit("silent")(f) }, "2 things need you.\nRedis does not answer\n"},
@@ -177,6 +192,9 @@ func TestTroubles(t *testing.T) {
 			b := open(t, newFake(t, c.change).URL, 1280)
 			for part := range strings.SplitSeq(c.want, " you.\n") { // how many people there are comes between them
 				b.Await(`seen(a) && seen("Rooms compared\nNone") === b`, part, strings.Contains(name, "livekit") || name == "several causes")
+			}
+			if readable := browsertest.Eval[bool](b, `seen("Rooms can be read as Redis holds them.")`); readable != (name == "no quorum" || name == "no voter but this one") {
+				t.Errorf("rooms can be read: %v", readable)
 			}
 		})
 	}
@@ -190,7 +208,7 @@ func TestFaultsOfActions(t *testing.T) {
 	for want, answer := range map[string]object{
 		"Sync failed\nLiveKit refuses the API key. Nothing is removed; Redis keeps the last answer.\nFirst error: why": {"result": object{"synced": 0, "errors": 1, "cleaned": 0},
 			"firstError": "why", "fault": "livekit_refuses"},
-		"Sync done, with errors\n3 rooms compared, 2 errors, 0 removed;": {"result": object{"synced": 3, "errors": 2, "cleaned": 0}, "firstError": "why"},
+		"Sync incomplete\n3 rooms compared, 2 errors, 0 removed;": {"result": object{"synced": 3, "errors": 2, "cleaned": 0}, "firstError": "why"},
 	} {
 		f.with(func() { f.answers["sync"] = answer })
 		b.Press("Sync now")
@@ -199,6 +217,9 @@ func TestFaultsOfActions(t *testing.T) {
 	f.with(func() { f.answers["cleanup"] = object{"cleaned": 0, "firstError": "no Redis", "fault": "redis_silent"} })
 	b.Press("Cleanup")
 	b.Await(`seen("Cleanup failed\nRedis did not answer. No room was compared.\nFirst error: no Redis")`)
+	f.with(func() { f.answers["cleanup"] = object{"cleaned": 1, "firstError": "no Redis"} })
+	b.Press("Cleanup")
+	b.Await(`seen("Cleanup incomplete\n1 removed;")`)
 	f.with(func() {
 		f.status["lastSync"].(object)["fault"] = "livekit_silent"
 		f.answers["sync"]["fault"] = "livekit_silent"
@@ -207,6 +228,8 @@ func TestFaultsOfActions(t *testing.T) {
 	i.Await(inside + `.text.includes("s ago: LiveKit did not answer; nothing was removed")`)
 	i.Eval(inside + `.button("Sync now").click()`)
 	i.Await(inside + `.text.includes("Failed: LiveKit did not answer; nothing was removed")`)
+	i.Eval(inside + `.button("Cleanup").click()`)
+	i.Await(inside + `.text.includes("Cleanup incomplete: 1 removed")`)
 }
 
 // newCluster starts three nodes whose connections to Redis lead through valves.

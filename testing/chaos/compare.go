@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/harness/oracle"
@@ -40,13 +42,7 @@ func (d difference) due(room string) time.Time {
 // stuck returns the wrong rooms that have not been written to since then. A room that was written to has had a late webhook: a
 // join that was retried for so long that its participant has left in the meantime. The leave comes next.
 func (d difference) stuck(since time.Time) []string {
-	var rooms []string
-	for room := range d.wrong {
-		if d.stuckSince(room, since) {
-			rooms = append(rooms, room)
-		}
-	}
-	return rooms
+	return slices.DeleteFunc(slices.Collect(maps.Keys(d.wrong)), func(room string) bool { return !d.stuckSince(room, since) })
 }
 
 func (d difference) stuckSince(room string, since time.Time) bool {
@@ -55,13 +51,7 @@ func (d difference) stuckSince(room string, since time.Time) bool {
 
 // settled returns the wrong rooms that have not changed for that long.
 func (d difference) settled(now time.Time, age time.Duration) []string {
-	var rooms []string
-	for room := range d.wrong {
-		if now.Sub(d.changed[room]) >= age {
-			rooms = append(rooms, room)
-		}
-	}
-	return rooms
+	return slices.DeleteFunc(slices.Collect(maps.Keys(d.wrong)), func(room string) bool { return now.Sub(d.changed[room]) < age })
 }
 
 // compare reads Redis and LiveKit at one moment. Rooms that change in the meantime are left out. LiveKit raises a participant's

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
@@ -12,13 +13,7 @@ func held(r client.Report) bool { return r.Held != nil && r.Held.Rooms+r.Held.Pa
 
 // good returns the cycles in which every room was examined.
 func good(cycles []client.Report) []client.Report {
-	var all []client.Report
-	for _, c := range cycles {
-		if c.Result.Errors == 0 {
-			all = append(all, c)
-		}
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(cycles), func(c client.Report) bool { return c.Result.Errors > 0 })
 }
 
 // checkCycles checks that each room is right by the end of the first complete cycle that began after the heal and livekitLag
@@ -30,7 +25,7 @@ func (w *World) checkCycles(f *Fault, healed time.Time, d difference) {
 		allowed = 3
 	}
 	for room, why := range d.wrong {
-		cycles := good(w.watch.after(latest(healed, d.due(room))))
+		cycles := good(w.watch.after(slices.MaxFunc([]time.Time{healed, d.due(room)}, time.Time.Compare)))
 		if len(cycles) < allowed {
 			continue
 		}
@@ -41,13 +36,6 @@ func (w *World) checkCycles(f *Fault, healed time.Time, d difference) {
 				d.at.Sub(end).Round(time.Millisecond), allowed, stamp(d.told[room]), room, why)
 		}
 	}
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // leaderless returns how long nobody led, according to the samples of that period.
@@ -76,7 +64,7 @@ func example(d difference) string {
 func (w *World) running() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]string(nil), w.nodes...)
+	return slices.Clone(w.nodes)
 }
 
 // await polls until what returns nil. When that time is over, it returns the last error of what.

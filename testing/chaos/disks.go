@@ -20,13 +20,13 @@ func disks() []Nemesis {
 	}
 }
 
-func fillDisk(who func(context.Context, *World, *rand.Rand) (string, error)) cutter {
+func fillDisk(who picker) cutter {
 	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 		s, err := who(ctx, w, dice)
 		if err != nil {
 			return "", nil, err
 		}
-		fill := filepath.Join(w.data, nodeID(s), "fill")
+		fill := filepath.Join(w.dataOf(s), "fill")
 		heal := func(context.Context) error { return os.Remove(fill) }
 		size, err := fillUp(fill)
 		if err != nil {

@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 )
@@ -29,15 +28,8 @@ type trouble struct {
 	dice  *rand.Rand
 }
 
-// newFlaky returns a proxy whose answers are subject to trouble.
-func newFlaky(host, upstream string, dice *rand.Rand) (*lag, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return nil, err
-	}
-	p := &lag{listener: l, upstream: upstream, trouble: &trouble{begun: time.Now(), dice: rand.New(rand.NewPCG(dice.Uint64(), dice.Uint64()))}}
-	p.run()
-	return p, nil
+func newTrouble(dice *rand.Rand) *trouble {
+	return &trouble{begun: time.Now(), dice: rand.New(rand.NewPCG(dice.Uint64(), dice.Uint64()))}
 }
 
 // next returns the fate of one answer and its delay. Delays come in bursts of half a second, with half a second in between. A nil

@@ -151,7 +151,7 @@ func TestLag(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	p, err := newLag("127.0.0.1", echo.Addr().String(), 20*time.Millisecond, 10*time.Millisecond)
+	p, err := newLag("127.0.0.1", echo.Addr().String(), 20*time.Millisecond, 10*time.Millisecond, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,19 +22,15 @@ type lag struct {
 }
 
 // newLag listens on a free port of host and forwards to upstream, host:port, after delay to delay + jitter.
-func newLag(host, upstream string, delay, jitter time.Duration) (*lag, error) {
+func newLag(host, upstream string, delay, jitter time.Duration, trouble *trouble) (*lag, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}
-	p := &lag{listener: l, upstream: upstream, delay: delay, jitter: jitter}
-	p.run()
-	return p, nil
-}
-
-func (p *lag) run() {
+	p := &lag{listener: l, upstream: upstream, delay: delay, jitter: jitter, trouble: trouble}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.accept)
+	return p, nil
 }
 
 func (p *lag) addr() string { return p.listener.Addr().String() }

@@ -60,19 +60,9 @@ func emptyLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, mend, er
 }
 
 func failingLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, mend, error) {
-	draws := make(chan int, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		for {
-			select {
-			case draws <- dice.IntN(9):
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	own := rand.New(rand.NewPCG(dice.Uint64(), dice.Uint64())) // another nemesis may use dice at the same time
 	w.fake.SetAPIFault(func(fakelivekit.Call) fakelivekit.APIFault {
-		switch <-draws {
+		switch own.IntN(9) {
 		case 0:
 			return fakelivekit.APIFault{Code: twirp.Unavailable}
 		case 1:
@@ -82,7 +72,7 @@ func failingLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, mend,
 		}
 		return fakelivekit.APIFault{}
 	})
-	return "errors, late answers, none", func(context.Context) error { w.fake.SetAPIFault(nil); cancel(); return nil }, nil
+	return "errors, late answers, none", func(context.Context) error { w.fake.SetAPIFault(nil); return nil }, nil
 }
 
 func mangleWebhooks(_ context.Context, w *World, dice *rand.Rand) (string, mend, error) {

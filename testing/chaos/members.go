@@ -60,15 +60,20 @@ func (w *World) leave(ctx context.Context, s string) error {
 	}
 	w.balancer.Remove(w.url(s))
 	w.setRunning(w.others(s))
-	err = errors.Join(err, await(30*time.Second, ctx.Done(), func() error {
+	err = errors.Join(err, w.awaitExit(ctx, s))
+	w.keepLog(ctx, s)
+	return errors.Join(err, w.project.Remove(ctx, s), empty(w.dataOf(s)))
+}
+
+// awaitExit waits until a service has ended.
+func (w *World) awaitExit(ctx context.Context, s string) error {
+	return await(30*time.Second, ctx.Done(), func() error {
 		state, err := w.project.State(ctx, s)
 		if err == nil && state.Status != "exited" {
-			err = fmt.Errorf("%s was removed and is still %s", s, state.Status)
+			err = fmt.Errorf("%s is still %s", s, state.Status)
 		}
 		return err
-	}))
-	w.keepLog(ctx, s)
-	return errors.Join(err, w.project.Remove(ctx, s), empty(filepath.Join(w.data, nodeID(s))))
+	})
 }
 
 // empty removes the content of a directory, but not the directory.
@@ -89,5 +94,5 @@ func loseData(ctx context.Context, w *World, dice *rand.Rand) (string, mend, err
 	if err := w.project.Kill(ctx, s); err != nil {
 		return "", heal, err
 	}
-	return nodeID(s) + " loses its data", heal, empty(filepath.Join(w.data, nodeID(s)))
+	return nodeID(s) + " loses its data", heal, empty(w.dataOf(s))
 }

@@ -140,10 +140,15 @@ func (w *World) node(dice *rand.Rand) (string, error) {
 	return service, nil
 }
 
-// one returns a nemesis of one node, which who picks.
-func one(who func(context.Context, *World, *rand.Rand) (string, error), does string,
-	hit func(context.Context, *World, string) error, heal func(context.Context, *World, string) error,
-) func(context.Context, *World, *rand.Rand) (string, mend, error) {
+// picker picks a service, action does something to it, and cutter is the Do of a Nemesis.
+type (
+	picker func(context.Context, *World, *rand.Rand) (string, error)
+	action func(ctx context.Context, w *World, service string) error
+	cutter func(context.Context, *World, *rand.Rand) (string, mend, error)
+)
+
+// one returns a nemesis of one service, which who picks.
+func one(who picker, does string, hit, heal action) cutter {
 	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 		service, err := who(ctx, w, dice)
 		if err != nil {

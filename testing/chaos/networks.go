@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 )
 
 func networks() []Nemesis {
-	one := func(name, doc string, who func(context.Context, *World, *rand.Rand) (string, error), rules func(*World, string, *rand.Rand) []compose.Rule) Nemesis {
+	one := func(name, doc string, who picker, rules func(*World, string, *rand.Rand) []compose.Rule) Nemesis {
 		return Nemesis{Name: name, Kind: "network", Doc: doc, Lasts: true, Cuts: true, Do: cutOne(doc, who, rules)}
 	}
 	every := func(name, doc string, rules func(*World, string, *rand.Rand) []compose.Rule) Nemesis {
@@ -77,9 +79,7 @@ func lossy(w *World, s string, dice *rand.Rand) []compose.Rule {
 	return rules
 }
 
-type cutter func(context.Context, *World, *rand.Rand) (string, mend, error)
-
-func cutOne(doc string, who func(context.Context, *World, *rand.Rand) (string, error), rules func(*World, string, *rand.Rand) []compose.Rule) cutter {
+func cutOne(doc string, who picker, rules func(*World, string, *rand.Rand) []compose.Rule) cutter {
 	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 		s, err := who(ctx, w, dice)
 		if err != nil {
@@ -110,7 +110,7 @@ func minority(ctx context.Context, w *World, dice *rand.Rand) (string, mend, err
 	return w.cut(ctx, few, func(s string) []compose.Rule {
 		var rules []compose.Rule
 		for _, other := range w.running() {
-			if !strings.Contains(" "+strings.Join(few, " ")+" ", " "+other+" ") {
+			if !slices.Contains(few, other) {
 				rules = append(rules, compose.Rule{Peer: w.ip(other)})
 			}
 		}
@@ -146,10 +146,7 @@ func running(err error) error {
 func describe(rules []compose.Rule) string {
 	var all []string
 	for _, r := range rules {
-		way := map[[2]bool]string{{true, false}: "→", {false, true}: "←"}[[2]bool{r.Out, r.In}]
-		if way == "" {
-			way = "⇹"
-		}
+		way := cmp.Or(map[[2]bool]string{{true, false}: "→", {false, true}: "←"}[[2]bool{r.Out, r.In}], "⇹")
 		if r.Loss > 0 {
 			way += fmt.Sprintf("%.0f%% ", 100*r.Loss)
 		}
@@ -182,7 +179,7 @@ func nodePaths(w *World, s string) []path {
 func latency(paths func(*World, string) []path) cutter {
 	return func(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
 		what, heal, err := w.divert(ctx, paths, func(upstream string) (*lag, error) {
-			return newLag(w.ip("gateway"), upstream, 30*time.Millisecond, 20*time.Millisecond)
+			return newLag(w.ip("gateway"), upstream, 30*time.Millisecond, 20*time.Millisecond, nil)
 		})
 		return "30 to 50 ms each way, " + what, heal, err
 	}
@@ -190,7 +187,7 @@ func latency(paths func(*World, string) []path) cutter {
 
 func flakyRedis(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
 	what, heal, err := w.divert(ctx, redisPaths, func(upstream string) (*lag, error) {
-		return newFlaky(w.ip("gateway"), upstream, dice)
+		return newLag(w.ip("gateway"), upstream, 0, 0, newTrouble(dice))
 	})
 	return "resets, late and lost answers, " + what, heal, err
 }

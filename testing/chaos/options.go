@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -39,24 +40,12 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Seed == 0 {
-		o.Seed = 1
-	}
-	if o.Hold == 0 {
-		o.Hold = 8 * time.Second
-	}
-	if o.Nodes == 0 {
-		o.Nodes = 3
-	}
-	if o.Rooms == 0 {
-		o.Rooms = 200
-	}
-	if o.Rate == 0 {
-		o.Rate = 60
-	}
-	if o.SyncInterval == 0 {
-		o.SyncInterval = 5 * time.Second
-	}
+	o.Seed = cmp.Or(o.Seed, 1)
+	o.Hold = cmp.Or(o.Hold, 8*time.Second)
+	o.Nodes = cmp.Or(o.Nodes, 3)
+	o.Rooms = cmp.Or(o.Rooms, 200)
+	o.Rate = cmp.Or(o.Rate, 60)
+	o.SyncInterval = cmp.Or(o.SyncInterval, 5*time.Second)
 	return o
 }
 

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync"
 )
 
 func processes() []Nemesis {
-	kill := func(ctx context.Context, w *World, s string) error { return w.project.Kill(ctx, s) }
-	stop := func(ctx context.Context, w *World, s string) error { return w.project.Stop(ctx, s) }
-	start := func(ctx context.Context, w *World, s string) error { return w.project.Start(ctx, s) }
-	pause := func(ctx context.Context, w *World, s string) error { return w.project.Pause(ctx, s) }
-	unpause := func(ctx context.Context, w *World, s string) error { return w.project.Unpause(ctx, s) }
 	return []Nemesis{
 		{Name: "kill-leader", Kind: "node", Lasts: true, Doc: "kill -9 of the leader, and a start after the hold", Do: one(theLeader, "kill -9", kill, start)},
 		{Name: "kill-owner", Kind: "node", Lasts: true, Doc: "kill -9 of a node that does not lead, and a start after the hold", Do: one(anOwner, "kill -9", kill, start)},
@@ -23,6 +19,12 @@ func processes() []Nemesis {
 		{Name: "pause-owner", Kind: "node", Lasts: true, Doc: "a node that does not lead is frozen during its commits, and continues after the hold", Do: one(anOwner, "pause", pause, unpause)},
 	}
 }
+
+func kill(ctx context.Context, w *World, s string) error    { return w.project.Kill(ctx, s) }
+func stop(ctx context.Context, w *World, s string) error    { return w.project.Stop(ctx, s) }
+func start(ctx context.Context, w *World, s string) error   { return w.project.Start(ctx, s) }
+func pause(ctx context.Context, w *World, s string) error   { return w.project.Pause(ctx, s) }
+func unpause(ctx context.Context, w *World, s string) error { return w.project.Unpause(ctx, s) }
 
 func killAll(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
 	nodes := w.running()
@@ -35,15 +37,13 @@ func killAll(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) 
 
 // each calls do for all services at the same time.
 func each(services []string, do func(string) error) error {
-	errs := make(chan error, len(services))
-	for _, s := range services {
-		go func() { errs <- do(s) }()
+	errs := make([]error, len(services))
+	var all sync.WaitGroup
+	for i, s := range services {
+		all.Go(func() { errs[i] = do(s) })
 	}
-	var all []error
-	for range services {
-		all = append(all, <-errs)
-	}
-	return errors.Join(all...)
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func ids(services []string) string {

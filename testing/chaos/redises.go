@@ -15,9 +15,9 @@ func redises() []Nemesis {
 		{Name: "wipe-redis", Kind: "redis", Forgets: true, Doc: "Redis loses all its data, ends, and starts empty 2 s later", Do: wipeRedis},
 		{Name: "rollback-redis", Kind: "redis", Forgets: true, Do: rollbackRedis,
 			Doc: "Redis stops writing to its disk for the hold, then kill -9 and a start: it comes back as it was before"},
-		{Name: "failover-kill", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverKill,
+		{Name: "failover-kill", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: outage("kill -9", thePrimary, kill, start, changed),
 			Doc: "kill -9 of the primary; the sentinels make the replica the primary; the old one comes back as a replica after the hold"},
-		{Name: "failover-pause", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverPause,
+		{Name: "failover-pause", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: outage("pause", thePrimary, pause, unpause, changed),
 			Doc: "the primary is frozen, and comes back after the sentinels have made another the primary"},
 		{Name: "failover-order", Kind: "redis", Lasts: true, Forgets: true, Sentinel: true, Do: failoverOrder,
 			Doc: "SENTINEL FAILOVER: a clean change of the primary"},
@@ -50,13 +50,7 @@ func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error
 	if _, err := conn.Write([]byte("FLUSHALL\r\nSHUTDOWN NOSAVE\r\n")); err != nil {
 		return "", heal, err
 	}
-	err = await(20*time.Second, ctx.Done(), func() error {
-		s, err := w.project.State(ctx, "redis")
-		if err == nil && s.Status != "exited" {
-			err = fmt.Errorf("redis is %s", s.Status)
-		}
-		return err
-	})
+	err = w.awaitExit(ctx, "redis")
 	pass(ctx, 2*time.Second)
 	return "FLUSHALL, SHUTDOWN NOSAVE", heal, err
 }
@@ -80,8 +74,8 @@ func (w *World) startRedis(ctx context.Context, service string) error {
 	return await(30*time.Second, ctx.Done(), func() error { return w.redis.Ping(ctx).Err() })
 }
 
-// primary returns the service of the Redis that the sentinels name as the primary.
-func (w *World) primary(ctx context.Context) (string, error) {
+// thePrimary returns the service of the Redis that the sentinels name as the primary.
+func thePrimary(ctx context.Context, w *World, _ *rand.Rand) (string, error) {
 	out, err := w.project.Exec(ctx, "sentinel-1", "redis-cli", "-p", "26379", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")
 	if err != nil {
 		return "", err
@@ -95,9 +89,9 @@ func (w *World) primary(ctx context.Context) (string, error) {
 }
 
 // changed waits until the primary is another one than from.
-func (w *World) changed(ctx context.Context, from string) error {
+func changed(ctx context.Context, w *World, from string) error {
 	return await(40*time.Second, ctx.Done(), func() error {
-		now, err := w.primary(ctx)
+		now, err := thePrimary(ctx, w, nil)
 		if err == nil && now == from {
 			err = fmt.Errorf("%s is still the primary", from)
 		}
@@ -105,33 +99,18 @@ func (w *World) changed(ctx context.Context, from string) error {
 	})
 }
 
-// outage takes a service away and waits until another has its place.
-func outage(ctx context.Context, what, s string, away, back, replaced func(context.Context, string) error) (string, mend, error) {
-	heal := func(ctx context.Context) error { return back(ctx, s) }
-	if err := away(ctx, s); err != nil {
-		return "", heal, err
-	}
-	return what + s, heal, replaced(ctx, s)
+// outage takes a service away, which who picks, and waits until another has its place.
+func outage(does string, who picker, away, back, replaced action) cutter {
+	return one(who, does, func(ctx context.Context, w *World, s string) error {
+		if err := away(ctx, w, s); err != nil {
+			return err
+		}
+		return replaced(ctx, w, s)
+	}, back)
 }
 
-func failoverKill(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
-	was, err := w.primary(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	return outage(ctx, "kill -9 ", was, w.project.Kill, w.project.Start, w.changed)
-}
-
-func failoverPause(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
-	was, err := w.primary(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	return outage(ctx, "pause ", was, w.project.Pause, w.project.Unpause, w.changed)
-}
-
-func failoverOrder(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
-	was, err := w.primary(ctx)
+func failoverOrder(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+	was, err := thePrimary(ctx, w, dice)
 	if err != nil {
 		return "", nil, err
 	}
@@ -143,7 +122,7 @@ func failoverOrder(ctx context.Context, w *World, _ *rand.Rand) (string, mend, e
 		return err
 	})
 	if err == nil {
-		err = w.changed(ctx, was)
+		err = changed(ctx, w, was)
 	}
 	return "SENTINEL FAILOVER, away from " + was, nil, err
 }

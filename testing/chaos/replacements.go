@@ -37,8 +37,10 @@ func newAddresses(ctx context.Context, w *World, dice *rand.Rand) (string, mend,
 		}
 	}
 	heal := func(ctx context.Context) error {
-		for i, s := range nodes {
+		for _, s := range nodes { // all first: one node's new address may be another's old one
 			w.balancer.Remove(w.url(s))
+		}
+		for i, s := range nodes {
 			w.setIP(s, to[i])
 			w.balancer.Add(w.url(s))
 		}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/testing/compose"
 )
 
@@ -62,13 +64,10 @@ func Run(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (
 // traffic, so that Redis must become equal to LiveKit within the promised number of sync cycles.
 func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
 	traffic, hush := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { w.traffic.Run(traffic) })
+	defer running.Wait()
 	defer hush()
-	quiet := make(chan struct{})
-	go func() {
-		defer close(quiet)
-		w.traffic.Run(traffic)
-	}()
-	defer func() { hush(); <-quiet }()
 	pass(ctx, leadIn)
 	if n.Forgets {
 		if err := w.closeSegment(ctx); err != nil {
@@ -88,7 +87,7 @@ func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
 	healed := w.report.heal(f)
 	pass(ctx, lull)
 	hush()
-	<-quiet
+	running.Wait()
 	err := w.converge(ctx, f, healed)
 	w.sumUp(n, f, mark)
 	return err
@@ -158,12 +157,7 @@ func (w *World) converge(ctx context.Context, f *Fault, healed time.Time) error 
 
 // pass waits for a time, or until ctx ends.
 func pass(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = wait.For(ctx, d)
 }
 
 // sumUp records the results of a fault. Webhooks in flight may still be answered, so finish counts them again. The webhooks of

@@ -18,9 +18,9 @@ import (
 // shards returns the nemeses of a Redis Cluster.
 func shards() []Nemesis {
 	return []Nemesis{
-		{Name: "shard-hang", Kind: "redis", Lasts: true, Forgets: true, Cluster: true, Do: shardHang,
+		{Name: "shard-hang", Kind: "redis", Lasts: true, Forgets: true, Cluster: true, Do: outage("pause", aShard, pause, unpause, takenOver),
 			Doc: "a primary of the Redis Cluster is frozen for the hold; its replica takes over after 2 s, and it comes back as a replica"},
-		{Name: "shard-failover", Kind: "redis", Lasts: true, Forgets: true, Cluster: true, Do: shardFailover,
+		{Name: "shard-failover", Kind: "redis", Lasts: true, Forgets: true, Cluster: true, Do: outage("kill -9", aShard, kill, start, takenOver),
 			Doc: "kill -9 of a primary of the Redis Cluster; its replica takes over, and it comes back as a replica after the hold"},
 		{Name: "reshard", Kind: "redis", Cluster: true, Do: reshard,
 			Doc: "2,000 slots of a primary of the Redis Cluster move to another while the traffic goes on"},
@@ -111,7 +111,7 @@ func (w *World) aPrimary(ctx context.Context, dice *rand.Rand) (one, other strin
 }
 
 // takenOver waits until three servers other than from are the primaries. Its rooms are then judged from scratch.
-func (w *World) takenOver(ctx context.Context, from string) error {
+func takenOver(ctx context.Context, w *World, from string) error {
 	err := await(40*time.Second, ctx.Done(), func() error {
 		now, err := w.shardNodes(ctx)
 		if err == nil && (now[from] != "" || len(now) != 3) {
@@ -130,20 +130,9 @@ func (w *World) forget() {
 	}
 }
 
-func shardHang(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func aShard(ctx context.Context, w *World, dice *rand.Rand) (string, error) {
 	s, _, _, err := w.aPrimary(ctx, dice)
-	if err != nil {
-		return "", nil, err
-	}
-	return outage(ctx, "pause ", s, w.project.Pause, w.project.Unpause, w.takenOver)
-}
-
-func shardFailover(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
-	s, _, _, err := w.aPrimary(ctx, dice)
-	if err != nil {
-		return "", nil, err
-	}
-	return outage(ctx, "kill -9 ", s, w.project.Kill, w.project.Start, w.takenOver)
+	return s, err
 }
 
 func reshard(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -36,12 +37,10 @@ func rollingRestart(ctx context.Context, w *World, dice *rand.Rand) (string, men
 // ready waits until the balancer sends requests to the node.
 func (w *World) ready(ctx context.Context, service string) error {
 	return await(time.Minute, ctx.Done(), func() error {
-		for _, url := range w.balancer.Ready() {
-			if url == w.url(service) {
-				return nil
-			}
+		if !slices.Contains(w.balancer.Ready(), w.url(service)) {
+			return fmt.Errorf("%s is not ready", service)
 		}
-		return fmt.Errorf("%s is not ready", service)
+		return nil
 	})
 }
 

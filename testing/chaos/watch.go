@@ -164,13 +164,7 @@ func ended(r client.Report) time.Time {
 func (v *watch) after(t time.Time) []client.Report {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var all []client.Report
-	for _, c := range v.syncs {
-		if c.StartedAt.After(t) {
-			all = append(all, c)
-		}
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(v.syncs), func(c client.Report) bool { return !c.StartedAt.After(t) })
 }
 
 // last returns the newest sample.
@@ -186,7 +180,7 @@ func (v *watch) last() Sample {
 func (v *watch) all() []Sample {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return append([]Sample(nil), v.samples...)
+	return slices.Clone(v.samples)
 }
 
 // judge checks that while nothing is broken no room stays wrong through a complete cycle that began livekitLag after the last

@@ -105,7 +105,7 @@ func NewWorld(ctx context.Context, t testing.TB, engine *compose.Engine, o Optio
 func nodeService(n int) string { return fmt.Sprintf("rollcall-%d", n) }
 
 // nodeID returns the id of a service's node.
-func nodeID(service string) string { return "n" + strings.TrimPrefix(service, "rollcall-") }
+func nodeID(service string) string { return strings.Replace(service, "rollcall-", "n", 1) }
 
 // serviceOf returns the service of a node id.
 func serviceOf(id string) string { return "rollcall-" + strings.TrimPrefix(id, "n") }

@@ -57,14 +57,11 @@ func (c *Cluster) Leader(others ...string) *nodetest.Node {
 // Follower returns an awake node that does not lead.
 func (c *Cluster) Follower() *nodetest.Node {
 	c.t.Helper()
-	leader := c.Leader()
-	for _, n := range c.Awake() {
-		if n != leader {
-			return n
-		}
+	others := c.Others(c.Leader().ID)
+	if len(others) == 0 {
+		c.t.Fatal("there is no follower")
 	}
-	c.t.Fatal("there is no follower")
-	return nil
+	return c.Node(others[0])
 }
 
 // Owners returns a function that gives the owner of a room in the leader's present view.
@@ -162,20 +159,15 @@ func (c *Cluster) Command(n *nodetest.Node, args ...string) (string, error) {
 // has ended.
 func (c *Cluster) Remove(id string) {
 	c.t.Helper()
-	for _, n := range c.Awake() {
-		if n.ID == id {
-			continue
-		}
-		if out, err := c.Command(n, "cluster", "remove", id); err != nil {
-			c.t.Fatalf("rollcall cluster remove %s: %v: %s", id, err, out)
-		}
-		break
+	n := c.Node(id)
+	if out, err := c.Command(c.Node(c.Others(id)[0]), "cluster", "remove", id); err != nil {
+		c.t.Fatalf("rollcall cluster remove %s: %v: %s", id, err, out)
 	}
-	if n := c.Node(id); n.Runs() {
+	if n.Runs() {
 		n.AwaitExit()
 		n.CheckLog()
 	}
-	c.Balancer.Remove(c.Node(id).URL())
+	c.Balancer.Remove(n.URL())
 }
 
 // Await retries until try succeeds, and fails the test with the last error when patience runs out.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,12 +96,7 @@ func (h *history) sight(what string, since int64, at time.Time) {
 
 // outdated reports whether something newer than since was present by then.
 func (h *history) outdated(what string, since int64, by time.Time) bool {
-	for _, s := range h.newest[what] {
-		if s.since > since && !s.at.After(by) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.newest[what], func(s sighting) bool { return s.since > since && !s.at.After(by) })
 }
 
 func (h *history) empty(room *presence, at time.Time) {

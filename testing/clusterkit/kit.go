@@ -5,10 +5,12 @@ package clusterkit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,15 +62,7 @@ type Cluster struct {
 // New returns a cluster without starting its nodes.
 func New(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	if o.Nodes == 0 {
-		o.Nodes = 3
-	}
-	if o.SyncInterval == "" {
-		o.SyncInterval = "1h"
-	}
-	if o.LogLevel == "" {
-		o.LogLevel = "info"
-	}
+	o.Nodes, o.SyncInterval, o.LogLevel = cmp.Or(o.Nodes, 3), cmp.Or(o.SyncInterval, "1h"), cmp.Or(o.LogLevel, "info")
 	logging.Disable()
 	c := &Cluster{t: t, opts: o, Redis: redistest.Start(t), Balancer: NewBalancer(t), Ledger: NewLedger()}
 	c.witness = watchRedis(t, c.Redis)
@@ -174,24 +168,15 @@ func (c *Cluster) Node(id string) *nodetest.Node {
 
 // Awake returns the nodes that run and are not paused.
 func (c *Cluster) Awake() []*nodetest.Node {
-	var all []*nodetest.Node
-	for _, n := range c.Nodes {
-		if n.Runs() && !n.Paused() {
-			all = append(all, n)
-		}
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(c.Nodes), func(n *nodetest.Node) bool { return !n.Runs() || n.Paused() })
 }
 
 // Starved reports whether a leader lost its quorum although the test had done nothing to it. Then the machine gave the nodes no
 // processor for longer than raft tolerates, and promises about what needs only some nodes cannot be checked.
 func (c *Cluster) Starved() bool {
-	for _, n := range c.Nodes {
-		if bytes.Contains(n.Output(), []byte("failed to contact quorum of nodes, stepping down")) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Nodes, func(n *nodetest.Node) bool {
+		return bytes.Contains(n.Output(), []byte("failed to contact quorum of nodes, stepping down"))
+	})
 }
 
 // CheckLogs fails the test if any node's log contains what no run may log.

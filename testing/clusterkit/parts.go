@@ -32,19 +32,8 @@ func (t *Traffic) Fill() {
 // Run runs until ctx ends. Unlike a Cluster's traffic it counts its actions, not the webhooks that are sent, so that it keeps its
 // rate where webhooks are dropped and while LiveKit is down.
 func (t *Traffic) Run(ctx context.Context) {
-	tick := time.NewTicker(pulse)
-	defer tick.Stop()
-	begun, done := time.Now(), 0
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		for ; done < int(time.Since(begun).Seconds()*t.rate); done++ {
-			t.step()
-		}
-	}
+	before := t.steps
+	t.keepRate(ctx, func() int { return t.steps - before })
 }
 
 // Acknowledged checks every 200 against its promise: the event or something newer was in the feed by then. Where webhooks were

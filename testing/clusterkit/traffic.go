@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
 const (
@@ -25,7 +27,8 @@ type Traffic struct {
 	dice    *rand.Rand
 	people  map[string][]string // identities by room
 	next    int                 // number of the next identity
-	rate    float64             // webhooks per second
+	steps   int
+	rate    float64 // webhooks per second
 	end     context.CancelFunc
 	ended   sync.WaitGroup
 }
@@ -37,15 +40,13 @@ func RoomName(i int) string { return fmt.Sprintf("room-%04d", i) }
 // until Stop.
 func (c *Cluster) StartTraffic(rooms, rate int) *Traffic {
 	c.t.Helper()
-	t := &Traffic{livekit: c.LiveKit, dice: rand.New(rand.NewPCG(1, uint64(rooms))), people: map[string][]string{}, rate: float64(rate)}
-	for i := range rooms {
-		t.rooms = append(t.rooms, RoomName(i))
-		t.join(t.rooms[i])
-	}
+	t := NewTraffic(c.LiveKit, 1, rooms, rate)
+	t.Fill()
 	c.AwaitMail()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.end = cancel
-	t.ended.Go(func() { t.run(ctx) })
+	before := t.livekit.Stats().Queued
+	t.ended.Go(func() { t.keepRate(ctx, func() int { return t.livekit.Stats().Queued - before }) })
 	c.t.Cleanup(t.Stop)
 	return t
 }
@@ -56,17 +57,11 @@ func (t *Traffic) Stop() {
 	t.ended.Wait()
 }
 
-func (t *Traffic) run(ctx context.Context) {
-	tick := time.NewTicker(pulse)
-	defer tick.Stop()
-	begun, before := time.Now(), t.livekit.Stats().Queued
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		for due := int(time.Since(begun).Seconds() * t.rate); t.livekit.Stats().Queued-before < due; {
+// keepRate makes steps until ctx ends, so that what counted returns rises at the rate.
+func (t *Traffic) keepRate(ctx context.Context, counted func() int) {
+	begun := time.Now()
+	for wait.For(ctx, pulse) == nil {
+		for due := int(time.Since(begun).Seconds() * t.rate); counted() < due; {
 			t.step()
 		}
 	}
@@ -74,6 +69,7 @@ func (t *Traffic) run(ctx context.Context) {
 
 // step makes one thing happen in one room.
 func (t *Traffic) step() {
+	t.steps++
 	room := t.rooms[t.dice.IntN(len(t.rooms))]
 	there := t.people[room]
 	switch dice := t.dice.IntN(100); {
@@ -105,19 +101,15 @@ func (t *Traffic) join(room string) {
 // AwaitMail waits until the fake LiveKit has no webhooks queued or in flight. A retried one may take 30 s.
 func (c *Cluster) AwaitMail() {
 	c.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(2 * patience); time.Now().Before(end); <-tick.C {
-		if c.LiveKit.Stats().Waiting == 0 {
-			return
+	eventually.Nil(c.t, 2*patience, "all webhooks have arrived", func() error {
+		if n := c.LiveKit.Stats().Waiting; n > 0 {
+			return fmt.Errorf("%d are still on their way", n)
 		}
-	}
-	c.t.Fatalf("%d webhooks are still on their way", c.LiveKit.Stats().Waiting)
+		return nil
+	})
 }
 
 // Pass waits for a time while the traffic runs.
 func (c *Cluster) Pass(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	<-timer.C
+	_ = wait.For(context.Background(), d)
 }

@@ -83,14 +83,10 @@ func (c *Cluster) agree(exactly bool) error {
 	return oracle.Agree(want, got, exactly)
 }
 
-func (c *Cluster) feed() ([]redis.XMessage, error) {
-	return c.Redis.Client().XRange(c.ctx(), "rooms:events", "-", "+").Result()
-}
-
 // checkAcknowledged checks every 200 against its promise: the event had been committed before it.
 func (c *Cluster) checkAcknowledged() {
 	c.t.Helper()
-	entries, err := c.feed()
+	entries, err := c.Redis.Client().XRange(c.ctx(), "rooms:events", "-", "+").Result()
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
@@ -121,13 +122,11 @@ func (w *Witness) follow(ctx context.Context, conn net.Conn, lines *bufio.Reader
 		if ctx.Err() != nil {
 			return
 		}
-		w.lost()
+		w.Forget()
 		var err error
 		for conn, lines, err = monitor(w.addr); err != nil; conn, lines, err = monitor(w.addr) {
-			select {
-			case <-ctx.Done():
+			if wait.For(ctx, 20*time.Millisecond) != nil {
 				return
-			case <-time.After(20 * time.Millisecond):
 			}
 		}
 	}
@@ -135,10 +134,7 @@ func (w *Witness) follow(ctx context.Context, conn net.Conn, lines *bufio.Reader
 
 // Forget starts over: each room is judged from the first claim or commit that is seen after it. It is for rooms that move between
 // servers.
-func (w *Witness) Forget() { w.lost() }
-
-// lost drops everything that may have changed unseen.
-func (w *Witness) lost() {
+func (w *Witness) Forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.again, w.rooms, w.scripts, w.script = true, map[string]*fence{}, nil, nil
@@ -343,5 +339,5 @@ type Testimony struct {
 func (w *Witness) Testimony() Testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Testimony{w.claims, w.writes, w.stale, append([]string(nil), w.problems...)}
+	return Testimony{w.claims, w.writes, w.stale, slices.Clone(w.problems)}
 }

@@ -15,5 +15,4 @@
 // capabilities, named volumes, pause (cgroup freezer), SIGKILL and start, disconnecting a container from its network and
 // reconnecting it. From the host, as root, in a container's network namespace (nsenter -t PID -n): iptables with DROP, REJECT and
 // -m statistic, also in one direction; tc with tbf. That kernel has no netem, so latency and jitter need a proxy.
-// way; tc with tbf. That kernel has no netem, so latency and jitter need a proxy.
 package compose

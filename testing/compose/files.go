@@ -18,14 +18,6 @@ type buildContext struct {
 	dir string
 }
 
-func newBuildContext() (*buildContext, error) {
-	dir, err := os.MkdirTemp("", "rollcall-image")
-	if err != nil {
-		return nil, fmt.Errorf("make a directory for an image: %w", err)
-	}
-	return &buildContext{dir}, nil
-}
-
 func (c *buildContext) in(path string) string { return filepath.Join(c.dir, path) }
 
 func (c *buildContext) makeDir(path string) error { return os.MkdirAll(c.in(path), 0o755) }

@@ -131,16 +131,16 @@ ENTRYPOINT ["/livekit-server"]
 
 // build builds an image from a Dockerfile and the files that fill provides, and removes the image that had the tag before.
 func (e *Engine) build(ctx context.Context, tag, dockerfile string, fill func(*buildContext) error) error {
-	c, err := newBuildContext()
+	dir, err := os.MkdirTemp("", "rollcall-image")
 	if err != nil {
-		return err
+		return fmt.Errorf("make a directory for an image: %w", err)
 	}
-	defer os.RemoveAll(c.dir)
-	if err := errors.Join(fill(c), os.WriteFile(filepath.Join(c.dir, "Dockerfile"), []byte(dockerfile), 0o644)); err != nil {
+	defer os.RemoveAll(dir)
+	if err := errors.Join(fill(&buildContext{dir}), os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644)); err != nil {
 		return fmt.Errorf("gather the files of %s: %w", tag, err)
 	}
 	before, _ := e.docker(ctx, "image", "inspect", "--format", "{{.Id}}", tag) // an error means that there was none
-	if _, err := e.docker(ctx, "build", "--quiet", "--tag", tag, c.dir); err != nil {
+	if _, err := e.docker(ctx, "build", "--quiet", "--tag", tag, dir); err != nil {
 		return fmt.Errorf("build the image %s: %w", tag, err)
 	}
 	now, err := e.docker(ctx, "image", "inspect", "--format", "{{.Id}}", tag)

@@ -35,14 +35,18 @@ var mutants = []mutant{
 	change("a-sync-joins-that-of-one-room", "actors/sweep.go",
 		`!o.Fresh && o.Room == ""`, `!o.Fresh`, ofActors),
 	change("an-actor-does-not-wait-for-redis", "actors/room.go",
-		`isIdle := r.held == nil || r.claimed && r.held.State == nil`, `isIdle := r.held == nil || r.held.State == nil`, ofActors),
+		`isIdle := !r.unread && r.held == nil || r.claimed && r.held.State == nil`, `isIdle := r.held == nil || r.held.State == nil`, ofActors),
+	change("an-actor-that-never-read-redis-does-not-wait", "actors/room.go",
+		`isIdle := !r.unread && r.held == nil || `, `isIdle := r.held == nil || `, ofActors),
 	change("asks-for-actors-after-the-index", "actors/sweep.go",
 		`s.named(ctx, known, r) // first: while the index is read, an idle actor may end, and nothing else may know its room
-	if err := s.indexed(ctx, known, r); err != nil {
+	empty, err := s.indexed(ctx, known, r)
+	if err != nil {
 		r.Fault = reconcile.RedisSilent
 		return nil, reconcile.RoomNames{}, err
 	}
-`, `if err := s.indexed(ctx, known, r); err != nil {
+`, `empty, err := s.indexed(ctx, known, r)
+	if err != nil {
 		return nil, reconcile.RoomNames{}, err
 	}
 	s.named(ctx, known, r)

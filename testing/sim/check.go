@@ -120,13 +120,9 @@ func (r *folded) take(e map[string]string) string {
 	}
 	switch reconcile.ChangeType(e["type"]) {
 	case reconcile.RoomSnapshot:
-		r.live, r.roster = e["data"] != "null", map[string]bool{}
-		var state struct{ Participants []struct{ SID string } }
-		if err := json.Unmarshal([]byte(e["data"]), &state); err != nil {
+		var err error
+		if r.live, r.roster, err = snapshot(e["data"]); err != nil {
 			return err.Error()
-		}
-		for _, p := range state.Participants {
-			r.roster[p.SID] = true
 		}
 	case reconcile.RoomStarted:
 		r.live, r.roster = true, map[string]bool{}
@@ -148,6 +144,17 @@ func (r *folded) take(e map[string]string) string {
 		r.ended[e["sid"]], r.left[e["sid"]] = true, true
 	}
 	return ""
+}
+
+// snapshot reads the data of a room_snapshot: whether the room is live, and the sids in it.
+func snapshot(data string) (live bool, roster map[string]bool, err error) {
+	var state struct{ Participants []struct{ SID string } }
+	err = json.Unmarshal([]byte(data), &state)
+	roster = map[string]bool{}
+	for _, p := range state.Participants {
+		roster[p.SID] = true
+	}
+	return data != "null", roster, err
 }
 
 func (r *folded) String() string {

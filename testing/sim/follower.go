@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -102,7 +101,7 @@ func (f *Follower) take(e map[string]string) {
 	version, kind := number(e["version"]), reconcile.ChangeType(e["type"])
 	switch {
 	case kind == reconcile.RoomSnapshot:
-		h.replace(e["data"])
+		h.live, h.roster, _ = snapshot(e["data"])
 		h.version = version
 		return
 	case version <= h.version:
@@ -121,16 +120,6 @@ func (f *Follower) take(e map[string]string) {
 	}
 	if e["n"] == e["of"] {
 		h.version = version
-	}
-}
-
-func (h *followed) replace(data string) {
-	h.live, h.roster = data != "null", map[string]bool{}
-	var state struct{ Participants []struct{ SID string } }
-	if json.Unmarshal([]byte(data), &state) == nil {
-		for _, p := range state.Participants {
-			h.roster[p.SID] = true
-		}
 	}
 }
 

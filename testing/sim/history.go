@@ -174,15 +174,9 @@ func (h *History) Learn(s fsm.State) {
 }
 
 func same(a, b fsm.View) bool {
-	if len(a.Members) != len(b.Members) || a.HashVersion != b.HashVersion {
-		return false
-	}
-	for i, m := range a.Members {
-		if m.ID != b.Members[i].ID || m.Incarnation != b.Members[i].Incarnation {
-			return false
-		}
-	}
-	return true
+	return a.HashVersion == b.HashVersion && slices.EqualFunc(a.Members, b.Members, func(m, n fsm.Member) bool {
+		return m.ID == n.ID && m.Incarnation == n.Incarnation
+	})
 }
 
 // Kept checks the claim of a commit that a process begins. A process that gains a room again needs a new claim, so up to the view

@@ -10,6 +10,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 )
@@ -36,10 +37,8 @@ var _ actors.Rooms = (*LiveKit)(nil)
 func (l *LiveKit) see(ctx context.Context, room string, names ...string) (*fakelivekit.Snapshot, bool, error) {
 	fault := l.Order(room)
 	shown := l.Fake.Shown(room, names...)
-	select {
-	case <-time.After(fault.Delay):
-	case <-ctx.Done():
-		return nil, false, ctx.Err()
+	if err := wait.For(ctx, fault.Delay); err != nil {
+		return nil, false, err
 	}
 	return shown, fault.Empty, fault.Err
 }
@@ -52,7 +51,7 @@ func asked[T any](ctx context.Context, l *LiveKit, room string, ask func() (T, e
 		return none, fault.Err
 	}
 	answer, err := ask()
-	if pause(ctx, fault.Delay) != nil {
+	if wait.For(ctx, fault.Delay) != nil {
 		return none, ctx.Err()
 	}
 	return answer, err

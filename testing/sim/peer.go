@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -24,7 +25,7 @@ func (p *peer) Deliver(ctx context.Context, e reconcile.Event) error {
 	}
 	if w.Hurting() && w.Dice.Roll("copy") < 0.05 {
 		w.late.Go(func() {
-			if pause(p.from.life, time.Duration(w.Dice.N("late copy", 15000))*time.Millisecond) == nil {
+			if wait.For(p.from.life, time.Duration(w.Dice.N("late copy", 15000))*time.Millisecond) == nil {
 				_ = p.Owner.Deliver(p.from.life, e)
 			}
 		})
@@ -36,37 +37,28 @@ func (p *peer) Deliver(ctx context.Context, e reconcile.Event) error {
 	return err
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // served is a process's rooms as other nodes reach them. While the process is paused, or once it is killed, it does nothing.
 type served struct{ *owner }
 
 // Deliver implements actors.Owner.
 func (s *served) Deliver(ctx context.Context, e reconcile.Event) error {
-	_, err := through(s, func() (struct{}, error) { return struct{}{}, s.owner.Deliver(ctx, e) })
+	_, err := through(&s.process.Gate, func() (struct{}, error) { return struct{}{}, s.owner.Deliver(ctx, e) })
 	return err
 }
 
 // Survey implements actors.Owner.
 func (s *served) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
-	return through(s, func() (actors.Findings, error) { return s.owner.Survey(ctx, b) })
+	return through(&s.process.Gate, func() (actors.Findings, error) { return s.owner.Survey(ctx, b) })
 }
 
 // Cleanup implements actors.Owner.
 func (s *served) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
-	return through(s, func() (actors.CleanupResult, error) { return s.owner.Cleanup(ctx, t) })
+	return through(&s.process.Gate, func() (actors.CleanupResult, error) { return s.owner.Cleanup(ctx, t) })
 }
 
-func through[T any](s *served, do func() (T, error)) (T, error) {
+// through makes a call of a process or to it. What the process reads once it is killed counts for nothing.
+func through[T any](gate *Gate, do func() (T, error)) (T, error) {
 	var none T
-	gate := &s.process.Gate
 	if _, gone := gate.Pass(); gone != nil {
 		return none, gone
 	}
@@ -79,8 +71,8 @@ func through[T any](s *served, do func() (T, error)) (T, error) {
 
 // owner is a process's Host as all others see it. It also checks the work that leaders ask for.
 type owner struct {
+	actors.Owner
 	process *Process
-	host    actors.Owner
 
 	mu      sync.Mutex
 	newest  reconcile.Token // the newest leader of a survey
@@ -88,11 +80,6 @@ type owner struct {
 }
 
 var _ actors.Owner = (*owner)(nil)
-
-// Deliver implements actors.Owner.
-func (o *owner) Deliver(ctx context.Context, e reconcile.Event) error {
-	return o.host.Deliver(ctx, e)
-}
 
 // Survey implements actors.Owner. A survey of an older leader must fail if a newer leader is known or has begun one.
 func (o *owner) Survey(ctx context.Context, b actors.Batch) (actors.Findings, error) {
@@ -102,7 +89,7 @@ func (o *owner) Survey(ctx context.Context, b actors.Batch) (actors.Findings, er
 		o.newest, o.entered = b.Leader, time.Now()
 	}
 	o.mu.Unlock()
-	f, err := o.host.Survey(ctx, b)
+	f, err := o.Owner.Survey(ctx, b)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil && (b.Leader.Compare(known) < 0 || b.Leader.Compare(o.newest) < 0 && o.entered.Before(time.Now())) {
@@ -114,12 +101,9 @@ func (o *owner) Survey(ctx context.Context, b actors.Batch) (actors.Findings, er
 // Cleanup implements actors.Owner.
 func (o *owner) Cleanup(ctx context.Context, t actors.CleanupRequest) (actors.CleanupResult, error) {
 	known := o.process.seen.before(time.Now()).leader
-	done, err := o.host.Cleanup(ctx, t)
+	done, err := o.Owner.Cleanup(ctx, t)
 	if len(done.Orphans) > 0 && t.Leader.Compare(known) < 0 {
 		o.process.world.History.Fault("%s: a cleanup of the leader %v took %q off the index; %v was known", o.process.Name, t.Leader, done.Orphans, known)
 	}
 	return done, err
 }
-
-// Names implements actors.Owner.
-func (o *owner) Names(ctx context.Context) ([]string, error) { return o.host.Names(ctx) }

@@ -56,6 +56,12 @@ func call[T any](ctx context.Context, p *Process, topic string, do func(context.
 	return v, err
 }
 
+// send is a call that is answered with nothing but an error.
+func send(ctx context.Context, p *Process, topic string, do func(context.Context) error) error {
+	_, err := call(ctx, p, topic, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })
+	return err
+}
+
 // Claim implements actors.Store.
 func (s *store) Claim(ctx context.Context, room string, c reconcile.Claim) (reconcile.Record, error) {
 	s.process.learn()
@@ -78,10 +84,7 @@ func (s *store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 
 // Delist implements actors.Store.
 func (s *store) Delist(ctx context.Context, room string, c reconcile.Claim, leader reconcile.Token) error {
-	_, err := call(ctx, s.process, room, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.faulty.Delist(ctx, room, c, leader)
-	})
-	return err
+	return send(ctx, s.process, room, func(ctx context.Context) error { return s.faulty.Delist(ctx, room, c, leader) })
 }
 
 // Rooms implements actors.Index.
@@ -104,10 +107,7 @@ func (s *store) Generation(ctx context.Context) (uint64, error) {
 
 // RaiseGeneration implements node.Store.
 func (s *store) RaiseGeneration(ctx context.Context, g uint64) error {
-	_, err := call(ctx, s.process, "generation", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.faulty.RaiseGeneration(ctx, g)
-	})
-	return err
+	return send(ctx, s.process, "generation", func(ctx context.Context) error { return s.faulty.RaiseGeneration(ctx, g) })
 }
 
 // Epoch implements node.Store.
@@ -117,16 +117,12 @@ func (s *store) Epoch(ctx context.Context, generation uint64) (uint64, error) {
 
 // RaiseEpoch implements node.Store.
 func (s *store) RaiseEpoch(ctx context.Context, generation, epoch uint64) error {
-	_, err := call(ctx, s.process, "epoch", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.faulty.RaiseEpoch(ctx, generation, epoch)
-	})
-	return err
+	return send(ctx, s.process, "epoch", func(ctx context.Context) error { return s.faulty.RaiseEpoch(ctx, generation, epoch) })
 }
 
 // ping is the call that decides whether a node is healthy.
 func (s *store) ping(ctx context.Context) error {
-	_, err := call(ctx, s.process, "ping", func(ctx context.Context) (struct{}, error) { return struct{}{}, s.faulty.Ping(ctx) })
-	return err
+	return send(ctx, s.process, "ping", s.faulty.Ping)
 }
 
 // claims records when the last claim of each room was in flight: a commit right after it was decided when the claim began.
@@ -165,29 +161,17 @@ type looks struct {
 
 var _ actors.Rooms = (*looks)(nil)
 
-func see[T any](l *looks, do func() (T, error)) (T, error) {
-	var none T
-	if _, err := l.process.Gate.Pass(); err != nil {
-		return none, err
-	}
-	v, err := do()
-	if _, gone := l.process.Gate.Pass(); gone != nil {
-		return none, gone
-	}
-	return v, err
-}
-
 // ListRooms implements actors.Rooms.
 func (l *looks) ListRooms(ctx context.Context) (reconcile.RoomNames, error) {
-	return see(l, func() (reconcile.RoomNames, error) { return l.livekit.ListRooms(ctx) })
+	return through(&l.process.Gate, func() (reconcile.RoomNames, error) { return l.livekit.ListRooms(ctx) })
 }
 
 // Listed implements actors.Rooms.
 func (l *looks) Listed(ctx context.Context, names []string) (reconcile.RoomList, error) {
-	return see(l, func() (reconcile.RoomList, error) { return l.livekit.Listed(ctx, names) })
+	return through(&l.process.Gate, func() (reconcile.RoomList, error) { return l.livekit.Listed(ctx, names) })
 }
 
 // Participants implements actors.Rooms.
 func (l *looks) Participants(ctx context.Context, room string) (reconcile.ParticipantList, error) {
-	return see(l, func() (reconcile.ParticipantList, error) { return l.livekit.Participants(ctx, room) })
+	return through(&l.process.Gate, func() (reconcile.ParticipantList, error) { return l.livekit.Participants(ctx, room) })
 }

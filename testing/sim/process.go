@@ -62,7 +62,7 @@ func (w *World) Start(m *Machine) (*Process, error) {
 		Clock: &skewed{actors.NewSystemClock(), m.Skew}, Observer: Silent{}, Telemetry: Silent{}, Log: log, Lag: Lag,
 		SyncInterval: SyncInterval, CleanupInterval: time.Minute, StaleAfter: 3 * time.Minute,
 		Ready: func() error { return nil }, CannotWrite: func() []string { return nil },
-		Local:  func(host actors.Owner) actors.Owner { return &served{&owner{process: p, host: host}} },
+		Local:  func(host actors.Owner) actors.Owner { return &served{&owner{Owner: host, process: p}} },
 		Remote: func(far actors.Owner) actors.Owner { return &peer{far, p} },
 		Cluster: cluster.Config{NodeID: m.Name, DataDir: m.Dir, NodeAddr: m.NodeAddr(), Insecure: true, HTTPAddr: m.Name + ":8080",
 			BootstrapExpect: m.Expect, Join: m.Join, Network: p.net, Health: store.ping, Logger: log}})

@@ -2,8 +2,11 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/livekit/protocol/livekit"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
@@ -44,12 +47,7 @@ func (s *Settled) Watch(script memstore.Script) {
 }
 
 func (s *Settled) there(room, sid string) bool {
-	for _, p := range s.Fake.Snapshot().Participants(room) {
-		if p.Sid == sid {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Fake.Snapshot().Participants(room), func(p *livekit.ParticipantInfo) bool { return p.Sid == sid })
 }
 
 // Broken returns the violations so far.

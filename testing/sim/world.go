@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/livekit"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/fakes/memnet"
 	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
@@ -85,24 +86,12 @@ const maxMachines = 9
 
 // hop returns when a message has travelled from one host to the other, or when ctx ends, with its error.
 func (w *World) hop(ctx context.Context, from, to string) error {
-	for {
-		open, changed := w.Net.Open(from, to)
-		if open {
-			break
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := w.Net.Await(ctx, from, to); err != nil {
+		return err
 	}
-	if w.Net.Delay == nil {
-		return ctx.Err()
-	}
-	if d := w.Net.Delay(from, to); d > 0 {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
+	if w.Net.Delay != nil {
+		if d := w.Net.Delay(from, to); d > 0 {
+			return wait.For(ctx, d)
 		}
 	}
 	return ctx.Err()

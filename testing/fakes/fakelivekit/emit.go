@@ -29,7 +29,7 @@ func (f *Fake) emitTrack(name string, r *room, p *person, track *livekit.TrackIn
 }
 
 func (f *Fake) emit(event *livekit.WebhookEvent) {
-	event.Id = f.newID("EV_", 12)
+	event.Id = f.newID("EV_")
 	event.CreatedAt = time.Now().Unix()
 	f.emitted++
 	var fate Fate
@@ -62,10 +62,10 @@ func (f *Fake) send(l letter, fate Fate) {
 }
 
 // newID returns an id derived from the seed.
-func (f *Fake) newID(prefix string, n int) string {
+func (f *Fake) newID(prefix string) string {
 	const letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 	id := []byte(prefix)
-	for range n {
+	for range 12 {
 		id = append(id, letters[f.rng.IntN(len(letters))])
 	}
 	return string(id)

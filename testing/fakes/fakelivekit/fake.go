@@ -7,6 +7,7 @@
 package fakelivekit
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -97,21 +98,11 @@ func (o Options) withDefaults() Options {
 	if o.APIKey == "" {
 		o.APIKey, o.APISecret = DefaultKey, DefaultSecret
 	}
-	if o.Second == 0 {
-		o.Second = time.Second
-	}
-	if o.KillTimeout == 0 {
-		o.KillTimeout = 19
-	}
-	if o.AbortTimeout == 0 {
-		o.AbortTimeout = 60
-	}
-	if o.EmptyTimeout == 0 {
-		o.EmptyTimeout = 300
-	}
-	if o.DepartureTimeout == 0 {
-		o.DepartureTimeout = 20
-	}
+	o.Second = cmp.Or(o.Second, time.Second)
+	o.KillTimeout = cmp.Or(o.KillTimeout, 19)
+	o.AbortTimeout = cmp.Or(o.AbortTimeout, 60)
+	o.EmptyTimeout = cmp.Or(o.EmptyTimeout, 300)
+	o.DepartureTimeout = cmp.Or(o.DepartureTimeout, 20)
 	return o
 }
 

@@ -108,7 +108,7 @@ func (f *Fake) SetMetadata(name, identity, metadata string) bool {
 func (f *Fake) Publish(name, identity, track string) string {
 	sid := ""
 	f.with(name, identity, func(r *room, p *person) bool {
-		sid = f.newID("TR_AM", 12)
+		sid = f.newID("TR_AM")
 		info := audioTrack(sid, track)
 		p.info.Tracks = append(p.info.Tracks, info)
 		p.info.IsPublisher = true
@@ -168,7 +168,7 @@ func (f *Fake) connect(name string, who Who) (*room, *person) {
 	joined := max(time.Now().UnixMilli(), r.joins[who.Identity]+1)
 	r.joins[who.Identity] = joined
 	p := &person{info: &livekit.ParticipantInfo{
-		Sid: f.newID("PA_", 12), Identity: who.Identity, Name: who.Name, Metadata: who.Metadata, Attributes: maps.Clone(who.Attributes),
+		Sid: f.newID("PA_"), Identity: who.Identity, Name: who.Name, Metadata: who.Metadata, Attributes: maps.Clone(who.Attributes),
 		State: livekit.ParticipantInfo_JOINED, JoinedAt: joined / 1000, JoinedAtMs: joined, Version: 1, Kind: who.Kind,
 		Permission: &livekit.ParticipantPermission{
 			CanSubscribe: true, CanPublish: true, CanPublishData: true, CanUpdateMetadata: true,

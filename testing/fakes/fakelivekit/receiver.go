@@ -2,6 +2,7 @@ package fakelivekit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -91,9 +92,7 @@ func (r *Receiver) keep(d Delivery) Answer {
 	if r.answer != nil {
 		answer = r.answer(d)
 	}
-	if answer.Status == 0 {
-		answer.Status = http.StatusOK
-	}
+	answer.Status = cmp.Or(answer.Status, http.StatusOK)
 	return answer
 }
 
@@ -102,16 +101,7 @@ func (r *Receiver) keep(d Delivery) Answer {
 func (r *Receiver) Deliveries(room string) []Delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if room == "" {
-		return slices.Clone(r.got)
-	}
-	var got []Delivery
-	for _, d := range r.got {
-		if d.Event.GetRoom().GetName() == room {
-			got = append(got, d)
-		}
-	}
-	return got
+	return slices.DeleteFunc(slices.Clone(r.got), func(d Delivery) bool { return room != "" && d.Event.GetRoom().GetName() != room })
 }
 
 // Wait returns the room's deliveries as soon as they satisfy ok. When ctx ends first, it returns an error that lists them.

@@ -99,7 +99,7 @@ func (f *Fake) host(req *livekit.CreateRoomRequest) *room {
 func (f *Fake) makeRoom(req *livekit.CreateRoomRequest) *room {
 	now := time.Now()
 	r := &room{counted: now, people: map[string]*person{}, joins: map[string]int64{}, info: &livekit.Room{
-		Sid: f.newID("RM_", 12), Name: req.Name, Metadata: req.Metadata, MaxParticipants: req.MaxParticipants,
+		Sid: f.newID("RM_"), Name: req.Name, Metadata: req.Metadata, MaxParticipants: req.MaxParticipants,
 		EmptyTimeout: cmp.Or(req.EmptyTimeout, f.opts.EmptyTimeout), DepartureTimeout: cmp.Or(req.DepartureTimeout, f.opts.DepartureTimeout),
 		CreationTime: now.Unix(), CreationTimeMs: now.UnixMilli(), TurnPassword: TurnPassword, EnabledCodecs: codecs(),
 	}}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/livekit"
+
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 const (
@@ -55,18 +57,13 @@ type sender struct {
 
 func newSender(opts Options) *sender {
 	transport := opts.Transport
-	if transport == nil {
-		transport = realTransport()
+	if transport == nil { // waits for an answer as long as the real sender does: without limit
+		transport = &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}
 	}
 	s := &sender{opts: opts, client: &http.Client{Transport: transport}, queues: map[route][]letter{}, idle: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	close(s.idle)
 	return s
-}
-
-// realTransport waits for an answer as long as the real sender does: without limit.
-func realTransport() http.RoundTripper {
-	return &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}
 }
 
 func (s *sender) enqueue(l letter) {
@@ -82,9 +79,8 @@ func (s *sender) enqueue(l letter) {
 	s.stats.Queued++
 	s.began()
 	s.queues[key] = append(waiting, l)
-	if !running {
-		s.wg.Add(1)
-		go s.work(s.ctx, key)
+	if ctx := s.ctx; !running {
+		s.wg.Go(func() { s.work(ctx, key) })
 	}
 }
 
@@ -95,20 +91,17 @@ func (s *sender) enqueueLate(l letter, after time.Duration) {
 	ctx := s.ctx
 	s.stats.Queued++
 	s.began()
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
+	s.wg.Go(func() {
 		if sleep(ctx, after) {
 			l.queuedAt = time.Now()
 			s.ended(s.post(ctx, l))
 		} else {
 			s.ended(crashed)
 		}
-	}()
+	})
 }
 
 func (s *sender) work(ctx context.Context, key route) {
-	defer s.wg.Done()
 	for {
 		l, ok := s.next(ctx, key)
 		if !ok {
@@ -218,12 +211,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return wait.For(ctx, d) == nil
 }

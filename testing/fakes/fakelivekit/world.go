@@ -1,6 +1,7 @@
 package fakelivekit
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -100,10 +101,7 @@ func (w world) person(room, identity string) *person {
 func (r *room) byJoin() []*person {
 	people := slices.Collect(maps.Values(r.people))
 	slices.SortFunc(people, func(a, b *person) int {
-		if a.info.JoinedAtMs != b.info.JoinedAtMs {
-			return int(a.info.JoinedAtMs - b.info.JoinedAtMs)
-		}
-		return strings.Compare(a.info.Sid, b.info.Sid)
+		return cmp.Or(cmp.Compare(a.info.JoinedAtMs, b.info.JoinedAtMs), strings.Compare(a.info.Sid, b.info.Sid))
 	})
 	return people
 }

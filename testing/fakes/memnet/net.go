@@ -140,7 +140,7 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
 	for _, w := range []way{{h.name, to}, {to, h.name}} {
-		if err := h.net.await(ctx, w); err != nil {
+		if err := h.net.Await(ctx, w.from, w.to); err != nil {
 			return nil, fmt.Errorf("dial %s: %w", addr, err)
 		}
 	}
@@ -165,9 +165,10 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	return nil, errors.Join(fmt.Errorf("dial %s: %w", addr, err), near.Close(), far.Close())
 }
 
-func (n *Net) await(ctx context.Context, w way) error {
+// Await waits until the direction is open. It returns the error of ctx.
+func (n *Net) Await(ctx context.Context, from, to string) error {
 	for {
-		open, changed := n.Open(w.from, w.to)
+		open, changed := n.Open(from, to)
 		if open {
 			return nil
 		}

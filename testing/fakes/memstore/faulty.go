@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -54,10 +55,7 @@ func (f *Faulty) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Rece
 
 // Delist removes a room from the index, or fails as Order decides.
 func (f *Faulty) Delist(ctx context.Context, room string, c reconcile.Claim, leader reconcile.Token) error {
-	_, err := faulty(ctx, f.Order(Delist, room), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, f.Store.Delist(ctx, room, c, leader)
-	})
-	return err
+	return faultyCall(ctx, f.Order(Delist, room), func(ctx context.Context) error { return f.Store.Delist(ctx, room, c, leader) })
 }
 
 // Index returns the index, or fails as Order decides.
@@ -68,10 +66,9 @@ func (f *Faulty) Index(ctx context.Context) ([]string, error) {
 // Rooms returns a page of the index, or fails as Order decides.
 func (f *Faulty) Rooms(ctx context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
 	fault := f.Order(Index, "")
-	_, err = faulty(ctx, fault, func(ctx context.Context) (struct{}, error) {
-		var err error
+	err = faultyCall(ctx, fault, func(ctx context.Context) (err error) {
 		names, next, err = f.Store.Rooms(ctx, cursor, limit, search)
-		return struct{}{}, err
+		return err
 	})
 	if err != nil {
 		return nil, "", err
@@ -84,26 +81,24 @@ func (f *Faulty) Rooms(ctx context.Context, cursor string, limit int, search str
 
 // Ping pings, or fails as Order decides.
 func (f *Faulty) Ping(ctx context.Context) error {
-	_, err := faulty(ctx, f.Order(Ping, ""), func(ctx context.Context) (struct{}, error) { return struct{}{}, f.Store.Ping(ctx) })
-	return err
+	return faultyCall(ctx, f.Order(Ping, ""), f.Store.Ping)
 }
 
 // RaiseGeneration raises the generation, or fails as Order decides.
 func (f *Faulty) RaiseGeneration(ctx context.Context, g uint64) error {
-	_, err := faulty(ctx, f.Order(RaiseGeneration, ""), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, f.Store.RaiseGeneration(ctx, g)
-	})
+	return faultyCall(ctx, f.Order(RaiseGeneration, ""), func(ctx context.Context) error { return f.Store.RaiseGeneration(ctx, g) })
+}
+
+// faultyCall is faulty for a call that is answered with nothing but an error.
+func faultyCall(ctx context.Context, f Fault, call func(context.Context) error) error {
+	_, err := faulty(ctx, f, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
 	return err
 }
 
 func faulty[T any](ctx context.Context, f Fault, call func(context.Context) (T, error)) (T, error) {
 	var none T
-	if f.Delay > 0 {
-		select {
-		case <-time.After(f.Delay):
-		case <-ctx.Done():
-			return none, ctx.Err()
-		}
+	if f.Delay > 0 && wait.For(ctx, f.Delay) != nil {
+		return none, ctx.Err()
 	}
 	if !f.Hang && f.Err == nil {
 		return call(ctx)

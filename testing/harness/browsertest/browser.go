@@ -6,6 +6,7 @@
 package browsertest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -63,12 +64,10 @@ func (c *Browser) End() {
 }
 
 func (c *Browser) start() {
-	path := os.Getenv("CHROMIUM")
-	if path == "" {
-		if path, c.err = exec.LookPath("chromium"); c.err != nil {
-			c.err = fmt.Errorf("the tests need chromium (make deps installs it): %w", c.err)
-			return
-		}
+	path, err := exec.LookPath(cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
+	if err != nil {
+		c.err = fmt.Errorf("the tests need chromium (make deps installs it): %w", err)
+		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("force-color-profile", "srgb"))

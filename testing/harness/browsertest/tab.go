@@ -175,14 +175,7 @@ func (b *Tab) Press(text string) {
 // Eval evaluates JavaScript for its side effects.
 func (b *Tab) Eval(script string, args ...any) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := chromedp.Evaluate[chromedp.Void](finder+call(script, args), chromedp.EvalAwaitPromise)(ctx, t)
-		return err
-	})); err != nil {
-		b.t.Fatalf("%s: %v", script, err)
-	}
+	Eval[chromedp.Void](b, script, args...)
 }
 
 // Expect allows complaints that contain part from now on.

@@ -180,17 +180,13 @@ func (r Redis) age(ctx context.Context, key string, d time.Duration) {
 	fields, err := r.Client.HGetAll(ctx, key).Result()
 	r.ok(err)
 	for field, value := range fields {
-		if field == "touched" {
-			unix, err := strconv.ParseInt(value, 10, 64)
-			r.ok(err)
-			r.ok(r.Client.HSet(ctx, key, field, strconv.FormatInt(unix-int64(d.Seconds()), 10)).Err())
+		if field != "touched" && !strings.HasPrefix(field, "t:") {
+			continue
 		}
-		if strings.HasPrefix(field, "t:") {
-			at, rest, _ := strings.Cut(value, ":")
-			unix, err := strconv.ParseInt(at, 10, 64)
-			r.ok(err)
-			r.ok(r.Client.HSet(ctx, key, field, strconv.FormatInt(unix-int64(d.Seconds()), 10)+":"+rest).Err())
-		}
+		at, _, _ := strings.Cut(value, ":")
+		unix, err := strconv.ParseInt(at, 10, 64)
+		r.ok(err)
+		r.ok(r.Client.HSet(ctx, key, field, strconv.FormatInt(unix-int64(d.Seconds()), 10)+value[len(at):]).Err())
 	}
 }
 

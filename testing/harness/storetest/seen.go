@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
 // told returns a write commit with a timeline of one change of u1.
@@ -115,20 +116,13 @@ var seenTests = map[string]func(*testing.T, Rig){
 }
 
 // drift waits until the list is as wanted, because drift entries are written asynchronously.
-func (r Rig) drift(t *testing.T, wanted func([]reconcile.DriftEntry) bool) []reconcile.DriftEntry {
+func (r Rig) drift(t *testing.T, wanted func([]reconcile.DriftEntry) bool) (got []reconcile.DriftEntry) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); ; <-tick.C {
-		got, err := r.Drift(t.Context())
-		if err != nil {
-			t.Fatal(err)
+	eventually.Nil(t, 20*time.Second, "the list of drift", func() (err error) {
+		if got, err = r.Drift(t.Context()); err == nil && !wanted(got) {
+			err = fmt.Errorf("it holds %d entries: %+v", len(got), got[:min(len(got), 5)])
 		}
-		if wanted(got) {
-			return got
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the list of drift holds %d entries: %+v", len(got), got[:min(len(got), 5)])
-		}
-	}
+		return err
+	})
+	return got
 }

@@ -40,6 +40,8 @@ export interface Report {
   held: Held;
   firstError?: string;
   fault?: Fault;
+  /** With a fault of LiveKit: Redis held no room as the cycle began. */
+  redisEmpty?: boolean;
   /** Entries of LiveKit's lists that could not be used. */
   passedOver?: { entries: number; first: string };
   /** The cycle took longer than 5 min. */
@@ -49,12 +51,14 @@ export interface Report {
 /** Why a cycle compared no room: whose list of rooms it lacked. */
 export type Fault = "livekit_silent" | "livekit_refuses" | "livekit_limited" | "redis_silent";
 
-/** How Redis answers the node, or LiveKit answered the last sync; at is when that sync started. */
+/** How Redis answers the node, or LiveKit answered the last sync; at is when that sync started, since is since when it fails. */
 export interface Dependency {
   state: "ok" | "silent" | "refuses" | "limited" | "partial" | "unknown";
   error?: string;
   /** ISO 8601 */
   at?: string;
+  /** ISO 8601 */
+  since?: string;
 }
 
 /** The progress of a running cycle. */
@@ -81,6 +85,8 @@ export interface SyncStatus {
   nextCleanup?: string;
   lastSync?: Report;
   lastCleanup?: Report;
+  /** When the last sync without an error began. */
+  lastGoodSync?: string;
   progress?: Progress;
   /** Older nodes do not say. */
   redis?: Dependency;
@@ -118,6 +124,7 @@ export interface ActionAnswer {
   wouldChange?: WouldChange[];
   firstError?: string;
   fault?: Fault;
+  redisEmpty?: boolean;
 }
 
 /** The answer of triggerImmediateSync: that of the action, with the counts of its result at its top as well. */

@@ -71,9 +71,9 @@ function lastText(status) {
 function actionText(answer) {
   if (answer.running !== undefined) return answer.running ? "Schedule started" : "Schedule stopped";
   if (answer.fault) return `Failed: ${faultText(answer.fault)}`;
-  if (answer.cleaned !== undefined) return `Cleanup done: ${answer.cleaned} removed`;
+  if (answer.cleaned !== undefined) return `Cleanup ${answer.firstError ? "incomplete" : "done"}: ${answer.cleaned} removed`;
   const { synced, errors, cleaned } = answer.result;
-  return `Sync done: ${rooms(synced)} compared, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed`;
+  return `Sync ${errors > 0 || answer.firstError ? "incomplete" : "done"}: ${rooms(synced)} compared, ${errors} ${errors === 1 ? "error" : "errors"}, ${cleaned} removed`;
 }
 
 // A server that renders a page may import this module too: it has no elements.
@@ -228,7 +228,7 @@ export class SyncStatusIndicator extends (globalThis.HTMLElement ?? Object) {
     try {
       const answer = await this.#client().act(action);
       said = actionText(answer);
-      failed = Boolean(answer.fault) || answer.result?.errors > 0;
+      failed = Boolean(answer.fault || answer.firstError) || answer.result?.errors > 0;
       this.#tell("rollcall-action", { action, phase: "done", answer });
       return answer;
     } catch (error) {

@@ -5,7 +5,7 @@ import { createDialog } from "./dialog.js";
 import { h, setAttribute, setIdle, setText, show } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 import { createPlan } from "./plan.js";
-import { plain } from "./text.js";
+import { plain, sentence } from "./text.js";
 
 const buttons = [
   ["Sync now", { action: "sync" }, "Compare every room with LiveKit, now", "primary"],
@@ -95,10 +95,10 @@ function createResult(app, next, shows) {
     if (!ended || action === drawn) return;
     drawn = action;
     const { answer } = action;
-    const failed = action.error || answer?.fault ? "failed" : answer?.firstError || (answer?.result ?? answer?.sync)?.errors > 0 ? "done, with errors" : "";
+    const failed = action.error || answer?.fault ? "failed" : answer?.firstError || (answer?.result ?? answer?.sync)?.errors > 0 ? "incomplete" : "";
     box.dataset.level = failed ? "bad" : "ok";
     setText(title, `${action.name} ${failed || "done"}`);
-    setText(text, action.error ? `${plain(action.error.message)}.` : action.text);
+    setText(text, action.error ? sentence(action.error.message) : action.text);
     setText(error, action.answer?.firstError ? `First error: ${plain(action.answer.firstError)}` : "");
     show(error, error.textContent !== "");
     plan.replaceChildren(...(action.answer?.wouldChange ? [createPlan(action.answer.wouldChange)] : []));

@@ -2,7 +2,7 @@
 
 import { count, duration, plural } from "./format.js";
 import { plain } from "./text.js";
-import { faultText } from "./health.js";
+import { faultText, keptText } from "./health.js";
 
 const verbs = {
   "sync": "Sync", "cleanup": "Cleanup", "full-sync": "Full sync", "start-service": "Start of the schedule", "stop-service": "Stop of the schedule",
@@ -21,7 +21,7 @@ function nameOfAction({ action, dryRun, force }) {
 /** summary describes the result in one line. */
 export function summary(order, answer, took) {
   if (answer.running !== undefined) return answer.running ? "The schedule is running." : "The schedule is stopped.";
-  if (answer.fault) return `${faultText(answer.fault)}. ${answer.fault === "redis_silent" ? "No room was compared." : "Nothing is removed; Redis keeps the last answer."}`;
+  if (answer.fault) return `${faultText(answer.fault)}. ${answer.fault === "redis_silent" ? "No room was compared." : keptText(answer.redisEmpty)}`;
   if (answer.found === false) return "Neither LiveKit nor Redis has this room.";
   const result = answer.result ?? answer.sync;
   const parts = [];

@@ -55,6 +55,12 @@ export function fullTime(at) {
   return `${t.getFullYear()}-${pad(t.getMonth() + 1)}-${pad(t.getDate())} ${clockTime(at, { millis: true })}`;
 }
 
+/** since names a time, with its date if that is another day, and how long ago it is: 10:31:02 (4 min). */
+export function since(at, now) {
+  const time = new Date(at).toDateString() === new Date(now).toDateString() ? clockTime(at) : fullTime(at).slice(0, -4);
+  return `${time} (${span(Math.max(0, now - at))})`;
+}
+
 /** moment parses Unix ms or ISO 8601; it returns NaN for anything else. */
 export function moment(value) {
   return typeof value === "number" ? value : Date.parse(value ?? "");

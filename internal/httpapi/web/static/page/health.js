@@ -1,7 +1,7 @@
 // Determines what is wrong, how bad it is, and what to do about it. Pure: the same state and time give the same list.
 
-import { count, duration, plural, span } from "./format.js";
-import { plain } from "./text.js";
+import { count, duration, moment, plural, since, span } from "./format.js";
+import { plain, sentence } from "./text.js";
 
 const staleAfter = 30_000;
 
@@ -22,12 +22,12 @@ function access(state) {
     return { level: "bad", title: "This node wants a token", todo: "Enter the admin token, or a LiveKit token with roomList.", fix: "token" };
   }
   if (error?.status === 403 && state.route?.view === "room" && state.room?.error?.status === 403) {
-    return { level: "warn", title: "This token may not read this room", todo: `${plain(state.room.error.message)}.`, fix: "token" };
+    return { level: "warn", title: "This token may not read this room", todo: sentence(state.room.error.message), fix: "token" };
   }
   if (error?.status === 403) {
     return {
       level: "warn", title: "This token may not read the cluster",
-      todo: `${plain(error.message)}. With roomAdmin and the name of a room, it opens that room by its address, /rooms/NAME.`, fix: "token",
+      todo: `${sentence(error.message)} With roomAdmin and the name of a room, it opens that room by its address, /rooms/NAME.`, fix: "token",
     };
   }
   return null;
@@ -40,13 +40,18 @@ function reach(state) {
   return {
     level: "bad", fix: "retry",
     title: error.status ? "This node cannot answer now" : "This node does not answer",
-    todo: `${error.status ? `${plain(error.message)}.` : "Is it running, and is the network up?"} It is asked again every few seconds.${known}`,
+    todo: `${error.status ? sentence(error.message) : "Is it running, and is the network up?"} It is asked again every few seconds.${known}`,
   };
 }
 
 const retried = "Webhooks get 503, which LiveKit retries for about 15 s; the first sync after that repairs what was missed.";
-const kept = "Nothing is removed; Redis keeps the last answer.";
+/** keptText says what LiveKit's silence means for the data. A Redis that was restarted empty keeps no answer. */
+export const keptText = (redisEmpty) => (redisEmpty ? "Nothing is removed; Redis holds no room now, and the live ones come back with the first good sync."
+  : "Nothing is removed; Redis keeps the last answer.");
 const said = (error) => (error ? ` The reason: ${plain(error)}` : "");
+// An older node does not say since when.
+const begun = (dependency, now) => (dependency?.since ? ` Since ${since(moment(dependency.since), now)}.` : "");
+const lastGood = (status, now) => (status?.lastGoodSync ? ` The last good sync began at ${since(moment(status.lastGoodSync), now)}.` : "");
 
 /** hasNoLeader reports whether the cluster has no leader. Two resources name it; one of them may be old. */
 export function hasNoLeader(state) {
@@ -95,13 +100,13 @@ function leadership(state) {
   return {
     level: "bad", title: `The cluster has no leader: bring back ${who}`,
     todo: `${voters.length - silent.length} of ${voters.length} voters can be reached, and ${needed} must be. Until then webhooks get 503, no sync runs, and no node can join or leave. `
-      + "Rooms can be read as Redis holds them. The first sync after that repairs what was missed.",
+      + `${hasNoRedis(state) ? "" : "Rooms can be read as Redis holds them. "}The first sync after that repairs what was missed.`,
   };
 }
 
 const redisWords = { silent: "does not answer", refuses: "takes no commits", partial: "answers in part" };
 
-function redis(state) {
+function redis(state, now) {
   const { node, redis: own } = state.status.data ?? {};
   const cut = membersOf(state).filter(cannotWrite);
   // A node that cannot use a Redis that others can use gives its rooms to them, and is away.
@@ -116,7 +121,7 @@ function redis(state) {
   const does = redisWords[own?.state];
   if (does) {
     const part = own.state === "partial" ? "This concerns the rooms of some of its masters. " : "";
-    return { level: "bad", title: `Redis ${does}`, todo: `${part}${retried} Check Redis and --redis-url.${said(own.error)}` };
+    return { level: "bad", title: `Redis ${does}`, todo: `${part}${retried} Check Redis and --redis-url.${begun(own, now)}${said(own.error)}` };
   }
   return cut.length ? { level: "warn", title: `Redis does not answer ${names(cut)}`, todo: `${retried} Check Redis, and the network to it.` } : null;
 }
@@ -127,10 +132,10 @@ const liveKitFaults = {
   limited: ["LiveKit allows no more requests now", "Lower --livekit-rate, or lengthen --sync-interval."],
 };
 
-function livekit(status) {
+function livekit(status, now) {
   const { state, error } = status?.livekit ?? {};
   const [title, todo] = liveKitFaults[state] ?? [];
-  return title ? { level: "bad", title, todo: `${kept} ${todo}${said(error)}` } : null;
+  return title ? { level: "bad", title, todo: `${keptText(status.lastSync?.redisEmpty)} ${todo}${begun(status.livekit, now)}${lastGood(status, now)}${said(error)}` } : null;
 }
 
 /** faultText says whose answer a cycle lacked, so that it compared no room; "" if it compared them. */
@@ -157,7 +162,7 @@ function schedule(status, at) {
   if (!status.syncServiceRunning) {
     return {
       level: "warn", fix: "start", title: "The schedule is stopped",
-      todo: "Webhooks are accepted, but what they miss is not repaired until the schedule is started, or somebody syncs by hand.",
+      todo: "What webhooks miss is not repaired until the schedule is started, or somebody syncs by hand.",
     };
   }
   const late = at - Date.parse(status.nextSync ?? "");
@@ -179,12 +184,12 @@ function breaker(status) {
 }
 
 // An error may be a room, a node or a part of Redis. One of a node that is away has a cause that is listed.
-function errors(state) {
+function errors(state, now) {
   const last = state.status.data?.lastSync;
   if (!last?.result?.errors || last.fault) return null;
   return {
     level: membersOf(state).every(answers) ? "warn" : "note", title: `The last sync had ${plural(last.result.errors, "error")}`,
-    todo: `What it could not compare is unchanged in Redis, and the next sync tries again. ${last.firstError ? `First error: ${plain(last.firstError)}` : "The leader's log says why."}`,
+    todo: `What it could not compare is unchanged in Redis, and the next sync tries again.${lastGood(state.status.data, now)} ${last.firstError ? `First error: ${plain(last.firstError)}` : "The leader's log says why."}`,
   };
 }
 
@@ -193,7 +198,7 @@ function passedOver(status) {
   if (!passed?.entries) return null;
   return {
     level: "warn", title: `LiveKit lists ${plural(passed.entries, "entry", "entries")} that cannot be used`,
-    todo: `Everything else was compared. The first: ${plain(passed.first)}. Find and delete it in LiveKit.`,
+    todo: `Everything else was compared. The first: ${sentence(passed.first)} Find and delete it in LiveKit.`,
   };
 }
 
@@ -210,9 +215,9 @@ const order = ["bad", "warn", "note"];
 /** problems lists what is wrong, worst first, and each cause once: what it causes is not listed. now is the node's time. */
 export function problems(state, now) {
   const status = state.status.data;
-  const noRedis = redis(state);
-  const list = [access(state), reach(state), leadership(state), noRedis, livekit(status), breaker(status), ...members(state), schedule(status, now),
-    noRedis ? null : errors(state), passedOver(status), slow(status)].filter(Boolean);
+  const noRedis = redis(state, now);
+  const list = [access(state), reach(state), leadership(state), noRedis, livekit(status, now), breaker(status), ...members(state), schedule(status, now),
+    noRedis ? null : errors(state, now), passedOver(status), slow(status)].filter(Boolean);
   return list.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
 }
 

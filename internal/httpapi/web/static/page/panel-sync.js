@@ -5,7 +5,7 @@ import { createActionBox } from "./action-box.js";
 import { setWhen, when } from "./clock.js";
 import { createDialog } from "./dialog.js";
 import { h, keyed, setIdle, setText, show } from "./dom.js";
-import { count, duration, moment } from "./format.js";
+import { clockTime, count, duration, moment } from "./format.js";
 import { faultText } from "./health.js";
 import { createPanel, follow } from "./panel.js";
 import { plain } from "./text.js";
@@ -39,7 +39,8 @@ function createFacts() {
     const report = status.lastSync;
     const drift = Object.values(report?.drift ?? {}).reduce((sum, n) => sum + n, 0);
     setWhen(last.value, moment(report?.startedAt));
-    last.set(null, report ? `took ${duration(report.durationMs)}${report.scheduled ? "" : ", by hand"}` : "none yet");
+    const good = report?.result?.errors && status.lastGoodSync ? `; the last good one began at ${clockTime(moment(status.lastGoodSync))}` : "";
+    last.set(null, report ? `took ${duration(report.durationMs)}${report.scheduled ? "" : ", by hand"}${good}` : "none yet");
     setWhen(next.value, status.syncServiceRunning ? moment(status.nextSync) : NaN);
     next.set(null, status.syncServiceRunning ? `every ${duration(status.syncInterval)}` : "stopped");
     const fault = faultText(report?.fault);
@@ -71,7 +72,7 @@ function createReasons() {
 
 function createStopDialog(app) {
   const dialog = createDialog("Stop the schedule", (close) => [
-    h("p", {}, "No node syncs or cleans up until somebody starts the schedule again; a restart does not start it. Webhooks go on, but what they miss is not repaired."),
+    h("p", {}, "No node syncs or cleans up until somebody starts the schedule again; a restart does not start it. Nothing changes for webhooks, but what they miss is not repaired."),
     h("div", { class: "buttons end" },
       h("button", { type: "button", on: { click: close } }, "Cancel"),
       h("button", { type: "button", class: "danger filled", on: { click: () => { close(); app.actions.run({ action: "stop-service" }); } } }, "Stop it")),

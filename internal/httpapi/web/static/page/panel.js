@@ -3,7 +3,7 @@
 import { h, setText, show, uniqueId } from "./dom.js";
 import { span } from "./format.js";
 import { isStale } from "./health.js";
-import { plain } from "./text.js";
+import { sentence } from "./text.js";
 
 /** createPanel returns { element, body, aside, note(text), age(text) }; aside holds what is shown right of the title. */
 export function createPanel(title, className = "") {
@@ -32,9 +32,9 @@ export function createPanel(title, className = "") {
 /** whyNot says, for people, why something could not be read. */
 export function whyNot(error) {
   if (error.status === 401) return "Not shown: a valid token is needed.";
-  if (error.status === 403) return `Not shown. ${plain(error.message)}.`;
+  if (error.status === 403) return `Not shown. ${sentence(error.message)}`;
   if (error.status === 404) return "This node does not offer it.";
-  return `${plain(error.message)}.`;
+  return sentence(error.message);
 }
 
 /** showAge marks a panel whose content has not been confirmed for 30 s. */

@@ -22,6 +22,12 @@ export function plain(name) {
   return text === "" ? "(empty)" : text.replace(hidden, nameOf);
 }
 
+/** sentence returns what a node says as one sentence, with one full stop. */
+export function sentence(text) {
+  const said = plain(text);
+  return /[.?!]$/.test(said) ? said : `${said}.`;
+}
+
 /** safe returns a name as an isolated element. */
 export function safe(name, { className = "name" } = {}) {
   const text = String(name ?? "");

@@ -143,7 +143,7 @@ export function createRoomsView(app) {
     if (rooms.error && !all) return whyNot(rooms.error);
     if (rooms.loading && !rooms.at) return all ? `Loading: ${plural(all, "room")} so far…` : "Loading…";
     const old = rooms.error ? `; reading again failed: ${whyNot(rooms.error)}` : "";
-    if (!all && rooms.search === "" && want.search === "") return `No room is live now${old}`;
+    if (!all && rooms.search === "" && want.search === "") return `Redis holds no room now${old}`;
     if (!found.length) return `No room's name contains what you typed${old}`;
     const whole = rooms.complete ? "" : ", and there are more";
     const people = found.reduce((sum, room) => sum + room.participantCount, 0);
