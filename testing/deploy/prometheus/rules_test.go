@@ -230,8 +230,8 @@ func evaluation(t *testing.T, matchers string, all ...expectation) error {
 // it computes much, so it does not run at once with the tests of real nodes.
 func TestAlertsFire(t *testing.T) {
 	var all []expectation
-	for name, f := range faults() {
-		s := healthy()
+	for _, name := range slices.Sorted(maps.Keys(faults())) {
+		s, f := healthy(), faults()[name]
 		for _, gone := range f.gone {
 			for key := range s {
 				if strings.Contains(key, gone) {
@@ -244,7 +244,12 @@ func TestAlertsFire(t *testing.T) {
 		}
 		all = append(all, expectation{name, s, []time.Duration{f.at}, append([]string{name}, f.also...), nil})
 	}
-	evaluate(t, all)
+	for part := range slices.Chunk(all, 10) {
+		t.Run(part[0].name+" and others", func(t *testing.T) {
+			t.Parallel()
+			evaluate(t, part)
+		})
+	}
 }
 
 // TestAlertsAreSilent checks that nothing fires in a healthy cluster of three, while its leader changes and long after that.
