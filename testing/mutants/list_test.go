@@ -60,7 +60,7 @@ var mutants = []mutant{
 	change("cycle-ids-begin-at-one", "actors/sweep.go",
 		`s.cycle = max(s.cycle+1, uint64(s.Clock.Now().Wall))`, `s.cycle++`, ofActors),
 	change("keeps-held-after-the-room-was-lost", "actors/room.go",
-		`r.claimed, r.held = false, nil`, `r.claimed = false`, ofActors),
+		`r.claimed, r.unread, r.held = false, false, nil`, `r.claimed, r.unread = false, false`, ofActors),
 	{name: "counts-a-look-from-before-the-claim", file: "actors/room.go", edits: []edit{
 		{`if m.look.Began < r.claimedAt {`, `if false {`},
 		{`look, ok := in.(reconcile.Look); ok && look.Began < r.claimedAt`, `look, ok := in.(reconcile.Look); ok && look.Began < 0`}}, suite: ofActors},
