@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 // TestRealRedis checks that alerts fire when a real node's Redis, or the way to it, is slow, breaks or hangs.
 func TestRealRedis(t *testing.T) {
 	t.Parallel()
-	w := newAlone(t, nil)
+	// The processors determine how many connections to Redis there are.
+	w := newAlone(t, func(o *nodetest.Options) { o.Env = append(o.Env, "GOMAXPROCS=2") })
 	w.suffer(t, redisOutages())
 }
 

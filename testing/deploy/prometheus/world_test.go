@@ -64,8 +64,8 @@ func surround(t *testing.T, httpAddr string) (*world, []string) {
 	return w, append(fakelivekit.Env(api.URL), "REDIS_URL="+w.redis.URL())
 }
 
-// newAlone returns a world with one node, which starts before the world has been looked at for a while. It reaches Redis through the gate.
-// arrange may change the options of the node.
+// newAlone returns a world with one node, which runs, and has looked at it for a while without a fault. The node reaches Redis through the gate.
+// arrange, if not nil, changes the node's options.
 func newAlone(t *testing.T, arrange func(*nodetest.Options)) *world {
 	t.Helper()
 	o := nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "alone", HTTPAddr: nodetest.QuietAddrs(t, 1)[0],
