@@ -316,7 +316,7 @@ var mutants = []mutant{
 	change("null-is-no-dry-run", "internal/httpapi/syncrooms.go",
 		`string(given[name]) == "null" || `, ``, suite{"./internal/httpapi", "ActionsRefused"}),
 	change("a-hanging-redis-is-not-told", "internal/httpapi/broadcast.go",
-		"\t\tcase <-time.After(lookEvery):\n", "", suite{"./internal/httpapi", "TestEvents$"}),
+		"\t\tcase <-time.After(statusEvery):\n", "", suite{"./internal/httpapi", "TestEvents$"}),
 	change("a-moderator-gets-changes-twice", "internal/httpapi/events.go",
 		`return ok && s.skip.nth > 0 && ms == s.skip.ms && nth <= s.skip.nth`, `return ok && false && ms == s.skip.ms && nth > 0`, suite{"./internal/httpapi", "ComesBack"}),
 	change("waiting-events-without-bound", "internal/httpapi/broadcast.go",
