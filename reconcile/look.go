@@ -289,11 +289,11 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 	}
 	for _, p := range strangers {
 		others := present[p.Identity]
-		doubtful := l.needsSecondLook(p, latest(others, ended[p.Identity]))
+		needsSecondLook := l.needsSecondLook(p, latest(others, ended[p.Identity]))
 		switch {
-		case l.contradictsEvent(p, others, doubtful):
+		case l.contradictsEvent(p, others, needsSecondLook):
 			l.deferFinding(nil)
-		case !doubtful || l.overrule(p):
+		case !needsSecondLook || l.overrule(p):
 			l.addParticipant(p, others)
 		}
 	}
@@ -420,7 +420,7 @@ func (l *looking) conclude() Plan {
 	p.Drift, p.Tally, p.pending, p.looked, p.at, p.touched = l.drift, l.tally, l.pending, true, l.look.Began, nil
 	p.Unidentified, p.cycle = l.cycles, l.look.Cycle
 	p.reports, p.reportedRoom = nil, ""
-	p.Again = l.stale || l.undecided()
+	p.NeedsSecondLook = l.stale || l.undecided()
 	return p
 }
 

@@ -100,12 +100,12 @@ func TestWhatIsDeferredCountsAsMissing(t *testing.T) {
 	r.do(joined(r1, a1))
 	p := r.lagging(1, nil)
 	if got := p.Tally; got.MissingRooms != 1 || got.MissingParticipants != 1 || got.DeferredRooms != 1 || got.DeferredParticipants != 1 ||
-		got.Deferred != 2 || p.Again || r.room.HasPending() {
-		t.Errorf("a look that shows nothing reports %+v, again: %v", got, p.Again)
+		got.Deferred != 2 || p.NeedsSecondLook || r.room.HasPending() {
+		t.Errorf("a look that shows nothing reports %+v, again: %v", got, p.NeedsSecondLook)
 	}
 	r.do(left(r1, a1))
-	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 1 || p.Tally.MissingParticipants != 0 || p.Again {
-		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.Again)
+	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 1 || p.Tally.MissingParticipants != 0 || p.NeedsSecondLook {
+		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.NeedsSecondLook)
 	}
 	r.want("R1:")
 }

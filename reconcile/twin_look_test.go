@@ -21,7 +21,7 @@ func (w *twin) look(in Look, now int64) {
 	w.read, w.now = w.now, now
 	w.deferred, w.deferredRooms, w.deferredPeople = 0, 0, 0
 	defer w.prune(w.graveSIDs(), w.live)
-	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, true
+	w.asked, w.named, w.needsSecondLook, w.polled = false, map[string]bool{}, false, true
 	l := &twinLook{twin: w, Look: in, stale: w.touchedSince("", in.Began)}
 	for _, p := range in.Participants {
 		if p.SID != "" && p.Identity != "" && !slices.ContainsFunc(in.Participants, func(o Participant) bool {
@@ -53,10 +53,10 @@ func (w *twin) look(in Look, now int64) {
 	l.absent(before)
 	l.emptyRoom()
 	w.pending = l.next
-	w.again = l.stale
+	w.needsSecondLook = l.stale
 	for _, d := range w.pending {
 		if d.what != "absent" || d.sid == "" && w.over() || slices.Contains(in.Named, d.sid) {
-			w.again = true
+			w.needsSecondLook = true
 		}
 	}
 }

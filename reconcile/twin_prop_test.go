@@ -92,8 +92,8 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 	if (p.Ask != nil) != w.asked || !maps.Equal(named, w.named) {
 		fail("ask", p.Ask, w.named)
 	}
-	if p.Again != w.again {
-		fail("need of a second look", p.Again, w.again)
+	if p.NeedsSecondLook != w.needsSecondLook {
+		fail("need of a second look", p.NeedsSecondLook, w.needsSecondLook)
 	}
 	if look, ok := in.(Look); ok {
 		missing, rooms := w.deferredPeople, w.deferredRooms

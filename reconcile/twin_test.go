@@ -31,12 +31,12 @@ type twin struct {
 	now, read int64 // Redis' clock at this script and at the previous one, Unix s
 
 	// Of the latest input:
-	asked  bool
-	named  map[string]bool
-	again  bool
-	polled bool
-	reason string // of a leave that is being applied
-	at     Stamp
+	asked           bool
+	named           map[string]bool
+	needsSecondLook bool
+	polled          bool
+	reason          string // of a leave that is being applied
+	at              Stamp
 
 	deferred, deferredRooms, deferredPeople int
 }
@@ -218,7 +218,7 @@ func (w *twin) event(e Event, at Stamp, now int64) {
 			w.changed = now
 		}
 	}(w.state())
-	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, false
+	w.asked, w.named, w.needsSecondLook, w.polled = false, map[string]bool{}, false, false
 	if e.ID != "" && slices.Contains(w.events[max(0, len(w.events)-64):], e.ID) {
 		return
 	}
