@@ -28,7 +28,7 @@ type joining struct {
 	Incarnation uint64 `json:"incarnation"`
 	// Fresh is true if the node holds no cluster data. Votes that a node with its name cast before are then forgotten.
 	Fresh bool `json:"fresh"`
-	// Required and Advisory are those of the node's Config.
+	// Required and Advisory are those of the node's Config. Their JSON names are older, and other builds read them.
 	Required map[string]string `json:"same,omitempty"`
 	Advisory map[string]string `json:"alike,omitempty"`
 	// Format is that of hello.
@@ -38,8 +38,8 @@ type joining struct {
 // joined is the answer to a joining. The node must have caught up to Index before it may become a member.
 type joined struct {
 	Index uint64 `json:"index"`
-	// Alike is Advisory of the leader's Config.
-	Alike map[string]string `json:"alike,omitempty"`
+	// Advisory is that of the leader's Config. Its JSON name is older, and other builds read it.
+	Advisory map[string]string `json:"alike,omitempty"`
 }
 
 // enlist keeps this process in the view. It founds or finds the cluster, and joins it at the start, whenever the view has lost this process,
@@ -131,7 +131,7 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	}
 	n.link.closed.Store(false)
 	if ask.Incarnation == 0 {
-		n.warnOfAdvisory(leader.ID, until.Alike)
+		n.warnOfAdvisory(leader.ID, until.Advisory)
 	}
 	n.setWaitReason(fmt.Errorf("waiting to catch up with the leader %s", leader.ID))
 	for n.raft.AppliedIndex() < until.Index {
@@ -238,7 +238,7 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		n.noteJoining(j.ID)
 		return n.admit(ctx, j)
 	})
-	return joined{Index: n.raft.CommitIndex(), Alike: n.Advisory()}, err
+	return joined{Index: n.raft.CommitIndex(), Advisory: n.Advisory()}, err
 }
 
 // noteJoining records that a node has asked to join.

@@ -31,6 +31,7 @@ type failure struct {
 }
 
 // codes returns the sentinel errors that keep their identity between nodes. Add codes, never rename them: the nodes may run two versions.
+// "no-heir" is an older name for what ErrNoSuccessor means.
 func codes() map[string]error {
 	return map[string]error{"not-leader": ErrNotLeader, "no-leader": ErrNoLeader, "term-ended": ErrTermEnded,
 		"unknown-outcome": ErrOutcomeUnknown, "removed": ErrRemoved, "unknown-node": ErrUnknownNode, "closed": ErrClosed,
