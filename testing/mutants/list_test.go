@@ -220,7 +220,7 @@ var mutants = []mutant{
 		`b.busy[r.room] = struct{}{}`, ``, ofStore),
 	change("a-full-lane-takes-more", "internal/redisstore/batch.go",
 		`if len(l.queue) >= laneRequests || l.bytes >= laneBytes {`, `if false {`, ofStore),
-	change("the-scan-ends-after-one-batch", "internal/redisstore/discover.go",
+	change("the-scan-ends-after-one-batch", "internal/redisstore/reindex.go",
 		`if cursor = next; cursor == 0 {`, `if cursor = next; true {`, ofStore),
 
 	// LiveKit.
@@ -255,7 +255,7 @@ var mutants = []mutant{
 	change("wires-no-counts", "internal/node/node.go", `Counts: n.counts, `, ``, ofWiring),
 	change("wires-no-housekeeping", "internal/daemon/daemon.go", `Housekeeping: n.store.RepairScores, `, ``, suite{"./internal/daemon", "^TestACleanupRepairs"}),
 	change("wires-no-share", "internal/daemon/agreement.go", `n.livekit.Share(len(n.node.Ownership.Members()))`, ``, ofWiring),
-	change("wires-no-discover", "internal/daemon/background.go", "\tn.background.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })\n", "", ofWiring),
+	change("wires-no-reindex", "internal/daemon/background.go", "\tn.background.Go(func() { n.repeat(ctx, reindexEvery, n.reindex) })\n", "", ofWiring),
 	change("wires-no-relay", "internal/node/node.go", `n.Router.Relay = n.Peers.Relay`, ``, ofWiring),
 	change("wires-no-generation", "internal/node/generation.go", `errors.Join(n.config.Store.RaiseGeneration(ctx, generation), n.config.Store.RaiseEpoch(ctx, generation, epoch))`,
 		`errors.Join(n.config.Store.RaiseEpoch(ctx, generation, epoch))`, suite{"./internal/daemon", "^TestRedisHasTheGenerationAgain"}),
