@@ -20,7 +20,7 @@ type twinLook struct {
 func (w *twin) look(in Look, now int64) {
 	w.read, w.now = w.now, now
 	w.deferred, w.deferredRooms, w.deferredPeople = 0, 0, 0
-	defer w.prune(w.graveSIDs(), w.live)
+	defer w.prune(w.tombstoneSIDs(), w.live)
 	w.asked, w.named, w.needsSecondLook, w.polled = false, map[string]bool{}, false, true
 	l := &twinLook{twin: w, Look: in, stale: w.touchedSince("", in.Began)}
 	for _, p := range in.Participants {

@@ -166,7 +166,7 @@ func (w *twin) nextInstance(room RoomInfo, stays func(Participant) bool) {
 	w.sid, w.created, w.mark, w.overruled = room.SID, room.CreatedMs, 0, false
 }
 
-func (w *twin) graveSIDs() (sids []string) {
+func (w *twin) tombstoneSIDs() (sids []string) {
 	for _, g := range w.tombstones {
 		sids = append(sids, fmt.Sprint(g))
 	}
@@ -175,7 +175,7 @@ func (w *twin) graveSIDs() (sids []string) {
 
 // prune keeps the tombstones within their bounds if an input has changed them or closed the room.
 func (w *twin) prune(before []string, lived bool) {
-	after := w.graveSIDs()
+	after := w.tombstoneSIDs()
 	slices.Sort(before)
 	slices.Sort(after)
 	if slices.Equal(before, after) && (w.live || !lived) {
@@ -212,7 +212,7 @@ func (w *twin) beaten(p Participant) bool {
 func (w *twin) event(e Event, at Stamp, now int64) {
 	w.read, w.now = w.now, now
 	w.at, w.deferred, w.deferredRooms, w.deferredPeople = at, 0, 0, 0
-	defer w.prune(w.graveSIDs(), w.live)
+	defer w.prune(w.tombstoneSIDs(), w.live)
 	defer func(was string) {
 		if was != w.state() {
 			w.changed = now
