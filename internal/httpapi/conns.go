@@ -209,7 +209,7 @@ func (t *connections) warn(open int, reason string) {
 	if skipped, ok := t.near.now(time.Now()); ok {
 		t.log.Warn("the limit of open HTTP connections is nearly reached: idle ones are closed for new ones; "+
 			"find out who connects, or raise the limit of file descriptors (LimitNOFILE, ulimit -n)",
-			"open", open, "limit", t.limit, "closed", reason, "alike", skipped)
+			"open", open, "limit", t.limit, "closed", reason, "suppressed", skipped)
 	}
 }
 

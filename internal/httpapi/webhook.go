@@ -131,7 +131,7 @@ func (h *webhooks) noteDropped(c *call, n int) {
 	h.metrics.dropped.Add(float64(n))
 	if skipped, ok := h.dropped.now(c.at); ok {
 		h.log.Warn("LiveKit has dropped webhooks because this node was too slow or unreachable; a sync is requested",
-			"events", n, "alike", skipped)
+			"events", n, "suppressed", skipped)
 	}
 	if h.lost != nil {
 		h.lost(n)
@@ -221,7 +221,7 @@ func (h *webhooks) account(c *call, event string, v verdict) {
 	}
 	if skipped, ok := gate.now(c.at); ok {
 		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", c.r.RemoteAddr,
-			"alike", skipped)
+			"suppressed", skipped)
 	}
 }
 
