@@ -60,7 +60,7 @@ type peers struct {
 	end    context.CancelFunc // ends attempts to connect, which outlive the requests that began them
 }
 
-func newPeers(l *link, handlers map[string]Handler, log *slog.Logger) *peers {
+func newPeers(l *endpoint, handlers map[string]Handler, log *slog.Logger) *peers {
 	table := http.NewServeMux()
 	p := &peers{log: log, server: &http.Server{Handler: table, ReadHeaderTimeout: helloTimeout, IdleTimeout: 2 * peerIdle,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}

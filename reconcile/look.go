@@ -196,21 +196,21 @@ func (l *looking) mergeRoom() {
 		return
 	}
 	contrary := finding{kind: reordered, sid: info.SID}
-	switch o := l.order(*info); {
-	case o == newer && l.instance.SID != "":
+	switch age := l.ageOf(*info); {
+	case age == newer && l.instance.SID != "":
 		l.replaceOlder(*info)
-	case o == newer:
+	case age == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
-	case o == same && !l.instance.Finished():
+	case age == same && !l.instance.Finished():
 	case l.roomReportedLately():
 		l.deferFinding(nil)
-		l.foreign = o != same
+		l.foreign = age != same
 		return
 	case !l.agreed(contrary):
 		l.note(contrary)
-		l.foreign = o != same
+		l.foreign = age != same
 		return
-	case o == same:
+	case age == same:
 		l.instance.revive()
 	default:
 		l.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}

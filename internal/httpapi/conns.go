@@ -60,7 +60,7 @@ type tracked struct {
 	trusted bool // one of its requests had an accepted token or signature
 	serving int  // number of requests whose handler runs
 	in      *list.List
-	place   *list.Element
+	element *list.Element
 }
 
 // move puts c into the list where it now belongs. The caller holds all.mu.
@@ -79,11 +79,11 @@ func (c *tracked) move() {
 		return
 	}
 	if c.in != nil {
-		c.in.Remove(c.place)
+		c.in.Remove(c.element)
 	}
-	c.in, c.place = to, nil
+	c.in, c.element = to, nil
 	if to != nil {
-		c.place = to.PushBack(c)
+		c.element = to.PushBack(c)
 	}
 }
 

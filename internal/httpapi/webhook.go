@@ -23,7 +23,7 @@ type verdict struct {
 	outcome string
 	answer  *problem
 	cause   error
-	why     Cause // of a refusal, if it is known
+	why     SignatureFault // of a refusal, if it is known
 }
 
 // The outcomes: all values of the metric's label.
@@ -48,7 +48,7 @@ type webhooks struct {
 	deliverer Deliverer
 	within    time.Duration // from receipt to answer
 	slots     adaptiveSemaphore
-	bytes     *budget
+	bytes     *bodyMemory
 	heavy     *heavy
 	metrics   *metrics
 	log       *slog.Logger
@@ -183,7 +183,7 @@ func refusedAs(err error) verdict {
 		return later(unavailable, late, errVerifier)
 	}
 	if why, ok := errors.AsType[*Rejected](err); ok {
-		v.cause, v.why = why, why.Cause
+		v.cause, v.why = why, why.Fault
 	}
 	return v
 }
