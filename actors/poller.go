@@ -102,7 +102,7 @@ func (p *poller) look(ctx context.Context, q *poll) (needsSecondLook bool, err e
 		return false, err
 	}
 	look = list.In(look, q.room)
-	people, _, err := p.host.people(ctx, q.room, look, false)
+	people, _, err := p.host.participants(ctx, q.room, look, false)
 	if err != nil {
 		return false, err
 	}

@@ -265,7 +265,7 @@ func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (lo
 	_, long := slices.BinarySearch(b.Unanswered, room)
 	turn, cancel := v.turn(ctx)
 	defer cancel()
-	list, silent, err := v.host.people(turn, room, look, long)
+	list, silent, err := v.host.participants(turn, room, look, long)
 	if err != nil {
 		return looked{}, cutShort(turn, err)
 	}

@@ -38,7 +38,7 @@ type twin struct {
 	reason          string // of a leave that is being applied
 	at              Stamp
 
-	deferred, deferredRooms, deferredPeople int
+	deferred, deferredRooms, deferredParticipants int
 }
 
 type twinTouch struct {
@@ -46,7 +46,7 @@ type twinTouch struct {
 	at       Stamp
 }
 
-// twinTold is the join or the end of a sid, and when an event reported it.
+// twinReported is the join or the end of a sid, and when an event reported it.
 type twinReported struct {
 	sid string
 	end bool
@@ -118,7 +118,7 @@ func (w *twin) report(sid string, end bool) {
 	}
 }
 
-// tellAgain is tell for what the record already has. It counts unless the last report of an event on the sid is the same.
+// reportAgain is report for what the record already has. It counts unless the last report of an event on the sid is the same.
 func (w *twin) reportAgain(sid string, end bool) {
 	for _, t := range slices.Backward(w.reported) {
 		if t.sid == sid && w.at-t.at <= touchMemory {
@@ -211,7 +211,7 @@ func (w *twin) beaten(p Participant) bool {
 
 func (w *twin) event(e Event, at Stamp, now int64) {
 	w.read, w.now = w.now, now
-	w.at, w.deferred, w.deferredRooms, w.deferredPeople = at, 0, 0, 0
+	w.at, w.deferred, w.deferredRooms, w.deferredParticipants = at, 0, 0, 0
 	defer w.prune(w.tombstoneSIDs(), w.live)
 	defer func(was string) {
 		if was != w.state() {

@@ -93,7 +93,7 @@ func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
 	return err
 }
 
-// strike injects the fault, waits, and undoes it. awaitWhole later gives a node that was taken down the time to become ready.
+// strike injects the fault, waits, and undoes it. Afterwards converge waits until all nodes are ready.
 func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(ctx, injectWithin)
 	defer cancel()
