@@ -654,7 +654,7 @@ func TestAPlainSyncJoinsAndOthersQueue(t *testing.T) {
 	})
 }
 
-func TestWhoeverJoinsOutlivesTheStarter(t *testing.T) {
+func TestAJoinedSyncOutlivesItsStarter(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a")

@@ -94,7 +94,7 @@ func (r *rig) lagging(cycle uint64, room *RoomInfo, present ...Participant) Plan
 	return r.do(look)
 }
 
-func TestWhatIsDeferredCountsAsMissing(t *testing.T) {
+func TestDeferredDifferencesCountAsMissing(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r1, 1000))
 	r.do(joined(r1, a1))
@@ -125,7 +125,7 @@ func TestOtherEventsDoNotProtectTheRoom(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeStaleIsTakenAtOnce(t *testing.T) {
+func TestNewerStateIsTakenAtOnce(t *testing.T) {
 	later := who("a9", 4000)
 	renamed := a1
 	renamed.Version, renamed.Metadata = 9, "new"

@@ -328,7 +328,7 @@ var mutants = []mutant{
 	change("a-caller-takes-every-place", "internal/httpapi/caller.go",
 		`if who.id != "" && q.by[who.id]+n > q.each {`, `if false {`, suite{"./internal/httpapi", "AnAnswerWaits"}),
 	change("strangers-keep-callers-out", "internal/httpapi/conns.go",
-		`{t.strangers, closedStranger}, `, ``, suite{"./internal/httpapi", "WhoGoesFirst|IdleStrangers"}),
+		`{t.strangers, closedStranger}, `, ``, suite{"./internal/httpapi", "AFullTableMakesRoom|IdleStrangers"}),
 	change("headers-of-http2-never-end", "internal/httpapi/h2.go",
 		`conf.ServeConn(newFrameGuard(conn, headerTimeout), opts)`, `conf.ServeConn(newFrameGuard(conn, time.Hour), opts)`, suite{"./internal/httpapi", "UnfinishedHTTP2"}),
 	change("a-large-webhook-takes-no-turn", "internal/httpapi/webhook.go",
