@@ -68,8 +68,8 @@ func ownerChanged(ctx context.Context, err error) bool {
 	return errors.Is(context.Cause(ctx), errMoved) || errors.Is(err, ErrNotOwner)
 }
 
-// survey sends each owner its part and sums the findings.
-func (s *Sweep) survey(ctx context.Context, b Batch, rooms []string) Findings {
+// surveyAll sends each owner its part and sums the findings.
+func (s *Sweep) surveyAll(ctx context.Context, b Batch, rooms []string) Findings {
 	s.expect(len(rooms))
 	sum, mu := Findings{}, sync.Mutex{}
 	left := s.Router.fanout(ctx, rooms, func(ctx context.Context, owner Owner, rooms []string) (moved, again []string, err error) {

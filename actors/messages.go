@@ -63,11 +63,11 @@ type observe struct {
 
 // looked is the outcome of a look.
 type looked struct {
-	tally   reconcile.Tally
-	changes []reconcile.Change
-	again   bool
-	passed  reconcile.PassedOver // entries of ListParticipants
-	silent  bool                 // LiveKit's silence counted as an empty answer
+	tally           reconcile.Tally
+	changes         []reconcile.Change
+	needsSecondLook bool
+	passed          reconcile.PassedOver // entries of ListParticipants
+	silent          bool                 // LiveKit's silence counted as an empty answer
 }
 
 // cleanup carries a CleanupRequest to one room of the index.

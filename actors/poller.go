@@ -66,9 +66,9 @@ func (p *poller) run(ctx context.Context, q *poll) {
 		if wait.For(ctx, pause) != nil {
 			return
 		}
-		again := false
+		needsSecondLook := false
 		err := crash.Contain(p.host.env.log, "a poll of room "+strconv.Quote(q.room), func() (err error) {
-			again, err = p.look(ctx, q)
+			needsSecondLook, err = p.look(ctx, q)
 			return err
 		})
 		p.host.env.observer.Polled(err == nil)
@@ -78,7 +78,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 			pause = lookPause << failed
 			continue
 		}
-		if looks++; !again {
+		if looks++; !needsSecondLook {
 			break
 		}
 		pause = max(lookPause, time.Until(q.event.Add(min(eventPause, p.host.lag))))
@@ -86,7 +86,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 	p.host.send(&toRoom{name: q.room, msg: &polled{poll: q}})
 }
 
-func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
+func (p *poller) look(ctx context.Context, q *poll) (needsSecondLook bool, err error) {
 	select {
 	case p.looks <- struct{}{}:
 		defer func() { <-p.looks }()
@@ -102,13 +102,13 @@ func (p *poller) look(ctx context.Context, q *poll) (again bool, err error) {
 		return false, err
 	}
 	look = list.In(look, q.room)
-	people, _, err := p.host.people(ctx, q.room, look, false)
+	people, _, err := p.host.participants(ctx, q.room, look, false)
 	if err != nil {
 		return false, err
 	}
 	look = people.In(look)
 	got, err := p.host.observe(ctx, q.room, look, false)
-	return got.again, err
+	return got.needsSecondLook, err
 }
 
 // lister combines calls of ListRooms by name: callers that ask while a call is under way share the next one.

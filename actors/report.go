@@ -24,7 +24,7 @@ func absorb(r *reconcile.Report, f Findings, again bool) {
 	if !again {
 		r.Synced += f.Examined
 		r.Rooms += f.Tally.Rooms
-		r.People += f.Tally.Participants
+		r.Participants += f.Tally.Participants
 		r.Deferred += f.Tally.Deferred
 	}
 	if !again {

@@ -158,7 +158,7 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	if err == nil && m.look.Cycle != 0 {
 		plan.Tally.Drift = r.reportLoss(plan.Tally.Drift, m)
 	}
-	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, again: plan.Again}, err: err}
+	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, needsSecondLook: plan.NeedsSecondLook}, err: err}
 }
 
 // alert logs, once, that entries whose sid cannot be read no longer protect anybody.

@@ -23,9 +23,9 @@ var (
 	errContrary   = errors.New("LiveKit lists the room, and says that it has none of this name")
 )
 
-// people asks LiveKit who is in a room. look holds what ListRooms, called just before, has of the room. If ListRooms lacks the room,
+// participants asks LiveKit who is in a room. look holds what ListRooms, called just before, has of the room. If ListRooms lacks the room,
 // LiveKit's answer that there is no such room is an empty list. If silentForLong is set, so is LiveKit's silence; then silent is true.
-func (h *Host) people(ctx context.Context, room string, look reconcile.Look, silentForLong bool) (list reconcile.ParticipantList, silent bool, err error) {
+func (h *Host) participants(ctx context.Context, room string, look reconcile.Look, silentForLong bool) (list reconcile.ParticipantList, silent bool, err error) {
 	list, err = h.livekit.Participants(ctx, room)
 	lacked := len(look.Listed) == 0 && !look.Unreadable
 	switch {

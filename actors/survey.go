@@ -159,9 +159,9 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	v := &survey{host: h, batch: b, verify: h.surveys.verification(b), began: time.Now(), found: map[string]Findings{}}
 	v.round(ctx, b.Rooms)
 	// A contradiction in round 2 waits for the next cycle.
-	if again := v.again; b.Permit == nil && len(again) > 0 && wait.For(ctx, lookPause) == nil {
+	if rooms := v.secondLooks; b.Permit == nil && len(rooms) > 0 && wait.For(ctx, lookPause) == nil {
 		v.last = true
-		v.round(ctx, again)
+		v.round(ctx, rooms)
 	}
 	if term.Err() != nil {
 		return v.total(), fmt.Errorf("%w: a newer leader's survey has begun, or this node stops", ErrFenced)
@@ -171,14 +171,14 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 
 // survey collects the outcomes of the looks of one batch.
 type survey struct {
-	host   *Host
-	batch  Batch
-	verify reconcile.Verification
-	began  time.Time
-	mu     sync.Mutex
-	found  map[string]Findings // by room; those of a second look include the first's
-	again  []string
-	last   bool // these are the second looks
+	host        *Host
+	batch       Batch
+	verify      reconcile.Verification
+	began       time.Time
+	mu          sync.Mutex
+	found       map[string]Findings // by room; those of a second look include the first's
+	secondLooks []string
+	last        bool // these are the second looks
 }
 
 // round looks at rooms, one call of ListRooms after the other, until surveyFor has passed.
@@ -265,7 +265,7 @@ func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (lo
 	_, long := slices.BinarySearch(b.Unanswered, room)
 	turn, cancel := v.turn(ctx)
 	defer cancel()
-	list, silent, err := v.host.people(turn, room, look, long)
+	list, silent, err := v.host.participants(turn, room, look, long)
 	if err != nil {
 		return looked{}, cutShort(turn, err)
 	}
@@ -283,7 +283,7 @@ func (v *survey) note(room string, got looked, err error) {
 	defer v.mu.Unlock()
 	before, second := v.found[room]
 	if errors.Is(err, errClaimedAgain) && !v.last && v.batch.Permit == nil {
-		v.again = append(v.again, room)
+		v.secondLooks = append(v.secondLooks, room)
 		return
 	}
 	if errors.Is(err, reconcile.ErrNoTurn) || errors.Is(err, errTooOld) {
@@ -327,8 +327,8 @@ func (v *survey) note(room string, got looked, err error) {
 	if v.batch.Dry {
 		f.Differences = map[string][]reconcile.Difference{room: differences(room, got)}
 	}
-	if got.again && !v.last {
-		v.again = append(v.again, room)
+	if got.needsSecondLook && !v.last {
+		v.secondLooks = append(v.secondLooks, room)
 	}
 	v.found[room] = f
 }

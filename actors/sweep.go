@@ -334,7 +334,7 @@ func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *reconcile
 // Sheltered rooms get no permit; if sheltered is nil, no room is sheltered.
 func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, o reconcile.Options, r *reconcile.Report) {
 	places, began := s.Router.places(rooms), time.Now()
-	first := s.survey(ctx, b, rooms)
+	first := s.surveyAll(ctx, b, rooms)
 	looked := time.Now()
 	if !s.silent.note(b, first, began) {
 		sheltered = anyOf(sheltered, b.Unanswered)
@@ -367,7 +367,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered f
 // permitted runs round 2 on the rooms that v permits.
 func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *reconcile.Report) Findings {
 	b.Permit = &reconcile.Permit{Leader: b.Leader, Cycle: b.Cycle, Streak: v.streak}
-	f := s.survey(ctx, b, v.rooms)
+	f := s.surveyAll(ctx, b, v.rooms)
 	absorb(r, f, true)
 	return f
 }
@@ -375,7 +375,7 @@ func (s *Sweep) permitted(ctx context.Context, b Batch, v verdict, r *reconcile.
 // fromScratch runs both rounds, once, on rooms whose owner has not seen round 1. The breaker judges them against the totals of the
 // cycle's own round 1.
 func (s *Sweep) fromScratch(ctx context.Context, b Batch, rooms []string, sheltered func(string) bool, all reconcile.Tally, o reconcile.Options, r *reconcile.Report) map[string][]reconcile.Difference {
-	first := s.survey(ctx, b, rooms)
+	first := s.surveyAll(ctx, b, rooms)
 	absorb(r, first, true)
 	first.Tally.Rooms, first.Tally.Participants = all.Rooms, all.Participants
 	v := judge(first, o, 0).spare(sheltered)

@@ -45,7 +45,7 @@ func TestTheFirstSyncSeesWhatNoWebhookTold(t *testing.T) {
 			t.Errorf("%+v", report)
 		}
 		drift(t, report, map[reconcile.Reason]int{reconcile.UnseenRoom: 2, reconcile.MissedJoin: 2})
-		if again := r.sync(reconcile.Options{}); again.Changed != 0 || len(again.Drift) != 0 || again.Rooms != 2 || again.People != 2 {
+		if again := r.sync(reconcile.Options{}); again.Changed != 0 || len(again.Drift) != 0 || again.Rooms != 2 || again.Participants != 2 {
 			t.Errorf("a second sync: %+v", again)
 		}
 	})
@@ -654,7 +654,7 @@ func TestAPlainSyncJoinsAndOthersQueue(t *testing.T) {
 	})
 }
 
-func TestWhoeverJoinsOutlivesTheStarter(t *testing.T) {
+func TestAJoinedSyncOutlivesItsStarter(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.join("r", "a"))
 		r.lk.leave("r", "a")

@@ -115,7 +115,7 @@ func TestBothEndsNameTheCause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr, logs := muxOn(t, tt.server)
-			l := &link{dialer: dialer{network: tcp{}, tls: tt.client, names: &sync.Map{}}}
+			l := &endpoint{dialer: dialer{network: tcp{}, tls: tt.client, names: &sync.Map{}}}
 			p := newPeers(l, nil, slog.New(slog.DiscardHandler))
 			defer func() { _ = p.close() }()
 			err := p.call(t.Context(), addr, reachPath, struct{}{}, nil)

@@ -149,6 +149,6 @@ func (c Config) alone() bool { return c.BootstrapExpect == 1 && len(c.Join) == 0
 
 // join returns the command that enters this process into the view.
 func (n *Node) join() fsm.Join {
-	return fsm.Join{ID: n.cfg.NodeID, NodeAddr: n.link.advertise(), HTTPAddr: n.cfg.HTTPAddr,
+	return fsm.Join{ID: n.cfg.NodeID, NodeAddr: n.endpoint.advertise(), HTTPAddr: n.cfg.HTTPAddr,
 		Version: n.cfg.Version, HashVersion: fsm.HashVersion}
 }

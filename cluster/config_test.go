@@ -119,7 +119,7 @@ func TestTakenPortHasAdvice(t *testing.T) {
 	}
 	defer l.Close()
 	cfg := Config{NodeID: "n1", NodeAddr: l.Addr().String(), Insecure: true, Logger: slog.New(slog.DiscardHandler)}
-	if _, err := openLink(t.Context(), cfg, raftLogger(cfg.Logger)); err == nil || !strings.Contains(err.Error(), "--node-addr 127.0.0.1:") || !strings.Contains(err.Error(), "another program has this port") {
+	if _, err := openEndpoint(t.Context(), cfg, raftLogger(cfg.Logger)); err == nil || !strings.Contains(err.Error(), "--node-addr 127.0.0.1:") || !strings.Contains(err.Error(), "another program has this port") {
 		t.Error(err)
 	}
 }

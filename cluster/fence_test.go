@@ -18,9 +18,9 @@ func TestOutOfContactOwnsNothing(t *testing.T) {
 	}
 }
 
-// TestWhoHandsOverIsInContact: a leader has heard from no other leader for as long as it led. That is no loss of contact while it hands over,
+// A leader has heard from no other leader for as long as it led. That is no loss of contact while it hands over,
 // nor until its successor's first message.
-func TestWhoHandsOverIsInContact(t *testing.T) {
+func TestALeaderThatHandsOverIsInContact(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2, 3)
@@ -52,7 +52,7 @@ func TestWhoHandsOverIsInContact(t *testing.T) {
 }
 
 // A node that has just been opened has had no time to hear from a leader. Requests wait, as they do during an election.
-func TestWhoWasJustOpenedIsInContact(t *testing.T) {
+func TestAnOpenedNodeIsInContact(t *testing.T) {
 	t.Parallel()
 	s := newSeveral(t, 3, 3)
 	s.start(1)

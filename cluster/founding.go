@@ -53,7 +53,7 @@ const (
 	askTimeout = 2 * time.Second
 )
 
-func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.link.addr} }
+func (n *Node) self() server { return server{ID: n.cfg.NodeID, Addr: n.endpoint.addr} }
 
 func (n *Node) answerHello(_ context.Context, body []byte) (any, error) {
 	var caller server
@@ -116,7 +116,7 @@ func (n *Node) answerPromise(ctx context.Context, body []byte) (any, error) {
 	if err := n.store.promise(founder); err != nil {
 		return nil, err
 	}
-	n.link.closed.Store(false)
+	n.endpoint.closed.Store(false)
 	return struct{}{}, nil
 }
 
@@ -186,7 +186,7 @@ func (n *Node) meet(ctx context.Context) ([]hello, error) {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
-		case h.ID == n.cfg.NodeID && h.Addr != n.link.addr:
+		case h.ID == n.cfg.NodeID && h.Addr != n.endpoint.addr:
 			errs = append(errs, fmt.Errorf("another node at %s calls itself %q too: give each node a --node-id of its own", addr, h.ID))
 		case h.ID != n.cfg.NodeID:
 			found[h.ID] = h
@@ -216,7 +216,7 @@ func (n *Node) addresses(ctx context.Context) []string {
 		}
 		for _, ip := range ips {
 			one := net.JoinHostPort(ip, port)
-			n.link.dialer.names.Store(one, host)
+			n.endpoint.dialer.names.Store(one, host)
 			if !slices.Contains(all, one) {
 				all = append(all, one)
 			}
@@ -289,7 +289,7 @@ func (n *Node) bootstrap(ctx context.Context, servers []server) error {
 	if err := n.raft.BootstrapCluster(conf).Error(); err != nil {
 		return fmt.Errorf("founding the cluster: %w", err)
 	}
-	n.link.closed.Store(false)
+	n.endpoint.closed.Store(false)
 	n.log.Info("the cluster is founded", "nodes", len(servers))
 	return nil
 }

@@ -21,8 +21,8 @@ func raftLogger(log *slog.Logger) hclog.Logger {
 	return l
 }
 
-// alikeEvery is the least time between two repetitions of a message. Raft logs a node that is down twice a second.
-const alikeEvery = 10 * time.Second
+// repeatEvery is the least time between two repetitions of a message. Raft logs a node that is down twice a second.
+const repeatEvery = 10 * time.Second
 
 type slogSink struct {
 	log *slog.Logger
@@ -57,18 +57,18 @@ func (s *slogSink) Accept(name string, level hclog.Level, msg string, args ...an
 			args[i] = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
 		}
 	}
-	alike, ok := s.repeated(msg, args, time.Now())
+	suppressed, ok := s.repeated(msg, args, time.Now())
 	if !ok {
 		return
 	}
-	if alike > 0 {
-		args = append(args, "alike", alike)
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
 	}
 	s.log.With("component", name).Log(context.Background(), to, msg, args...)
 }
 
 // repeated reports in ok whether to log the message, and returns how many messages like it were suppressed before.
-func (s *slogSink) repeated(msg string, args []any, now time.Time) (alike int, ok bool) {
+func (s *slogSink) repeated(msg string, args []any, now time.Time) (suppressed int, ok bool) {
 	key := msg
 	for i := 0; i+1 < len(args); i += 2 {
 		if args[i] == "peer" || args[i] == "target" {
@@ -82,11 +82,11 @@ func (s *slogSink) repeated(msg string, args []any, now time.Time) (alike int, o
 		t = &repeated{}
 		s.recent[key] = t
 	}
-	if !t.last.IsZero() && now.Sub(t.last) < alikeEvery {
+	if !t.last.IsZero() && now.Sub(t.last) < repeatEvery {
 		t.held++
 		return 0, false
 	}
-	alike = t.held
+	suppressed = t.held
 	t.last, t.held = now, 0
-	return alike, true
+	return suppressed, true
 }

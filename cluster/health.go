@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	// healthPath has an older name, which other builds ask for.
 	healthPath = peerPrefix + "fit"
 	// healthEvery is the time between two health checks of a node, and healthTimeout limits each of them.
 	healthEvery   = 500 * time.Millisecond
@@ -24,10 +25,11 @@ const (
 	reachName = "reach"
 )
 
-// healthAnswer is a node's answer about its health. Fit is true if its last health check found nothing failing. Older nodes send only Fit.
+// healthAnswer is a node's answer about its health. Healthy is true if its last health check found nothing failing. Its JSON name is older, and
+// other builds read it. Older nodes send only Healthy.
 type healthAnswer struct {
-	Fit    bool    `json:"fit"`
-	Report *report `json:"report,omitempty"`
+	Healthy bool    `json:"fit"`
+	Report  *report `json:"report,omitempty"`
 }
 
 // health is what a node knows about its own health.
@@ -42,13 +44,13 @@ func (n *Node) answerHealth(context.Context, []byte) (any, error) {
 		return healthAnswer{}, nil
 	}
 	if n.cfg.Health == nil && n.cfg.Reach == nil {
-		return healthAnswer{Fit: true}, nil
+		return healthAnswer{Healthy: true}, nil
 	}
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
 	r := n.health.state.report(time.Now())
 	checks := n.health.state.checks
-	return healthAnswer{Fit: len(checks) > 0 && len(checks[len(checks)-1].failing) == 0, Report: &r}, nil
+	return healthAnswer{Healthy: len(checks) > 0 && len(checks[len(checks)-1].failing) == 0, Report: &r}, nil
 }
 
 // watchHealth withdraws this node while part of its work lastingly fails and another node can do that part and everything else that this node
@@ -123,7 +125,7 @@ func (n *Node) betterPeers(ctx context.Context, lasting Failing) map[raft.Server
 				return
 			}
 			r := said.Report
-			if r == nil && said.Fit {
+			if r == nil && said.Healthy {
 				r = &report{Checks: leastChecks}
 			}
 			if r != nil && r.betterThan(lasting) {

@@ -28,7 +28,7 @@ type joining struct {
 	Incarnation uint64 `json:"incarnation"`
 	// Fresh is true if the node holds no cluster data. Votes that a node with its name cast before are then forgotten.
 	Fresh bool `json:"fresh"`
-	// Required and Advisory are those of the node's Config.
+	// Required and Advisory are those of the node's Config. Their JSON names are older, and other builds read them.
 	Required map[string]string `json:"same,omitempty"`
 	Advisory map[string]string `json:"alike,omitempty"`
 	// Format is that of hello.
@@ -38,15 +38,15 @@ type joining struct {
 // joined is the answer to a joining. The node must have caught up to Index before it may become a member.
 type joined struct {
 	Index uint64 `json:"index"`
-	// Alike is Advisory of the leader's Config.
-	Alike map[string]string `json:"alike,omitempty"`
+	// Advisory is that of the leader's Config. Its JSON name is older, and other builds read it.
+	Advisory map[string]string `json:"alike,omitempty"`
 }
 
 // enlist keeps this process in the view. It founds or finds the cluster, and joins it at the start, whenever the view has lost this process,
 // and after a loss of contact with the leader: a process that was removed while it was cut off would otherwise stay in its own view for ever.
 // A leader enters the view in establish instead.
 func (n *Node) enlist(ctx context.Context) {
-	if n.link.mux == nil {
+	if n.endpoint.mux == nil {
 		n.settled.Store(true)
 		return
 	}
@@ -124,14 +124,14 @@ func (n *Node) joinOnce(ctx context.Context) error {
 		return err
 	}
 	var until joined
-	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.link.closed.Load(), Required: n.cfg.Required, Advisory: n.Advisory(),
+	ask := joining{server: n.self(), Incarnation: n.incarnation.Load(), Fresh: n.endpoint.closed.Load(), Required: n.cfg.Required, Advisory: n.Advisory(),
 		Format: fsm.Format}
 	if err := n.peers.call(ctx, leader.Addr, joinPath, ask, &until); err != nil {
 		return err
 	}
-	n.link.closed.Store(false)
+	n.endpoint.closed.Store(false)
 	if ask.Incarnation == 0 {
-		n.warnOfAdvisory(leader.ID, until.Alike)
+		n.warnOfAdvisory(leader.ID, until.Advisory)
 	}
 	n.setWaitReason(fmt.Errorf("waiting to catch up with the leader %s", leader.ID))
 	for n.raft.AppliedIndex() < until.Index {
@@ -202,7 +202,7 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 	addrs := n.addresses(ctx)
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, s := range servers.Configuration().Servers {
-			if addr := string(n.addressNow(s)); addr != n.link.addr && addr != string(nowhere(s.ID)) && !slices.Contains(addrs, addr) {
+			if addr := string(n.addressNow(s)); addr != n.endpoint.addr && addr != string(nowhere(s.ID)) && !slices.Contains(addrs, addr) {
 				addrs = append(addrs, addr)
 			}
 		}
@@ -213,7 +213,7 @@ func (n *Node) findLeader(ctx context.Context) (server, error) {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
-		case h.Leader.ID == n.cfg.NodeID && h.Leader.Addr != n.link.addr && h.ID != n.cfg.NodeID:
+		case h.Leader.ID == n.cfg.NodeID && h.Leader.Addr != n.endpoint.addr && h.ID != n.cfg.NodeID:
 			errs = append(errs, fmt.Errorf("%s says that a node of the name %q leads at %s: if that one runs, give each node a --node-id of its own", addr, h.Leader.ID, h.Leader.Addr))
 		case h.Leader.ID != "" && h.Leader.ID != n.cfg.NodeID:
 			return h.Leader, nil
@@ -238,7 +238,7 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) (any, error) {
 		n.noteJoining(j.ID)
 		return n.admit(ctx, j)
 	})
-	return joined{Index: n.raft.CommitIndex(), Alike: n.Advisory()}, err
+	return joined{Index: n.raft.CommitIndex(), Advisory: n.Advisory()}, err
 }
 
 // noteJoining records that a node has asked to join.
@@ -302,7 +302,7 @@ func (n *Node) admit(ctx context.Context, j joining) error {
 	if err := tooOld(j.ID, j.Format, n.fsm.State().Format); err != nil {
 		return err
 	}
-	n.link.book.forget(id)
+	n.endpoint.book.forget(id)
 	all := servers.Configuration().Servers
 	if i := slices.IndexFunc(all, func(s raft.Server) bool { return s.ID != id && s.Address == addr }); i >= 0 {
 		if err := n.makeWay(ctx, all[i], j, index); err != nil {
@@ -382,7 +382,7 @@ func (n *Node) known(id string) error {
 // commit commits a command about this node's own membership through the leader, whichever node that is.
 func (n *Node) commit(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	res, err := n.Apply(ctx, cmd)
-	if !errors.Is(err, ErrNotLeader) && !errors.Is(err, ErrNoLeader) || n.link.mux == nil {
+	if !errors.Is(err, ErrNotLeader) && !errors.Is(err, ErrNoLeader) || n.endpoint.mux == nil {
 		return res, err
 	}
 	leader := n.leader()

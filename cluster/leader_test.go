@@ -26,7 +26,7 @@ func inBubble(t *testing.T, f func(t *testing.T, n *Node), tasks ...Task) {
 // alone never loses its leadership.
 func scripted(t *testing.T, n *Node, tasks ...Task) (*Node, chan<- bool) {
 	t.Helper()
-	m := &Node{cfg: n.cfg, log: n.log, raft: n.raft, fsm: n.fsm, link: n.link, stopped: make(chan struct{})}
+	m := &Node{cfg: n.cfg, log: n.log, raft: n.raft, fsm: n.fsm, endpoint: n.endpoint, stopped: make(chan struct{})}
 	for _, task := range tasks {
 		m.tasks = append(m.tasks, newRunner(task, m.fsm, nil, m.log))
 	}

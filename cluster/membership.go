@@ -129,7 +129,7 @@ func (s *membership) configure() error {
 		return n.raft.RemoveServer(id, index, applyTimeout).Error()
 	}
 	if server, wrong := nextAddress(all, n.addressNow); wrong {
-		n.log.Info("a node has another node address", "peer", server.ID, "to", n.link.reachable(server.Address))
+		n.log.Info("a node has another node address", "peer", server.ID, "to", n.endpoint.reachable(server.Address))
 		return n.readdress(server, index)
 	}
 	return s.changeVote(all, index)

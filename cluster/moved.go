@@ -39,7 +39,7 @@ func (n *Node) followMoves(ctx context.Context) {
 
 // noteMoved records the new address of a server, unless a process with its name still answers at the old one.
 func (n *Node) noteMoved(ctx context.Context, s raft.Server, h hello) {
-	known := n.link.book.address(s.ID, s.Address)
+	known := n.endpoint.book.address(s.ID, s.Address)
 	if h.ID == n.cfg.NodeID || h.Addr == string(known) {
 		return
 	}
@@ -47,7 +47,7 @@ func (n *Node) noteMoved(ctx context.Context, s raft.Server, h hello) {
 		return
 	}
 	n.log.Info("a node has another node address than raft's configuration has; it is contacted there", "peer", h.ID, "from", known, "to", h.Addr)
-	n.link.book.note(s.ID, s.Address, raft.ServerAddress(h.Addr))
+	n.endpoint.book.note(s.ID, s.Address, raft.ServerAddress(h.Addr))
 }
 
 // askEach asks the nodes at all addresses at once and returns their answers by address. A node that does not answer at the address that it
@@ -123,9 +123,9 @@ func nextAddress(all []raft.Server, now func(raft.Server) raft.ServerAddress) (r
 // addressNow returns the current address of a server, as far as this node knows.
 func (n *Node) addressNow(s raft.Server) raft.ServerAddress {
 	if string(s.ID) == n.cfg.NodeID {
-		return raft.ServerAddress(n.link.addr)
+		return raft.ServerAddress(n.endpoint.addr)
 	}
-	return n.link.book.address(s.ID, s.Address)
+	return n.endpoint.book.address(s.ID, s.Address)
 }
 
 // correctAddresses commits the current addresses of the servers, on the leader. A node that is alone elects itself whatever its address was,
@@ -140,7 +140,7 @@ func (n *Node) correctAddresses(context.Context) error {
 		if !wrong {
 			return nil
 		}
-		n.log.Info("a node has another node address", "peer", s.ID, "to", n.link.reachable(s.Address))
+		n.log.Info("a node has another node address", "peer", s.ID, "to", n.endpoint.reachable(s.Address))
 		if err := n.readdress(s, servers.Index()); err != nil {
 			return err
 		}

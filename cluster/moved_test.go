@@ -134,7 +134,7 @@ func TestRaftSpeaksToTheNodeThatItMeans(t *testing.T) {
 	s := newSeveral(t, 3, 3)
 	s.start(1, 2, 3)
 	s.ready(1, 2, 3)
-	transport := s.nodes[1].link.transport
+	transport := s.nodes[1].endpoint.transport
 	var answer raft.RequestVoteResponse
 	ask := raft.RequestVoteRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
 	at := raft.ServerAddress(s.configs[2].NodeAddr)

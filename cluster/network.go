@@ -240,7 +240,7 @@ func (d dialer) dial(ctx context.Context, addr string, proto byte) (net.Conn, er
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetWriteDeadline(deadline)
 	if _, err := conn.Write([]byte{proto}); err != nil {
-		return nil, errors.Join(fmt.Errorf("greet %s: %w", addr, err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("write the protocol byte to %s: %w", addr, err), conn.Close())
 	}
 	_ = conn.SetWriteDeadline(time.Time{})
 	return conn, nil

@@ -39,7 +39,7 @@ type Node struct {
 	disk  *disk // wraps store for raft
 	// closeDisk ends raft's wait for room on a full disk.
 	closeDisk context.CancelFunc
-	link      *link
+	endpoint  *endpoint
 	peers     *peers // nil without a network
 	opened    time.Time
 	tasks     []*runner
@@ -99,17 +99,17 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, err := openLink(ctx, cfg, hlog)
+	endpoint, err := openEndpoint(ctx, cfg, hlog)
 	if err != nil {
 		return nil, errors.Join(err, store.close())
 	}
-	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, link: link, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
+	n := &Node{cfg: cfg, log: log, fsm: fsm.New(), store: store, endpoint: endpoint, opened: time.Now(), stopped: make(chan struct{}), failure: make(chan error, 1),
 		founding: semaphore.NewWeighted(1), configuring: semaphore.NewWeighted(1), joiners: map[string]time.Time{}, left: map[string]bool{}, callers: map[string]string{}, again: make(chan struct{}, 1)}
 	n.SetAdvisory(cfg.Advisory)
 	// The channel is buffered and only watch reads it, because raft blocks until it is read.
 	notify := make(chan bool, 16)
 	if err := n.startRaft(raftConfig(cfg, hlog, notify)); err != nil {
-		return nil, errors.Join(err, link.close(), store.close())
+		return nil, errors.Join(err, endpoint.close(), store.close())
 	}
 	for _, t := range cfg.Tasks {
 		n.tasks = append(n.tasks, newRunner(t, n.fsm, n.outranked, log))
@@ -157,10 +157,10 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	if err != nil {
 		return err
 	}
-	n.link.closed.Store(fresh && promised.ID == "")
+	n.endpoint.closed.Store(fresh && promised.ID == "")
 	n.disk = &disk{LogStore: n.store.logs, StableStore: n.store.stable, dir: n.cfg.DataDir, log: n.log, fail: n.fail}
 	n.disk.life, n.closeDisk = context.WithCancel(context.Background())
-	n.raft, err = raft.NewRaft(conf, n.fsm, n.disk, n.disk, n.store.snaps, n.link.transport)
+	n.raft, err = raft.NewRaft(conf, n.fsm, n.disk, n.disk, n.store.snaps, n.endpoint.transport)
 	if err != nil {
 		return fmt.Errorf("starting raft: %w", err)
 	}
@@ -180,7 +180,7 @@ func (n *Node) startRaft(conf *raft.Config) error {
 // for them for ever, or found a second cluster.
 func (n *Node) mustBeAlone(promised server) error {
 	servers := n.raft.GetConfiguration()
-	if err := servers.Error(); err != nil || n.link.mux != nil {
+	if err := servers.Error(); err != nil || n.endpoint.mux != nil {
 		return err
 	}
 	others := map[string]bool{promised.ID: true}
@@ -198,31 +198,31 @@ func (n *Node) mustBeAlone(promised server) error {
 
 // servePeers starts answering the requests of other nodes.
 func (n *Node) servePeers() {
-	if n.link.mux == nil {
+	if n.endpoint.mux == nil {
 		return
 	}
 	if serve := n.cfg.ServeRPC; serve != nil {
 		n.enlists.Go(func() {
-			if err := serve(n.link.mux.rpc); err != nil && !errors.Is(err, net.ErrClosed) {
+			if err := serve(n.endpoint.mux.rpc); err != nil && !errors.Is(err, net.ErrClosed) {
 				n.fail(fmt.Errorf("serve requests of other nodes: %w", err))
 			}
 		})
 	} else {
-		_ = n.link.mux.rpc.Close()
+		_ = n.endpoint.mux.rpc.Close()
 	}
 	handlers := map[string]Handler{helloPath: n.answerHello, promisePath: n.answerPromise, joinPath: n.answerJoin, applyPath: n.answerApply,
 		healthPath: n.answerHealth, reachPath: n.answerReach, votersPath: n.answerVoters, epochPath: n.answerEpoch}
 	for name, h := range n.cfg.Handlers {
 		handlers[handlerPrefix+name] = h
 	}
-	n.peers = newPeers(n.link, handlers, n.log)
+	n.peers = newPeers(n.endpoint, handlers, n.log)
 	idAt := func(ctx context.Context, addr string) string {
 		h, _ := n.ask(ctx, addr)
 		return h.ID
 	}
-	n.link.idAt.Store(&idAt)
+	n.endpoint.idAt.Store(&idAt)
 	n.enlists.Go(func() {
-		if err := n.peers.server.Serve(n.link.mux.peer); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := n.peers.server.Serve(n.endpoint.mux.peer); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			n.fail(fmt.Errorf("serve other nodes: %w", err))
 		}
 	})
@@ -251,10 +251,10 @@ func (n *Node) fail(err error) {
 
 // DialRPC connects to the ServeRPC of the node at a node address.
 func (n *Node) DialRPC(ctx context.Context, nodeAddr string) (net.Conn, error) {
-	if n.link.mux == nil {
+	if n.endpoint.mux == nil {
 		return nil, fmt.Errorf("%w: this node has no network", ErrNoLeader)
 	}
-	return n.link.dialer.dial(ctx, nodeAddr, protoRPC)
+	return n.endpoint.dialer.dial(ctx, nodeAddr, protoRPC)
 }
 
 // Call sends a request to the handler of that name on the node at a node address, as a member of the view has one. An error that the node
@@ -350,7 +350,7 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 		n.closeDisk()
 		// The future of the shutdown closes the transport too.
-		n.closeErr = errors.Join(left, n.raft.Shutdown().Error(), peers, n.link.close())
+		n.closeErr = errors.Join(left, n.raft.Shutdown().Error(), peers, n.endpoint.close())
 		n.enlists.Wait()
 		n.closeErr = errors.Join(n.closeErr, n.store.close())
 	})

@@ -31,6 +31,7 @@ type failure struct {
 }
 
 // codes returns the sentinel errors that keep their identity between nodes. Add codes, never rename them: the nodes may run two versions.
+// "no-heir" is an older name for what ErrNoSuccessor means.
 func codes() map[string]error {
 	return map[string]error{"not-leader": ErrNotLeader, "no-leader": ErrNoLeader, "term-ended": ErrTermEnded,
 		"unknown-outcome": ErrOutcomeUnknown, "removed": ErrRemoved, "unknown-node": ErrUnknownNode, "closed": ErrClosed,
@@ -59,7 +60,7 @@ type peers struct {
 	end    context.CancelFunc // ends attempts to connect, which outlive the requests that began them
 }
 
-func newPeers(l *link, handlers map[string]Handler, log *slog.Logger) *peers {
+func newPeers(l *endpoint, handlers map[string]Handler, log *slog.Logger) *peers {
 	table := http.NewServeMux()
 	p := &peers{log: log, server: &http.Server{Handler: table, ReadHeaderTimeout: helloTimeout, IdleTimeout: 2 * peerIdle,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}

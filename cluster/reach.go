@@ -75,7 +75,7 @@ func (r *reachability) try(ctx context.Context, n *Node) error {
 	}
 	if r.bad++; r.bad >= 2 {
 		r.why = fmt.Errorf("%w at %s: check --node-advertise, and that the network lets the other nodes connect to that port; %s",
-			ErrUnreached, n.link.addr, why)
+			ErrUnreached, n.endpoint.addr, why)
 	}
 	return r.why
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // A node that was away joins once, at whatever time between two heartbeats it returns. So does a node that was removed meanwhile.
-func TestWhoComesBackStays(t *testing.T) {
+func TestANodeThatComesBackStays(t *testing.T) {
 	for away, removals := range map[time.Duration]int{1500 * time.Millisecond: 0, 3700 * time.Millisecond: 1} {
 		inTrio(t, soonDead, func(s *trio) {
 			leader, victim := s.nodes[s.leader()], s.follower()

@@ -47,7 +47,7 @@ func (n *Node) coversJoin() bool {
 	for _, addr := range n.cfg.Join {
 		p.add(addr, n.configured(addr))
 	}
-	if p.more(n.link.addr) {
+	if p.more(n.endpoint.addr) {
 		n.looked.Store(true)
 		return true
 	}
@@ -135,16 +135,16 @@ func (n *Node) rivals(ctx context.Context) (others []server, more, ok bool) {
 	var p joinTally
 	for addr, h := range said {
 		if h.ID == n.cfg.NodeID {
-			addr = n.link.addr
+			addr = n.endpoint.addr
 		}
 		p.add(addr, !found[h.Leader.Addr] && (h.ID != "" && n.known(h.ID) == nil || n.configured(addr) || n.configured(n.named(addr))))
 	}
-	return others, p.more(n.link.addr), true
+	return others, p.more(n.endpoint.addr), true
 }
 
 // named returns an address of --join with the host name that resolved to it.
 func (n *Node) named(addr string) string {
-	host, ok := n.link.dialer.names.Load(addr)
+	host, ok := n.endpoint.dialer.names.Load(addr)
 	_, port, err := net.SplitHostPort(addr)
 	if !ok || err != nil {
 		return addr

@@ -113,7 +113,7 @@ func (s *several) crash(which ...int) {
 		<-n.stopped
 		_ = n.peers.close()
 		_ = n.raft.Shutdown().Error()
-		_ = n.link.close()
+		_ = n.endpoint.close()
 		n.enlists.Wait()
 		_ = n.store.close()
 		delete(s.nodes, i)
@@ -437,7 +437,7 @@ func TestANodeWithoutItsDataJoinsAgain(t *testing.T) {
 	c.DataDir = t.TempDir()
 	s.configs[i] = c
 	s.start(i)
-	if !s.nodes[i].link.closed.Load() {
+	if !s.nodes[i].endpoint.closed.Load() {
 		t.Error("raft's messages reach a node before it was taken in")
 	}
 	s.ready(i)

@@ -64,12 +64,12 @@ func (n *Node) Leader() string { return n.leader().ID }
 func (n *Node) Status() Status {
 	state := n.State()
 	_, leader := n.raft.LeaderWithID()
-	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), NodeAddr: n.link.advertise(), Leader: string(leader),
+	s := Status{ID: n.cfg.NodeID, Incarnation: n.incarnation.Load(), NodeAddr: n.endpoint.advertise(), Leader: string(leader),
 		Term: n.raft.CurrentTerm(), Token: state.Token(), RaftState: n.raft.State().String(), SinceContact: n.sinceContact(),
 		Generation: state.Generation, Epoch: state.View.Epoch, Members: state.View.Members, ServiceRunning: state.Running()}
 	if servers := n.raft.GetConfiguration(); servers.Error() == nil {
 		for _, one := range servers.Configuration().Servers {
-			s.Servers = append(s.Servers, Server{ID: string(one.ID), NodeAddr: n.link.reachable(one.Address), Voter: one.Suffrage == raft.Voter})
+			s.Servers = append(s.Servers, Server{ID: string(one.ID), NodeAddr: n.endpoint.reachable(one.Address), Voter: one.Suffrage == raft.Voter})
 		}
 	}
 	s.Established = n.established()

@@ -15,9 +15,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// link is this node's connection to the network. Raft's transport, HTTP between nodes, and RPC share one listener. Without a network (a
+// endpoint is this node's connection to the network. Raft's transport, HTTP between nodes, and RPC share one listener. Without a network (a
 // Config without NodeAddr) it has only the transport.
-type link struct {
+type endpoint struct {
 	transport raft.Transport
 	mux       *mux // nil without a network
 	dialer    dialer
@@ -29,10 +29,10 @@ type link struct {
 	idAt *atomic.Pointer[func(ctx context.Context, addr string) string]
 }
 
-func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) {
+func openEndpoint(ctx context.Context, cfg Config, log hclog.Logger) (*endpoint, error) {
 	if cfg.NodeAddr == "" {
 		_, t := raft.NewInmemTransport(raft.ServerAddress(cfg.NodeID))
-		return &link{transport: t, addr: cfg.NodeID, closed: &atomic.Bool{}, book: newAddressBook()}, nil
+		return &endpoint{transport: t, addr: cfg.NodeID, closed: &atomic.Bool{}, book: newAddressBook()}, nil
 	}
 	addr, err := listenAddr(cfg)
 	if err != nil {
@@ -49,7 +49,7 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 		}
 		return nil, fmt.Errorf("--node-addr %s: %w", cfg.NodeAddr, err)
 	}
-	l := &link{mux: newMux(listener, cfg.NodeID, cfg.ServerTLS, cfg.MaxConns, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
+	l := &endpoint{mux: newMux(listener, cfg.NodeID, cfg.ServerTLS, cfg.MaxConns, cfg.Logger), dialer: dialer{network: network, tls: cfg.ClientTLS, names: &sync.Map{}},
 		addr: cfg.NodeAdvertise, closed: &atomic.Bool{}, book: newAddressBook(), idAt: &atomic.Pointer[func(context.Context, string) string]{}}
 	if l.addr == "" {
 		l.addr = listener.Addr().String()
@@ -61,7 +61,7 @@ func openLink(ctx context.Context, cfg Config, log hclog.Logger) (*link, error) 
 }
 
 // askID returns the id of the node at an address. It returns "" until idAt is set.
-func (l *link) askID(ctx context.Context, addr string) string {
+func (l *endpoint) askID(ctx context.Context, addr string) string {
 	if ask := l.idAt.Load(); ask != nil {
 		return (*ask)(ctx, addr)
 	}
@@ -69,7 +69,7 @@ func (l *link) askID(ctx context.Context, addr string) string {
 }
 
 // advertise returns the address at which other nodes find this one, empty without a network.
-func (l *link) advertise() string {
+func (l *endpoint) advertise() string {
 	if l.mux == nil {
 		return ""
 	}
@@ -77,14 +77,14 @@ func (l *link) advertise() string {
 }
 
 // reachable returns a raft address for display. It is empty if this node has no network, or if the server has lost its address to another.
-func (l *link) reachable(addr raft.ServerAddress) string {
+func (l *endpoint) reachable(addr raft.ServerAddress) string {
 	if l.mux == nil || strings.HasPrefix(string(addr), nowherePrefix) {
 		return ""
 	}
 	return string(addr)
 }
 
-func (l *link) close() error {
+func (l *endpoint) close() error {
 	err := error(nil)
 	if t, ok := l.transport.(idTransport); ok {
 		t.gate.close()

@@ -121,7 +121,7 @@ func (c Join) apply(s *State, index uint64) Refusal {
 		s.Removed = maps.Clone(s.Removed)
 		delete(s.Removed, c.ID)
 	}
-	s.look(newView(index, members))
+	s.setView(newView(index, members))
 	return ""
 }
 
@@ -132,7 +132,7 @@ func (c Leave) apply(s *State, index uint64) Refusal {
 	if !ok || s.View.Members[i].Incarnation != c.Incarnation {
 		return NotMember
 	}
-	s.look(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
+	s.setView(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
 	return ""
 }
 
@@ -149,7 +149,7 @@ func (c Remove) apply(s *State, index uint64) Refusal {
 	removed[c.ID] = index
 	s.Removed = removed
 	if i, ok := s.View.find(c.ID); ok {
-		s.look(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
+		s.setView(newView(index, slices.Delete(slices.Clone(s.View.Members), i, i+1)))
 	}
 	return ""
 }

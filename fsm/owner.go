@@ -26,8 +26,8 @@ func Owner(v View, room string) (Member, bool) {
 // pastViews is how many past views a state remembers. It is one of the replicated rules.
 const pastViews = 32
 
-// look makes v the current view. A past view keeps only those fields of its members that ownership needs.
-func (s *State) look(v View) {
+// setView makes v the current view. A past view keeps only those fields of its members that ownership needs.
+func (s *State) setView(v View) {
 	if s.View.Epoch != 0 {
 		past := View{Epoch: s.View.Epoch, HashVersion: s.View.HashVersion}
 		for _, m := range s.View.Members {

@@ -20,18 +20,18 @@ type Options struct {
 
 // Report is the result of a cycle for the whole cluster. The raft log keeps its JSON, and nodes send the JSON to each other.
 type Report struct {
-	StartedAt  time.Time      `json:"startedAt"`
-	DurationMs int64          `json:"durationMs"`
-	Scheduled  bool           `json:"scheduled"`
-	DryRun     bool           `json:"dryRun,omitempty"`
-	Forced     bool           `json:"forced,omitempty"`
-	Synced     int            `json:"synced"`  // rooms compared
-	Errors     int            `json:"errors"`  // rooms that could not be compared
-	Cleaned    int            `json:"cleaned"` // rooms removed
-	Changed    int            `json:"changed"` // rooms whose keys were wrong
-	Rooms      int            `json:"rooms"`   // live before the cycle
-	People     int            `json:"participants"`
-	Drift      map[Reason]int `json:"drift"`
+	StartedAt    time.Time      `json:"startedAt"`
+	DurationMs   int64          `json:"durationMs"`
+	Scheduled    bool           `json:"scheduled"`
+	DryRun       bool           `json:"dryRun,omitempty"`
+	Forced       bool           `json:"forced,omitempty"`
+	Synced       int            `json:"synced"`  // rooms compared
+	Errors       int            `json:"errors"`  // rooms that could not be compared
+	Cleaned      int            `json:"cleaned"` // rooms removed
+	Changed      int            `json:"changed"` // rooms whose keys were wrong
+	Rooms        int            `json:"rooms"`   // live before the cycle
+	Participants int            `json:"participants"`
+	Drift        map[Reason]int `json:"drift"`
 	// Deferred counts the differences left alone because a webhook contradicts LiveKit's lists within the lag. The next cycle decides.
 	Deferred int `json:"deferred,omitempty"`
 	// Held is nil unless the breaker holds removals.

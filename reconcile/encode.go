@@ -129,8 +129,7 @@ func DecodeState(value []byte) (*State, error) {
 	return s, nil
 }
 
-// encode returns v as plain JSON. Readers compare these bytes, so <, > and & are not escaped.
-// appendText appends encode(text), which most text needs not: it has nothing to escape.
+// appendText appends encode(text). Most text has nothing to escape and is copied as it is.
 func appendText(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -140,6 +139,7 @@ func appendText(b []byte, text string) []byte {
 	return append(append(append(b, '"'), text...), '"')
 }
 
+// encode returns v as plain JSON. Readers compare these bytes, so <, > and & are not escaped.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -43,18 +43,18 @@ func (e Event) sound() bool {
 
 func (p *Participant) named() bool { return p.SID != "" && p.Identity != "" }
 
-// order is how an instance compares with the newest one seen.
-type order int
+// age is how an instance compares in age with the newest one seen.
+type age int
 
 const (
-	same order = iota + 1
+	same age = iota + 1
 	newer
 	older
 	tied      // another sid of the same age: LiveKit's clock is too coarse to order them
 	unordered // another sid, and no creation time to order it by
 )
 
-func (d *draft) order(info RoomInfo) order {
+func (d *draft) ageOf(info RoomInfo) age {
 	known := d.instance
 	switch {
 	case info.SID != "" && info.SID == known.SID:
@@ -72,15 +72,15 @@ func (d *draft) order(info RoomInfo) order {
 // enter makes the event's instance the current one if it counts as newer, and reports whether the event counts.
 func (d *draft) enter(e Event) bool {
 	alive := e.Kind == Started || e.Kind == Joined
-	switch o := d.order(e.Room); {
-	case o == same:
+	switch age := d.ageOf(e.Room); {
+	case age == same:
 		return true
-	case o == tied:
+	case age == tied:
 		d.wants("two instances of the same age")
 		if !alive || d.open { // it is unknown which one is late: nobody present is removed because of it
 			return false
 		}
-	case o != newer:
+	case age != newer:
 		return false
 	}
 	if d.instance.SID == "" {

@@ -183,7 +183,7 @@ func (h *history) checkLook(t *testing.T, order []int, began, told, taken int) {
 			look = h.truths[taken].look(r)
 		}
 		if i == told {
-			again = r.do(look).Again
+			again = r.do(look).NeedsSecondLook
 		}
 		if i < len(order) {
 			r.do(h.events[order[i]])
@@ -253,7 +253,7 @@ func (h *history) checkSplit(t *testing.T, began, listed, taken, told int) {
 			look = r.sight(h.truths[listed].listed, h.truths[taken].people...)
 		}
 		if i == told {
-			again = r.do(look).Again
+			again = r.do(look).NeedsSecondLook
 			h.checkShown(t, r, there, shown, fmt.Sprintf("look from %d, of %d and %d, told at %d", began, listed, taken, told))
 		}
 		if i < len(h.events) {

@@ -260,7 +260,7 @@ func (r *rig) settle(now truth) {
 		r.wait(second)
 		look := now.look(r)
 		look.Named = named
-		if !r.do(look).Again {
+		if !r.do(look).NeedsSecondLook {
 			return
 		}
 	}

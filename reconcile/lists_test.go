@@ -98,8 +98,8 @@ func TestOfEqualInstancesTheHeldOneCounts(t *testing.T) {
 		for range 3 {
 			look := r.sight(&listed[0], a1)
 			look.Listed = append(look.Listed, listed[1])
-			if p := r.do(look); len(p.Changes) > 0 || p.Again {
-				t.Errorf("a tie changes %+v, again %v", p.Changes, p.Again)
+			if p := r.do(look); len(p.Changes) > 0 || p.NeedsSecondLook {
+				t.Errorf("a tie changes %+v, again %v", p.Changes, p.NeedsSecondLook)
 			}
 			r.wait(second)
 		}

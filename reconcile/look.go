@@ -196,21 +196,21 @@ func (l *looking) mergeRoom() {
 		return
 	}
 	contrary := finding{kind: reordered, sid: info.SID}
-	switch o := l.order(*info); {
-	case o == newer && l.instance.SID != "":
+	switch age := l.ageOf(*info); {
+	case age == newer && l.instance.SID != "":
 		l.replaceOlder(*info)
-	case o == newer:
+	case age == newer:
 		l.instance.SID, l.instance.CreatedMs = info.SID, info.CreatedMs
-	case o == same && !l.instance.Finished():
+	case age == same && !l.instance.Finished():
 	case l.roomReportedLately():
 		l.deferFinding(nil)
-		l.foreign = o != same
+		l.foreign = age != same
 		return
 	case !l.agreed(contrary):
 		l.note(contrary)
-		l.foreign = o != same
+		l.foreign = age != same
 		return
-	case o == same:
+	case age == same:
 		l.instance.revive()
 	default:
 		l.instance = Instance{SID: info.SID, CreatedMs: info.CreatedMs}
@@ -289,11 +289,11 @@ func (l *looking) mergeStrangers(strangers []*Participant) {
 	}
 	for _, p := range strangers {
 		others := present[p.Identity]
-		doubtful := l.needsSecondLook(p, latest(others, ended[p.Identity]))
+		needsSecondLook := l.needsSecondLook(p, latest(others, ended[p.Identity]))
 		switch {
-		case l.contradictsEvent(p, others, doubtful):
+		case l.contradictsEvent(p, others, needsSecondLook):
 			l.deferFinding(nil)
-		case !doubtful || l.overrule(p):
+		case !needsSecondLook || l.overrule(p):
 			l.addParticipant(p, others)
 		}
 	}
@@ -420,7 +420,7 @@ func (l *looking) conclude() Plan {
 	p.Drift, p.Tally, p.pending, p.looked, p.at, p.touched = l.drift, l.tally, l.pending, true, l.look.Began, nil
 	p.Unidentified, p.cycle = l.cycles, l.look.Cycle
 	p.reports, p.reportedRoom = nil, ""
-	p.Again = l.stale || l.undecided()
+	p.NeedsSecondLook = l.stale || l.undecided()
 	return p
 }
 

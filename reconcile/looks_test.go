@@ -20,8 +20,8 @@ func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
 	r.do(joined(r1, c1))
 	p := r.do(sync(r.sight(&r1, a1), 1))
 	r.want("R1: a1 c1")
-	if p.Tally.MissingParticipants != 1 || p.Again {
-		t.Errorf("the first look reports %+v, again %v; want one missing, not again: only a permit helps", p.Tally, p.Again)
+	if p.Tally.MissingParticipants != 1 || p.NeedsSecondLook {
+		t.Errorf("the first look reports %+v, again %v; want one missing, not again: only a permit helps", p.Tally, p.NeedsSecondLook)
 	}
 	r.wait(second)
 	r.do(sync(r.sight(&r1, a1), 1))
@@ -214,8 +214,8 @@ func TestTwoAgreeingLooksOverrideEveryOrder(t *testing.T) {
 				r.do(e)
 			}
 			before := r.have()
-			if p := r.do(r.sight(tc.listed, tc.shown...)); r.have() != before || !p.Again {
-				t.Errorf("one look made it %q from %q (again: %v)", r.have(), before, p.Again)
+			if p := r.do(r.sight(tc.listed, tc.shown...)); r.have() != before || !p.NeedsSecondLook {
+				t.Errorf("one look made it %q from %q (again: %v)", r.have(), before, p.NeedsSecondLook)
 			}
 			r.wait(second)
 			r.do(r.sight(tc.listed, tc.shown...))
@@ -433,7 +433,7 @@ func TestOrderOfAnIdentitysParticipantsMeansNothing(t *testing.T) {
 func TestOlderThanItsRoomTakesTwoLooks(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r2, 6000))
-	if p := r.do(r.sight(&r2, a1)); !p.Again {
+	if p := r.do(r.sight(&r2, a1)); !p.NeedsSecondLook {
 		t.Error("no second look")
 	}
 	r.want("R2:")

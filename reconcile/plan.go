@@ -182,10 +182,10 @@ type Plan struct {
 	// Changed reports whether Commit writes. Otherwise it only checks.
 	Changed bool
 	// Expired reports whether the event's token expired more than a minute ago. Then refuse the event and commit nothing.
-	Expired bool
-	Ask     *Ask  // a poll to make, or nil
-	Again   bool  // take another look, LookGap after this one
-	Tally   Tally // of a look
+	Expired         bool
+	Ask             *Ask  // a poll to make, or nil
+	NeedsSecondLook bool  // take another look, LookGap after this one
+	Tally           Tally // of a look
 	// Drift lists the differences that the look found; Tally.Drift counts them. If Changed is false, they are not repaired yet.
 	Drift []Drift
 	// Changes lists the differences to the record, even if Commit.Changes replaces them by a snapshot.

@@ -316,7 +316,7 @@ func (r *rig) cycle(id uint64, room *RoomInfo, present ...Participant) Plan {
 		look.Cycle, look.Scheduled, look.Lag = id, true, r.lag
 		return look
 	}
-	if r.do(look()).Again {
+	if r.do(look()).NeedsSecondLook {
 		r.wait(second)
 		r.do(look())
 	}

@@ -66,8 +66,8 @@ func (l *looking) roomReportedLately() bool {
 }
 
 // contradictsEvent reports whether adding p would contradict what an event reported within the lag. others are the members of p's
-// identity; doubtful is whether p contradicts anything that is known.
-func (l *looking) contradictsEvent(p *Participant, others []*Member, doubtful bool) bool {
+// identity; needsSecondLook is whether p contradicts anything that is known.
+func (l *looking) contradictsEvent(p *Participant, others []*Member, needsSecondLook bool) bool {
 	if l.look.Lag == 0 {
 		return false
 	}
@@ -75,7 +75,7 @@ func (l *looking) contradictsEvent(p *Participant, others []*Member, doubtful bo
 	switch {
 	case slices.ContainsFunc(others, rivals):
 		return true
-	case !doubtful:
+	case !needsSecondLook:
 		return false
 	case l.unsettled(), l.reportedLately(p.SID):
 		return true

@@ -94,18 +94,18 @@ func (r *rig) lagging(cycle uint64, room *RoomInfo, present ...Participant) Plan
 	return r.do(look)
 }
 
-func TestWhatIsDeferredCountsAsMissing(t *testing.T) {
+func TestDeferredDifferencesCountAsMissing(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r1, 1000))
 	r.do(joined(r1, a1))
 	p := r.lagging(1, nil)
 	if got := p.Tally; got.MissingRooms != 1 || got.MissingParticipants != 1 || got.DeferredRooms != 1 || got.DeferredParticipants != 1 ||
-		got.Deferred != 2 || p.Again || r.room.HasPending() {
-		t.Errorf("a look that shows nothing reports %+v, again: %v", got, p.Again)
+		got.Deferred != 2 || p.NeedsSecondLook || r.room.HasPending() {
+		t.Errorf("a look that shows nothing reports %+v, again: %v", got, p.NeedsSecondLook)
 	}
 	r.do(left(r1, a1))
-	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 1 || p.Tally.MissingParticipants != 0 || p.Again {
-		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.Again)
+	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 1 || p.Tally.MissingParticipants != 0 || p.NeedsSecondLook {
+		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.NeedsSecondLook)
 	}
 	r.want("R1:")
 }
@@ -125,7 +125,7 @@ func TestOtherEventsDoNotProtectTheRoom(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeStaleIsTakenAtOnce(t *testing.T) {
+func TestNewerStateIsTakenAtOnce(t *testing.T) {
 	later := who("a9", 4000)
 	renamed := a1
 	renamed.Version, renamed.Metadata = 9, "new"

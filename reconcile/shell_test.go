@@ -183,8 +183,8 @@ func TestAlteredKeysAreRewrittenFromALook(t *testing.T) {
 	}
 }
 
-// TestWhatRedisLostIsWrittenWhole checks that a record that is older than the owner's makes the next commit write everything, and the feed restart.
-func TestWhatRedisLostIsWrittenWhole(t *testing.T) {
+// TestALostRecordIsWrittenWhole checks that a record that is older than the owner's makes the next commit write everything, and the feed restart.
+func TestALostRecordIsWrittenWhole(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))
 	held, old := *r.room, r.room.Record

@@ -19,9 +19,9 @@ type twinLook struct {
 
 func (w *twin) look(in Look, now int64) {
 	w.read, w.now = w.now, now
-	w.deferred, w.deferredRooms, w.deferredPeople = 0, 0, 0
-	defer w.prune(w.graveSIDs(), w.live)
-	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, true
+	w.deferred, w.deferredRooms, w.deferredParticipants = 0, 0, 0
+	defer w.prune(w.tombstoneSIDs(), w.live)
+	w.asked, w.named, w.needsSecondLook, w.polled = false, map[string]bool{}, false, true
 	l := &twinLook{twin: w, Look: in, stale: w.touchedSince("", in.Began)}
 	for _, p := range in.Participants {
 		if p.SID != "" && p.Identity != "" && !slices.ContainsFunc(in.Participants, func(o Participant) bool {
@@ -53,10 +53,10 @@ func (w *twin) look(in Look, now int64) {
 	l.absent(before)
 	l.emptyRoom()
 	w.pending = l.next
-	w.again = l.stale
+	w.needsSecondLook = l.stale
 	for _, d := range w.pending {
 		if d.what != "absent" || d.sid == "" && w.over() || slices.Contains(in.Named, d.sid) {
-			w.again = true
+			w.needsSecondLook = true
 		}
 	}
 }
@@ -118,7 +118,7 @@ func (l *twinLook) roomReportedLately() bool {
 	return l.unsettled() || l.reportedRoom.identity != "" && l.reportedRoom.identity == l.sid && l.late(l.reportedRoom.at)
 }
 
-// beatenByTold reports whether an event reported a participant of p's identity who is not older than p, within the lag. With tombstones
+// contradictsReported reports whether an event reported a participant of p's identity who is not older than p, within the lag. With tombstones
 // it also considers those who have ended.
 func (l *twinLook) contradictsReported(p Participant, tombstones bool) bool {
 	for _, o := range l.people {
@@ -211,7 +211,7 @@ func (l *twinLook) absent(before []Participant) {
 		}
 		if l.reportedLately(p.SID) {
 			w.deferred++
-			w.deferredPeople++
+			w.deferredParticipants++
 			continue
 		}
 		if l.agree("absent", p.SID, p.Identity, l.permit(p.SID) || slices.Contains(l.Named, p.SID)) {
@@ -227,7 +227,7 @@ func (l *twinLook) emptyRoom() {
 	if !w.live || !gone || !untouched {
 		return
 	}
-	if !w.over() && l.roomReportedLately() || w.deferredPeople > 0 {
+	if !w.over() && l.roomReportedLately() || w.deferredParticipants > 0 {
 		w.deferred++
 		w.deferredRooms++
 		return

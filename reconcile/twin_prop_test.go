@@ -92,11 +92,11 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 	if (p.Ask != nil) != w.asked || !maps.Equal(named, w.named) {
 		fail("ask", p.Ask, w.named)
 	}
-	if p.Again != w.again {
-		fail("need of a second look", p.Again, w.again)
+	if p.NeedsSecondLook != w.needsSecondLook {
+		fail("need of a second look", p.NeedsSecondLook, w.needsSecondLook)
 	}
 	if look, ok := in.(Look); ok {
-		missing, rooms := w.deferredPeople, w.deferredRooms
+		missing, rooms := w.deferredParticipants, w.deferredRooms
 		for _, d := range w.pending {
 			if d.what == "absent" && d.sid == "" {
 				rooms++
@@ -105,7 +105,7 @@ func compareTwin(t *rapid.T, r *rig, w *twin, in Input, p Plan) {
 			}
 		}
 		got := []int{p.Tally.Deferred, p.Tally.DeferredRooms, p.Tally.DeferredParticipants, p.Tally.MissingRooms, p.Tally.MissingParticipants}
-		if want := []int{w.deferred, w.deferredRooms, w.deferredPeople, rooms, missing}; !slices.Equal(got, want) {
+		if want := []int{w.deferred, w.deferredRooms, w.deferredParticipants, rooms, missing}; !slices.Equal(got, want) {
 			fail(fmt.Sprintf("tally with a lag of %v", look.Lag), got, want)
 		}
 	}

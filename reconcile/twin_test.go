@@ -31,14 +31,14 @@ type twin struct {
 	now, read int64 // Redis' clock at this script and at the previous one, Unix s
 
 	// Of the latest input:
-	asked  bool
-	named  map[string]bool
-	again  bool
-	polled bool
-	reason string // of a leave that is being applied
-	at     Stamp
+	asked           bool
+	named           map[string]bool
+	needsSecondLook bool
+	polled          bool
+	reason          string // of a leave that is being applied
+	at              Stamp
 
-	deferred, deferredRooms, deferredPeople int
+	deferred, deferredRooms, deferredParticipants int
 }
 
 type twinTouch struct {
@@ -46,7 +46,7 @@ type twinTouch struct {
 	at       Stamp
 }
 
-// twinTold is the join or the end of a sid, and when an event reported it.
+// twinReported is the join or the end of a sid, and when an event reported it.
 type twinReported struct {
 	sid string
 	end bool
@@ -118,7 +118,7 @@ func (w *twin) report(sid string, end bool) {
 	}
 }
 
-// tellAgain is tell for what the record already has. It counts unless the last report of an event on the sid is the same.
+// reportAgain is report for what the record already has. It counts unless the last report of an event on the sid is the same.
 func (w *twin) reportAgain(sid string, end bool) {
 	for _, t := range slices.Backward(w.reported) {
 		if t.sid == sid && w.at-t.at <= touchMemory {
@@ -166,7 +166,7 @@ func (w *twin) nextInstance(room RoomInfo, stays func(Participant) bool) {
 	w.sid, w.created, w.mark, w.overruled = room.SID, room.CreatedMs, 0, false
 }
 
-func (w *twin) graveSIDs() (sids []string) {
+func (w *twin) tombstoneSIDs() (sids []string) {
 	for _, g := range w.tombstones {
 		sids = append(sids, fmt.Sprint(g))
 	}
@@ -175,7 +175,7 @@ func (w *twin) graveSIDs() (sids []string) {
 
 // prune keeps the tombstones within their bounds if an input has changed them or closed the room.
 func (w *twin) prune(before []string, lived bool) {
-	after := w.graveSIDs()
+	after := w.tombstoneSIDs()
 	slices.Sort(before)
 	slices.Sort(after)
 	if slices.Equal(before, after) && (w.live || !lived) {
@@ -211,14 +211,14 @@ func (w *twin) beaten(p Participant) bool {
 
 func (w *twin) event(e Event, at Stamp, now int64) {
 	w.read, w.now = w.now, now
-	w.at, w.deferred, w.deferredRooms, w.deferredPeople = at, 0, 0, 0
-	defer w.prune(w.graveSIDs(), w.live)
+	w.at, w.deferred, w.deferredRooms, w.deferredParticipants = at, 0, 0, 0
+	defer w.prune(w.tombstoneSIDs(), w.live)
 	defer func(was string) {
 		if was != w.state() {
 			w.changed = now
 		}
 	}(w.state())
-	w.asked, w.named, w.again, w.polled = false, map[string]bool{}, false, false
+	w.asked, w.named, w.needsSecondLook, w.polled = false, map[string]bool{}, false, false
 	if e.ID != "" && slices.Contains(w.events[max(0, len(w.events)-64):], e.ID) {
 		return
 	}

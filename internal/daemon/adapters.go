@@ -50,10 +50,10 @@ func webhookError(err error) error {
 	if why, ok := errors.AsType[*livekit.Refusal](err); ok {
 		r.Why = why.Why
 	}
-	for cause, name := range map[error]httpapi.Cause{livekit.ErrNoToken: httpapi.NoToken, livekit.ErrUnknownKey: httpapi.UnknownKey,
+	for cause, name := range map[error]httpapi.SignatureFault{livekit.ErrNoToken: httpapi.NoToken, livekit.ErrUnknownKey: httpapi.UnknownKey,
 		livekit.ErrSignature: httpapi.WrongKey, livekit.ErrOtherBody: httpapi.OtherBody} {
 		if errors.Is(err, cause) {
-			r.Cause = name
+			r.Fault = name
 		}
 	}
 	switch {

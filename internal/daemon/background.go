@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	discoverEvery = 10 * time.Minute
-	// discoverPace is the pause between two batches of the background scan; a batch has 100 keys.
-	discoverPace   = 20 * time.Millisecond
+	reindexEvery = 10 * time.Minute
+	// reindexPace is the pause between two batches of the background scan; a batch has 100 keys.
+	reindexPace    = 20 * time.Millisecond
 	policyEvery    = time.Hour
 	policyAgain    = 10 * time.Second // while Redis does not answer
 	requestTimeout = 5 * time.Second
@@ -24,7 +24,7 @@ const (
 func (n *Daemon) startBackground() {
 	ctx, end := context.WithCancel(context.Background())
 	n.end = end
-	n.background.Go(func() { n.repeat(ctx, discoverEvery, n.discover) })
+	n.background.Go(func() { n.repeat(ctx, reindexEvery, n.reindex) })
 	if n.embedded == nil { // the embedded Redis evicts nothing
 		n.background.Go(func() { n.repeat(ctx, policyEvery, n.checkPolicy) })
 	}
@@ -60,9 +60,9 @@ func (n *Daemon) recordOccupancy(ctx context.Context) {
 	}
 }
 
-// discover slowly scans for rooms that are missing in the index.
-func (n *Daemon) discover(ctx context.Context) {
-	if err := n.store.Reindex(ctx, discoverPace); err != nil && ctx.Err() == nil {
+// reindex slowly scans for rooms that are missing in the index.
+func (n *Daemon) reindex(ctx context.Context) {
+	if err := n.store.Reindex(ctx, reindexPace); err != nil && ctx.Err() == nil {
 		n.log.Debug("the background scan for rooms ended early; it will be repeated", "error", err)
 	}
 }

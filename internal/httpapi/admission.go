@@ -9,14 +9,14 @@ import (
 // errOverMemory means that the bodies in memory have reached the limit.
 var errOverMemory = errors.New("too many bytes of bodies in memory")
 
-// budget limits the bytes of all bodies held at once. It is charged as bytes arrive, not by what a header announces: a
+// bodyMemory limits the bytes of all bodies held at once. It is charged as bytes arrive, not by what a header announces: a
 // stranger can reserve memory only by sending as much.
-type budget struct {
+type bodyMemory struct {
 	limit int64
 	spent atomic.Int64
 }
 
-func (b *budget) spend(n int64) bool {
+func (b *bodyMemory) spend(n int64) bool {
 	if b.spent.Add(n) <= b.limit {
 		return true
 	}
@@ -29,7 +29,7 @@ const firstBytes = 16 << 10
 
 // read reads a body of at most limit bytes; declared is its Content-Length, or -1. free gives the bytes back and is never
 // nil. Errors: errTooLarge, errTooSlow, errOverMemory, or the reader's.
-func (b *budget) read(r io.Reader, declared, limit int64) (body []byte, free func(), err error) {
+func (b *bodyMemory) read(r io.Reader, declared, limit int64) (body []byte, free func(), err error) {
 	free = func() { b.spent.Add(-int64(cap(body))) }
 	if declared > limit {
 		return nil, free, errTooLarge

@@ -40,7 +40,7 @@ func TestBudgetReads(t *testing.T) {
 		{"slow", iotest.ErrReader(fmt.Errorf("read: %w", os.ErrDeadlineExceeded)), -1, 0, errTooSlow},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := &budget{limit: 10 * limit}
+			b := &bodyMemory{limit: 10 * limit}
 			body, free, err := b.read(c.reader, c.declared, limit)
 			if !errors.Is(err, c.err) || err == nil && (len(body) != c.size || b.spent.Load() < int64(c.size)) {
 				t.Errorf("%d bytes, %d spent, error %v; want %d and %v", len(body), b.spent.Load(), err, c.size, c.err)
@@ -54,7 +54,7 @@ func TestBudgetReads(t *testing.T) {
 }
 
 func TestBudgetIsShared(t *testing.T) {
-	b := &budget{limit: 100 << 10}
+	b := &bodyMemory{limit: 100 << 10}
 	_, free, err := b.read(bytes.NewReader(make([]byte, 60<<10)), -1, 80<<10)
 	if err != nil {
 		t.Fatal(err)

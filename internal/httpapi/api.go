@@ -118,7 +118,7 @@ func (a *api) fail(c *call, err error) {
 	// A 503 of /readyz is an answer. The daemon logs when the readiness changes, and why.
 	if p.status >= http.StatusInternalServerError && p.cause != nil && c.pattern() != "/readyz" {
 		if skipped, ok := a.trouble.now(c.at); ok {
-			a.log.Warn("a request failed", "route", c.pattern(), "status", p.status, "error", p.cause, "alike", skipped)
+			a.log.Warn("a request failed", "route", c.pattern(), "status", p.status, "error", p.cause, "suppressed", skipped)
 		}
 	}
 	c.sendProblem(p, a.limits.Write)

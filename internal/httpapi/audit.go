@@ -134,13 +134,13 @@ func (l *audit) end(value any, err error) {
 	if l == nil {
 		return
 	}
-	alike := int64(0)
+	suppressed := int64(0)
 	if k := l.who.kind; k == "" || k == "none" || k == "invalid" {
 		if !l.to.strangers.Allow() {
 			l.to.skipped.Add(1)
 			return
 		}
-		alike = l.to.skipped.Swap(0)
+		suppressed = l.to.skipped.Swap(0)
 	}
 	outcome, why := outcomeOf(value, err)
 	attrs := []slog.Attr{slog.String("action", l.action), slog.String("outcome", outcome), slog.Bool("dryRun", l.dryRun), slog.Bool("force", l.force),
@@ -155,8 +155,8 @@ func (l *audit) end(value any, err error) {
 	add("target", l.target, l.target != "")
 	attrs = append(attrs, slog.String("peer", l.peer), slog.String("node", l.to.node))
 	add("error", why, why != "")
-	if alike > 0 {
-		attrs = append(attrs, slog.Int64("alike", alike))
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int64("suppressed", suppressed))
 	}
 	l.to.log.LogAttrs(context.Background(), slog.LevelInfo, "admin action", attrs...)
 }

@@ -45,8 +45,8 @@ const (
 	// watcherFrames is how many events may wait for one watcher. A watcher that is further behind is cut off and connects
 	// again.
 	watcherFrames = 256
-	// lookEvery is how often the cluster status is read although no change of it was reported: nothing reports that Redis hangs.
-	lookEvery = 500 * time.Millisecond
+	// statusEvery is how often the cluster status is read although no change of it was reported: nothing reports that Redis hangs.
+	statusEvery = 500 * time.Millisecond
 	// followRest is how long the reader waits after Redis has failed.
 	followRest = time.Second
 )
@@ -175,7 +175,7 @@ func (h *hub) begin(s *start, room string, interrupt func()) (*watcher, error) {
 	life, end := context.WithCancel(h.life)
 	h.end = end
 	h.readers.Go(func() { h.follow(life, s.last) })
-	h.readers.Go(func() { h.look(life, s.status) })
+	h.readers.Go(func() { h.watchStatus(life, s.status) })
 	return h.add(room, interrupt), nil
 }
 
@@ -212,8 +212,8 @@ func (h *hub) follow(ctx context.Context, last string) {
 	}
 }
 
-// look publishes the changes of the cluster status.
-func (h *hub) look(ctx context.Context, was ClusterStatus) {
+// watchStatus publishes the changes of the cluster status.
+func (h *hub) watchStatus(ctx context.Context, was ClusterStatus) {
 	for {
 		changed := h.live.Changed()
 		if now, err := h.live.Now(); err == nil {
@@ -224,7 +224,7 @@ func (h *hub) look(ctx context.Context, was ClusterStatus) {
 		}
 		select {
 		case <-changed:
-		case <-time.After(lookEvery):
+		case <-time.After(statusEvery):
 		case <-ctx.Done():
 			return
 		}

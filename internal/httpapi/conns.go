@@ -61,7 +61,7 @@ type tracked struct {
 	trusted bool // one of its requests had an accepted token or signature
 	serving int  // number of requests whose handler runs
 	in      *list.List
-	place   *list.Element
+	element *list.Element
 }
 
 // move puts c into the list where it now belongs. The caller holds all.mu.
@@ -80,11 +80,11 @@ func (c *tracked) move() {
 		return
 	}
 	if c.in != nil {
-		c.in.Remove(c.place)
+		c.in.Remove(c.element)
 	}
-	c.in, c.place = to, nil
+	c.in, c.element = to, nil
 	if to != nil {
-		c.place = to.PushBack(c)
+		c.element = to.PushBack(c)
 	}
 }
 
@@ -210,7 +210,7 @@ func (t *connections) warn(open int, reason string) {
 	if skipped, ok := t.near.now(time.Now()); ok {
 		t.log.Warn("the limit of open HTTP connections is nearly reached: idle ones are closed for new ones; "+
 			"find out who connects, or raise the limit of file descriptors (LimitNOFILE, ulimit -n)",
-			"open", open, "limit", t.limit, "closed", reason, "alike", skipped)
+			"open", open, "limit", t.limit, "closed", reason, "suppressed", skipped)
 	}
 }
 

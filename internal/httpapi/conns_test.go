@@ -21,8 +21,8 @@ type pipeConn struct {
 
 func (p *pipeConn) Close() error { p.closed = true; return nil }
 
-// TestWhoGoesFirst fills the table and checks which connection makes room.
-func TestWhoGoesFirst(t *testing.T) {
+// TestAFullTableMakesRoom fills the table and checks which connection makes room.
+func TestAFullTableMakesRoom(t *testing.T) {
 	all := newConnections(4, slog.New(slog.DiscardHandler))
 	var reasons []string
 	all.closed = func(reason string) { reasons = append(reasons, reason) }

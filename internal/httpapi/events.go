@@ -77,11 +77,11 @@ type stream struct {
 	*call
 	api     *api
 	watcher *watcher
-	secret  bool   // the watcher may not learn about other rooms' changes, so it is sent ids of its own kind
-	resumes bool   // the watcher says after which change it continues
-	start   string // the id with which it begins if it does not resume
-	after   string // the id of the change up to which it has been served
-	skip    place  // how many of the room's changes of one millisecond it already has
+	secret  bool     // the watcher may not learn about other rooms' changes, so it is sent ids of its own kind
+	resumes bool     // the watcher says after which change it continues
+	start   string   // the id with which it begins if it does not resume
+	after   string   // the id of the change up to which it has been served
+	skip    position // how many of the room's changes of one millisecond it already has
 	nth     ordinals
 	missed  []*frame // sent to it first
 	more    bool     // others follow after missed
@@ -104,9 +104,9 @@ func (a *api) beginStream(c *call) (*stream, error) {
 		}
 		s.start, s.after = last, last
 		if s.secret {
-			s.start = place{ms: uint64(max(now, 0))}.id()
+			s.start = position{ms: uint64(max(now, 0))}.id()
 		}
-	} else if p, ok := placeOf(given); ok {
+	} else if p, ok := positionOf(given); ok {
 		if s.after = p.before(); s.room != "" {
 			s.skip = p
 		}
@@ -257,7 +257,7 @@ func (s *stream) follow() {
 func (s *stream) send(f *frame) error {
 	id := f.id
 	if ms, _, ok := numbersOf(id); ok && s.secret {
-		id = place{ms, f.nth}.id()
+		id = position{ms, f.nth}.id()
 	}
 	if id != "" {
 		s.writeWithin(s.api.limits.Heartbeat)

@@ -173,7 +173,7 @@ func FuzzAdmission(f *testing.F) {
 	})
 }
 
-// FuzzEventIDs reads ids of events as watchers send them and checks that they have a total order, and that a place is the
+// FuzzEventIDs reads ids of events as watchers send them and checks that they have a total order, and that a position is the
 // same after it is written and read again.
 func FuzzEventIDs(f *testing.F) {
 	f.Add("5-1", "5-9223372036854775808")
@@ -191,11 +191,11 @@ func FuzzEventIDs(f *testing.F) {
 			t.Fatalf("%q and %q: %v, %v", a, b, ahead, back)
 		}
 		for _, id := range []string{a, b} {
-			p, ok := placeOf(id)
+			p, ok := positionOf(id)
 			if !ok {
 				continue
 			}
-			again, ok := placeOf(p.id())
+			again, ok := positionOf(p.id())
 			if !ok || again != p || follows(p.before(), p.id()) {
 				t.Fatalf("%q is %+v, then %+v, after %q", id, p, again, p.before())
 			}

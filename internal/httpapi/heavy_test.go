@@ -97,7 +97,7 @@ func TestALargeEventWaitsInItsPart(t *testing.T) {
 func TestLargeBodiesLeaveRoom(t *testing.T) {
 	h := newHeavy(8 << 20)
 	counted, done := h.body(strings.NewReader(strings.Repeat(" ", 4<<20)))
-	b := &budget{limit: 64 << 20}
+	b := &bodyMemory{limit: 64 << 20}
 	_, free, err := b.read(counted, -1, reconcile.MaxWebhookBytes)
 	if err != errOverMemory {
 		t.Errorf("a body of half the bytes, which takes twice its size as it grows: %v", err)

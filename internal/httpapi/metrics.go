@@ -29,7 +29,7 @@ type metrics struct {
 }
 
 // newMetrics registers the metrics. Error: some are registered already.
-func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *budget) (*metrics, error) {
+func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *bodyMemory) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}

@@ -34,7 +34,7 @@ var (
 // Rejected is a Verifier's ErrUnauthorized, ErrExpired or ErrMalformed, with a reason that may be logged.
 type Rejected struct {
 	Kind  error
-	Cause Cause
+	Fault SignatureFault
 	// Why contains no part of a body or a signature.
 	Why string
 }
@@ -45,15 +45,15 @@ func (r *Rejected) Error() string { return r.Kind.Error() + ": " + r.Why }
 // Unwrap returns Kind.
 func (r *Rejected) Unwrap() error { return r.Kind }
 
-// Cause is what was wrong with a webhook's signature, if that shows what to check.
-type Cause string
+// SignatureFault is what was wrong with a webhook's signature, if that shows what to check.
+type SignatureFault string
 
-// The causes.
+// The faults.
 const (
-	NoToken    Cause = "no_token"
-	UnknownKey Cause = "unknown_key"
-	WrongKey   Cause = "wrong_secret"
-	OtherBody  Cause = "other_body"
+	NoToken    SignatureFault = "no_token"
+	UnknownKey SignatureFault = "unknown_key"
+	WrongKey   SignatureFault = "wrong_secret"
+	OtherBody  SignatureFault = "other_body"
 )
 
 // Refused says why something may not be done in the current state. It is shown to the caller.

@@ -164,7 +164,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 		answers: newQuota(limits.AnswerBytes, limits.CallerBytes), looks: newQuota(int64(limits.Looks), 1),
 		watching: newQuota(int64(limits.Watchers), int64(limits.CallerWatchers)), replays: newQuota(int64(limits.Replays), 1)}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
-		slots: adaptiveSemaphore{limit: int64(limits.Webhooks)}, bytes: &budget{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
+		slots: adaptiveSemaphore{limit: int64(limits.Webhooks)}, bytes: &bodyMemory{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
 		log: cfg.Log, lost: cfg.Lost}
 	m, err := newMetrics(cfg.Registry, &a.hooks.slots, a.hooks.bytes)
 	if err != nil {

@@ -23,7 +23,7 @@ func (h *webhooks) noteStray(c *call) {
 	h.metrics.webhooks.WithLabelValues(kindUnverified, wrongPath).Inc()
 	if skipped, ok := h.refused.of(wrongPath).now(c.at); ok {
 		h.log.Warn("a webhook came to a path that accepts none and is lost: correct webhook.urls of LiveKit, or the proxy in front of this node",
-			"right_path", webhookPath, "this_one", nearness(c.r.URL.Path), "outcome", wrongPath, "peer", c.r.RemoteAddr, "alike", skipped)
+			"right_path", webhookPath, "this_one", nearness(c.r.URL.Path), "outcome", wrongPath, "peer", c.r.RemoteAddr, "suppressed", skipped)
 	}
 }
 

@@ -23,7 +23,7 @@ type verdict struct {
 	outcome string
 	answer  *problem
 	cause   error
-	why     Cause // of a refusal, if it is known
+	why     SignatureFault // of a refusal, if it is known
 }
 
 // The outcomes: all values of the metric's label.
@@ -48,7 +48,7 @@ type webhooks struct {
 	deliverer Deliverer
 	within    time.Duration // from receipt to answer
 	slots     adaptiveSemaphore
-	bytes     *budget
+	bytes     *bodyMemory
 	heavy     *heavy
 	metrics   *metrics
 	log       *slog.Logger
@@ -131,7 +131,7 @@ func (h *webhooks) noteDropped(c *call, n int) {
 	h.metrics.dropped.Add(float64(n))
 	if skipped, ok := h.dropped.now(c.at); ok {
 		h.log.Warn("LiveKit has dropped webhooks because this node was too slow or unreachable; a sync is requested",
-			"events", n, "alike", skipped)
+			"events", n, "suppressed", skipped)
 	}
 	if h.lost != nil {
 		h.lost(n)
@@ -183,7 +183,7 @@ func refusedAs(err error) verdict {
 		return later(unavailable, late, errVerifier)
 	}
 	if why, ok := errors.AsType[*Rejected](err); ok {
-		v.cause, v.why = why, why.Cause
+		v.cause, v.why = why, why.Fault
 	}
 	return v
 }
@@ -221,7 +221,7 @@ func (h *webhooks) account(c *call, event string, v verdict) {
 	}
 	if skipped, ok := gate.now(c.at); ok {
 		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", c.r.RemoteAddr,
-			"alike", skipped)
+			"suppressed", skipped)
 	}
 }
 

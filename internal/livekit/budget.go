@@ -24,7 +24,7 @@ type budget struct {
 	// courtesy bounds the requests on behalf of people: few at once, and a small part of the rate.
 	courtesy chan struct{}
 	spare    *rate.Limiter
-	order    order
+	waiting  waiting
 
 	mu      sync.Mutex
 	whole   rate.Limit // as configured
@@ -96,8 +96,8 @@ func (b *budget) acquire(ctx context.Context) (release func(), err error) {
 	if isLowPriority(ctx) {
 		return b.acquireSpare(ctx)
 	}
-	b.order.enter()
-	defer b.order.leave()
+	b.waiting.enter()
+	defer b.waiting.leave()
 	if err := b.slot(ctx); err != nil {
 		return nil, err
 	}

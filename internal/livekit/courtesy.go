@@ -24,39 +24,39 @@ func LowPriority(ctx context.Context) context.Context {
 
 func isLowPriority(ctx context.Context) bool { return ctx.Value(courtesyKey{}) != nil }
 
-// order counts the waiting requests that are not on behalf of people. The zero value is ready to use.
-type order struct {
-	mu      sync.Mutex
-	waiting int
-	idle    chan struct{} // closed when no request waits any more; nil unless someone waits for that
+// waiting counts the waiting requests that are not on behalf of people. The zero value is ready to use.
+type waiting struct {
+	mu    sync.Mutex
+	count int
+	idle  chan struct{} // closed when no request waits any more; nil unless someone waits for that
 }
 
-func (o *order) enter() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.waiting++
+func (w *waiting) enter() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
 }
 
-func (o *order) leave() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.waiting--; o.waiting == 0 && o.idle != nil {
-		close(o.idle)
-		o.idle = nil
+func (w *waiting) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.count--; w.count == 0 && w.idle != nil {
+		close(w.idle)
+		w.idle = nil
 	}
 }
 
 // ifIdle calls take while no request waits, and returns its result; otherwise it returns a channel that is closed once none waits.
-func (o *order) ifIdle(take func() bool) (taken bool, idle <-chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.waiting == 0 {
+func (w *waiting) ifIdle(take func() bool) (taken bool, idle <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.count == 0 {
 		return take(), nil
 	}
-	if o.idle == nil {
-		o.idle = make(chan struct{})
+	if w.idle == nil {
+		w.idle = make(chan struct{})
 	}
-	return false, o.idle
+	return false, w.idle
 }
 
 // retryTurn is how often a request on behalf of people checks whether a turn is free.
@@ -77,7 +77,7 @@ func (b *budget) acquireSpare(ctx context.Context) (release func(), err error) {
 		return nil, err
 	}
 	for {
-		taken, idle := b.order.ifIdle(b.takeFree)
+		taken, idle := b.waiting.ifIdle(b.takeFree)
 		if taken {
 			return func() { <-b.slots; <-b.courtesy }, nil
 		}

@@ -108,8 +108,8 @@ func TestPeopleTakeFewSlots(t *testing.T) {
 			t.Errorf("with 14 of a sync %d run, want 16", len(grants))
 		}
 		<-time.After(time.Hour)
-		if len(b.slots) != 0 || len(b.courtesy) != 0 || b.order.waiting != 0 {
-			t.Errorf("left: %d slots, %d of people, %d waiting", len(b.slots), len(b.courtesy), b.order.waiting)
+		if len(b.slots) != 0 || len(b.courtesy) != 0 || b.waiting.count != 0 {
+			t.Errorf("left: %d slots, %d of people, %d waiting", len(b.slots), len(b.courtesy), b.waiting.count)
 		}
 	})
 }

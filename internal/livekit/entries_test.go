@@ -301,7 +301,7 @@ func FuzzEntries(f *testing.F) {
 			return
 		}
 		var persons reconcile.ParticipantList
-		if err := readEntries(bytes.NewReader(list), (&people{list: &persons, limit: limit{most: 1 << 20}}).take); err != nil {
+		if err := readEntries(bytes.NewReader(list), (&participants{list: &persons, limit: limit{most: 1 << 20}}).take); err != nil {
 			t.Fatal("a list of rooms is no list of participants:", err)
 		}
 		for _, p := range persons.Active {

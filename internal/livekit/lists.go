@@ -112,7 +112,7 @@ func (c *Client) Participants(ctx context.Context, room string) (reconcile.Parti
 	}
 	err := c.list(ctx, listParticipants, access{RoomAdmin: true, Room: room}, send, &list.PassedOver, func(p *part) entries {
 		list = reconcile.ParticipantList{}
-		return &people{list: &list, limit: limit{most: maxKept, part: p}}
+		return &participants{list: &list, limit: limit{most: maxKept, part: p}}
 	})
 	switch {
 	case err == nil:
@@ -231,13 +231,13 @@ func (n *namedRooms) end() {
 	}
 }
 
-// people keeps the participants of a room.
-type people struct {
+// participants keeps the participants of a room.
+type participants struct {
 	list *reconcile.ParticipantList
 	limit
 }
 
-func (l *people) take(entry []byte, whole bool) error {
+func (l *participants) take(entry []byte, whole bool) error {
 	p := readPerson(entry, whole)
 	present := p.state == livekit.ParticipantInfo_ACTIVE
 	switch fault := p.fault(); {
@@ -263,7 +263,7 @@ func (l *people) take(entry []byte, whole bool) error {
 	return nil
 }
 
-func (*people) end() {}
+func (*participants) end() {}
 
 // pass counts an entry with a fault. It calls describe for the first. A closure costs nothing here, whereas an interface would put every entry
 // on the heap.

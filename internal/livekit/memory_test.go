@@ -40,8 +40,8 @@ func TestMemoryOfReading(t *testing.T) {
 		"rooms of a name":     {texts(roomName), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 3},
 		"rooms":               {texts(roomSID, roomName), &roomNames{list: new(reconcile.RoomNames), limit: limit{most: maxKept}}, 3},
 		"other rooms":         {texts(roomSID, roomName), named(new(reconcile.RoomList)), 3},
-		"participants":        {texts(), &people{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 1},
-		"faulty participants": {texts(personMetadata), &people{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 3},
+		"participants":        {texts(), &participants{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 1},
+		"faulty participants": {texts(personMetadata), &participants{list: new(reconcile.ParticipantList), limit: limit{most: maxKept}}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var list []byte

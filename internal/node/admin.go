@@ -24,8 +24,8 @@ const (
 	scheduleHandler = "schedule"
 )
 
-// actionRequest is an action on its way to the leader.
-type actionRequest struct {
+// leaderRequest is an action on its way to the leader.
+type leaderRequest struct {
 	Action string `json:"action"`
 	DryRun bool   `json:"dryRun,omitempty"`
 	Force  bool   `json:"force,omitempty"`
@@ -35,8 +35,8 @@ type actionRequest struct {
 	Node string `json:"node,omitempty"`
 }
 
-func request(action string, o reconcile.Options) actionRequest {
-	return actionRequest{Action: action, DryRun: o.DryRun, Force: o.Force}
+func request(action string, o reconcile.Options) leaderRequest {
+	return leaderRequest{Action: action, DryRun: o.DryRun, Force: o.Force}
 }
 
 // actionResult is the outcome of an action.
@@ -60,7 +60,7 @@ const (
 
 // lead has the leader carry out an action, whether that is this node or another one. It waits for a leader for up to leaderWait. The errors are
 // those of cluster.Node's Lead and CallLeader.
-func (n *Node) lead(ctx context.Context, r actionRequest) (actionResult, error) {
+func (n *Node) lead(ctx context.Context, r leaderRequest) (actionResult, error) {
 	c, ok := n.Ownership.Cluster()
 	if !ok {
 		return actionResult{}, cluster.ErrNoLeader
@@ -84,7 +84,7 @@ func notLeading(err error) bool {
 }
 
 // perform carries out an action on this node, under this node's term. The action goes on when the caller stops waiting.
-func (n *Node) perform(ctx context.Context, c *cluster.Node, r actionRequest) (done actionResult, err error) {
+func (n *Node) perform(ctx context.Context, c *cluster.Node, r leaderRequest) (done actionResult, err error) {
 	if r.Action == removeAction {
 		return done, c.Remove(ctx, r.Node)
 	}
@@ -95,7 +95,7 @@ func (n *Node) perform(ctx context.Context, c *cluster.Node, r actionRequest) (d
 	return done, err
 }
 
-func (n *Node) act(ctx context.Context, term cluster.Term, r actionRequest) (done actionResult, err error) {
+func (n *Node) act(ctx context.Context, term cluster.Term, r leaderRequest) (done actionResult, err error) {
 	o := reconcile.Options{DryRun: r.DryRun, Force: r.Force}
 	switch r.Action {
 	case syncAction:
@@ -121,7 +121,7 @@ func (n *Node) act(ctx context.Context, term cluster.Term, r actionRequest) (don
 
 // answerAction carries out another node's action. It never passes the action on: the node that asks must find the leader.
 func (n *Node) answerAction(ctx context.Context, body []byte) (any, error) {
-	var r actionRequest
+	var r leaderRequest
 	if err := json.Unmarshal(body, &r); err != nil {
 		return nil, fmt.Errorf("read the action: %w", err)
 	}
@@ -159,12 +159,12 @@ func (n *Node) SetService(ctx context.Context, running bool) (bool, error) {
 	if running {
 		action = startAction
 	}
-	_, err := n.lead(ctx, actionRequest{Action: action})
+	_, err := n.lead(ctx, leaderRequest{Action: action})
 	return running, err
 }
 
 // Remove removes a node from the cluster permanently.
 func (n *Node) Remove(ctx context.Context, id string) error {
-	_, err := n.lead(ctx, actionRequest{Action: removeAction, Node: id})
+	_, err := n.lead(ctx, leaderRequest{Action: removeAction, Node: id})
 	return err
 }

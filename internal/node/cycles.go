@@ -1,9 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -100,7 +100,10 @@ func (n *Node) fullSync(ctx context.Context, term cluster.Term, o reconcile.Opti
 	if cleaned.StartedAt.IsZero() {
 		return synced, cleaned, n.cycleEnded(ctx, term, fsm.KindSync, synced, err) // there was no cleanup
 	}
-	return synced, cleaned, errors.Join(n.cycleEnded(ctx, term, fsm.KindSync, synced, nil), n.cycleEnded(ctx, term, fsm.KindCleanup, cleaned, err))
+	// After the end of the term both fail with the same error: the first one is enough.
+	first := n.cycleEnded(ctx, term, fsm.KindSync, synced, nil)
+	second := n.cycleEnded(ctx, term, fsm.KindCleanup, cleaned, err)
+	return synced, cleaned, cmp.Or(first, second)
 }
 
 // cycleEnded counts, logs and keeps the report of a cycle. It does nothing for a dry run, for a cycle that was cut short, and for one that was

@@ -48,7 +48,7 @@ func (n *Node) syncAfterLosses(ctx context.Context) {
 		n.work.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, lossTimeout)
 			defer cancel()
-			if _, err := n.lead(ctx, actionRequest{Action: syncAfterLoss}); err != nil && ctx.Err() == nil {
+			if _, err := n.lead(ctx, leaderRequest{Action: syncAfterLoss}); err != nil && ctx.Err() == nil {
 				n.config.Log.Warn("no sync could be asked for after LiveKit dropped webhooks; the next scheduled one repairs what was lost", "error", err)
 			}
 		})

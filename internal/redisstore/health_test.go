@@ -30,9 +30,9 @@ func watchHealth(t *testing.T, s *redisstore.Store, changed func(redisstore.Shar
 	return h
 }
 
-// TestWhatAWebhookNeedsIsTried checks that a Redis that answers PING but takes no commits is reported with what is missing and what to do about
+// TestRefusedCommitsAreReported checks that a Redis that answers PING but takes no commits is reported with what is missing and what to do about
 // it.
-func TestWhatAWebhookNeedsIsTried(t *testing.T) {
+func TestRefusedCommitsAreReported(t *testing.T) {
 	primary, replica := redistest.Start(t), redistest.Start(t)
 	host, port, _ := net.SplitHostPort(primary.Addr)
 	if err := replica.Client().Do(t.Context(), "REPLICAOF", host, port).Err(); err != nil {

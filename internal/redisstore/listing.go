@@ -24,9 +24,9 @@ const (
 
 // listing is the index of a Redis Cluster, read from the keys of all its slots.
 type listing struct {
-	began, landed time.Time // when reading began, and when it was complete
-	names         []string  // sorted by bytes
-	err           error     // a reconcile.ErrIncomplete if shards are missing
+	began, completed time.Time // when reading began, and when it was complete
+	names            []string  // sorted by bytes
+	err              error     // a reconcile.ErrIncomplete if shards are missing
 }
 
 // page returns up to limit names after from ("-", or a cursor) that contain search, which is in lower case.
@@ -59,8 +59,8 @@ type lister struct {
 	wait    sync.WaitGroup
 }
 
-// reading is a list that is being read. landed is closed when it is complete.
-type reading struct{ landed chan struct{} }
+// reading is a list that is being read. done is closed when it is complete.
+type reading struct{ done chan struct{} }
 
 // get returns a list that was begun after this call or, with lately, one that was completed at most listLife ago. It returns the error of ctx,
 // or the error of a list of which nothing could be read.
@@ -70,7 +70,7 @@ func (l *lister) get(ctx context.Context, lately bool) (listing, error) {
 		l.mu.Lock()
 		last := l.last
 		// However long a list takes, the pages of one walk come from few lists.
-		if !last.began.IsZero() && (lately && time.Since(last.landed) <= listLife || !last.began.Before(asked)) {
+		if !last.began.IsZero() && (lately && time.Since(last.completed) <= listLife || !last.began.Before(asked)) {
 			l.mu.Unlock()
 			if last.err != nil && !errors.Is(last.err, reconcile.ErrIncomplete) {
 				return listing{}, last.err
@@ -79,13 +79,13 @@ func (l *lister) get(ctx context.Context, lately bool) (listing, error) {
 		}
 		f := l.reading
 		if f == nil {
-			f = &reading{landed: make(chan struct{})}
+			f = &reading{done: make(chan struct{})}
 			l.reading = f
 			l.wait.Go(func() { l.refresh(f) })
 		}
 		l.mu.Unlock()
 		select {
-		case <-f.landed:
+		case <-f.done:
 		case <-ctx.Done():
 			return listing{}, fmt.Errorf("redis: index: %w", ctx.Err())
 		}
@@ -96,11 +96,11 @@ func (l *lister) refresh(f *reading) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	list := l.read(ctx)
-	list.landed = time.Now()
+	list.completed = time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last, l.reading = list, nil
-	close(f.landed)
+	close(f.done)
 }
 
 func (l *lister) close() { l.wait.Wait() }

@@ -50,8 +50,8 @@ func failure(err error, epoch uint64) *wire.Response {
 	return resp
 }
 
-// verdict returns the error that a peer's response stands for, or nil.
-func verdict(addr string, resp *wire.Response) error {
+// errorOf returns the error that a peer's response stands for, or nil.
+func errorOf(addr string, resp *wire.Response) error {
 	if resp.GetCode() == wire.Code_CODE_OK {
 		return nil
 	}

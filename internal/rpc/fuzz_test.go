@@ -121,7 +121,7 @@ func FuzzResponses(f *testing.F) {
 			}
 		}
 		for _, r := range batch.GetResponses() {
-			if err := verdict("n2:7000", r); (err == nil) != (r.GetCode() == wire.Code_CODE_OK) {
+			if err := errorOf("n2:7000", r); (err == nil) != (r.GetCode() == wire.Code_CODE_OK) {
 				t.Fatalf("%v is %v", r, err)
 			}
 		}

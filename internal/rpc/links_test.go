@@ -374,7 +374,7 @@ func TestReach(t *testing.T) {
 
 // A member that stays out of reach is logged once, and so is that it is reached again. A node that stops, dies or was no member is not logged:
 // the view, or the leader, reports it.
-func TestWhoIsToldOfAsOutOfReach(t *testing.T) {
+func TestAMemberOutOfReachIsLoggedOnce(t *testing.T) {
 	warnings := func(n *node) (told int) {
 		n.log.mu.Lock()
 		defer n.log.mu.Unlock()

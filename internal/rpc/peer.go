@@ -150,7 +150,7 @@ func (p *peer) full(err error) error {
 func (p *peer) attempt(ctx context.Context, l *link, req *wire.Request, size int) (*wire.Response, error) {
 	resp, err := l.send(ctx, resend(req), size)
 	if err == nil {
-		return resp, verdict(p.place.Addr, resp)
+		return resp, errorOf(p.place.Addr, resp)
 	}
 	if !errors.Is(err, errLost) || isWork(req) {
 		return nil, err
@@ -186,7 +186,7 @@ func (p *Peers) relay(ctx context.Context, req *wire.Request, except string) err
 		}
 		var resp *wire.Response
 		if resp, err = p.link(m.Addr).send(ctx, resend(req), sizeOf(req)); err == nil {
-			err = verdict(m.Addr, resp)
+			err = errorOf(m.Addr, resp)
 		}
 		if !errors.Is(err, errLost) {
 			p.relayed.Add(1)

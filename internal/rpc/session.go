@@ -60,9 +60,9 @@ type vigil struct {
 	tick time.Time // the last check
 }
 
-// look returns since when silence counts for a check at that time. After a check that comes late, silence counts from that check on: this
+// silentSince returns since when silence counts for a check at that time. After a check that comes late, silence counts from that check on: this
 // process itself stood still, and answers may have come that it has not read.
-func (v *vigil) look(now time.Time) time.Time {
+func (v *vigil) silentSince(now time.Time) time.Time {
 	if now.Sub(v.tick) > 3*pingEvery {
 		v.from = now
 	}
@@ -316,7 +316,7 @@ func (s *session) watch() {
 		s.watching = false
 		return
 	}
-	silent := s.under.silent(s.vigil.look(time.Now()))
+	silent := s.under.silent(s.vigil.silentSince(time.Now()))
 	if silent > silence {
 		go s.fail(errSilent)
 		return

@@ -102,8 +102,8 @@ func tcpPeers(t *testing.T, name string, h actors.Owner) (*rpc.Peers, string) {
 	return p, l.Addr().String()
 }
 
-// TestLostBytesOverTCP is TestLossesAreNoticed… over real connections. The answer of a survey, or its request, vanishes on the
-// way, and the connection is reset a second later or never. The survey is done again, and events are answered.
+// TestLostBytesOverTCP is TestLossesAreNoticedAndLongWorkIsAskedForAgain over real connections. The answer of a survey, or its request,
+// vanishes on the way, and the connection is reset a second later or never. The survey is done again, and events are answered.
 func TestLostBytesOverTCP(t *testing.T) {
 	t.Parallel()
 	for name, resets := range map[string]bool{"and a reset": true, "in silence": false} {

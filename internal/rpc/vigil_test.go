@@ -15,7 +15,7 @@ func TestOwnStallIsNoSilence(t *testing.T) {
 		{11_200, 11_200}, // a pause of 10 s
 		{11_450, 11_200}, {11_700, 11_200}, {12_800, 12_800}, {13_050, 12_800},
 	} {
-		if from := v.look(at(look.at)); from != at(look.from) {
+		if from := v.silentSince(at(look.at)); from != at(look.from) {
 			t.Errorf("at %d ms silence counts from %v", look.at, from.Sub(begun))
 		}
 	}

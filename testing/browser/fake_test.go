@@ -154,7 +154,7 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	_ = json.NewEncoder(w).Encode(object{"error": text})
 }
 
-// tell encodes under the lock, because the test may change the value at any time.
+// write encodes under the lock, because the test may change the value at any time.
 func (f *fake) write(w http.ResponseWriter, value func() any) {
 	f.mu.Lock()
 	body, err := json.Marshal(value())

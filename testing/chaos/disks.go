@@ -21,7 +21,7 @@ func disks() []Nemesis {
 }
 
 func fillDisk(who picker) cutter {
-	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+	return func(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 		s, err := who(ctx, w, dice)
 		if err != nil {
 			return "", nil, err

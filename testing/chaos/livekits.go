@@ -29,12 +29,12 @@ func livekits() []Nemesis {
 	}
 }
 
-func pauseLiveKit(_ context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func pauseLiveKit(_ context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	w.gate.close()
 	return "pause LiveKit", func(context.Context) error { w.gate.open(); return nil }, nil
 }
 
-func restartLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func restartLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	w.fake.Crash()
 	w.truth.crashed()
 	pass(ctx, 3*time.Second)
@@ -46,7 +46,7 @@ func restartLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, mend, 
 }
 
 // emptyLiveKit ends as soon as one cycle has seen it, because a second cycle that agrees would rightly believe it.
-func emptyLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func emptyLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	began := time.Now()
 	w.fake.SetAPIFault(func(fakelivekit.Call) fakelivekit.APIFault { return fakelivekit.APIFault{Empty: true} })
 	heal := func(context.Context) error { w.fake.SetAPIFault(nil); return nil }
@@ -59,7 +59,7 @@ func emptyLiveKit(ctx context.Context, w *World, _ *rand.Rand) (string, mend, er
 	return "empty lists for one cycle", heal, errors.Join(err, heal(ctx))
 }
 
-func failingLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func failingLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	own := rand.New(rand.NewPCG(dice.Uint64(), dice.Uint64())) // another nemesis may use dice at the same time
 	w.fake.SetAPIFault(func(fakelivekit.Call) fakelivekit.APIFault {
 		switch own.IntN(9) {
@@ -75,7 +75,7 @@ func failingLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, mend,
 	return "errors, late answers, none", func(context.Context) error { w.fake.SetAPIFault(nil); return nil }, nil
 }
 
-func mangleWebhooks(_ context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func mangleWebhooks(_ context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	rates := fakelivekit.Rates{Drop: 0.10, Copy: 0.15, Delay: 0.10, Late: 0.15, MaxDelay: time.Second, MaxLate: 8 * time.Second}
 	w.truth.order(fakelivekit.Chaos(dice.Uint64(), rates))
 	return fmt.Sprintf("%+v", rates), func(context.Context) error { w.truth.order(nil); return nil }, nil
@@ -84,7 +84,7 @@ func mangleWebhooks(_ context.Context, w *World, dice *rand.Rand) (string, mend,
 // callsPerSecond is the rate that livekit-429 allows.
 const callsPerSecond = 20
 
-func limitLiveKit(_ context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func limitLiveKit(_ context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	var mu sync.Mutex
 	var second int64
 	calls, refused := 0, 0
@@ -118,7 +118,7 @@ const (
 )
 
 // lagLiveKit shows each list as it was a while ago, each with a lag of its own. It shows nothing from before the nemesis began.
-func lagLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func lagLiveKit(_ context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	past := &past{shots: []*fakelivekit.Snapshot{w.fake.Snapshot()}, seed: dice.Uint64()}
 	ended := make(chan struct{})

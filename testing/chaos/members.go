@@ -17,7 +17,7 @@ func members() []Nemesis {
 	}
 }
 
-func joinAndLeave(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func joinAndLeave(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	s := nodeService(w.opts.Nodes + 1)
 	w.setRunning(append(w.running(), s))
 	heal := func(ctx context.Context) error { return w.leave(ctx, s) }
@@ -85,7 +85,7 @@ func empty(dir string) error {
 	return err
 }
 
-func loseData(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func loseData(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	s, err := w.node(dice)
 	if err != nil {
 		return "", nil, err

@@ -13,7 +13,7 @@ import (
 // mix runs two nemeses of different kinds, the second during the first.
 func mix() Nemesis {
 	return Nemesis{Name: "mix", Kind: "mix", Lasts: true, Doc: "two nemeses of different kinds at once, as the dice say",
-		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 			first := w.draw(dice, "")
 			return w.both(ctx, first, w.draw(dice, first.Kind), dice)
 		}}
@@ -23,7 +23,7 @@ func mix() Nemesis {
 func joinAmidst() Nemesis {
 	return Nemesis{Name: "join-during", Kind: "mix", Lasts: true, Disks: true, Joins: true,
 		Doc: "join-and-leave during another nemesis, as the dice say",
-		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+		Do: func(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 			all := members()
 			join := all[slices.IndexFunc(all, func(n Nemesis) bool { return n.Joins })]
 			return w.both(ctx, w.draw(dice, join.Kind), join, dice)
@@ -38,7 +38,7 @@ func (w *World) draw(dice *rand.Rand, but string) Nemesis {
 
 // both runs one nemesis and a second one during it. If the second cannot do its work, for example let a node join where there is
 // no majority, the description says so; the first must do its own.
-func (w *World) both(ctx context.Context, first, second Nemesis, dice *rand.Rand) (string, mend, error) {
+func (w *World) both(ctx context.Context, first, second Nemesis, dice *rand.Rand) (string, heal, error) {
 	what, healFirst, err := first.Do(ctx, w, dice)
 	what = fmt.Sprintf("%s (%s)", first.Name, what)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"github.com/rollcallhq/rollcall/testing/compose"
 )
 
-// mend undoes what a nemesis broke. Nodes need not be ready when it returns.
-type mend func(ctx context.Context) error
+// heal undoes what a nemesis broke. Nodes need not be ready when it returns.
+type heal func(ctx context.Context) error
 
-// run calls the mend, if there is one.
-func (m mend) run(ctx context.Context) error {
-	if m == nil {
+// run calls the heal, if there is one.
+func (h heal) run(ctx context.Context) error {
+	if h == nil {
 		return nil
 	}
-	return m(ctx)
+	return h(ctx)
 }
 
 // Nemesis breaks something. It is stateless: everything about one fault is in what Do returns.
@@ -29,9 +29,9 @@ type Nemesis struct {
 	Name, Doc string
 	// Kind is what it affects. Two nemeses of one kind are not combined.
 	Kind string
-	// Do breaks something and describes it. The mend is nil if Do has undone the fault itself. It must be run also after an
+	// Do breaks something and describes it. The heal is nil if Do has undone the fault itself. It must be run also after an
 	// error.
-	Do func(ctx context.Context, w *World, dice *rand.Rand) (what string, heal mend, err error)
+	Do func(ctx context.Context, w *World, dice *rand.Rand) (what string, heal heal, err error)
 	// Lasts means that the fault stays for Options.Hold.
 	Lasts bool
 	// Gentle means that no attempt of any webhook may fail during the fault.
@@ -144,17 +144,17 @@ func (w *World) node(dice *rand.Rand) (string, error) {
 type (
 	picker func(context.Context, *World, *rand.Rand) (string, error)
 	action func(ctx context.Context, w *World, service string) error
-	cutter func(context.Context, *World, *rand.Rand) (string, mend, error)
+	cutter func(context.Context, *World, *rand.Rand) (string, heal, error)
 )
 
 // one returns a nemesis of one service, which who picks.
-func one(who picker, does string, hit, heal action) cutter {
-	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func one(who picker, does string, hit, undo action) cutter {
+	return func(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 		service, err := who(ctx, w, dice)
 		if err != nil {
 			return "", nil, err
 		}
-		return does + " " + nodeID(service), func(ctx context.Context) error { return heal(ctx, w, service) }, hit(ctx, w, service)
+		return does + " " + nodeID(service), func(ctx context.Context) error { return undo(ctx, w, service) }, hit(ctx, w, service)
 	}
 }
 

@@ -80,7 +80,7 @@ func lossy(w *World, s string, dice *rand.Rand) []compose.Rule {
 }
 
 func cutOne(doc string, who picker, rules func(*World, string, *rand.Rand) []compose.Rule) cutter {
-	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+	return func(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 		s, err := who(ctx, w, dice)
 		if err != nil {
 			return doc, nil, err
@@ -90,12 +90,12 @@ func cutOne(doc string, who picker, rules func(*World, string, *rand.Rand) []com
 }
 
 func cutAll(rules func(*World, string, *rand.Rand) []compose.Rule) cutter {
-	return func(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+	return func(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 		return w.cut(ctx, w.running(), func(s string) []compose.Rule { return rules(w, s, dice) })
 	}
 }
 
-func minority(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func minority(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	s, err := w.leader(ctx)
 	if err != nil {
 		return "", nil, err
@@ -119,7 +119,7 @@ func minority(ctx context.Context, w *World, dice *rand.Rand) (string, mend, err
 }
 
 // cut drops packets of these nodes, one after the other, and says which.
-func (w *World) cut(ctx context.Context, nodes []string, rules func(string) []compose.Rule) (string, mend, error) {
+func (w *World) cut(ctx context.Context, nodes []string, rules func(string) []compose.Rule) (string, heal, error) {
 	var errs []error
 	var what string
 	for _, s := range nodes {
@@ -127,12 +127,12 @@ func (w *World) cut(ctx context.Context, nodes []string, rules func(string) []co
 		what += fmt.Sprintf("%s %s; ", nodeID(s), describe(these))
 		errs = append(errs, running(w.project.Cut(ctx, s, these...)))
 	}
-	return strings.TrimSuffix(what, "; "), func(ctx context.Context) error { return w.mendAll(ctx, nodes) }, errors.Join(errs...)
+	return strings.TrimSuffix(what, "; "), func(ctx context.Context) error { return w.healAll(ctx, nodes) }, errors.Join(errs...)
 }
 
-// mendAll ends every cut and diversion of these nodes.
-func (w *World) mendAll(ctx context.Context, nodes []string) error {
-	return each(nodes, func(s string) error { return running(w.project.Mend(ctx, s)) })
+// healAll ends every cut and diversion of these nodes.
+func (w *World) healAll(ctx context.Context, nodes []string) error {
+	return each(nodes, func(s string) error { return running(w.project.Heal(ctx, s)) })
 }
 
 // running ignores the error of an action on a node that another nemesis has ended: its rules ended with it.
@@ -177,7 +177,7 @@ func nodePaths(w *World, s string) []path {
 
 // latency diverts the nodes' connections on these paths through proxies that delay.
 func latency(paths func(*World, string) []path) cutter {
-	return func(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+	return func(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 		what, heal, err := w.divert(ctx, paths, func(upstream string) (*lag, error) {
 			return newLag(w.ip("gateway"), upstream, 30*time.Millisecond, 20*time.Millisecond, nil)
 		})
@@ -185,7 +185,7 @@ func latency(paths func(*World, string) []path) cutter {
 	}
 }
 
-func flakyRedis(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func flakyRedis(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	what, heal, err := w.divert(ctx, redisPaths, func(upstream string) (*lag, error) {
 		return newLag(w.ip("gateway"), upstream, 0, 0, newTrouble(dice))
 	})
@@ -193,11 +193,11 @@ func flakyRedis(ctx context.Context, w *World, dice *rand.Rand) (string, mend, e
 }
 
 // divert diverts the nodes' connections on these paths through proxies, one for each path.
-func (w *World) divert(ctx context.Context, paths func(*World, string) []path, proxy func(upstream string) (*lag, error)) (string, mend, error) {
+func (w *World) divert(ctx context.Context, paths func(*World, string) []path, proxy func(upstream string) (*lag, error)) (string, heal, error) {
 	proxies := map[path]*lag{}
 	nodes := w.running()
 	heal := func(ctx context.Context) error {
-		err := w.mendAll(ctx, nodes)
+		err := w.healAll(ctx, nodes)
 		for _, p := range proxies {
 			err = errors.Join(err, p.Close())
 		}
@@ -223,7 +223,7 @@ func (w *World) divert(ctx context.Context, paths func(*World, string) []path, p
 // directions returns the ways in which two nodes may be cut off from each other.
 func directions() []compose.Rule { return []compose.Rule{{Out: true}, {In: true}, {}} }
 
-func cutPair(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func cutPair(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	one, err := w.node(dice)
 	if err != nil {
 		return "", nil, err
@@ -245,9 +245,9 @@ const (
 	pairRest = 3 * time.Second
 )
 
-func cutPairs(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func cutPairs(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	nodes := w.running()
-	heal := func(ctx context.Context) error { return w.mendAll(ctx, nodes) }
+	heal := func(ctx context.Context) error { return w.healAll(ctx, nodes) }
 	for i, one := range nodes {
 		for _, other := range nodes[i+1:] {
 			for _, rule := range directions() {
@@ -256,7 +256,7 @@ func cutPairs(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error)
 					return "", heal, err
 				}
 				pass(ctx, pairHold)
-				if err := running(w.project.Mend(ctx, one)); err != nil {
+				if err := running(w.project.Heal(ctx, one)); err != nil {
 					return "", heal, err
 				}
 				pass(ctx, pairRest)
@@ -266,7 +266,7 @@ func cutPairs(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error)
 	return fmt.Sprintf("each two of %s, in each direction and both, %v each", ids(nodes), pairHold), heal, ctx.Err()
 }
 
-func slowLink(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func slowLink(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	s, err := w.node(dice)
 	if err != nil {
 		return "", nil, err

@@ -37,7 +37,7 @@ func overloads() []Nemesis {
 
 // overload measures the leader's capacity, sends twice as much, and checks the result: the leader answers what it can, refuses
 // the rest quickly and with Retry-After, keeps its memory bounded and its leadership, and accepts everything again afterwards.
-func overload(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func overload(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	s, err := w.leader(ctx)
 	if err != nil {
 		return "", nil, err

@@ -26,7 +26,7 @@ func start(ctx context.Context, w *World, s string) error   { return w.project.S
 func pause(ctx context.Context, w *World, s string) error   { return w.project.Pause(ctx, s) }
 func unpause(ctx context.Context, w *World, s string) error { return w.project.Unpause(ctx, s) }
 
-func killAll(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func killAll(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	nodes := w.running()
 	errs := each(nodes, func(s string) error { return w.project.Kill(ctx, s) })
 	heal := func(ctx context.Context) error {

@@ -24,18 +24,18 @@ func redises() []Nemesis {
 	}
 }
 
-func pauseRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func pauseRedis(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	return "pause redis", func(ctx context.Context) error { return w.project.Unpause(ctx, "redis") }, w.project.Pause(ctx, "redis")
 }
 
-func restartRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func restartRedis(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	err := w.project.Kill(ctx, "redis")
 	pass(ctx, 2*time.Second)
 	return "kill -9 redis", func(ctx context.Context) error { return w.startRedis(ctx, "redis") }, err
 }
 
 // wipeRedis makes Redis delete everything and shut down in one step, so that nobody writes in between.
-func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	heal := func(ctx context.Context) error {
 		if err := w.startRedis(ctx, "redis"); err != nil {
 			return err
@@ -56,7 +56,7 @@ func wipeRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error
 }
 
 // rollbackRedis restarts Redis with the complete data of some seconds ago: all keys of one moment.
-func rollbackRedis(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func rollbackRedis(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	heal := func(ctx context.Context) error { return w.startRedis(ctx, "redis") }
 	if err := w.redis.ConfigSet(ctx, "appendonly", "no").Err(); err != nil {
 		return "", heal, err
@@ -109,7 +109,7 @@ func outage(does string, who picker, away, back, replaced action) cutter {
 	}, back)
 }
 
-func failoverOrder(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func failoverOrder(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	was, err := thePrimary(ctx, w, dice)
 	if err != nil {
 		return "", nil, err

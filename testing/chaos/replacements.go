@@ -26,7 +26,7 @@ func (w *World) addresses(dice *rand.Rand, nodes []string) []string {
 	return all
 }
 
-func newAddresses(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func newAddresses(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	nodes := w.running()
 	var to []string
 	if dice.IntN(2) == 0 {
@@ -53,7 +53,7 @@ func newAddresses(ctx context.Context, w *World, dice *rand.Rand) (string, mend,
 	return ids(nodes) + " move to " + strings.Join(to, ", "), heal, err
 }
 
-func rolloutWithoutVolumes(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func rolloutWithoutVolumes(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	nodes := w.running()
 	dice.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for _, s := range nodes {

@@ -66,7 +66,7 @@ type Fault struct {
 // Converged returns how long after the heal Redis equalled LiveKit, in seconds.
 func (f *Fault) Converged() float64 { return max(0, f.Right-f.Healed) }
 
-// Lasted returns the time from the first break to the last mend, in seconds.
+// Lasted returns the time from the first break to the last heal, in seconds.
 func (f *Fault) Lasted() float64 { return max(0, f.Healed-f.From) }
 
 // Wholeness returns how long after the heal all nodes were ready, in seconds.

@@ -18,7 +18,7 @@ func restores() []Nemesis {
 	}
 }
 
-func restoreData(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func restoreData(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	s, err := w.node(dice)
 	if err != nil {
 		return "", nil, err
@@ -31,7 +31,7 @@ func restoreData(ctx context.Context, w *World, dice *rand.Rand) (string, mend, 
 	return nodeID(s) + " starts with a copy of its data", heal, w.restore(ctx, s)
 }
 
-func restoreAll(ctx context.Context, w *World, _ *rand.Rand) (string, mend, error) {
+func restoreAll(ctx context.Context, w *World, _ *rand.Rand) (string, heal, error) {
 	nodes := w.running()
 	heal := func(ctx context.Context) error {
 		return each(nodes, func(s string) error { return w.project.Start(ctx, s) })

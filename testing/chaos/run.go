@@ -18,7 +18,7 @@ const (
 	// leadIn is how long everything runs without a fault before each nemesis, lull how long the traffic continues after it.
 	leadIn = 3 * time.Second
 	lull   = 2 * time.Second
-	// injectWithin limits a nemesis' Do, and again its mend.
+	// injectWithin limits a nemesis' Do, and again its heal.
 	injectWithin = 3 * time.Minute
 	// patience is how long Redis may take to be right again before the run continues anyway.
 	patience = 90 * time.Second
@@ -93,7 +93,7 @@ func (w *World) face(ctx context.Context, n Nemesis, dice *rand.Rand) error {
 	return err
 }
 
-// strike injects the fault, waits, and undoes it. awaitWhole later gives a node that was taken down the time to become ready.
+// strike injects the fault, waits, and undoes it. Afterwards converge waits until all nodes are ready.
 func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(ctx, injectWithin)
 	defer cancel()
@@ -104,9 +104,9 @@ func (w *World) strike(ctx context.Context, n Nemesis, f *Fault, dice *rand.Rand
 		pass(ctx, w.opts.Hold)
 	}
 	// The fault is undone also after an error, and after the end of the run.
-	mending, done := context.WithTimeout(context.WithoutCancel(ctx), injectWithin)
+	healing, done := context.WithTimeout(context.WithoutCancel(ctx), injectWithin)
 	defer done()
-	err = errors.Join(err, heal.run(mending))
+	err = errors.Join(err, heal.run(healing))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.busy)

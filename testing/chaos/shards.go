@@ -135,7 +135,7 @@ func aShard(ctx context.Context, w *World, dice *rand.Rand) (string, error) {
 	return s, err
 }
 
-func reshard(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func reshard(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	from, to, ids, err := w.aPrimary(ctx, dice)
 	if err != nil {
 		return "", nil, err

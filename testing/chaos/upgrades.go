@@ -16,7 +16,7 @@ func upgrades() []Nemesis {
 	}
 }
 
-func rollingRestart(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func rollingRestart(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	nodes := w.running()
 	dice.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for _, s := range nodes {
@@ -48,7 +48,7 @@ func (w *World) ready(ctx context.Context, service string) error {
 func (w *World) nextImage() string { return w.image() + "-next" }
 
 // rollingUpgrade switches to the other build, whichever runs now.
-func rollingUpgrade(ctx context.Context, w *World, dice *rand.Rand) (string, mend, error) {
+func rollingUpgrade(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
 	before, err := w.version(ctx, w.running()[0])
 	if err != nil {
 		return "", nil, err

@@ -44,7 +44,7 @@ type Rule struct {
 // chain is our own chain in the containers' tables: the engine keeps its own rules there, for name resolution.
 const chain = "CHAOS"
 
-// Cut drops a service's packets by the rules, in addition to those in force. Mend removes all rules, and so does a restart.
+// Cut drops a service's packets by the rules, in addition to those in force. Heal removes all rules, and so does a restart.
 func (p *Project) Cut(ctx context.Context, service string, rules ...Rule) error {
 	script := chainIn("filter", "INPUT", "OUTPUT")
 	for _, r := range rules {
@@ -71,7 +71,7 @@ func (r Rule) command(peer, port string) string {
 }
 
 // Divert redirects a service's TCP connections to a peer's port to another address, usually a proxy. Open connections are reset.
-// Mend ends it.
+// Heal ends it.
 func (p *Project) Divert(ctx context.Context, service, peer string, port int, to string) error {
 	script := append(chainIn("nat", "OUTPUT"), chainIn("filter", "INPUT", "OUTPUT")...)
 	match := fmt.Sprintf("-p tcp -d %s --dport %d", peer, port)
@@ -96,8 +96,8 @@ func (p *Project) Hasten(ctx context.Context, service string) error {
 	return p.inNetns(ctx, service, []string{"tc qdisc del dev eth0 root"})
 }
 
-// Mend ends every Cut and Divert of a service. Diverted connections are reset.
-func (p *Project) Mend(ctx context.Context, service string) error {
+// Heal ends every Cut and Divert of a service. Diverted connections are reset.
+func (p *Project) Heal(ctx context.Context, service string) error {
 	return p.inNetns(ctx, service, []string{
 		"iptables -w -t nat -F " + chain + " 2>/dev/null || true",
 		"iptables -w -F " + chain + " 2>/dev/null || true",

@@ -58,7 +58,7 @@ type Rig struct {
 
 // Run runs the suite. Every test gets its own empty store from open.
 func Run(t *testing.T, open func(t *testing.T) Rig) {
-	for _, group := range []map[string]func(*testing.T, Rig){claimTests, commitTests, publicTests, feedTests, seenTests, indexTests, concurrencyTests} {
+	for _, group := range []map[string]func(*testing.T, Rig){claimTests, commitTests, publicTests, feedTests, historyTests, indexTests, concurrencyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) { test(t, open(t)) })
 		}

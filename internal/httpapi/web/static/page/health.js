@@ -238,6 +238,6 @@ export function verdict(state, list) {
   if (last.fault) return { level: "none", title: "Redis answers again.", detail: "The next sync compares the rooms with LiveKit and repairs what was missed." };
   if (last.result.errors) return { level: "none", title: "Not all compared.", detail: "The next sync compares the rest." };
   const repaired = Object.values(last.drift ?? {}).reduce((sum, n) => sum + n, 0);
-  const mended = repaired ? `and ${plural(repaired, "difference")} repaired` : "and nothing to repair";
-  return { level: "ok", title: "All present.", detail: `Redis agrees with LiveKit: ${plural(last.result.synced, "room")} compared in ${duration(last.durationMs)}, ${mended}, ` };
+  const repairedText = repaired ? `and ${plural(repaired, "difference")} repaired` : "and nothing to repair";
+  return { level: "ok", title: "All present.", detail: `Redis agrees with LiveKit: ${plural(last.result.synced, "room")} compared in ${duration(last.durationMs)}, ${repairedText}, ` };
 }

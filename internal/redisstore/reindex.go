@@ -19,14 +19,14 @@ const scanCount = 100
 func (s *Store) Reindex(ctx context.Context, pace time.Duration) error {
 	c, ok := s.client.(*redis.ClusterClient)
 	if !ok {
-		return s.discover(ctx, s.client, pace)
+		return s.reindexNode(ctx, s.client, pace)
 	}
 	return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		return s.discover(ctx, node, pace)
+		return s.reindexNode(ctx, node, pace)
 	})
 }
 
-func (s *Store) discover(ctx context.Context, node redis.Cmdable, pace time.Duration) error {
+func (s *Store) reindexNode(ctx context.Context, node redis.Cmdable, pace time.Duration) error {
 	for cursor := uint64(0); ; {
 		found, next, err := node.Scan(ctx, cursor, s.keys.every(), scanCount).Result()
 		if err != nil {

@@ -31,7 +31,7 @@ func (r Rig) timeline(t *testing.T, room string) []reconcile.TimelineEntry {
 	return entries
 }
 
-var seenTests = map[string]func(*testing.T, Rig){
+var historyTests = map[string]func(*testing.T, Rig){
 	"timeline entries": func(t *testing.T, r Rig) {
 		const room = "a\n"
 		rec := r.claim(t, room, claim(3, 4, 5))

@@ -7,25 +7,25 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
-// place is where a watcher of one room resumes: it has everything before the millisecond ms, and the first nth changes of the room in it. A change's own id counts the changes of all rooms in its millisecond, which the holder of a token for one
-// room may not learn. A place is written as an id whose second number is at least placeBase, which Redis' own never reach.
-type place struct{ ms, nth uint64 }
+// position is where a watcher of one room resumes: it has everything before the millisecond ms, and the first nth changes of the room in it. A change's own id counts the changes of all rooms in its millisecond, which the holder of a token for one
+// room may not learn. A position is written as an id whose second number is at least positionBase, which Redis' own never reach.
+type position struct{ ms, nth uint64 }
 
-const placeBase = 1 << 63
+const positionBase = 1 << 63
 
-// placeOf parses a place. It returns false for anything else, including an id of Redis.
-func placeOf(id string) (place, bool) {
+// positionOf parses a position. It returns false for anything else, including an id of Redis.
+func positionOf(id string) (position, bool) {
 	ms, n, ok := numbersOf(id)
-	if !ok || n < placeBase {
-		return place{}, false
+	if !ok || n < positionBase {
+		return position{}, false
 	}
-	return place{ms, n - placeBase}, true
+	return position{ms, n - positionBase}, true
 }
 
-func (p place) id() string { return joinID(p.ms, placeBase+p.nth) }
+func (p position) id() string { return joinID(p.ms, positionBase+p.nth) }
 
-// before returns the last id that can precede the place's millisecond.
-func (p place) before() string {
+// before returns the last id that can precede the position's millisecond.
+func (p position) before() string {
 	if p.ms == 0 {
 		return joinID(0, 0)
 	}

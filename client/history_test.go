@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSeenPaths checks that each request goes where docs/api.md says, and that its answer is decoded.
-func TestSeenPaths(t *testing.T) {
+// TestHistoryPaths checks that each request goes where docs/api.md says, and that its answer is decoded.
+func TestHistoryPaths(t *testing.T) {
 	var asked string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.RequestURI()
