@@ -228,6 +228,9 @@ func TestFaultsOfActions(t *testing.T) {
 	i.Await(inside + `.text.includes("s ago: LiveKit did not answer; nothing was removed")`)
 	i.Eval(inside + `.button("Sync now").click()`)
 	i.Await(inside + `.text.includes("Failed: LiveKit did not answer; nothing was removed")`)
+	f.with(func() { f.answers["sync"]["fault"] = "livekit_limited" })
+	i.Eval(inside + `.button("Sync now").click()`)
+	i.Await(inside + `.text.includes("Failed: LiveKit allowed no more requests; nothing was removed")`)
 	i.Eval(inside + `.button("Cleanup").click()`)
 	i.Await(inside + `.text.includes("Cleanup incomplete: 1 removed")`)
 }
