@@ -1,4 +1,4 @@
-// Package house checks the rules of the tree's layout: which package may import which.
+// Package house checks the rules of the tree: which package may import which, and the texts of errors.
 package house
 
 import (
