@@ -349,7 +349,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered f
 		}
 	}
 	if v.held != nil && !o.DryRun {
-		s.Log.Error("removals held: LiveKit shows much less than a moment ago. They go after three cycles that agree, or at once with `rollcall sync --force`",
+		s.Log.Error("removals held: LiveKit shows much less than a moment ago. They go after three scheduled syncs that agree, or at once with `rollcall sync --force`",
 			"rooms", v.held.Rooms, "participants", v.held.Participants, "cycles", v.held.Cycles)
 	}
 	if v.permit && wait.For(ctx, lookPause-time.Since(looked)) == nil {

@@ -23,7 +23,7 @@ type Result struct {
 type Held struct {
 	Rooms        int `json:"rooms"`
 	Participants int `json:"participants"`
-	// Cycles is how many scheduled cycles have agreed so far.
+	// Cycles is how many scheduled syncs have agreed so far.
 	Cycles int `json:"cycles"`
 }
 

@@ -146,7 +146,7 @@ func (w *watchColumns) heldLine(kind string, r *client.Report) string {
 	w.held[kind] = now
 	switch {
 	case now.Any() && now != was:
-		return w.columns(time.Now(), kind, plain, fmt.Sprintf("%s: %s are gone from LiveKit and are kept; %d of 3 scheduled cycles agree (rollcall status: what to do)",
+		return w.columns(time.Now(), kind, plain, fmt.Sprintf("%s: %s are gone from LiveKit and are kept; %d of 3 scheduled syncs agree (rollcall status: what to do)",
 			w.colorize(bad, "HELD"), now, now.Cycles))
 	case !now.Any() && was.Any():
 		return w.columns(time.Now(), kind, plain, w.colorize(good, "RELEASED")+": nothing is held any more")

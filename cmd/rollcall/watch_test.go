@@ -133,9 +133,9 @@ func TestWatchShowsWhatIsHeld(t *testing.T) {
 	got := watchingNode(t, status, report("sync", held(1))+report("sync", held(2))+report("sync", none+`,"fault":"livekit_silent"`)+
 		report("cleanup", held(2))+report("sync", none)+report("sync", none)+"event: service\ndata: {\"running\":false}\n\n", "stopped")
 	want := `TIME  now       The breaker holds removals
-TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 1 of 3 scheduled cycles agree (rollcall status: what to do)
-TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled cycles agree (rollcall status: what to do)
-TIME  cleanup   HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled cycles agree (rollcall status: what to do)
+TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 1 of 3 scheduled syncs agree (rollcall status: what to do)
+TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled syncs agree (rollcall status: what to do)
+TIME  cleanup   HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled syncs agree (rollcall status: what to do)
 TIME  sync      RELEASED: nothing is held any more
 TIME  service   the schedule is stopped
 `
