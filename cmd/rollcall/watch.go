@@ -171,9 +171,9 @@ func (p palette) eventText(e client.Event) (what, text string) {
 		}
 		return "members", strings.Join(names, ", ")
 	case e.Service != nil && e.Service.Running:
-		return "service", "the schedule is " + p.colorize(good, "running")
+		return "schedule", "the schedule is " + p.colorize(good, "running")
 	case e.Service != nil:
-		return "service", "the schedule is " + p.colorize(bad, "stopped")
+		return "schedule", "the schedule is " + p.colorize(bad, "stopped")
 	case e.Redis != nil:
 		if t := (client.Status{Redis: e.Redis}).RedisTrouble(); t != nil {
 			return "redis", p.colorize(bad, t.String())
