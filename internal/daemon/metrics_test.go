@@ -197,3 +197,12 @@ func TestClusterAndStoreMetrics(t *testing.T) {
 	}), map[string]float64{"redis_pool_connections": 5, "redis_pool_idle_connections": 4, "redis_pool_hits_total": 3, "redis_pool_misses_total": 2,
 		"redis_pool_timeouts_total": 1, "redis_pool_stale_connections_total": 6, "redis_async_writes_lost_total": 7, "feed_entries_total room_started": 8})
 }
+
+// TestCrashesAreCounted checks that a room that crashes is counted.
+func TestCrashesAreCounted(t *testing.T) {
+	m := newMetrics(prometheus.NewRegistry())
+	m.Crashed()
+	if got := testutil.ToFloat64(m.crashes); got != 1 {
+		t.Errorf("%v crashes are counted, want 1", got)
+	}
+}

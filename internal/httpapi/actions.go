@@ -11,8 +11,9 @@ import (
 // actions runs what operators ask for, detached from the request that asked: a caller who disconnects only stops waiting,
 // and the sync cycle, which others may wait for too, continues. Each action ends at stop or after its time limit.
 type actions struct {
-	time    time.Duration
-	stopped chan struct{}
+	time     time.Duration
+	stopped  chan struct{}
+	panicked func() // counts
 
 	mu      sync.Mutex
 	closed  bool
@@ -22,7 +23,7 @@ type actions struct {
 }
 
 func newActions(limit int, atMost time.Duration) *actions {
-	return &actions{time: atMost, stopped: make(chan struct{}), free: limit, limit: limit}
+	return &actions{time: atMost, stopped: make(chan struct{}), panicked: func() {}, free: limit, limit: limit}
 }
 
 // do runs one action and waits for it until ctx ends. Switches are quick and have as many slots again, so that stopping the
@@ -42,7 +43,7 @@ func (a *actions) do(ctx context.Context, isSwitch bool, line *audit, run func(c
 	go func() {
 		defer a.leave()
 		defer cancel()
-		value, err := recovered(apart, run)
+		value, err := a.recovered(apart, run)
 		line.end(value, err)
 		done <- result{value, err}
 	}()
@@ -66,9 +67,10 @@ func (a *actions) do(ctx context.Context, isSwitch bool, line *audit, run func(c
 
 // recovered keeps a panic from ending the process: net/http recovers only in the goroutines of its requests, and this is
 // none of them.
-func recovered(ctx context.Context, run func(context.Context) (any, error)) (value any, err error) {
+func (a *actions) recovered(ctx context.Context, run func(context.Context) (any, error)) (value any, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			a.panicked()
 			err = fmt.Errorf("an action panicked: %v\n%s", cause, debug.Stack())
 		}
 	}()

@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,7 +45,7 @@ type connections struct {
 	// accepted token or signature are in none.
 	strangers, idle, served *list.List // of *tracked
 
-	near logLimiter // for the log line
+	near, failed logLimiter // for the log lines
 }
 
 func newConnections(limit int, log *slog.Logger) *connections {
@@ -213,6 +214,16 @@ func (t *connections) warn(open int, reason string) {
 	}
 }
 
+// cannotAccept logs, rate-limited, that the system gives no connection. net/http tries again, and logs nothing that operators see.
+func (t *connections) cannotAccept(err error) {
+	if errors.Is(err, net.ErrClosed) {
+		return
+	}
+	if _, ok := t.failed.now(time.Now()); ok {
+		t.log.Warn("an HTTP connection could not be accepted and is tried again: is this process out of file descriptors (LimitNOFILE, ulimit -n)?", "error", err)
+	}
+}
+
 func (t *connections) count() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -231,6 +242,7 @@ func (l limited) Accept() (net.Conn, error) {
 		l.all.wait(l.all.grace)
 		conn, err := l.Listener.Accept()
 		if err != nil {
+			l.all.cannotAccept(err)
 			return nil, err
 		}
 		if added := l.all.add(conn); added != nil {

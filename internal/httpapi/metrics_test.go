@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,15 @@ func TestWebhookSeriesBeginAtZero(t *testing.T) {
 	}
 	if n, want := testutil.CollectAndCount(r.api.metrics.requests), 3*len(r.api.routes.patterns())+2; n < want {
 		t.Errorf("%d series of requests, want at least %d: 200, 500 and 503 of each route", n, want)
+	}
+}
+
+// TestPanicsAreCounted checks that a request whose handler panics is counted.
+func TestPanicsAreCounted(t *testing.T) {
+	r := newRig(t, &node{acting: func(context.Context) { panic("a bug") }}, nil)
+	r.ask("POST", "/api/sync-rooms", `{"action":"sync"}`)
+	if got := r.metric(t, "rollcall_http_panics_total"); got != 1 {
+		t.Errorf("%v panics are counted, want 1", got)
 	}
 }
 

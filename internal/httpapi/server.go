@@ -170,7 +170,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.metrics, a.hooks.metrics = m, m
+	a.metrics, a.hooks.metrics, a.actions.panicked = m, m, m.panics.Inc
 	a.routes = a.makeRoutes(cfg.MetricsPublic)
 	m.begin(a.routes.patterns())
 	return a, streamMetrics(cfg.Registry, a.hub, limits.Watchers)

@@ -95,20 +95,23 @@ func TestMemoryOfDecoding(t *testing.T) {
 		"deep":                {filled(front+room+`},`+person+`},"x":`, ``, of(`[`)), true},
 		"deep in attributes":  {filled(front+room+`},`+person+`,"attributes":`, ``, of(`{"":`)), true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			e, known, err := readEvent([]byte(c.body))
-			runtime.ReadMemStats(&after)
-			if c.refused && !errors.Is(err, ErrMalformed) || !c.refused && (err != nil || !known || e.Participant.SID != "PA_1") {
-				t.Errorf("known %v, %v", known, err)
-			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > most*reconcile.MaxWebhookBytes {
-				t.Errorf("reading took %d MiB, more than %d times the body", took>>20, most)
-			} else {
-				t.Logf("reading took %d MiB", took>>20)
-			}
-		})
+		// The libraries read what the fast reader leaves to them, such as an escape.
+		for by, body := range map[string]string{"the fast reader": c.body, "the libraries": strings.Replace(c.body, `"PA_1"`, `"\u0050A_1"`, 1)} {
+			t.Run(name+" by "+by, func(t *testing.T) {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				e, known, err := readEvent([]byte(body))
+				runtime.ReadMemStats(&after)
+				if c.refused && !errors.Is(err, ErrMalformed) || !c.refused && (err != nil || !known || e.Participant.SID != "PA_1") {
+					t.Errorf("known %v, %v", known, err)
+				}
+				if took := after.TotalAlloc - before.TotalAlloc; took > most*reconcile.MaxWebhookBytes {
+					t.Errorf("reading took %d MiB, more than %d times the body", took>>20, most)
+				} else {
+					t.Logf("reading took %d MiB", took>>20)
+				}
+			})
+		}
 	}
 }
 

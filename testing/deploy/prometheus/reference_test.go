@@ -68,7 +68,7 @@ func referenced(t *testing.T) map[string]reference {
 func checkReference(t *testing.T, w *world) {
 	lone := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "alone",
 		Env: append(slices.DeleteFunc(slices.Clone(w.nodes[0].Env), func(v string) bool {
-			return strings.HasPrefix(v, "ROLLCALL_NODE_ADDR") || strings.HasPrefix(v, "ROLLCALL_TLS_") || strings.HasPrefix(v, "REDIS_URL")
+			return strings.HasPrefix(v, "ROLLCALL_NODE_AD") || strings.HasPrefix(v, "ROLLCALL_TLS_") || strings.HasPrefix(v, "REDIS_URL")
 		}), "ROLLCALL_EMBEDDED_REDIS=true")})
 	lone.Start()
 	w.ready(lone)
