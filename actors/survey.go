@@ -40,12 +40,12 @@ type Findings struct {
 	Tally                     reconcile.Tally
 	Missing                   []string // rooms with absences that wait for a permit
 	Agreed                    []string // those of them with absences that three scheduled cycles have seen
-	Moved                     []string // rooms that this owner no longer owns: neither examined nor errors
+	Moved                     []string // rooms that this owner no longer owns: neither compared nor errors
 	Differences               map[string][]reconcile.Difference
 	Err                       string // the first error, for people
 	// PassedOver counts the entries of ListParticipants that could not be used.
 	PassedOver reconcile.PassedOver
-	// Unlooked are rooms without a look in time, because LiveKit's request budget is small. They are neither examined nor errors.
+	// Unlooked are rooms without a look in time, because LiveKit's request budget is small. They are neither compared nor errors.
 	Unlooked []string
 	// Unanswered are rooms that ListRooms lacks and for which LiveKit itself has no answer.
 	Unanswered []string

@@ -91,8 +91,8 @@ func NewSweep(c SweepConfig) *Sweep {
 func (s *Sweep) SetStaleAfter(d time.Duration) { s.stale.Store(int64(d)) }
 
 // Sync runs one cycle over all rooms, or over one, under the leader's token. A plain cycle over all rooms joins a plain one that is
-// under way; other cycles wait for their turn. A scheduled cycle waits for a manual one, too, because it must count for the breaker. An error
-// means that there was no cycle; rooms that could not be examined are in the report.
+// under way; other cycles wait for their turn. A scheduled cycle waits for one by hand, too, because it must count for the breaker. An error
+// means that there was no cycle; rooms that could not be compared are in the report.
 func (s *Sweep) Sync(ctx context.Context, leader reconcile.Token, o reconcile.Options) (reconcile.Report, error) {
 	if !plain(o) {
 		return s.exclusive(ctx, func() (reconcile.Report, error) { return s.sync(ctx, leader, o) })
@@ -304,7 +304,7 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *reconcile.R
 }
 
 // indexed adds the rooms of the index. A shard that does not answer is an error in the report: the rooms of the other shards are
-// examined, and a room is never removed because it is not listed. empty reports that all shards answered, and that there is no room.
+// compared, and a room is never removed because it is not listed. empty reports that all shards answered, and that there is no room.
 func (s *Sweep) indexed(ctx context.Context, known map[string]bool, r *reconcile.Report) (empty bool, err error) {
 	incomplete := error(nil)
 	empty = true
@@ -349,7 +349,7 @@ func (s *Sweep) rounds(ctx context.Context, b Batch, rooms []string, sheltered f
 		}
 	}
 	if v.held != nil && !o.DryRun {
-		s.Log.Error("removals held: LiveKit shows much less than a moment ago. They go after three cycles that agree, or at once with `rollcall sync --force`",
+		s.Log.Error("removals held: LiveKit shows much less than a moment ago. They go after three scheduled syncs that agree, or at once with `rollcall sync --force`",
 			"rooms", v.held.Rooms, "participants", v.held.Participants, "cycles", v.held.Cycles)
 	}
 	if v.permit && wait.For(ctx, lookPause-time.Since(looked)) == nil {

@@ -76,7 +76,7 @@ func (s Status) HeldText(mark func(string) string) string {
 		b.WriteString("  LiveKit is failing or empty by mistake?  Repair it and do nothing here: nothing is lost.\n")
 		fmt.Fprintf(&b, "  They are really gone?                    Let them go: rollcall %s --force (look first: add --dry-run)\n", of.kind)
 		if s.SyncServiceRunning {
-			fmt.Fprintf(&b, "  You do nothing?                          They go after 3 scheduled cycles that agree; %d so far.\n", h.Cycles)
+			fmt.Fprintf(&b, "  You do nothing?                          They go after 3 scheduled syncs that agree; %d so far.\n", h.Cycles)
 		}
 	}
 	return b.String()

@@ -14,8 +14,8 @@ const syncPath = "/api/sync-rooms"
 
 // Result counts what a sync cycle did, in rooms.
 type Result struct {
-	Synced  int `json:"synced"`  // examined
-	Errors  int `json:"errors"`  // could not be examined
+	Synced  int `json:"synced"`  // compared
+	Errors  int `json:"errors"`  // could not be compared
 	Cleaned int `json:"cleaned"` // removed
 }
 
@@ -23,7 +23,7 @@ type Result struct {
 type Held struct {
 	Rooms        int `json:"rooms"`
 	Participants int `json:"participants"`
-	// Cycles is how many scheduled cycles have agreed so far.
+	// Cycles is how many scheduled syncs have agreed so far.
 	Cycles int `json:"cycles"`
 }
 
@@ -34,7 +34,7 @@ type Report struct {
 	// Scheduled is false for a cycle that an operator asked for.
 	Scheduled bool   `json:"scheduled"`
 	Result    Result `json:"result"`
-	// Changed is how many rooms' keys were changed.
+	// Changed is how many rooms differed.
 	Changed int `json:"changed"`
 	// Drift counts repairs by reason, such as "missed join".
 	Drift map[string]int `json:"drift,omitempty"`

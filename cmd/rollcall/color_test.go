@@ -115,8 +115,8 @@ func TestWatchColoursWhoComesAndGoes(t *testing.T) {
 			got += arrival.ReplaceAllString(line, "TIME  $1 ")
 		}
 	}
-	want := "TIME  service   the schedule is \x1b[32mrunning\x1b[0m\n2026-11-23 02:11:06.530Z  \x1b[32mjoined  \x1b[0m  \"a\\nb\"            ada\n" +
-		"2026-11-23 02:11:07.530Z  \x1b[31mfinished\x1b[0m  r                 (by sync)\nTIME  redis     \x1b[31mRedis does not answer\x1b[0m\nTIME  redis     Redis \x1b[32manswers\x1b[0m\nTIME  service   the schedule is \x1b[31mstopped\x1b[0m\n"
+	want := "TIME  schedule  the schedule is \x1b[32mrunning\x1b[0m\n2026-11-23 02:11:06.530Z  \x1b[32mjoined  \x1b[0m  \"a\\nb\"            ada\n" +
+		"2026-11-23 02:11:07.530Z  \x1b[31mfinished\x1b[0m  r                 (by sync)\nTIME  redis     \x1b[31mRedis does not answer\x1b[0m\nTIME  redis     Redis \x1b[32manswers\x1b[0m\nTIME  schedule  the schedule is \x1b[31mstopped\x1b[0m\n"
 	if got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}

@@ -1,8 +1,8 @@
 // Command rollcall keeps in Redis who is in which LiveKit room.
 //
 // It promises that nothing starts before the whole configuration has been read and validated; that each problem is reported
-// on one line, naming the flag and the variable; and that no secret is ever printed. It is the only package that imports
-// every other one.
+// on one line, naming the flag and the variable; and that no secret is ever printed. It is the command line only:
+// internal/daemon joins the parts of a node.
 package main
 
 import (

@@ -18,7 +18,7 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show whether the schedule runs, who leads, whether Redis and LiveKit answer, and what the last runs did",
+		Short: "Show whether the schedule runs, who leads, whether Redis and LiveKit answer, and what the last sync and cleanup did",
 		Long: `Show the state of the cluster, and what to do if something is wrong. With --check, exit 1 and
 name it if there is no leader, Redis or LiveKit does not answer, the schedule is stopped, the
 breaker holds removals, or the last sync failed. A node that is away fails no check, because

@@ -146,7 +146,7 @@ func (w *watchColumns) heldLine(kind string, r *client.Report) string {
 	w.held[kind] = now
 	switch {
 	case now.Any() && now != was:
-		return w.columns(time.Now(), kind, plain, fmt.Sprintf("%s: %s are gone from LiveKit and are kept; %d of 3 scheduled cycles agree (rollcall status: what to do)",
+		return w.columns(time.Now(), kind, plain, fmt.Sprintf("%s: %s are gone from LiveKit and are kept; %d of 3 scheduled syncs agree (rollcall status: what to do)",
 			w.colorize(bad, "HELD"), now, now.Cycles))
 	case !now.Any() && was.Any():
 		return w.columns(time.Now(), kind, plain, w.colorize(good, "RELEASED")+": nothing is held any more")
@@ -171,9 +171,9 @@ func (p palette) eventText(e client.Event) (what, text string) {
 		}
 		return "members", strings.Join(names, ", ")
 	case e.Service != nil && e.Service.Running:
-		return "service", "the schedule is " + p.colorize(good, "running")
+		return "schedule", "the schedule is " + p.colorize(good, "running")
 	case e.Service != nil:
-		return "service", "the schedule is " + p.colorize(bad, "stopped")
+		return "schedule", "the schedule is " + p.colorize(bad, "stopped")
 	case e.Redis != nil:
 		if t := (client.Status{Redis: e.Redis}).RedisTrouble(); t != nil {
 			return "redis", p.colorize(bad, t.String())

@@ -96,19 +96,19 @@ func watchingNode(t *testing.T, status, stream, until string, args ...string) st
 }
 
 // arrival matches the beginning of a line whose time is not known before.
-var arrival = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z  (leader|members|service|sync|cleanup|redis|now) `)
+var arrival = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z  (leader|members|schedule|sync|cleanup|redis|now) `)
 
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	want := `TIME  leader    n1, term 3
 TIME  members   n1, n2
-TIME  service   the schedule is running
+TIME  schedule  the schedule is running
 2026-11-23 02:11:06.530Z  joined    "a\nb"            ada
 2026-11-23 02:11:07.530Z  finished  r                 (by sync)
 TIME  redis     Redis does not answer
 TIME  redis     Redis answers
 TIME  sync      9 rooms compared, 1 differed, 1 removed, no errors
-TIME  service   the schedule is stopped
+TIME  schedule  the schedule is stopped
 `
 	if got := arrival.ReplaceAllString(watching(t, "stopped"), "TIME  $1 "); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -133,11 +133,11 @@ func TestWatchShowsWhatIsHeld(t *testing.T) {
 	got := watchingNode(t, status, report("sync", held(1))+report("sync", held(2))+report("sync", none+`,"fault":"livekit_silent"`)+
 		report("cleanup", held(2))+report("sync", none)+report("sync", none)+"event: service\ndata: {\"running\":false}\n\n", "stopped")
 	want := `TIME  now       The breaker holds removals
-TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 1 of 3 scheduled cycles agree (rollcall status: what to do)
-TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled cycles agree (rollcall status: what to do)
-TIME  cleanup   HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled cycles agree (rollcall status: what to do)
+TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 1 of 3 scheduled syncs agree (rollcall status: what to do)
+TIME  sync      HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled syncs agree (rollcall status: what to do)
+TIME  cleanup   HELD: 12 rooms and 1 participant are gone from LiveKit and are kept; 2 of 3 scheduled syncs agree (rollcall status: what to do)
 TIME  sync      RELEASED: nothing is held any more
-TIME  service   the schedule is stopped
+TIME  schedule  the schedule is stopped
 `
 	if got = arrival.ReplaceAllString(got, "TIME  $1 "); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

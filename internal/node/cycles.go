@@ -148,7 +148,7 @@ func faultText(f reconcile.Fault, empty bool) string {
 	case reconcile.LiveKitRefuses:
 		return "LiveKit refuses the API key" + kept + "Compare --livekit-api-key and its secret with LiveKit's, and the clocks"
 	case reconcile.LiveKitLimited:
-		return "LiveKit's request limit leaves no turn for the list of rooms" + kept + "Lower --livekit-rate, or lengthen --sync-interval"
+		return "LiveKit allows no more requests now" + kept + "Lower --livekit-rate, or lengthen --sync-interval"
 	case reconcile.RedisSilent:
 		return "Redis does not list its rooms, so none was compared. Check Redis and --redis-url"
 	}

@@ -100,7 +100,7 @@ func (t *asyncWriter) write(batch []pendingWrite) bool {
 	t.lost.Add(uint64(len(batch)))
 	for _, cmd := range cmds {
 		if wrongType(cmd.Err()) {
-			t.log.Warn("redis: someone else wrote our list: replacing it; nobody but rollcall may write it", "key", cmd.Args()[1])
+			t.log.Warn("redis: another program wrote rollcall's list: replacing it; nobody but rollcall may write it", "key", cmd.Args()[1])
 			_ = t.client.Del(ctx, fmt.Sprint(cmd.Args()[1])).Err()
 			return true
 		}

@@ -141,7 +141,7 @@ func (s *Store) RepairScores(ctx context.Context) error {
 			if len(rooms) == 0 {
 				break
 			}
-			s.log.Warn("redis: someone else wrote our index: putting it in order; nobody but rollcall may write "+s.keys.every(), "key", s.keys.allIndex(), "entries", len(rooms))
+			s.log.Warn("redis: another program wrote rollcall's index: putting it in order; nobody but rollcall may write "+s.keys.every(), "key", s.keys.allIndex(), "entries", len(rooms))
 			if err := s.list(ctx, rooms); err != nil {
 				return fmt.Errorf("redis: %w", denied(err))
 			}
@@ -175,5 +175,5 @@ func (s *Store) list(ctx context.Context, rooms []string) error {
 
 // logReplaced warns that an index had another type because others wrote its key. Reindex finds the rooms that were lost with it.
 func (s *Store) logReplaced(key string) {
-	s.log.Warn("redis: someone else wrote our index: it has been replaced; nobody but rollcall may write "+s.keys.every(), "key", key)
+	s.log.Warn("redis: another program wrote rollcall's index: it has been replaced; nobody but rollcall may write "+s.keys.every(), "key", key)
 }

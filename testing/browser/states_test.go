@@ -77,7 +77,7 @@ func TestUnwell(t *testing.T) {
 	b := open(t, f.URL, 1280)
 	// The errors of the sync may come from Redis: they are no cause of their own.
 	b.Await(`seen("3 things need you.") && seen("The schedule is stopped") && seen("Redis does not answer n2") && !seen("The last sync had")`)
-	b.Await(`seen("n1 takes no webhooks") && seen("n3 is away") && ["Not ready", "Unreachable", "1 of 3 ready", "Redis accepts no commits at 10.0.0.7:6379", "no other node can reach this one"].every((text) => panel("Cluster").innerText.includes(text))`)
+	b.Await(`seen("n1 takes no webhooks") && seen("n3 is away") && ["Not ready", "Unreachable", "1 of 3 ready", "Redis takes no commits at 10.0.0.7:6379", "no other node can reach this one"].every((text) => panel("Cluster").innerText.includes(text))`)
 	f.with(func() { delete(f.member(1), "cannotWrite"); f.member(2)["state"] = "ready" })
 	b.Await(`seen("3 things need you.") && !seen("is away") && seen("The last sync had 2 errors") && seen("First error: LiveKit: deadline exceeded")`)
 	b.Snap("unwell-desktop-light")

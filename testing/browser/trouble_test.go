@@ -228,6 +228,9 @@ func TestFaultsOfActions(t *testing.T) {
 	i.Await(inside + `.text.includes("s ago: LiveKit did not answer; nothing was removed")`)
 	i.Eval(inside + `.button("Sync now").click()`)
 	i.Await(inside + `.text.includes("Failed: LiveKit did not answer; nothing was removed")`)
+	f.with(func() { f.answers["sync"]["fault"] = "livekit_limited" })
+	i.Eval(inside + `.button("Sync now").click()`)
+	i.Await(inside + `.text.includes("Failed: LiveKit allowed no more requests; nothing was removed")`)
 	i.Eval(inside + `.button("Cleanup").click()`)
 	i.Await(inside + `.text.includes("Cleanup incomplete: 1 removed")`)
 }
@@ -264,7 +267,7 @@ func TestRedisDownForSome(t *testing.T) {
 	valves[cut.ID].Turn(true, c.Redis.Addr)
 	for _, b := range []*browsertest.Tab{there, here} {
 		b.Await(`seen("One thing needs you.") && seen(a + " cannot write to Redis; the others can\nThe others have taken over the rooms, and webhooks go on.") && !/emove/.test(all(".problems").map((e) => e.innerText).join()) && seen("2 of 3 ready")`, cut.ID)
-		b.Await(`panel("Cluster").innerText.includes("Redis accepts no commits at")`)
+		b.Await(`panel("Cluster").innerText.includes("Redis takes no commits at")`)
 	}
 	portrait(there, "redis-cut-there")
 	portrait(here, "redis-cut-here")

@@ -54,7 +54,7 @@ func TestSmoke(t *testing.T) {
 // TestChaos is run by make chaos: the nemeses that NEMESIS names, or all.
 func TestChaos(t *testing.T) {
 	if os.Getenv("CHAOS") == "" {
-		t.Skip("make chaos runs it; it takes ten minutes")
+		t.Skip("make chaos runs it; it takes about 20 minutes")
 	}
 	o, err := FromEnv()
 	if err != nil {

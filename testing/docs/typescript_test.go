@@ -141,7 +141,7 @@ func TestNextApp(t *testing.T) {
 		eventually.True(t, "the component shows "+want, func() bool {
 			now := ask()
 			all := names(now)
-			return now["shown"].SID == "right" && strings.Join(all["shown"], " ") == want && strings.Join(all["read"], " ") == want
+			return now["shown"].SID == "right" && strings.Join(all["shown"], " ") == want && strings.Join(all["read"], " ") == want && strings.Join(all["readme"], " ") == want
 		})
 	}
 	shows("ada")

@@ -1,8 +1,10 @@
-// Package house checks the rules of the tree's layout: which package may import which.
+// Package house checks the rules of the tree: which package may import which, and the texts of errors.
 package house
 
 import (
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +41,11 @@ var mayImport = map[string][]string{
 	"internal/config": {"fsm", "reconcile", "internal/certfile", "internal/livekit"},
 }
 
+var (
+	arrowRow = regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\|.*\\| ([^|]+) \\|$")
+	quoted   = regexp.MustCompile("`([a-z/]+)`")
+)
+
 // standardOnly lists packages that may import nothing outside the standard library.
 var standardOnly = []string{"reconcile"}
 
@@ -65,6 +72,48 @@ func TestImportArrows(t *testing.T) {
 	for folder := range mayImport {
 		if !seen[folder] {
 			t.Errorf("%s is in the layout but not in the tree", folder)
+		}
+	}
+}
+
+// TestArchitectureNamesTheArrows compares the table of docs/architecture.md with mayImport.
+func TestArchitectureNamesTheArrows(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| imports of ours |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := 0
+	for _, row := range arrowRow.FindAllStringSubmatch(table, -1) {
+		rows++
+		folder, cell := row[1], row[2]
+		allowed, known := mayImport[folder]
+		if !known {
+			t.Errorf("docs/architecture.md has %s, which has no place in the layout", folder)
+			continue
+		}
+		named := []string{}
+		for _, name := range quoted.FindAllStringSubmatch(cell, -1) {
+			named = append(named, name[1])
+			if !slices.Contains(allowed, name[1]) {
+				t.Errorf("docs/architecture.md lets %s import %s, which it may not", folder, name[1])
+			}
+		}
+		inWords := strings.Trim(quoted.ReplaceAllString(cell, ""), ", ")
+		for _, ours := range allowed {
+			if !slices.Contains(named, ours) && (inWords == "" || inWords == "none") {
+				t.Errorf("docs/architecture.md does not say that %s may import %s", folder, ours)
+			}
+		}
+	}
+	if all := strings.Count(table, "\n| `"); rows != all || rows < 10 {
+		t.Errorf("docs/architecture.md has %d rows of packages, and %d of them have one package each", all, rows)
+	}
+	for folder := range mayImport {
+		if !strings.Contains(string(page), "`"+folder+"`") {
+			t.Errorf("docs/architecture.md does not name %s", folder)
 		}
 	}
 }

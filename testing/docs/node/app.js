@@ -7,6 +7,7 @@ import { GET as token } from "./app/rollcall-token/route.js";
 import { register } from "./instrumentation.js";
 import { sync } from "@/lib/sync";
 import { roster } from "@/lib/roster-node-redis";
+import { people as peopleOf } from "@/lib/people";
 import { render } from "react";
 import * as syncService from "./utils/redis/syncService.js";
 import * as roomSyncManager from "./utils/redis/roomSyncManager.js";
@@ -89,12 +90,13 @@ register();
 show();
 for (let n = 0; n < 80; n++) await answer(`/api/rooms/${n}/events`); // more viewers than a node has streams
 for await (const _ of createInterface(process.stdin)) {
-  const [missing, other] = await Promise.all([answer("/api/rooms/nowhere"), roster(room)]);
+  const [missing, other, first] = await Promise.all([answer("/api/rooms/nowhere"), roster(room), peopleOf(room)]);
   const { people, indicator, defined: elements } = show();
   const wrong = indicator ? await mistakes(indicator, people).catch((error) => error.message) : "no indicator yet";
   const right = !wrong && missing.status === 404 && indicator.type === "sync-status-indicator" && elements[0] === "sync-status-indicator";
   const participants = people.map((identity) => ({ identity, sid: "" }));
-  // The rooms in the form of the other consumers: as the component shows it, and as node-redis reads it.
+  // The rooms in the form of the other consumers: as the component shows it, as node-redis reads it, and as the README does.
   console.log(JSON.stringify({ shown: { sid: right ? "right" : `${wrong} ${missing.status} ${elements} ${JSON.stringify(indicator)}`, participants },
-    read: { participants: (other?.participants ?? []).map((identity) => ({ identity })) } }));
+    read: { participants: (other?.participants ?? []).map((identity) => ({ identity })) },
+    readme: { participants: (first?.participants ?? []).map((identity) => ({ identity })) } }));
 }

@@ -16,7 +16,7 @@ export interface SyncResult {
   cleaned: number;
 }
 
-/** The removals that the breaker holds back, and for how many scheduled cycles so far. */
+/** The removals that the breaker holds back, and for how many scheduled syncs so far. */
 export interface Held {
   rooms: number;
   participants: number;

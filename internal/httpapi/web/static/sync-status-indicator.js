@@ -53,8 +53,10 @@ function span(ms) {
 
 const rooms = (n) => `${n} ${n === 1 ? "room" : "rooms"}`;
 
+const liveKitFaults = { livekit_refuses: "refused the API key", livekit_limited: "allowed no more requests" };
+
 function faultText(fault) {
-  return fault.startsWith("redis") ? "Redis did not answer" : `LiveKit ${fault === "livekit_refuses" ? "refused the API key" : "did not answer"}; nothing was removed`;
+  return fault.startsWith("redis") ? "Redis did not answer" : `LiveKit ${liveKitFaults[fault] ?? "did not answer"}; nothing was removed`;
 }
 
 // Describes the last sync in a line. Ages are by the node's clock.

@@ -28,8 +28,8 @@ const states = {
 // describe says how the page receives changes, and since when it has received none.
 function describe({ conn, status, hasToken }) {
   let [text, level] = states[conn.state] ?? states.connecting;
-  let detail = { live: "Changes arrive as they happen", refused: "This node sends no events here; the page asks every 5 s" }[conn.state] ?? "";
-  if (conn.state === "waiting") detail = `Tries again in ${span(Math.max(0, conn.retryAt - Date.now()))}; meanwhile the page asks every 5 s`;
+  let detail = { live: "Changes arrive as they happen", refused: "This node sends no events here; the page asks every 5 to 20 s" }[conn.state] ?? "";
+  if (conn.state === "waiting") detail = `Tries again in ${span(Math.max(0, conn.retryAt - Date.now()))}; meanwhile the page asks every 5 to 20 s`;
   const error = status.error;
   if (error?.status === 401) [text, level, detail] = ["No access", "bad", hasToken ? "The node does not accept the token" : "The node wants a token"];
   else if (error?.status === 403 && conn.state !== "live") [text, level, detail] = ["No access", "bad", plain(error.message)];

@@ -34,7 +34,7 @@ function updateMember(row, member, data, me, most) {
   setText(p.address, [member.httpAddr, member.version].filter(Boolean).map(plain).join(" · "));
   const failing = member.cannotWrite ?? [];
   show(p.shards, failing.length > 0 || Boolean(member.why));
-  setText(p.shards, failing.length > 0 ? `Redis accepts no commits at ${failing.map(plain).join(", ")}` : plain(member.why ?? ""));
+  setText(p.shards, failing.length > 0 ? `Redis takes no commits at ${failing.map(plain).join(", ")}` : plain(member.why ?? ""));
   setText(p.state, stateWords[member.state] ?? plain(member.state));
   p.state.dataset.level = { ready: "ok", away: failing.length > 0 ? "bad" : "", unreachable: data.leader ? "" : "bad" }[member.state] ?? "bad";
   setText(p.rooms, count(roomsOf(member)));

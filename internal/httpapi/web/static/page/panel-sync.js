@@ -45,7 +45,7 @@ function createFacts() {
     next.set(null, status.syncServiceRunning ? `every ${duration(status.syncInterval)}` : "stopped");
     const fault = faultText(report?.fault);
     rooms.set(fault ? "None" : count(report?.result?.synced), fault || (report ? report.changed ? `${count(report.changed)} differed` : report.result?.errors ? "the next sync compares the rest" : "all matched" : ""), fault ? "bad" : "");
-    repaired.set(report && !fault ? count(drift) : "–", fault ? "" : report?.deferred ? `${count(report.deferred)} left to the next` : report && !drift ? "nothing to do" : "", drift ? "warn" : "");
+    repaired.set(report && !fault ? count(drift) : "–", fault ? "" : report?.deferred ? `${count(report.deferred)} deferred to the next sync` : report && !drift ? "nothing to do" : "", drift ? "warn" : "");
     removed.set(count(report?.result?.cleaned));
     if (fault) errors.set("–");
     else errors.set(count(report?.result?.errors), report?.result?.errors ? "" : report ? "none" : "", report?.result?.errors ? "bad" : "");

@@ -67,7 +67,7 @@ export function createDriftView(app) {
   return {
     element: h("div", { class: "view drift" },
       h("div", { class: "view-head" }, h("div", {}, h("h1", { tabindex: "-1" }, "Drift"),
-        h("p", { class: "lead" }, "What a sync found to be wrong, and corrected. A few are normal, because LiveKit does not report everything; many mean that webhooks do not arrive."))),
+        h("p", { class: "lead" }, "What a sync found wrong and repaired. A few are normal, because LiveKit does not report everything; many mean that webhooks do not arrive."))),
       totals.element, single.element),
     enter() { app.live.resources.drift.refresh(); },
   };
