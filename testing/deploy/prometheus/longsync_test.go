@@ -26,7 +26,7 @@ func longSyncOutages() []outage {
 // for the end.
 func slowLists(t *testing.T, w *world, o outage) {
 	const (
-		rooms = 4000
+		rooms = 8000
 		// each is how long the list of one room's participants takes. The node asks for 16 at once and counts 500 rooms at a time: the first
 		// are done after 39 s.
 		each = 1250 * time.Millisecond
