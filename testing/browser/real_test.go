@@ -182,7 +182,7 @@ func preferences(p *place, h *hand) {
 	h.press("Cancel")
 	h.press("Token: none; enter")
 	h.Await(`document.activeElement.type === "password"`)
-	h.Do(chromedp.KeyEvent(p.token()))
+	h.Paste(p.token())
 	h.press("Use it")
 	h.Await(`button("Token: set; change") && live() && seen("All present.")`)
 	h.press("Token: set; change")
