@@ -259,7 +259,7 @@ func TestACycleNamesItsFault(t *testing.T) {
 	}
 }
 
-// A cycle that LiveKit fails says whether Redis holds no room, since it may have been restarted empty.
+// TestACycleSaysThatRedisIsEmpty checks that a cycle that LiveKit fails says whether Redis holds no room, since Redis may have been restarted empty.
 func TestACycleSaysThatRedisIsEmpty(t *testing.T) {
 	bubble(t, func(r *rig) {
 		fails := func(string) (bool, error) { return false, errReset }
@@ -285,7 +285,7 @@ func TestACycleSaysThatRedisIsEmpty(t *testing.T) {
 	})
 }
 
-// If a part of Redis does not answer, nobody knows that it is empty.
+// TestAPartOfRedisIsNotAllOfIt checks that Redis is not called empty while a part of it does not answer.
 func TestAPartOfRedisIsNotAllOfIt(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.lk.order(func(string) (bool, error) { return false, errReset })

@@ -24,8 +24,8 @@ func liveKitOutages() []outage {
 		{name: "LiveKit lists nothing", alerts: []string{"RollcallRemovalsHeld"}, run: nothingListed},
 		{name: "lost, wrong and foreign", run: lostWrongForeign,
 			alerts: []string{"RollcallWebhooksMissing", "RollcallWebhooksRefused", "RollcallWebhooksDropped", "RollcallEntriesPassedOver", "RollcallForeignChange"}},
-		{name: "LiveKit refuses the key", alerts: []string{"RollcallLiveKitRefuses"}, run: keyRefused},
-		{name: "LiveKit limits requests", alerts: []string{"RollcallLiveKitLimits"}, run: requestsLimited},
+		{name: "LiveKit refuses the key", alerts: []string{"RollcallLiveKitRefuses"}, run: refuses(twirp.Unauthenticated)},
+		{name: "LiveKit limits requests", alerts: []string{"RollcallLiveKitLimits"}, run: refuses(twirp.ResourceExhausted)},
 	}
 }
 
@@ -82,16 +82,13 @@ func lostWrongForeign(t *testing.T, w *world, o outage) {
 	w.settle()
 }
 
-func keyRefused(t *testing.T, w *world, o outage) {
-	w.livekit.SetAPIFault(always(fakelivekit.APIFault{Code: twirp.Unauthenticated}))
-	defer w.livekit.SetAPIFault(nil)
-	o.fires(t, w, 10*time.Minute, nil)
-	w.livekit.SetAPIFault(nil)
-	w.settle()
-}
-
-func requestsLimited(t *testing.T, w *world, o outage) {
-	w.livekit.SetAPIFault(always(fakelivekit.APIFault{Code: twirp.ResourceExhausted}))
-	defer w.livekit.SetAPIFault(nil)
-	o.fires(t, w, 15*time.Minute, nil)
+// refuses returns an outage in which LiveKit answers every request with an error.
+func refuses(code twirp.ErrorCode) func(*testing.T, *world, outage) {
+	return func(t *testing.T, w *world, o outage) {
+		w.livekit.SetAPIFault(always(fakelivekit.APIFault{Code: code}))
+		defer w.livekit.SetAPIFault(nil)
+		o.fires(t, w, 15*time.Minute, nil)
+		w.livekit.SetAPIFault(nil)
+		w.settle()
+	}
 }

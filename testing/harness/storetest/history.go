@@ -118,11 +118,15 @@ var historyTests = map[string]func(*testing.T, Rig){
 // drift waits until the list is as wanted, because drift entries are written asynchronously.
 func (r Rig) drift(t *testing.T, wanted func([]reconcile.DriftEntry) bool) (got []reconcile.DriftEntry) {
 	t.Helper()
-	eventually.Nil(t, 20*time.Second, "the list of drift", func() (err error) {
-		if got, err = r.Drift(t.Context()); err == nil && !wanted(got) {
-			err = fmt.Errorf("it holds %d entries: %+v", len(got), got[:min(len(got), 5)])
+	eventually.Nil(t, 20*time.Second, "the list of drift", func() error {
+		var err error
+		if got, err = r.Drift(t.Context()); err != nil {
+			t.Fatal(err) // what is written late is waited for, a failure is not
 		}
-		return err
+		if !wanted(got) {
+			return fmt.Errorf("it holds %d entries: %+v", len(got), got[:min(len(got), 5)])
+		}
+		return nil
 	})
 	return got
 }
