@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // TestRealLongSync checks that alerts fire when a real node's sync takes long.
 func TestRealLongSync(t *testing.T) {
+	if os.Getenv("DEPLOY") == "" {
+		t.Skip("it takes a minute, and many on a busy machine: set DEPLOY=1")
+	}
 	t.Parallel()
 	w := newAlone(t, nil)
 	w.suffer(t, longSyncOutages())
@@ -43,7 +47,7 @@ func slowLists(t *testing.T, w *world, o outage) {
 	}
 	begun := time.Now()
 	long := phase{lasts: 40 * time.Minute, begin: w.scraped()}
-	eventually.Nil(w, patience, "the sync is slow", func() error {
+	eventually.Nil(w, 10*time.Minute, "the sync is slow", func() error {
 		if w.total("rollcall_cycle_slow", []string{`kind="sync"`}, w.nodes...) == 0 {
 			return fmt.Errorf("it is not")
 		}
