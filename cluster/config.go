@@ -109,6 +109,8 @@ type Config struct {
 	Health func(ctx context.Context) error
 	// Tasks run on the leader, while it leads.
 	Tasks []Task
+	// Contained, if not nil, is called for each panic that ended a task.
+	Contained func()
 	// Logger defaults to slog.Default().
 	Logger *slog.Logger
 }

@@ -27,7 +27,7 @@ var (
 	// ErrUnknownNode means that the cluster has no node with that name.
 	ErrUnknownNode = errors.New("the cluster has no such node")
 	// ErrQuorum means that too few voters would answer after a removal.
-	ErrQuorum = errors.New("too few of the remaining voters answer: bring them back first")
+	ErrQuorum = errors.New("too few of the remaining voters answer: bring them back first, or first remove those that are gone for good")
 	// ErrNoSuccessor means that a leader is to hand over, but no other voter that could lead answers.
 	ErrNoSuccessor = errors.New("this node leads, and no other node answers that could: start one first")
 	// ErrOlderBuild means that a node's build cannot read what is in the log, or is to be.

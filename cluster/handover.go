@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -72,23 +73,67 @@ func (n *Node) successor(ctx context.Context, suits func(raft.Server) bool) (raf
 	return other, n.raftError(n.raft.AddVoter(other.ID, other.Address, servers.Index(), applyTimeout).Error())
 }
 
-// giveVote waits while this node is one of two voters. Until it loses its vote, the other node could commit nothing without it.
+// giveVote waits while this node is one of two voters, unless the other one leaves as well or has been silent for outOfContact. Until this
+// node loses its vote, the other one could commit nothing without it. If this node leads, because the first hand-over failed or it was
+// elected again, it hands over again. A node that was removed does not learn how the votes change.
 func (n *Node) giveVote(ctx context.Context) {
-	for n.isOneOfTwo() && n.raft.State() != raft.Leader && wait.For(ctx, pollReady) == nil {
+	ctx, cancel := beforeTheEnd(ctx)
+	defer cancel()
+	for heard := time.Now(); !n.removed.Load() && time.Since(heard) <= outOfContact; {
+		other, ok := n.otherOfTwo()
+		if !ok {
+			return
+		}
+		h, err := n.ask(ctx, string(other.Address))
+		answers := err == nil && h.ID == string(other.ID) && !h.Fresh
+		// What this node knows of a leave may be old: another leader may have let the other node in again.
+		if answers && h.Leaving || !answers && n.hasLeft(string(other.ID)) {
+			return
+		}
+		if answers {
+			heard = time.Now()
+			if err := n.handOver(ctx); err != nil { // only if this node leads
+				n.log.Debug("handing over once more", "error", err)
+			}
+		}
+		if wait.For(ctx, pollReady) != nil {
+			return
+		}
 	}
 }
 
-func (n *Node) isOneOfTwo() bool {
+// voteWithin is the longest wait for another node to take this one's vote, closeWithin the time of a stop that is left for what follows.
+const (
+	voteWithin  = 10 * time.Second
+	closeWithin = time.Second
+)
+
+// beforeTheEnd returns a context for giveVote.
+func beforeTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(voteWithin)
+	if last, ok := ctx.Deadline(); ok && last.Add(-closeWithin).Before(end) {
+		end = last.Add(-closeWithin)
+	}
+	return context.WithDeadline(ctx, end)
+}
+
+// otherOfTwo returns the other voter if this node is one of two.
+func (n *Node) otherOfTwo() (other raft.Server, ok bool) {
 	servers := n.raft.GetConfiguration()
 	if servers.Error() != nil {
-		return false
+		return raft.Server{}, false
 	}
 	voters, own := 0, false
 	for _, s := range servers.Configuration().Servers {
-		if s.Suffrage == raft.Voter {
-			voters++
-			own = own || s.ID == raft.ServerID(n.cfg.NodeID)
+		switch {
+		case s.Suffrage != raft.Voter:
+			continue
+		case s.ID == raft.ServerID(n.cfg.NodeID):
+			own = true
+		default:
+			other = s
 		}
+		voters++
 	}
-	return own && voters == 2
+	return other, own && voters == 2
 }

@@ -162,9 +162,18 @@ func (n *Node) setWaitReason(what error) {
 	n.waiting = what
 }
 
+// askRedisWithin is how long a leader of a cluster that has a generation waits for Redis to confirm it. Votes are moved and silent nodes
+// leave the view only after that, so a Redis that hangs must not hold it up.
+const askRedisWithin = time.Second
+
 func (n *Node) found(ctx context.Context) error {
-	ours := n.fsm.State().Generation
-	generation, err := n.cfg.Generation(ctx, ours)
+	ours, asking := n.fsm.State().Generation, ctx
+	if ours != 0 {
+		limited, cancel := context.WithTimeout(ctx, askRedisWithin)
+		defer cancel()
+		asking = limited
+	}
+	generation, err := n.cfg.Generation(asking, ours)
 	switch {
 	case err != nil && ours == 0:
 		return err

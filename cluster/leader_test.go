@@ -28,7 +28,7 @@ func scripted(t *testing.T, n *Node, tasks ...Task) (*Node, chan<- bool) {
 	t.Helper()
 	m := &Node{cfg: n.cfg, log: n.log, raft: n.raft, fsm: n.fsm, endpoint: n.endpoint, stopped: make(chan struct{})}
 	for _, task := range tasks {
-		m.tasks = append(m.tasks, newRunner(task, m.fsm, nil, m.log))
+		m.tasks = append(m.tasks, newRunner(task, m.fsm, nil, nil, m.log))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel

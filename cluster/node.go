@@ -112,7 +112,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, endpoint.close(), store.close())
 	}
 	for _, t := range cfg.Tasks {
-		n.tasks = append(n.tasks, newRunner(t, n.fsm, n.outranked, log))
+		n.tasks = append(n.tasks, newRunner(t, n.fsm, n.outranked, cfg.Contained, log))
 	}
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go n.watch(ctx, notify)
@@ -313,8 +313,7 @@ func (n *Node) leave(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the leader's work did not end in time: %w", ctx.Err())
 	}
-	inc := n.incarnation.Load()
-	if inc == 0 || n.removed.Load() {
+	if n.removed.Load() {
 		return nil
 	}
 	// Without a leader, the others learn of the leave from this node's silence.
@@ -325,10 +324,13 @@ func (n *Node) leave(ctx context.Context) error {
 			n.log.Debug("leaving as the leader", "error", err) // perhaps there is no other voter
 		}
 	}
+	inc := n.incarnation.Load()
+	if inc == 0 {
+		return nil // it led before it was a member
+	}
 	for backoff := pollReady; ; backoff = min(2*backoff, firstRetry) {
 		_, err := n.commit(ctx, fsm.Leave{ID: n.cfg.NodeID, Incarnation: inc})
 		if err == nil || errors.Is(err, fsm.NotMember) {
-			n.giveVote(ctx)
 			return nil
 		}
 		if wait.For(ctx, backoff) != nil { // for example the last node of a cluster that stops
@@ -338,7 +340,8 @@ func (n *Node) leave(ctx context.Context) error {
 	}
 }
 
-// Close leaves the cluster as Leave does, then stops raft and closes the data. ctx limits the leaving; the rest is quick and always done.
+// Close leaves the cluster as Leave does, gives its vote away if the cluster could do nothing without it, stops raft and closes the data. ctx
+// limits the first two; the rest is quick and always done.
 // Further calls return the result of the first.
 func (n *Node) Close(ctx context.Context) error {
 	n.closing.Do(func() {
@@ -346,6 +349,7 @@ func (n *Node) Close(ctx context.Context) error {
 		n.stop()
 		var peers error
 		if n.peers != nil {
+			n.giveVote(ctx)
 			peers = n.peers.close()
 		}
 		n.closeDisk()

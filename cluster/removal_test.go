@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,65 @@ func TestTheOnlyVoterOfTwoHandsOver(t *testing.T) {
 	s.stop(i)
 	s.view(without(i, 2)...)
 	s.voters(without(i, 2)...)
+}
+
+// TestALeaverGivesItsVoteAway lets one of two nodes leave while Redis hangs, so that the other one takes long to begin its term. A leader that
+// ended before would leave behind two voters of which one is gone, so that the other could never commit anything.
+func TestALeaverGivesItsVoteAway(t *testing.T) {
+	t.Parallel()
+	for name, leave := range map[string]func(s *several){
+		"a leader": func(s *several) { s.stop(1) },
+		"a leader that is elected again": func(s *several) {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := s.nodes[1].Leave(ctx); err != nil {
+				s.Fatal(err)
+			}
+			eventually.True(s.T, "n2 leads", func() bool { return s.nodes[2].raft.State() == raft.Leader })
+			eventually.True(s.T, "n1 leads again", func() bool {
+				_ = s.nodes[2].raft.LeadershipTransferToServer("n1", raft.ServerAddress(s.configs[1].NodeAddr)).Error() // an error once n2 does not lead
+				return s.nodes[1].raft.State() == raft.Leader
+			})
+			s.stop(1)
+		},
+		"a leader that is no member yet": func(s *several) {
+			s.crash(1)
+			s.start(1)
+			eventually.True(s.T, "n1 leads", func() bool { return s.nodes[1].raft.State() == raft.Leader })
+			s.stop(1)
+		},
+		"a leader that remembers a former leave of the other": func(s *several) {
+			s.nodes[1].noteLeaving("n2")
+			s.stop(1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var hangs atomic.Bool
+			s := newSeveral(t, 2, 1, func(_ int, c *Config) {
+				before := c.Generation
+				c.Generation = func(ctx context.Context, ours uint64) (uint64, error) {
+					if hangs.Load() {
+						<-ctx.Done()
+						return 0, ctx.Err()
+					}
+					return before(ctx, ours)
+				}
+			})
+			s.start(1)
+			s.ready(1)
+			s.start(2)
+			s.ready(2)
+			s.view("n1", "n2")
+			hangs.Store(true)
+			leave(s)
+			hangs.Store(false)
+			s.view("n2")
+			if _, err := s.nodes[2].Apply(t.Context(), fsm.SetService{Running: true}); err != nil {
+				t.Errorf("the node that stays cannot commit: %v", err)
+			}
+		})
+	}
 }
 
 // A join that was in progress when its node was removed would put a node into the view that raft sends nothing to.

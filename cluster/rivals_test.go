@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -10,18 +11,21 @@ import (
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
 )
 
-// foundAlone starts each of the nodes once, without the others, so that each founds its own cluster.
+// foundAlone starts each of the nodes once, without the others, so that each founds its own cluster, which has a generation of its own, as
+// clusters of one Redis do. Nodes of the same generation would take each other's clusters for their own.
 func (s *several) foundAlone(which ...int) {
 	s.Helper()
 	for _, i := range which {
 		c := s.configs[i]
 		alone := c
 		alone.Join, alone.BootstrapExpect = nil, 1
+		alone.Generation = fixed(uint64(100 + i))
 		s.configs[i] = alone
 		s.start(i)
 		s.ready(i)
 		s.stop(i)
-		s.configs[i] = c
+		alone.Join, alone.BootstrapExpect = c.Join, c.BootstrapExpect
+		s.configs[i] = alone
 	}
 }
 
@@ -30,8 +34,12 @@ func (s *several) givesWay(which ...int) {
 	s.Helper()
 	for _, i := range which {
 		n := s.nodes[i]
-		eventually.True(s.T, "node gives way: "+s.configs[i].NodeID, func() bool {
-			return errors.Is(n.Ready(), ErrSeveralClusters) && errors.Is(n.MayOwn(), ErrSeveralClusters)
+		eventually.Nil(s.T, eventually.Patience, "node gives way: "+s.configs[i].NodeID, func() error {
+			ready, own := n.Ready(), n.MayOwn()
+			if errors.Is(ready, ErrSeveralClusters) && errors.Is(own, ErrSeveralClusters) {
+				return nil
+			}
+			return fmt.Errorf("ready: %v; may own rooms: %v", ready, own)
 		})
 	}
 }

@@ -52,6 +52,8 @@ type runner struct {
 	log    *slog.Logger
 	// blocked returns an error while the task must not run. A nil func never blocks the task.
 	blocked func() error
+	// contained is called for each panic of the task; it may be nil.
+	contained func()
 
 	mu    sync.Mutex
 	every time.Duration
@@ -60,8 +62,8 @@ type runner struct {
 	moved chan struct{} // closed when every changes
 }
 
-func newRunner(t Task, source *fsm.FSM, blocked func() error, log *slog.Logger) *runner {
-	return &runner{task: t, source: source, blocked: blocked, log: log.With("task", t.Name), every: t.Every, moved: make(chan struct{})}
+func newRunner(t Task, source *fsm.FSM, blocked func() error, contained func(), log *slog.Logger) *runner {
+	return &runner{task: t, source: source, blocked: blocked, contained: contained, log: log.With("task", t.Name), every: t.Every, moved: make(chan struct{})}
 }
 
 // interval returns the interval with jitter. The caller holds mu.
@@ -173,6 +175,9 @@ func (r *runner) planned() (time.Time, bool) {
 func (r *runner) run(ctx context.Context, term Term) {
 	defer func() {
 		if p := recover(); p != nil {
+			if r.contained != nil {
+				r.contained()
+			}
 			r.log.Error("task panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()

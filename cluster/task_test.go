@@ -75,7 +75,7 @@ func TestSchedule(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d diary
 				begun := time.Now()
-				serveFor(t, 100*time.Second, newRunner(Task{Every: 30 * time.Second, AtOnce: tt.atOnce, Run: d.run(tt.takes)}, fsm.New(), nil, slog.New(slog.DiscardHandler)))
+				serveFor(t, 100*time.Second, newRunner(Task{Every: 30 * time.Second, AtOnce: tt.atOnce, Run: d.run(tt.takes)}, fsm.New(), nil, nil, slog.New(slog.DiscardHandler)))
 				equal(t, d.seconds(begun), tt.want...)
 			})
 		})
@@ -102,7 +102,7 @@ func TestANewIntervalMovesTheNextRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d diary
 				begun := time.Now()
-				r := newRunner(Task{Every: 30 * time.Second, AtOnce: true, Run: d.run(tt.takes)}, fsm.New(), nil, slog.New(slog.DiscardHandler))
+				r := newRunner(Task{Every: 30 * time.Second, AtOnce: true, Run: d.run(tt.takes)}, fsm.New(), nil, nil, slog.New(slog.DiscardHandler))
 				r.setInterval(30 * time.Second) // without a schedule
 				time.AfterFunc(time.Duration(tt.at)*time.Second, func() { r.setInterval(time.Duration(tt.every) * time.Second) })
 				serveFor(t, 99*time.Second, r)
@@ -113,7 +113,7 @@ func TestANewIntervalMovesTheNextRun(t *testing.T) {
 }
 
 func TestJitterStaysInItsBounds(t *testing.T) {
-	task := newRunner(Task{Every: 10 * time.Second, Jitter: 0.1}, nil, nil, slog.New(slog.DiscardHandler))
+	task := newRunner(Task{Every: 10 * time.Second, Jitter: 0.1}, nil, nil, nil, slog.New(slog.DiscardHandler))
 	distinct := map[time.Duration]bool{}
 	for range 1000 {
 		d := task.interval()
@@ -130,7 +130,7 @@ func TestJitterStaysInItsBounds(t *testing.T) {
 func TestFailingTaskGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		runs := 0
+		runs, contained := 0, 0
 		serveFor(t, 35*time.Second, newRunner(Task{Name: "sweep", Every: 10 * time.Second, AtOnce: true,
 			Run: func(context.Context, Term) error {
 				switch runs++; runs {
@@ -140,9 +140,9 @@ func TestFailingTaskGoesOn(t *testing.T) {
 					panic("no mercy")
 				}
 				return nil
-			}}, fsm.New(), nil, slog.New(slog.NewTextHandler(&log, nil))))
-		if runs != 4 {
-			t.Errorf("%d runs", runs)
+			}}, fsm.New(), nil, func() { contained++ }, slog.New(slog.NewTextHandler(&log, nil))))
+		if runs != 4 || contained != 1 {
+			t.Errorf("%d runs, %d panics are counted", runs, contained)
 		}
 		for _, want := range []string{"no luck", "no mercy", "task=sweep", "task_test.go"} {
 			if !strings.Contains(log.String(), want) {

@@ -94,6 +94,11 @@ func TestFSMStopsAtWhatItCannotRead(t *testing.T) {
 			if f.State().Applied != 1 {
 				t.Fatalf("the state went on to %d", f.State().Applied)
 			}
+			select {
+			case <-f.Broken():
+			default:
+				t.Fatal("Broken is still open")
+			}
 		})
 	}
 }
@@ -152,9 +157,12 @@ func TestViewEndsWithTheNextView(t *testing.T) {
 	f := New()
 	first := f.View()
 	f.Apply(logOf(t, 1, Found{Generation: 7}))
+	early := first.Err()
 	f.Apply(logOf(t, 2, Join{ID: "n1", HashVersion: 1}))
-	if first.Err() == nil || f.View().Err() != nil {
-		t.Errorf("the first view ended: %v; the second: %v", first.Err(), f.View().Err())
+	second := f.View()
+	f.Apply(logOf(t, 3, SetService{Running: false}))
+	if early != nil || first.Err() == nil || second.Err() != nil || f.View() != second {
+		t.Errorf("before its end the first view ended: %v; then: %v; the second: %v, and it is the last: %v", early, first.Err(), second.Err(), f.View() == second)
 	}
 }
 

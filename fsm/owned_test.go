@@ -75,6 +75,26 @@ func TestOwnedLooksAtEveryViewSince(t *testing.T) {
 	})
 }
 
+// A process that has owned a room for longer than views are remembered must claim it again: nobody can tell whether another one owned it in between.
+func TestAForgottenViewVouchesForNothing(t *testing.T) {
+	h := &history{}
+	h.apply(t, Found{Generation: 1})
+	mine := h.apply(t, Join{ID: "n1", HashVersion: 1})
+	epoch := h.state.View.Epoch
+	room := roomOf(t, "n1", "n1", "n2")
+	for range pastViews/2 + 1 {
+		owned, remembered := h.state.Owned(room, "n1", mine.Index, epoch), len(h.state.Past) == 0 || h.state.Past[0].Epoch <= epoch
+		if owned != remembered {
+			t.Errorf("owned since the first view: %v, which is remembered: %v", owned, remembered)
+		}
+		other := h.apply(t, Join{ID: "n2", HashVersion: 1})
+		h.apply(t, Leave{ID: "n2", Incarnation: other.Index})
+	}
+	if h.state.Owned(room, "n1", mine.Index, epoch) {
+		t.Error("a view that is forgotten vouches for a claim")
+	}
+}
+
 func TestARoomThatMovesBackAndForthIsGainedAgain(t *testing.T) {
 	h := &history{}
 	h.apply(t, Found{Generation: 1})

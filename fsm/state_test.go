@@ -204,11 +204,12 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestCloneSharesNothing(t *testing.T) {
-	s, _ := run(t, State{}, ClaimLeadership{ID: "n1"}, Found{Generation: 7}, Join{ID: "n1", HashVersion: 1})
+	s, _ := run(t, State{}, ClaimLeadership{ID: "n1"}, Found{Generation: 7}, Join{ID: "n1", HashVersion: 1}, Join{ID: "n2", HashVersion: 1})
 	s, _ = run(t, s, RecordReport{Kind: KindSync, Token: s.Token(), JSON: json.RawMessage("12")})
 	before := written(t, s)
 	c := s.Clone()
 	c.View.Members[0].ID = "x"
+	c.Past[0].Epoch = 99
 	c.Reports[KindSync].JSON[0] = '9'
 	c.Reports[KindCleanup] = Report{}
 	if !bytes.Equal(before, written(t, s)) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,9 +44,28 @@ func diskDirs(t *testing.T, seed uint64) map[int]string {
 		return dirs
 	}
 	for i := 1; i <= 6; i++ {
-		dirs[i] = t.TempDir()
+		dirs[i] = memoryDir(t)
 	}
 	return dirs
+}
+
+// memoryDir returns an empty directory for the test, in memory if the system has such a file system. What raft writes must survive
+// the end of a simulated node, not of this machine, and the fsyncs of many simulations disturb whatever runs beside them.
+func memoryDir(t *testing.T) string {
+	parent, err := os.MkdirTemp("/dev/shm", "rollcall-sim-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(parent); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := filepath.Join(parent, "data") // copies of it are made beside it
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // several is one simulation with several nodes.

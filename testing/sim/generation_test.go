@@ -16,7 +16,7 @@ import (
 func TestARoomOfALaterGeneration(t *testing.T) {
 	for _, lost := range []bool{true, false} {
 		t.Run(map[bool]string{true: "that Redis has lost", false: "of another rollcall"}[lost], func(t *testing.T) {
-			dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+			dirs := []string{memoryDir(t), memoryDir(t), memoryDir(t)}
 			synctest.Test(t, func(t *testing.T) {
 				world, err := NewWorld(&Dice{Seed: 1}, 0)
 				if err != nil {
