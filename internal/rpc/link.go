@@ -68,7 +68,7 @@ func (l *link) session(ctx context.Context, patient bool) (*session, error) {
 	}
 	o, why := l.opening, l.why
 	patient = patient || !l.trying
-	if o == nil && (patient || time.Since(l.tried) >= redial) {
+	if o == nil && (patient || why == nil || time.Since(l.tried) >= redial) {
 		o = &opening{done: make(chan struct{})}
 		l.opening = o
 		go l.open(o)

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -74,6 +75,28 @@ func TestRestartedPeerIsReachedSoon(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(20 * time.Millisecond)
+		}
+	})
+}
+
+// A node that was out of reach, comes back and leaves in order is asked anew, while what waits for it to come back still runs.
+func TestAPeerThatComesBackAndLeavesAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		a, b := w.start("a", once), w.start("b")
+		for phase := range 10 {
+			must(t, a.to(b).Deliver(within(t, 5*time.Second), event(fmt.Sprint("before ", phase))))
+			b.kill()
+			isUnavailable(t, "a killed node", a.to(b).Deliver(within(t, 5*time.Second), event("meanwhile")))
+			time.Sleep(time.Duration(500+50*phase) * time.Millisecond)
+			b = w.start("b")
+			for a.to(b).Deliver(within(t, 5*time.Second), event("back")) != nil {
+				time.Sleep(time.Millisecond)
+			}
+			must(t, b.stop(time.Second))
+			isUnavailable(t, "a node that has left", a.to(b).Deliver(within(t, 5*time.Second), event("after")))
+			b.kill()
+			b = w.start("b")
+			time.Sleep(time.Second)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,11 +119,15 @@ func TestNodeThatIsBehindRefusesUntilItHasCaughtUp(t *testing.T) {
 
 func TestCrashOfARequestIsItsError(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		a, b := w.start("a"), w.start("b")
+		var contained atomic.Int64
+		a, b := w.start("a"), w.start("b", func(c *rpc.Config) { c.Contained = func() { contained.Add(1) } })
 		b.host.acts(behaviour{panics: true})
 		isUnavailable(t, "a crash", a.to(b).Deliver(within(t, 5*time.Second), event("crash")))
 		_, err := a.to(b).Survey(within(t, 5*time.Second), actors.Batch{})
 		isUnavailable(t, "a crash of long work", err)
+		if n := contained.Load(); n != 2 {
+			t.Errorf("%d crashes are counted, want 2", n)
+		}
 		b.host.acts(behaviour{})
 		must(t, a.to(b).Deliver(within(t, 5*time.Second), event("after")))
 	})

@@ -43,6 +43,8 @@ type Config struct {
 	// Leader returns the name of the node that leads; empty while none does.
 	Leader func() string
 	Log    *slog.Logger
+	// Contained, if not nil, is called for each panic that ended a request of another node.
+	Contained func()
 	// Inject returns the trace that ctx belongs to, as other nodes read it. Extract returns a ctx that belongs to such a trace.
 	// Both or neither are set; without them requests carry no trace.
 	Inject  func(ctx context.Context) []byte

@@ -120,6 +120,9 @@ func (s *served) accept(req *wire.Request) {
 	if work {
 		s.mu.Lock()
 		s.working[req.GetCall()] = cancel
+		if s.over { // close has cancelled what it found
+			cancel()
+		}
 		s.mu.Unlock()
 	}
 	go func() {
@@ -218,6 +221,9 @@ func (s *served) close() {
 func (p *Peers) handle(ctx context.Context, req *wire.Request) (resp *wire.Response) {
 	defer func() {
 		if crash := recover(); crash != nil {
+			if p.cfg.Contained != nil {
+				p.cfg.Contained()
+			}
 			p.cfg.Log.Error("a request of another node crashed", "crash", crash, "stack", string(debug.Stack()))
 			resp = failure(fmt.Errorf("%w: the request crashed", actors.ErrUnavailable), 0)
 		}
