@@ -39,6 +39,8 @@ type Options struct {
 	Log         *slog.Logger  // default: none
 	// Observe is called after each request, concurrently from many goroutines.
 	Observe func(Request)
+	// Contained, if not nil, is called for each panic that ended a request.
+	Contained func()
 	// Transport sends the requests. Default: HTTP with kept connections.
 	Transport http.RoundTripper
 }
@@ -147,7 +149,7 @@ func (c *Client) list(ctx context.Context, name string, grant access, ask send, 
 		if err != nil {
 			err = noTurn(err)
 		} else {
-			err = crash.Contain(c.opts.Log, "reading LiveKit's answer to "+name, func() error { return c.exchange(ctx, grant, ask, begin(p)) })
+			err = crash.Guard{Log: c.opts.Log, Count: c.opts.Contained}.Contain("reading LiveKit's answer to "+name, func() error { return c.exchange(ctx, grant, ask, begin(p)) })
 			release()
 			r.Took, r.PassedOver = time.Since(start)-r.Waited, passed.Count
 		}

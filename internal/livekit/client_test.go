@@ -19,6 +19,8 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rollcallhq/rollcall/internal/crash"
 )
 
 // newClient returns a client of a server that runs handler, and closes both with the test.
@@ -151,6 +153,18 @@ func said(header string) http.HandlerFunc {
 		}
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\nConnection: close\r\n"+header)
 		_ = conn.Close()
+	}
+}
+
+// TestACrashOfARequestIsItsError checks that an answer that the client cannot handle is an error of that request, and is counted.
+func TestACrashOfARequestIsItsError(t *testing.T) {
+	contained := 0
+	client := clientOf(t, "livekit.test", func(o *Options) {
+		o.Contained = func() { contained++ }
+		o.Transport = roundTrip(func(*http.Request) (*http.Response, error) { panic("a bug") })
+	})
+	if _, err := client.Participants(t.Context(), "r"); !errors.Is(err, crash.Err) || contained == 0 {
+		t.Errorf("%v, %d crashes are counted", err, contained)
 	}
 }
 
