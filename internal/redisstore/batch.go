@@ -10,7 +10,6 @@ import (
 // The bounds of batches: large enough to fill a round trip, small enough that Redis stays fast for others and that a batch of large rooms
 // finishes within Patience.
 const (
-	batchesAtOnce = 2
 	batchRequests = 128
 	batchBytes    = 4 << 20
 )
@@ -48,9 +47,10 @@ type answer struct {
 	err   error
 }
 
-// batcher collects requests while batches are in flight and sends them when one returns; it never waits for more. A room has at most one request
-// in flight, so a room's requests keep their order even over several connections. Each shard has its own lane with its own batches in flight, so
-// a shard that hangs delays no room of another.
+// batcher collects requests while a batch is in flight and sends them when it returns; it never waits for more. With two batches in flight each
+// has half as many requests, and costs Redis and this node more for each. Each shard has its own lane with its own batch in flight, so a shard
+// that hangs delays no room of another. A room has at most one request in flight, so its requests keep their order even if it moves to another
+// shard.
 type batcher struct {
 	send func([]*request) error // answers every request; returns an error if Redis answered none of them
 	lane func(context.Context, *request) string
@@ -69,8 +69,8 @@ type batcher struct {
 type lane struct {
 	name   string
 	queue  []*request
-	bytes  int // total size of queue
-	flying int // batches in flight
+	bytes  int  // total size of queue
+	flying bool // whether a batch is in flight
 }
 
 // newBatcher returns a batcher with one lane.
@@ -125,18 +125,17 @@ func (b *batcher) enqueue(name string, r *request) error {
 	return nil
 }
 
-// dispatch starts as many batches as the bounds allow. The caller holds mu.
+// dispatch starts a batch for each lane that has requests and none in flight. The caller holds mu.
 func (b *batcher) dispatch() {
 	for name, l := range b.lanes {
-		for l.flying < batchesAtOnce {
-			batch := b.gather(l)
-			if len(batch) == 0 {
-				break
-			}
-			l.flying++
+		if l.flying {
+			continue
+		}
+		if batch := b.gather(l); len(batch) > 0 {
+			l.flying = true
 			b.wait.Go(func() { b.fly(l, batch) })
 		}
-		if l.flying == 0 && len(l.queue) == 0 {
+		if !l.flying && len(l.queue) == 0 {
 			delete(b.lanes, name)
 		}
 	}
@@ -180,7 +179,7 @@ func (r *request) abandoned() bool {
 	}
 }
 
-// size returns about how many bytes the request takes.
+// size returns about how many bytes the request takes. Numbers are short.
 func (r *request) size() int {
 	n := 0
 	for _, arg := range r.args {
@@ -198,7 +197,7 @@ func (b *batcher) fly(l *lane, batch []*request) {
 	b.note(l.name, batch[0], b.send(batch))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l.flying--
+	l.flying = false
 	for _, r := range batch {
 		delete(b.busy, r.room)
 	}

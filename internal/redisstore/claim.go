@@ -138,11 +138,11 @@ func text(v any) string {
 }
 
 func claimArgs(args []any, c reconcile.Claim) []any {
-	return append(args, unsigned(c.Generation), unsigned(c.Epoch), unsigned(c.Incarnation))
+	return append(args, c.Generation, c.Epoch, c.Incarnation)
 }
 
 func tokenArgs(args []any, t reconcile.Token) []any {
-	return append(args, unsigned(t.Generation), unsigned(t.Index))
+	return append(args, t.Generation, t.Index)
 }
 
 func unsigned(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -50,11 +50,12 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	writes := c.Version != c.Expect
 	sets := writes && c.Public == reconcile.Write
 	r := &request{room: c.Room, script: s.scripts.commit, patient: c.Cause == reconcile.ByWebhook}
-	r.keys = append([]string{s.keys.fence(c.Room)}, append(s.keys.public(c.Room), s.keys.feed(c.Room), s.keys.timeline(c.Room), s.keys.index(c.Room))...)
+	r.keys = append(append(make([]string, 0, commitKeys), s.keys.fence(c.Room)), s.keys.public(c.Room)...)
+	r.keys = append(r.keys, s.keys.feed(c.Room), s.keys.timeline(c.Room), s.keys.index(c.Room))
 	a := make([]any, 0, 32+2*len(c.AddTombstones)+len(c.RemoveTombstones)+8*len(c.Changes)+len(c.Story))
 	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
-	a = append(a, unsigned(c.Expect), unsigned(c.Version), strconv.Itoa(int(c.Public)), strconv.Itoa(int(c.Verify)), flag(c.Prune),
-		c.Instance.SID, signed(c.Instance.CreatedMs), signed(c.Instance.FinishedAt), signed(c.ConfirmedAt))
+	a = append(a, c.Expect, c.Version, int(c.Public), int(c.Verify), flag(c.Prune),
+		c.Instance.SID, c.Instance.CreatedMs, c.Instance.FinishedAt, c.ConfirmedAt)
 	var state []byte
 	if sets {
 		state = c.State.JSON(c.Room)
@@ -63,8 +64,8 @@ func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
 	} else {
 		a = append(a, "", "", "", "")
 	}
-	a = append(a, signed(s.feedMax), flag(s.keys.tags && s.feedMax > 0),
-		c.Room, unsigned(c.Prev), string(c.Cause), signed(c.Time))
+	a = append(a, s.feedMax, flag(s.keys.tags && s.feedMax > 0),
+		c.Room, c.Prev, string(c.Cause), c.Time)
 	if !writes {
 		r.args = append(a, "0", "0", "0", "0")
 		return r, nil
@@ -134,7 +135,7 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 func feedArgs(a []any, entries []feedEntry) []any {
 	a = append(a, strconv.Itoa(len(entries)))
 	for i, e := range entries {
-		a = append(a, strconv.Itoa(i+1), string(e.kind), e.identity, e.sid, e.data, e.reason, signed(e.joinedAt), signed(e.leftAt))
+		a = append(a, i+1, string(e.kind), e.identity, e.sid, e.data, e.reason, e.joinedAt, e.leftAt)
 	}
 	return a
 }

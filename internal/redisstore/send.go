@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,9 +20,30 @@ const (
 type run struct {
 	script   script
 	requests []*request
-	keys     []string
-	args     []any
 	bytes    int
+}
+
+// command returns EVALSHA of the script's hash, or EVAL of its text. With the library's own methods all arguments would be copied twice.
+func (r *run) command(ctx context.Context, verb, script string) *redis.Cmd {
+	keys, size := 0, 3
+	for _, one := range r.requests {
+		keys, size = keys+len(one.keys), size+1+len(one.keys)+len(one.args)
+	}
+	all := append(make([]any, 0, size), verb, script, keys)
+	for _, one := range r.requests {
+		for _, key := range one.keys {
+			all = append(all, key)
+		}
+	}
+	for _, one := range r.requests {
+		if r.script.several {
+			all = append(all, len(one.args))
+		}
+		all = append(all, one.args...)
+	}
+	cmd := redis.NewCmd(ctx, all...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
 }
 
 // send runs a batch's scripts in one pipeline and answers every request. On a Redis Cluster all requests of a batch belong to one shard. It
@@ -49,37 +69,19 @@ func (s *Store) send(batch []*request) error {
 func (s *Store) runs(batch []*request) []*run {
 	var runs []*run
 	var commits *run
-	for i, r := range batch {
-		commit := r.script == s.scripts.commit
-		together := commit && !s.cluster && commits != nil && len(commits.requests) < commitsAtOnce && commits.bytes+r.bytes <= commitBytesAtOnce
+	for _, r := range batch {
+		together := r.script.several && !s.cluster && commits != nil && len(commits.requests) < commitsAtOnce && commits.bytes+r.bytes <= commitBytesAtOnce
+		to := commits
 		if !together {
-			runs = append(runs, &run{script: r.script, args: make([]any, 0, s.argsFrom(batch[i:]))})
+			to = &run{script: r.script}
+			runs = append(runs, to)
 		}
-		to := runs[len(runs)-1]
-		switch {
-		case together:
-			to = commits
-		case commit:
+		if r.script.several {
 			commits = to
 		}
-		if commit {
-			to.args = append(to.args, strconv.Itoa(len(r.args)))
-		}
-		to.requests, to.keys, to.args, to.bytes = append(to.requests, r), append(to.keys, r.keys...), append(to.args, r.args...), to.bytes+r.bytes
+		to.requests, to.bytes = append(to.requests, r), to.bytes+r.bytes
 	}
 	return runs
-}
-
-// argsFrom returns the capacity for the arguments of a run that begins with the first of requests: an estimate that is seldom too small.
-func (s *Store) argsFrom(requests []*request) (n int) {
-	together := 1
-	if requests[0].script == s.scripts.commit && !s.cluster {
-		together = min(commitsAtOnce, len(requests))
-	}
-	for _, r := range requests[:together] {
-		n += 1 + len(r.args)
-	}
-	return n
 }
 
 // answer answers the requests of a run.
@@ -106,13 +108,15 @@ func (s *Store) runScripts(ctx context.Context, runs []*run) []*redis.Cmd {
 	cmds := make([]*redis.Cmd, len(runs))
 	pipe := s.client.Pipeline()
 	for i, r := range runs {
-		cmds[i] = pipe.EvalSha(ctx, r.script.sha, r.keys, r.args...)
+		cmds[i] = r.command(ctx, "evalsha", r.script.sha)
+		_ = pipe.Process(ctx, cmds[i]) // it only queues
 	}
 	_, _ = pipe.Exec(ctx) // every command has its own error
 	pipe = s.client.Pipeline()
 	for i, r := range runs {
 		if unloaded(cmds[i].Err()) {
-			cmds[i] = pipe.Eval(ctx, r.script.text, r.keys, r.args...)
+			cmds[i] = r.command(ctx, "eval", r.script.text)
+			_ = pipe.Process(ctx, cmds[i])
 		}
 	}
 	if pipe.Len() > 0 {
