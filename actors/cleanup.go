@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -47,7 +46,7 @@ func (h *Host) Cleanup(ctx context.Context, t CleanupRequest) (CleanupResult, er
 	sum, mu := CleanupResult{}, sync.Mutex{}
 	each(t.Rooms, func(room string) {
 		var one CleanupResult
-		err := crash.Contain(h.env.log, "cleaning up room "+strconv.Quote(room), func() error { one = h.cleanupRoom(ctx, t, room); return nil })
+		err := h.env.guard.Contain("cleaning up room "+strconv.Quote(room), func() error { one = h.cleanupRoom(ctx, t, room); return nil })
 		if err != nil {
 			one = CleanupResult{Errors: 1, Err: err.Error()}
 		}
@@ -126,7 +125,7 @@ func (s *Sweep) cleanupEach(ctx context.Context, t CleanupRequest, rooms []strin
 		mine := t
 		mine.Rooms = rooms
 		var one CleanupResult
-		err = crash.Contain(s.Log, "a cleanup's part", func() (err error) { one, err = owner.Cleanup(ctx, mine); return err })
+		err = s.guard.Contain("a cleanup's part", func() (err error) { one, err = owner.Cleanup(ctx, mine); return err })
 		if err != nil && ownerChanged(ctx, err) {
 			return nil, nil, err
 		}

@@ -25,6 +25,9 @@ func TestARoomWhoseLookCrashesIsItsOwnError(t *testing.T) {
 		}
 		r.present("good", "a", "b")
 		r.present("bad", "a")
+		if n := r.contained.Load(); n != 1 {
+			t.Errorf("%d crashes are counted, want 1", n)
+		}
 		r.lk.order(nil)
 		r.sync(reconcile.Options{Scheduled: true})
 		r.present("bad", "a", "b")
@@ -40,6 +43,9 @@ func TestAPollThatCrashesIsTriedAgain(t *testing.T) {
 			r.must(e)
 			time.Sleep(2 * time.Second)
 			r.present("r", []string{}...)
+			if r.contained.Swap(0) == 0 {
+				t.Errorf("the crash of a poll at %q is not counted", at)
+			}
 			r.lk.order(nil)
 		}
 		time.Sleep(time.Minute)
@@ -61,6 +67,9 @@ func TestASyncThatCrashesEnds(t *testing.T) {
 		_, err := r.sweep.Sync(context.Background(), r.own.Leader(), reconcile.Options{Scheduled: true})
 		if also := <-joined; !errors.Is(err, crash.Err) || !errors.Is(also, crash.Err) {
 			t.Errorf("the syncs end with %v and %v, want the crash of both", err, also)
+		}
+		if n := r.contained.Load(); n != 2 { // the caller who waited begins a sync of its own
+			t.Errorf("%d crashes are counted, want 2", n)
 		}
 		r.lk.order(nil)
 		if report := r.sync(reconcile.Options{Scheduled: true}); report.Synced != 1 || report.Errors != 0 {

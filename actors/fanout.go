@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/rollcallhq/rollcall/internal/crash"
 )
 
 const (
@@ -76,7 +74,7 @@ func (s *Sweep) surveyAll(ctx context.Context, b Batch, rooms []string) Findings
 		mine := b
 		mine.Rooms = rooms
 		var f Findings
-		err = crash.Contain(s.Log, "a survey", func() (err error) { f, err = owner.Survey(ctx, mine); return err })
+		err = s.guard.Contain("a survey", func() (err error) { f, err = owner.Survey(ctx, mine); return err })
 		if err != nil && ownerChanged(ctx, err) {
 			return nil, nil, err // whatever it found is looked at again
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -21,6 +22,9 @@ type HostConfig struct {
 	Clock     Clock
 	Observer  Observer
 	Log       *slog.Logger
+	// Contained, if not nil, is called for each panic that ended a look, a poll or other work outside a room's own actor. For a room's crash
+	// Observer.Crashed is called.
+	Contained func()
 	// Index, if not nil, lists the rooms to claim as soon as a view makes this node their owner.
 	Index Index
 	// Rest is how long the actor of an idle room stays after the last webhook. The default is 2 min.
@@ -67,9 +71,10 @@ func NewHost(c HostConfig) (*Host, error) {
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(warningsOnly{c.Log.Handler()})
 	}))
-	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, log: c.Log, life: h.life}, slots: make(chan struct{}, c.Polls),
+	guard := crash.Guard{Log: c.Log, Count: c.Contained}
+	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, guard: guard, life: h.life}, slots: make(chan struct{}, c.Polls),
 		looks: make(chan struct{}, pollLooks)}
-	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log,
+	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log, guard: guard,
 		poll: h.poller.start, tell: h.send}
 	dispatcher := newDispatcher(h.life.Done())
 	props := actor.PropsFromProducer(func() actor.Actor {

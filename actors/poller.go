@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -67,7 +66,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 			return
 		}
 		needsSecondLook := false
-		err := crash.Contain(p.host.env.log, "a poll of room "+strconv.Quote(q.room), func() (err error) {
+		err := p.host.env.guard.Contain("a poll of room "+strconv.Quote(q.room), func() (err error) {
 			needsSecondLook, err = p.look(ctx, q)
 			return err
 		})
@@ -114,7 +113,7 @@ func (p *poller) look(ctx context.Context, q *poll) (needsSecondLook bool, err e
 // lister combines calls of ListRooms by name: callers that ask while a call is under way share the next one.
 type lister struct {
 	rooms   Rooms
-	log     *slog.Logger
+	guard   crash.Guard
 	life    context.Context // ends with the host
 	calls   sync.WaitGroup
 	mu      sync.Mutex
@@ -167,7 +166,7 @@ func (l *lister) work() {
 		if next == nil {
 			return
 		}
-		next.err = crash.Contain(l.log, "asking LiveKit for rooms by name", func() (err error) {
+		next.err = l.guard.Contain("asking LiveKit for rooms by name", func() (err error) {
 			next.list, err = l.rooms.Listed(l.life, next.names)
 			return err
 		})

@@ -8,7 +8,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -45,7 +44,7 @@ func (h *Host) adoptAll(view context.Context, index Index) {
 	defer cancel()
 	defer context.AfterFunc(view, cancel)()
 	for pause := adoptRetry; ; pause *= 2 {
-		err := crash.Contain(h.env.log, "claiming the rooms of the index", func() error { return h.claimRooms(ctx, index) })
+		err := h.env.guard.Contain("claiming the rooms of the index", func() error { return h.claimRooms(ctx, index) })
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -74,7 +73,7 @@ func (h *Host) claimRooms(ctx context.Context, index Index) error {
 		}
 		errs := make(chan error, len(names))
 		each(names, func(room string) {
-			errs <- crash.Contain(h.env.log, "claiming room "+strconv.Quote(room), func() error {
+			errs <- h.env.guard.Contain("claiming room "+strconv.Quote(room), func() error {
 				if _, err := h.env.own.Claim(room, reconcile.Claim{}); err != nil {
 					return nil // not this node's
 				}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,8 @@ type rig struct {
 	host   *actors.Host
 	router *actors.Router
 	sweep  *actors.Sweep
+
+	contained atomic.Int64 // crashes outside the rooms
 }
 
 // bubble runs a test with a rig. change may alter the configuration before the host starts.
@@ -57,8 +60,9 @@ func newRig(t *testing.T, change ...func(*actors.HostConfig)) *rig {
 	r.faults = &faults{}
 	store := &memstore.Faulty{Store: r.store, Order: r.faults.of}
 	clock := actors.NewSystemClock()
+	contained := func() { r.contained.Add(1) }
 	c := actors.HostConfig{Store: store, Rooms: r.lk, Ownership: r.own, Clock: clock, Observer: r.seen, Log: slog.New(slog.DiscardHandler),
-		Lag: lag}
+		Contained: contained, Lag: lag}
 	for _, f := range change {
 		f(&c)
 	}
@@ -69,7 +73,7 @@ func newRig(t *testing.T, change ...func(*actors.HostConfig)) *rig {
 	r.host = host
 	r.router = actors.NewRouter(r.own, func(p actors.Place) (actors.Owner, bool) { return host, p.Node == "n1" })
 	r.sweep = actors.NewSweep(actors.SweepConfig{Rooms: r.lk, Index: r.store, Router: r.router, Clock: clock,
-		Log: slog.New(slog.DiscardHandler), StaleAfter: 30 * time.Minute})
+		Log: slog.New(slog.DiscardHandler), Contained: contained, StaleAfter: 30 * time.Minute})
 	return r
 }
 

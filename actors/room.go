@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -49,6 +50,7 @@ type env struct {
 	clock    Clock
 	observer Observer
 	log      *slog.Logger
+	guard    crash.Guard      // of work outside the rooms' own actors
 	poll     func(*poll) bool // starts a poll; false when too many are under way
 	tell     func(msg any)    // to the supervisor
 }

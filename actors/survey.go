@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rollcallhq/rollcall/internal/crash"
 	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -142,6 +141,9 @@ func (s *surveys) enter(life context.Context, leader reconcile.Token) (context.C
 	return s.ctx, nil
 }
 
+// repeats is how often a survey repeats looks: for a contradiction, and for a look that was void because the room was claimed again.
+const repeats = 2
+
 // Survey looks at the rooms of a batch. In round 1 a look that contradicts what is known is followed by a second one;
 // in round 2, with a permit, one fresh look may remove.
 func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
@@ -159,8 +161,12 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	v := &survey{host: h, batch: b, verify: h.surveys.verification(b), began: time.Now(), found: map[string]Findings{}}
 	v.round(ctx, b.Rooms)
 	// A contradiction in round 2 waits for the next cycle.
-	if rooms := v.secondLooks; b.Permit == nil && len(rooms) > 0 && wait.For(ctx, lookPause) == nil {
-		v.last = true
+	for n := range repeats {
+		rooms := v.again
+		if b.Permit != nil || len(rooms) == 0 || wait.For(ctx, lookPause) != nil {
+			break
+		}
+		v.again, v.last = nil, n == repeats-1
 		v.round(ctx, rooms)
 	}
 	if term.Err() != nil {
@@ -171,14 +177,14 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 
 // survey collects the outcomes of the looks of one batch.
 type survey struct {
-	host        *Host
-	batch       Batch
-	verify      reconcile.Verification
-	began       time.Time
-	mu          sync.Mutex
-	found       map[string]Findings // by room; those of a second look include the first's
-	secondLooks []string
-	last        bool // these are the second looks
+	host   *Host
+	batch  Batch
+	verify reconcile.Verification
+	began  time.Time
+	mu     sync.Mutex
+	found  map[string]Findings // by room; those of a second look include the first's
+	again  []string            // rooms to look at once more
+	last   bool                // these looks are not repeated
 }
 
 // round looks at rooms, one call of ListRooms after the other, until surveyFor has passed.
@@ -230,7 +236,7 @@ func (v *survey) lookAt(ctx context.Context, rooms []string) {
 
 // contain turns a crash of the work on a room into that room's error.
 func (v *survey) contain(room string, work func() error) error {
-	return crash.Contain(v.host.env.log, "comparing room "+strconv.Quote(room), work)
+	return v.host.env.guard.Contain("comparing room "+strconv.Quote(room), work)
 }
 
 func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {
@@ -240,7 +246,7 @@ func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, 
 	turn, cancel := v.turn(ctx)
 	defer cancel()
 	var list reconcile.RoomList
-	err := crash.Contain(v.host.env.log, "asking LiveKit for rooms by name", func() (err error) {
+	err := v.host.env.guard.Contain("asking LiveKit for rooms by name", func() (err error) {
 		list, err = v.host.livekit.Listed(turn, rooms)
 		return err
 	})
@@ -283,7 +289,7 @@ func (v *survey) note(room string, got looked, err error) {
 	defer v.mu.Unlock()
 	before, second := v.found[room]
 	if errors.Is(err, errClaimedAgain) && !v.last && v.batch.Permit == nil {
-		v.secondLooks = append(v.secondLooks, room)
+		v.again = append(v.again, room)
 		return
 	}
 	if errors.Is(err, reconcile.ErrNoTurn) || errors.Is(err, errTooOld) {
@@ -327,8 +333,8 @@ func (v *survey) note(room string, got looked, err error) {
 	if v.batch.Dry {
 		f.Differences = map[string][]reconcile.Difference{room: differences(room, got)}
 	}
-	if got.needsSecondLook && !v.last {
-		v.secondLooks = append(v.secondLooks, room)
+	if got.needsSecondLook && !second {
+		v.again = append(v.again, room)
 	}
 	v.found[room] = f
 }

@@ -27,6 +27,8 @@ type SweepConfig struct {
 	Router *Router
 	Clock  Clock
 	Log    *slog.Logger
+	// Contained, if not nil, is called for each panic that ended a part of a cycle, or a cycle.
+	Contained func()
 	// StaleAfter is how long a room may stay unconfirmed before the cleanup looks at it. Sweep.SetStaleAfter changes it.
 	StaleAfter time.Duration
 	// Held, if not nil, returns for how many scheduled cycles in a row the breaker held under earlier leaders, as all nodes
@@ -44,6 +46,7 @@ type SweepConfig struct {
 // Sweep does the leader's work. At most one cycle, sync or cleanup, runs at a time.
 type Sweep struct {
 	SweepConfig
+	guard   crash.Guard
 	turn    chan struct{} // holds one token while no cycle runs
 	mu      sync.Mutex
 	running *syncRun // the newest plain sync that is running, or waits for its turn
@@ -81,7 +84,7 @@ type syncRun struct {
 
 // NewSweep returns a Sweep. It does nothing until one of its methods is called.
 func NewSweep(c SweepConfig) *Sweep {
-	s := &Sweep{SweepConfig: c, turn: make(chan struct{}, 1)}
+	s := &Sweep{SweepConfig: c, guard: crash.Guard{Log: c.Log, Count: c.Contained}, turn: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
 	s.SetStaleAfter(c.StaleAfter)
 	return s
@@ -162,7 +165,7 @@ func (s *Sweep) exclusive(ctx context.Context, run func() (reconcile.Report, err
 		return reconcile.Report{}, fmt.Errorf("wait for the running cycle: %w", ctx.Err())
 	}
 	defer func() { s.turn <- struct{}{} }()
-	defer crash.Recover(s.Log, "a cycle", &err)
+	defer s.guard.Recover("a cycle", &err)
 	return run()
 }
 
@@ -288,7 +291,7 @@ func (s *Sweep) named(ctx context.Context, known map[string]bool, r *reconcile.R
 			ctx, done := s.Router.stay(ctx, place)
 			defer done()
 			var names []string
-			err := crash.Contain(s.Log, "the list of a node's rooms", func() (err error) { names, err = owner.Names(ctx); return err })
+			err := s.guard.Contain("the list of a node's rooms", func() (err error) { names, err = owner.Names(ctx); return err })
 			mu.Lock()
 			defer mu.Unlock()
 			// The index knows the rooms of a node that has left. A node whose view is behind has just joined.
