@@ -18,17 +18,19 @@ const (
 	readRoom              // to read the room of the call
 	readAll
 	act
+	reload // to act, or the admin token that the reload will set
 )
 
 // access decides who may do what, by the rules in docs/api.md.
 type access struct {
-	tokens Tokens
-	admin  atomic.Pointer[[sha256.Size]byte] // digest of the admin token; nil if there is none
-	sites  atomic.Pointer[origins]
+	tokens   Tokens
+	reloader Reloader
+	admin    atomic.Pointer[[sha256.Size]byte] // digest of the admin token; nil if there is none
+	sites    atomic.Pointer[origins]
 }
 
-func newAccess(adminToken string, tokens Tokens, corsOrigins []string) *access {
-	a := &access{tokens: tokens}
+func newAccess(adminToken string, ports Ports, corsOrigins []string) *access {
+	a := &access{tokens: ports.Tokens, reloader: ports.Reloader}
 	a.set(adminToken, corsOrigins)
 	return a
 }
@@ -37,12 +39,16 @@ func newAccess(adminToken string, tokens Tokens, corsOrigins []string) *access {
 func (a *access) set(adminToken string, corsOrigins []string) {
 	sites := newOrigins(corsOrigins)
 	a.sites.Store(&sites)
-	var digest *[sha256.Size]byte
-	if adminToken != "" {
-		sum := sha256.Sum256([]byte(adminToken))
-		digest = &sum
+	a.admin.Store(digestOf(adminToken))
+}
+
+// digestOf returns nil if there is no token.
+func digestOf(token string) *[sha256.Size]byte {
+	if token == "" {
+		return nil
 	}
-	a.admin.Store(digest)
+	sum := sha256.Sum256([]byte(token))
+	return &sum
 }
 
 func (a *access) origins() origins { return *a.sites.Load() }
@@ -54,7 +60,7 @@ func (a *access) check(c *call, needs right) error {
 	if needs == open {
 		return nil
 	}
-	if needs == act && crossSite(c.r) && !a.origins().allow(c.r) {
+	if needs >= act && crossSite(c.r) && !a.origins().allow(c.r) {
 		return refuse(http.StatusForbidden, "Requests from other origins are refused")
 	}
 	given := c.r.Header.Values("Authorization")
@@ -72,7 +78,7 @@ func (a *access) check(c *call, needs right) error {
 	if !ok {
 		return unauthorized("invalid_request", "Unauthorized: send one Authorization header: Bearer, a space and the token")
 	}
-	if a.isAdmin(token) {
+	if sameToken(token, a.admin.Load()) || needs == reload && sameToken(token, digestOf(a.reloader.AdminToken())) {
 		c.as.kind, c.who = "admin", caller{rank: actsAsWell}
 		return nil
 	}
@@ -90,19 +96,18 @@ func (a *access) check(c *call, needs right) error {
 	return nil
 }
 
-// isAdmin compares digests, so that the time it takes reveals neither the token's bytes nor its length.
-func (a *access) isAdmin(token string) bool {
-	admin := a.admin.Load()
-	if admin == nil {
+// sameToken compares digests, so that the time it takes reveals neither the token's bytes nor its length.
+func sameToken(token string, digest *[sha256.Size]byte) bool {
+	if digest == nil {
 		return false
 	}
 	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], admin[:]) == 1
+	return subtle.ConstantTimeCompare(sum[:], digest[:]) == 1
 }
 
 func allows(g reconcile.Grant, needs right, room string) bool {
 	switch needs {
-	case act:
+	case act, reload:
 		return g.RoomAdmin && g.RoomList && g.Room == ""
 	case readRoom:
 		return g.RoomList || g.RoomAdmin && g.Room != "" && g.Room == room
@@ -117,7 +122,7 @@ func allows(g reconcile.Grant, needs right, room string) bool {
 // lacks says which grants a LiveKit token needs for a right that it does not give.
 func lacks(needs right, room string) string {
 	switch {
-	case needs == act:
+	case needs >= act:
 		return "an action needs roomList and roomAdmin, and no room"
 	case needs == readRoom && room != "":
 		return "it needs roomAdmin with the name of this room, or roomList"

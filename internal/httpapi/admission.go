@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -24,13 +25,25 @@ func (b *bodyMemory) spend(n int64) bool {
 	return false
 }
 
-// firstBytes is the first buffer of a body; nearly every webhook fits into it.
-const firstBytes = 16 << 10
+// Nearly every webhook says that it is shorter than usualBytes, and gets a buffer of that size, which is used again. All other bodies get a
+// first buffer of at most firstBytes.
+const (
+	firstBytes = 16 << 10
+	usualBytes = 4 << 10
+)
 
-// read reads a body of at most limit bytes; declared is its Content-Length, or -1. free gives the bytes back and is never
-// nil. Errors: errTooLarge, errTooSlow, errOverMemory, or the reader's.
+var usualBodies = sync.Pool{New: func() any { return new([usualBytes]byte) }}
+
+// read reads a body of at most limit bytes; declared is its Content-Length, or -1. free gives the bytes back, which must not be used after it,
+// and is never nil. Errors: errTooLarge, errTooSlow, errOverMemory, or the reader's.
 func (b *bodyMemory) read(r io.Reader, declared, limit int64) (body []byte, free func(), err error) {
-	free = func() { b.spent.Add(-int64(cap(body))) }
+	free = func() {
+		b.spent.Add(-int64(cap(body)))
+		if cap(body) == usualBytes {
+			usualBodies.Put((*[usualBytes]byte)(body[:usualBytes]))
+		}
+		body = nil
+	}
 	if declared > limit {
 		return nil, free, errTooLarge
 	}
@@ -39,11 +52,15 @@ func (b *bodyMemory) read(r io.Reader, declared, limit int64) (body []byte, free
 		most = declared
 	}
 	// One byte more than may come, so that the end is seen without growing the buffer.
-	for size := min(firstBytes, most+1); ; size = min(2*size, most+1) {
+	size := min(firstBytes, most+1)
+	if most < usualBytes {
+		size = usualBytes
+	}
+	for ; ; size = min(2*size, most+1) {
 		if !b.spend(size) {
 			return body, free, errOverMemory
 		}
-		grown := append(make([]byte, 0, size), body...)
+		grown := append(buffer(size), body...)
 		b.spent.Add(-int64(cap(body)))
 		body, err = fill(r, grown)
 		switch {
@@ -55,6 +72,14 @@ func (b *bodyMemory) read(r io.Reader, declared, limit int64) (body []byte, free
 			return body, free, readError(err)
 		}
 	}
+}
+
+// buffer returns an empty slice of that capacity.
+func buffer(size int64) []byte {
+	if size == usualBytes {
+		return usualBodies.Get().(*[usualBytes]byte)[:0]
+	}
+	return make([]byte, 0, size)
 }
 
 // fill reads until body is full or an error occurs. io.ReadFull would not do: it returns the same error for a body that ends

@@ -97,7 +97,7 @@ func encodeJSON(value any) ([]byte, error) {
 // send writes a complete JSON answer; the client has the time within to fetch it.
 func (c *call) send(status int, body pieces, within time.Duration) {
 	h := c.w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h["Content-Type"] = jsonType
 	h.Set("Content-Length", strconv.FormatInt(body.size(), 10))
 	c.writeWithin(within)
 	c.w.WriteHeader(status)

@@ -23,6 +23,14 @@ const (
 	tlsGrace  = 500 * time.Millisecond
 )
 
+// While goroutines wait too long for a processor, acceptAtOnce connections are accepted and then none for acceptPause. The others
+// wait in the system's queue, where they cost nothing: a flood of them would take the processor from the webhooks that are in
+// flight, and from the leader's work.
+const (
+	acceptAtOnce = 16
+	acceptPause  = 20 * time.Millisecond
+)
+
 // The reasons for closing a connection to make room, in the order in which they are tried.
 const (
 	closedStranger = "idle_unauthenticated"    // none of its requests had an accepted token or signature, and none is being answered
@@ -38,6 +46,10 @@ type connections struct {
 	grace  time.Duration // time for which a connection stays if others can go
 	log    *slog.Logger
 	closed func(reason string) // counts
+	// refuse, if set, answers the bytes of a new request at once and reports whether it did.
+	refuse func(conn net.Conn, read []byte) bool
+	// crowded, if set, reports whether goroutines wait too long for a processor.
+	crowded func() bool
 
 	mu   sync.Mutex
 	open int
@@ -62,6 +74,35 @@ type tracked struct {
 	serving int  // number of requests whose handler runs
 	in      *list.List
 	element *list.Element
+
+	// between is set while net/http waits for a request. Only the goroutine that reads the connection uses it.
+	between bool
+}
+
+// emptyBuffer is the size of net/http's buffer of a connection. It asks for that many bytes only if the buffer is empty.
+const emptyBuffer = 4096
+
+// Read implements net.Conn. A request that can be refused at once does not reach net/http, which keeps waiting for one.
+func (c *tracked) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if n > 0 && c.between && len(p) == emptyBuffer && c.all.refuse != nil && c.all.refuse(c.Conn, p[:n]) {
+			// As between any two requests. With the shorter time that a new connection has, it could be closed just when the next
+			// webhook is sent on it.
+			_ = c.SetReadDeadline(time.Now().Add(idleTimeout))
+			continue
+		}
+		c.between = c.between && n == 0
+		return n, err
+	}
+}
+
+// noteState learns from net/http that a request has ended and its answer is written. It is for http.Server.ConnState. A
+// connection with TLS is not refused at this level: its bytes cannot be read here.
+func noteState(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*tracked); ok && state == http.StateIdle {
+		c.between = true
+	}
 }
 
 // move puts c into the list where it now belongs. The caller holds all.mu.
@@ -167,7 +208,7 @@ func (t *connections) add(conn net.Conn) *tracked {
 	victim, reason := t.makeRoom()
 	var added *tracked
 	if t.open < t.limit {
-		added = &tracked{Conn: conn, all: t, since: time.Now()}
+		added = &tracked{Conn: conn, all: t, since: time.Now(), between: true}
 		t.open++
 		added.move()
 	}
@@ -230,15 +271,19 @@ func (t *connections) count() int64 {
 	return int64(t.open)
 }
 
-// limited is a listener whose connections count.
+// limited is a listener whose connections count. One goroutine accepts from it.
 type limited struct {
 	net.Listener
-	all *connections
+	all      *connections
+	accepted int
 }
 
 // Accept implements net.Listener.
-func (l limited) Accept() (net.Conn, error) {
+func (l *limited) Accept() (net.Conn, error) {
 	for {
+		if l.accepted++; l.accepted%acceptAtOnce == 0 && l.all.crowded != nil && l.all.crowded() {
+			time.Sleep(acceptPause)
+		}
 		l.all.wait(l.all.grace)
 		conn, err := l.Listener.Accept()
 		if err != nil {

@@ -44,6 +44,7 @@ type node struct {
 	actErr    error
 	acting    func(ctx context.Context) // called within each action
 	asked     []string
+	nextToken string // what the file of the admin token holds
 
 	present, states map[string]string
 	readErr         error
@@ -155,12 +156,14 @@ func (n *node) Remove(ctx context.Context, id string) error {
 	return n.actErr
 }
 
-// Rooms uses the last name of a page as its cursor.
 func (n *node) Reload(ctx context.Context) (Reloaded, error) {
 	n.note(ctx, "reload")
 	return Reloaded{Node: "n1", Changed: []string{"log-level"}, NeedRestart: []string{}}, n.actErr
 }
 
+func (n *node) AdminToken() string { return n.nextToken }
+
+// Rooms uses the last name of a page as its cursor.
 func (n *node) Rooms(_ context.Context, cursor string, limit int, search string) (names []string, next string, err error) {
 	if n.readErr != nil && !errors.Is(n.readErr, ErrIncomplete) {
 		return nil, "", n.readErr

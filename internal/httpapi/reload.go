@@ -12,6 +12,9 @@ import (
 type Reloader interface {
 	// Reload applies what a running node can take of the configuration. A configuration that is wrong changes nothing. Errors: a Refused.
 	Reload(ctx context.Context) (Reloaded, error)
+	// AdminToken returns what the file of the admin token holds now, or "". It may ask for a reload: after the file has changed, commands that read
+	// their token from the same file have no other.
+	AdminToken() string
 }
 
 // Reloaded says what a reload did, by the names of the flags without dashes.

@@ -35,6 +35,28 @@ func TestReload(t *testing.T) {
 	want(t, r.ask("POST", "/api/reload", "", admin), 409, `{"error":"--sync-interval: wrong"}`)
 }
 
+// TestReloadTakesTheNextAdminToken checks that the token that a reload will set may ask for that reload, and for nothing else.
+func TestReloadTakesTheNextAdminToken(t *testing.T) {
+	r := newRig(t, &node{nextToken: "the-next-admin-token"}, func(c *Config) { c.AdminToken = adminToken })
+	status := func(method, path, body, token string) int {
+		return r.ask(method, path, body, header("Authorization", "Bearer "+token)).Code
+	}
+	if got := status("POST", "/api/reload", "", "the-next-admin-token"); got != 200 {
+		t.Errorf("a reload with the next token: %d", got)
+	}
+	r.node.asked = nil
+	for _, refused := range []int{status("GET", "/api/rooms", "", "the-next-admin-token"), status("POST", "/api/sync-rooms", `{"action":"sync"}`, "the-next-admin-token"),
+		status("POST", "/api/cluster", `{"remove":"n2"}`, "the-next-admin-token"), status("POST", "/api/reload", "", "another-token")} {
+		if refused != 401 {
+			t.Errorf("%d, want 401", refused)
+		}
+	}
+	r.node.nextToken = ""
+	if got := r.ask("POST", "/api/reload", "", header("Authorization", "Bearer ")).Code; got != 401 || len(r.node.asked) != 0 {
+		t.Errorf("no next token: %d, done %q", got, r.node.asked)
+	}
+}
+
 // TestANewAccess checks that the old admin token ends with SetAccess, and that the new one and the new origins count.
 func TestANewAccess(t *testing.T) {
 	r := newRig(t, &node{}, func(c *Config) { c.AdminToken, c.CORSOrigins = adminToken, []string{"https://a.example"} })

@@ -78,7 +78,7 @@ func (a *api) makeRoutes(metricsPublic bool) routes {
 		{pattern: webhookPath, post: &endpoint{open, a.hooks.serve}},
 		{pattern: "/api/sync-rooms", get: get(readAll, a.status), post: &endpoint{act, a.act}},
 		{pattern: "/api/cluster", get: get(readAll, a.cluster), post: &endpoint{act, a.removeNode}},
-		{pattern: "/api/reload", post: &endpoint{act, a.reload}},
+		{pattern: "/api/reload", post: &endpoint{reload, a.reload}},
 		{pattern: "/api/check-match", get: get(readAll, a.checkMatch)},
 		{pattern: roomsPath, get: get(readAll, a.listRooms)},
 		{pattern: roomPattern, get: get(readRoom, a.showRoom)},

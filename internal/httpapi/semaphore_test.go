@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,4 +79,70 @@ func TestAHitchIsNotTooMuchWork(t *testing.T) {
 			t.Errorf("with one owner that hangs the bound is %d", p.bound)
 		}
 	})
+}
+
+// TestWaitingForAProcessorRefuses checks that the limit falls when goroutines wait too long for a processor, though no answer is late
+// yet, that it does not fall below a floor, and that it rises again afterwards. A wait that other programs
+// cause changes nothing.
+func TestWaitingForAProcessorRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait, waiting := time.Duration(0), 0
+		p := &adaptiveSemaphore{limit: 4096, queue: func() (time.Duration, int) { return wait, waiting }}
+		for range 2000 {
+			if !p.acquire() {
+				t.Fatal("a slot was refused while no goroutine waited")
+			}
+		}
+		sample := func(times int) {
+			for range times {
+				time.Sleep(sampleEvery)
+				p.full()
+			}
+		}
+		wait = 2 * crowdedWait
+		if sample(20); p.bound != 0 || p.isCrowded() {
+			t.Errorf("with a wait for other programs the limit is %d, want none", p.bound)
+		}
+		waiting = 1000
+		if sample(crowdedSamples); p.acquire() || p.bound != 1500 || !p.isCrowded() {
+			t.Errorf("with 2,000 in flight the limit is %d, want three quarters", p.bound)
+		}
+		for range 2000 {
+			p.release(true, 100*time.Millisecond)
+		}
+		if serveFor(p, 8, 5*time.Second); p.bound != fewest() {
+			t.Errorf("the limit is %d, want the floor %d", p.bound, fewest())
+		}
+		wait, waiting = 0, 0
+		if serveFor(p, 1, 20*time.Second); p.bound != 0 {
+			t.Errorf("afterwards the limit is %d, want none", p.bound)
+		}
+	})
+}
+
+// TestProcessorQueue keeps all processors busy with more goroutines than there are processors.
+func TestProcessorQueue(t *testing.T) {
+	queue := processorQueue()
+	queue()
+	end := time.Now().Add(500 * time.Millisecond)
+	most := 0
+	var all sync.WaitGroup
+	for range 50 * runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for time.Now().Before(end) {
+				for begun := time.Now(); time.Since(begun) < 2*time.Millisecond; {
+				}
+				runtime.Gosched()
+			}
+		})
+	}
+	for time.Now().Before(end) {
+		time.Sleep(20 * time.Millisecond)
+		_, waiting := processorQueue()()
+		most = max(most, waiting)
+	}
+	all.Wait()
+	if got, _ := queue(); got < crowdedWait || got > 10*time.Second || most < crowdedEach*runtime.GOMAXPROCS(0) {
+		t.Errorf("with 50 busy goroutines for each processor the wait is %v, and at most %d wait", got, most)
+	}
 }

@@ -124,13 +124,14 @@ func New(cfg Config, ports Ports) (*Server, error) {
 		return nil, err
 	}
 	conns := newConnections(cfg.Limits.Connections, cfg.Log)
-	conns.grace = connGrace
+	conns.grace, conns.refuse, conns.crowded = connGrace, a.hooks.refuseEarly, a.hooks.slots.isCrowded
 	if conns.closed, err = connectionMetrics(cfg.Registry, conns); err != nil {
 		return nil, err
 	}
 	s := &Server{api: a, conns: conns, http: &http.Server{
 		Handler:           counting(a),
 		ConnContext:       withConn,
+		ConnState:         noteState,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -159,12 +160,12 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 		return nil, err
 	}
 	a := &api{ports: ports, limits: limits, log: cfg.Log, build: cfg.Build, files: files,
-		access:  newAccess(cfg.AdminToken, ports.Tokens, cfg.CORSOrigins),
+		access:  newAccess(cfg.AdminToken, ports, cfg.CORSOrigins),
 		actions: newActions(limits.Actions, limits.Action), audits: newAuditLog(cfg.Log, cfg.Node), drain: &drain{}, hub: newHub(ports.Live, limits.WaitingBytes, cfg.Log),
 		answers: newQuota(limits.AnswerBytes, limits.CallerBytes), looks: newQuota(int64(limits.Looks), 1),
 		watching: newQuota(int64(limits.Watchers), int64(limits.CallerWatchers)), replays: newQuota(int64(limits.Replays), 1)}
 	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
-		slots: adaptiveSemaphore{limit: int64(limits.Webhooks)}, bytes: &bodyMemory{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
+		slots: adaptiveSemaphore{limit: int64(limits.Webhooks), queue: processorQueue()}, refusals: make(chan struct{}, refusalsAtOnce), bytes: &bodyMemory{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
 		log: cfg.Log, lost: cfg.Lost}
 	m, err := newMetrics(cfg.Registry, &a.hooks.slots, a.hooks.bytes)
 	if err != nil {
@@ -179,7 +180,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 // Serve answers on l until Shutdown and then returns nil. It may be called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
 	var err error
-	l = limited{l, s.conns}
+	l = &limited{Listener: l, all: s.conns}
 	if s.tls {
 		err = s.http.ServeTLS(l, "", "")
 	} else {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -48,6 +49,7 @@ type webhooks struct {
 	deliverer Deliverer
 	within    time.Duration // from receipt to answer
 	slots     adaptiveSemaphore
+	refusals  chan struct{} // has room for refusalsAtOnce
 	bytes     *bodyMemory
 	heavy     *heavy
 	metrics   *metrics
@@ -62,19 +64,20 @@ type webhooks struct {
 // later attempt could not change: a wrong signature, a body that is not a webhook or is too large. Everything else is 503.
 func (h *webhooks) serve(c *call) (any, error) {
 	event, v := kindUnverified, verdict{}
-	defer func() { h.account(c, event, v) }()
-	// This comes before the webhook takes a slot or memory: strangers who send slowly must not keep LiveKit out.
+	defer func() { h.account(c.at, c.r.RemoteAddr, event, v) }()
+	// A refusal for lack of a slot must cost as little as possible, so this comes first. A stranger's token is checked without
+	// waiting for anything, so strangers who send slowly do not keep LiveKit out.
+	if !h.slots.acquire() {
+		v = later(overloaded, late, errNoSlot)
+		return nil, v.answer
+	}
+	defer func() { h.slots.release(v.outcome == committed, time.Since(c.at)) }()
 	admission, err := h.verifier.Admit(oneToken(c.r.Header), c.at)
 	if err != nil {
 		v = refusedAs(err)
 		return nil, v.answer
 	}
 	connOf(c.r).trust()
-	if !h.slots.acquire() {
-		v = later(overloaded, late, nil)
-		return nil, v.answer
-	}
-	defer func() { h.slots.release(v.outcome == committed, time.Since(c.at)) }()
 	part := &heavyPart{heavy: h.heavy}
 	defer part.free()
 	ev, known, got := h.receive(c, admission, part)
@@ -85,17 +88,16 @@ func (h *webhooks) serve(c *call) (any, error) {
 	event = kindName(ev.Kind, known)
 	if !known {
 		v = verdict{outcome: ignored}
-		return webhookAnswer{Success: true}, nil
+		return webhookAccepted, nil
 	}
 	if v = h.deliver(c, ev); v.answer != nil {
 		return nil, v.answer
 	}
-	return webhookAnswer{Success: true}, nil
+	return webhookAccepted, nil
 }
 
-type webhookAnswer struct {
-	Success bool `json:"success"`
-}
+// webhookAccepted is the body of a 200.
+var webhookAccepted = json.RawMessage("{\"success\":true}\n")
 
 // receive reads and verifies. The body is released before the event waits for its commit; a large event keeps its share
 // until then.
@@ -188,6 +190,9 @@ func refusedAs(err error) verdict {
 	return v
 }
 
+// errNoSlot means that as many webhooks are in flight as this node can process in time.
+var errNoSlot = errors.New("as many webhooks are in flight as this node can process in time")
+
 // errVerifier replaces an error that the verifier did not classify, whose text might quote the body.
 var errVerifier = errors.New("the verifier failed")
 
@@ -199,7 +204,7 @@ func unread(c *call, err error) verdict {
 	case errors.Is(err, errTooLarge):
 		return verdict{outcome: tooLarge, answer: refuse(http.StatusRequestEntityTooLarge, "The body is larger than 8 MiB"), cause: err}
 	case errors.Is(err, errOverMemory):
-		return later(overloaded, late, nil)
+		return later(overloaded, late, err)
 	case errors.Is(err, errTooSlow):
 		return later(tooSlow, late, err)
 	}
@@ -208,10 +213,10 @@ func unread(c *call, err error) verdict {
 
 // account counts the outcome and logs failures, rate-limited for each kind of refusal. The log contains neither a body nor a
 // name, nor any text that the verifier did not intend for a log.
-func (h *webhooks) account(c *call, event string, v verdict) {
+func (h *webhooks) account(at time.Time, peer, event string, v verdict) {
 	v.outcome = cmp.Or(v.outcome, panicked)
 	h.metrics.webhooks.WithLabelValues(event, v.outcome).Inc()
-	h.metrics.webhookTime.WithLabelValues(v.outcome).Observe(time.Since(c.at).Seconds())
+	h.metrics.webhookTime.WithLabelValues(v.outcome).Observe(time.Since(at).Seconds())
 	if v.answer == nil {
 		return
 	}
@@ -219,8 +224,8 @@ func (h *webhooks) account(c *call, event string, v verdict) {
 	if v.answer.status < http.StatusInternalServerError {
 		gate, text = h.refused.of(v.outcome+string(v.why)), "a webhook was refused and is lost"
 	}
-	if skipped, ok := gate.now(c.at); ok {
-		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", c.r.RemoteAddr,
+	if skipped, ok := gate.now(at); ok {
+		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", peer,
 			"suppressed", skipped)
 	}
 }
@@ -248,7 +253,7 @@ func lookAt(v verdict) string {
 		if errors.Is(v.cause, errHeavy) {
 			return "how large metadata and attributes in LiveKit are; then Redis, and /readyz"
 		}
-		return "Redis, and /readyz"
+		return "whether this node has as much CPU as docs/sizing.md says, and is not throttled; then Redis, and /readyz"
 	case unavailable:
 		if errors.Is(v.cause, ErrCluster) {
 			return "the other nodes and the network between them: `rollcall cluster`, and /readyz"

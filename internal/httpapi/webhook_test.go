@@ -160,14 +160,17 @@ func TestTooManyInFlight(t *testing.T) {
 	}
 }
 
-// TestStrangersTakeNoPlace checks that a caller that cannot sign is answered before a byte of the body is waited for.
+// TestStrangersTakeNoPlace checks that a caller that cannot sign is answered before a byte of the body is waited for, and then
+// has no slot.
 func TestStrangersTakeNoPlace(t *testing.T) {
 	r := newRig(t, &node{}, func(c *Config) { c.Limits.Webhooks = 1 })
-	r.api.hooks.slots.acquire() // not even if there is none
 	w := r.ask("POST", "/api/livekit-webhook", "", header("Authorization", "forged"), func(req *http.Request) {
 		req.Body, req.ContentLength = io.NopCloser(iotest.ErrReader(errors.New("read"))), 100
 	})
 	want(t, w, 401, `{"error":"Unauthorized"}`)
+	if n := r.metric(t, "rollcall_webhooks_in_flight"); n != 0 {
+		t.Errorf("it keeps %v slots", n)
+	}
 }
 
 // TestFixtures sends every captured delivery and checks that nothing LiveKit sends is refused, and that the secret does not
