@@ -25,6 +25,7 @@ const (
 // clientFlags are the flags of every client command.
 type clientFlags struct {
 	addr, token string
+	tokenFile   string // where the token is from, if it is from a file
 	timeout     time.Duration
 	json        bool
 }
@@ -81,6 +82,12 @@ func (a *app) dial(cmd *cobra.Command, f *clientFlags) (*client.Client, error) {
 	return c, nil
 }
 
+// readToken takes the admin token from its file, unless a token is given.
+func (f *clientFlags) readToken(vars map[string]string) (err error) {
+	f.tokenFile, err = config.ReadAdminToken(vars, &f.token)
+	return err
+}
+
 // fromEnvironment sets the flags that the command line left out.
 func (f *clientFlags) fromEnvironment(cmd *cobra.Command, environ []string) error {
 	vars := config.Environment(environ)
@@ -100,7 +107,7 @@ func (f *clientFlags) fromEnvironment(cmd *cobra.Command, environ []string) erro
 	}
 	for _, err := range []error{
 		take("addr", config.EnvName("addr")),
-		take("token", config.EnvName("token"), config.EnvName("admin-token")), config.ReadAdminToken(vars, &f.token),
+		take("token", config.EnvName("token"), config.EnvName("admin-token")), f.readToken(vars),
 		take("timeout", config.EnvName("timeout")),
 	} {
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -271,6 +273,21 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("the token is shown: %s", o.errOut)
 		}
 		srv.Close()
+	}
+}
+
+// TestARefusedTokenOfAFile checks that an operator whose token file is newer than the node's token is told what to do.
+func TestARefusedTokenOfAFile(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer srv.Close()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(testToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := command(t, deps{}, []string{"ROLLCALL_ADMIN_TOKEN_FILE=" + file}, "status", "--addr", srv.URL)
+	want := "rollcall: " + srv.URL + " does not accept the token in " + file + " (ROLLCALL_ADMIN_TOKEN_FILE): if the token is new, `rollcall reload`"
+	if o.code != exitFailed || !strings.HasPrefix(o.errOut, want) || strings.Count(o.errOut, "\n") != 1 || strings.Contains(o.errOut, testToken) {
+		t.Errorf("exit %d\n got %s\nwant %s", o.code, o.errOut, want)
 	}
 }
 

@@ -56,6 +56,9 @@ func explainStatus(e *client.Error, base string, f clientFlags) string {
 		if f.token == "" {
 			return base + " wants a token: give --token or ROLLCALL_TOKEN (the node's ROLLCALL_ADMIN_TOKEN, or a LiveKit access token with roomList)"
 		}
+		if f.tokenFile != "" {
+			return fmt.Sprintf("%s does not accept the token in %s (ROLLCALL_ADMIN_TOKEN_FILE): if the token is new, `rollcall reload` on the node's machine has the node take it; otherwise compare the file with the node's", base, f.tokenFile)
+		}
 		return base + " does not accept this token: check --token (ROLLCALL_TOKEN) against the node's ROLLCALL_ADMIN_TOKEN; a LiveKit access token may have expired"
 	case http.StatusForbidden:
 		return fmt.Sprintf("%s knows this token, but it may not do that (it says: %s): use the admin token, or a LiveKit access token with roomList (to read) and roomAdmin without a room (to act)", base, said)

@@ -18,6 +18,9 @@ import (
 // version is set by `-ldflags "-X main.version=v1.2.3"`; without it the module's build information is used.
 var version string
 
+// commit and commitTime are set the same way for a release, whose build asks no version control system: what that says depends on the folder.
+var commit, commitTime string
+
 func main() {
 	os.Exit(realMain())
 }

@@ -19,7 +19,7 @@ type VersionInfo struct {
 	Platform string `json:"platform"`
 }
 
-// buildVersion reads what the linker and the Go tool wrote into the binary.
+// buildVersion reads what the linker and the Go tool wrote into the binary. The linker's values win.
 func buildVersion() VersionInfo {
 	v := VersionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -37,7 +37,7 @@ func buildVersion() VersionInfo {
 			}
 		}
 	}
-	v.Version = cmp.Or(v.Version, "devel")
+	v.Version, v.Commit, v.Time = cmp.Or(v.Version, "devel"), cmp.Or(commit, v.Commit), cmp.Or(commitTime, v.Time)
 	return v
 }
 

@@ -87,7 +87,7 @@ type Config struct {
 }
 
 // SecretFiles are the paths of files that hold a secret each; empty for one that is given directly or not at all.
-type SecretFiles struct{ APISecret, Keys, AdminToken, RedisURL string }
+type SecretFiles struct{ APIKey, APISecret, Keys, AdminToken, RedisURL string }
 
 // LiveKit configures how to reach LiveKit and which keys may sign webhooks.
 type LiveKit struct {

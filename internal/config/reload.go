@@ -13,7 +13,7 @@ func Reload(old, next Config) (now Config, changed, needRestart []string) {
 	now.LiveKit.Keys, now.SecretFiles.Keys = maps.Clone(next.LiveKit.Keys), next.SecretFiles.Keys
 	if old.LiveKit.Host == next.LiveKit.Host { // otherwise they belong to the LiveKit that only a restart turns to
 		now.LiveKit.APIKey, now.LiveKit.APISecret, now.LiveKit.Rate = next.LiveKit.APIKey, next.LiveKit.APISecret, next.LiveKit.Rate
-		now.SecretFiles.APISecret = next.SecretFiles.APISecret
+		now.SecretFiles.APIKey, now.SecretFiles.APISecret = next.SecretFiles.APIKey, next.SecretFiles.APISecret
 	}
 	now.AdminToken, now.SecretFiles.AdminToken, now.CORSOrigins = next.AdminToken, next.SecretFiles.AdminToken, next.CORSOrigins
 	now.SyncInterval, now.CleanupInterval, now.StaleAfter = next.SyncInterval, next.CleanupInterval, next.StaleAfter

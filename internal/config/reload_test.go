@@ -10,7 +10,7 @@ import (
 // otherValues are values other than those of TestReloadTakesTheLiveSettings' configuration, one for each setting.
 func otherValues() map[string]string {
 	return map[string]string{
-		"livekit-host": "other.example.org", "livekit-api-key": "APIother", "livekit-api-secret": "other", "livekit-api-secret-file": "/other",
+		"livekit-host": "other.example.org", "livekit-api-key": "APIother", "livekit-api-key-file": "/other", "livekit-api-secret": "other", "livekit-api-secret-file": "/other",
 		"livekit-keys": "a: b", "livekit-keys-file": "/other", "livekit-concurrency": "3", "livekit-rate": "3", "livekit-lag": "3s", "count-kinds": "AGENT",
 		"redis-url": "redis://r:1", "redis-url-file": "/other", "embedded-redis": "true", "redis-prefix": "other:", "redis-hash-tags": "true", "redis-tls-ca": "/other",
 		"redis-tls-cert": "/other", "redis-tls-key": "/other", "change-feed": "false", "change-feed-max": "1000", "timeline": "false", "http-addr": ":1",

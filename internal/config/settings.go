@@ -21,8 +21,10 @@ type setting struct {
 	secret bool
 	// list settings may be repeated as flags and written as a list in YAML.
 	list bool
-	// fileOf is the secret setting whose value is in the file that this setting names.
-	fileOf string
+	// fileOf is the setting whose value is in the file that this setting names. If that is optional, a - before the path says that the file
+	// may be missing or empty: then nothing gives the value.
+	fileOf   string
+	optional bool
 	// reload says that a running node can take a new value.
 	reload bool
 	// set parses text into c. Its error says what is wrong and what a valid value looks like; it begins with the value
@@ -77,11 +79,12 @@ func liveKitSettings() []setting {
 		help: `further keys that may sign webhooks while a key rotates: "key: secret, key2: secret2", or YAML as in LiveKit's own LIVEKIT_KEYS`,
 		set:  setLiveKitKeys, show: showLiveKitKeys, value: func(c *Config) any { return c.LiveKit.Keys },
 	}
-	secretIn := secretFile("livekit-api-secret", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.APISecret }).live()
-	keysIn := secretFile("livekit-keys", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.Keys }).live()
-	secretIn.env, keysIn.env = []string{"LIVEKIT_API_SECRET_FILE"}, []string{"LIVEKIT_KEYS_FILE"}
+	keyIn := secretFile("livekit-api-key", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.APIKey }).readAgain()
+	secretIn := secretFile("livekit-api-secret", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.APISecret }).readAgain()
+	keysIn := secretFile("livekit-keys", groupLiveKit, func(c *Config) *string { return &c.SecretFiles.Keys }).readAgain().mayBeMissing()
+	keyIn.env, secretIn.env, keysIn.env = []string{"LIVEKIT_API_KEY_FILE"}, []string{"LIVEKIT_API_SECRET_FILE"}, []string{"LIVEKIT_KEYS_FILE"}
 	return []setting{
-		host, key, secret, secretIn, keys.live(), keysIn,
+		host, key, keyIn, secret, secretIn, keys.live(), keysIn,
 		number("livekit-concurrency", "16", groupLiveKit, "how many requests to LiveKit this node may have in flight",
 			func(c *Config) *int { return &c.LiveKit.Concurrency }, 1, 1000),
 		rate("livekit-rate", "0", groupLiveKit, "requests per second to LiveKit at most, of all nodes together; 0 is no limit, except 15 for a host of *.livekit.cloud",
@@ -140,7 +143,7 @@ func httpSettings() []setting {
 			func(c *Config) *string { return &c.HTTPAdvertise }),
 		secretText("admin-token", groupHTTP, "bearer token that may do everything; without one, only loopback callers and LiveKit access tokens may; better in ROLLCALL_ADMIN_TOKEN",
 			func(c *Config) *Secret { return &c.AdminToken }).live(),
-		secretFile("admin-token", groupHTTP, func(c *Config) *string { return &c.SecretFiles.AdminToken }).live(),
+		secretFile("admin-token", groupHTTP, func(c *Config) *string { return &c.SecretFiles.AdminToken }).readAgain(),
 		toggle("metrics-public", "false", groupHTTP, "serve /metrics without a token",
 			func(c *Config) *bool { return &c.MetricsPublic }),
 		{

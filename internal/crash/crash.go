@@ -12,18 +12,28 @@ import (
 // Err is wrapped by every error that this package makes of a panic.
 var Err = errors.New("it crashed; please report this with the stack in the log")
 
-// Recover is for defer: if the goroutine panics, it logs the panic with the stack and sets *err. what names the work.
-func Recover(log *slog.Logger, what string, err *error) {
+// Guard contains panics. Each is a bug that somebody must hear of, so it is logged and counted.
+type Guard struct {
+	Log *slog.Logger
+	// Count, if not nil, is called once for each panic.
+	Count func()
+}
+
+// Recover is for defer: if the goroutine panics, it logs the panic with the stack, counts it and sets *err. what names the work.
+func (g Guard) Recover(what string, err *error) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
-	log.Error("a crash was contained; please report this with the stack", "in", what, "cause", cause, "stack", string(debug.Stack()))
+	if g.Count != nil {
+		g.Count()
+	}
+	g.Log.Error("a crash was contained; please report this with the stack", "in", what, "cause", cause, "stack", string(debug.Stack()))
 	*err = fmt.Errorf("%s: %w: %v", what, Err, cause)
 }
 
 // Contain runs work and returns its error, or an error for its panic.
-func Contain(log *slog.Logger, what string, work func() error) (err error) {
-	defer Recover(log, what, &err)
+func (g Guard) Contain(what string, work func() error) (err error) {
+	defer g.Recover(what, &err)
 	return work()
 }

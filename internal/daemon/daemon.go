@@ -185,7 +185,7 @@ func (n *Daemon) openMetrics(context.Context) error {
 func (n *Daemon) openLiveKit(context.Context) (err error) {
 	l := n.config.LiveKit
 	n.livekit, err = livekit.New(livekit.Options{Host: l.Host, Key: l.APIKey, Secret: l.APISecret.Reveal(),
-		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.metrics.request})
+		Concurrency: l.Concurrency, Rate: l.Rate, Log: n.log, Observe: n.metrics.request, Contained: n.metrics.contained.Inc})
 	if err != nil {
 		return fmt.Errorf("--livekit-host, LIVEKIT_HOST: %w", err)
 	}
@@ -207,7 +207,7 @@ func (n *Daemon) openNode(context.Context) error {
 		place.ClientTLS = n.clientTLS.config
 	}
 	n.node, err = node.New(n.traced(node.Config{Store: n.store, Rooms: n.livekit, Clock: actors.NewSystemClock(), Observer: observer{n.metrics, n.stats, n.store},
-		Telemetry: n.metrics, Log: n.log, Lag: c.LiveKitLag, SyncInterval: c.SyncInterval, CleanupInterval: c.CleanupInterval, StaleAfter: c.StaleAfter,
+		Telemetry: n.metrics, Log: n.log, Contained: n.metrics.contained.Inc, Lag: c.LiveKitLag, SyncInterval: c.SyncInterval, CleanupInterval: c.CleanupInterval, StaleAfter: c.StaleAfter,
 		Kinds: countedKinds(c), Ready: n.redis.Ready, CannotWrite: func() []string { return cannotWrite(n.redis.Shards()) },
 		Housekeeping: n.store.RepairScores, Cluster: place}))
 	if err != nil {

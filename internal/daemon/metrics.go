@@ -26,6 +26,7 @@ type metrics struct {
 	refusals   *prometheus.CounterVec
 	polls      *prometheus.CounterVec
 	crashes    prometheus.Counter
+	contained  prometheus.Counter
 	rooms      prometheus.Gauge
 	requests   *prometheus.CounterVec
 	waited     prometheus.Counter
@@ -49,6 +50,7 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		refusals:   counter("commit_failures_total", "Scripts that Redis refused, or whose outcome is unknown, by reason.", "reason"),
 		polls:      counter("polls_total", "Looks at LiveKit that an event asked for, by outcome.", "outcome"),
 		crashes:    counter("room_crashes_total", "Rooms that crashed and were restarted.").WithLabelValues(),
+		contained:  counter("contained_crashes_total", "Panics outside rooms and HTTP requests that ended one piece of work: a look, a poll, a cycle or a part of one, a request to LiveKit or from another node.").WithLabelValues(),
 		requests:   counter("livekit_requests_total", "Requests to LiveKit's API, by method and outcome.", "method", "outcome"),
 		waited:     counter("livekit_budget_wait_seconds_total", "Time that requests to LiveKit waited for their turn.").WithLabelValues(),
 		passedOver: counter("livekit_passed_over_total", "Entries of LiveKit's lists that could not be used and were passed over, by method.", "method"),

@@ -198,11 +198,12 @@ func TestClusterAndStoreMetrics(t *testing.T) {
 		"redis_pool_timeouts_total": 1, "redis_pool_stale_connections_total": 6, "redis_async_writes_lost_total": 7, "feed_entries_total room_started": 8})
 }
 
-// TestCrashesAreCounted checks that a room that crashes is counted.
+// TestCrashesAreCounted checks that a room that crashes is counted, and a crash elsewhere that ended one piece of work.
 func TestCrashesAreCounted(t *testing.T) {
 	m := newMetrics(prometheus.NewRegistry())
 	m.Crashed()
-	if got := testutil.ToFloat64(m.crashes); got != 1 {
-		t.Errorf("%v crashes are counted, want 1", got)
+	m.contained.Add(2)
+	if rooms, contained := testutil.ToFloat64(m.crashes), testutil.ToFloat64(m.contained); rooms != 1 || contained != 2 {
+		t.Errorf("%v rooms that crashed and %v other crashes are counted, want 1 and 2", rooms, contained)
 	}
 }

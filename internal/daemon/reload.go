@@ -125,3 +125,18 @@ func (r reloader) Reload(context.Context) (httpapi.Reloaded, error) {
 	}
 	return httpapi.Reloaded{Node: r.daemon.node.Cluster.ID(), Changed: append([]string{}, changed...), NeedRestart: append([]string{}, needRestart...)}, nil
 }
+
+// AdminToken implements httpapi.Reloader.
+func (r reloader) AdminToken() string {
+	c := &r.daemon.current
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.read == nil || c.config.SecretFiles.AdminToken == "" {
+		return ""
+	}
+	token, err := config.ReadSecret(c.config.SecretFiles.AdminToken)
+	if err != nil {
+		return "" // the reload itself would say why
+	}
+	return token
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -183,6 +185,34 @@ func TestAWrongReloadChangesNothing(t *testing.T) {
 	check("starts or stops")
 	if _, err := (reloader{w.daemon}).Reload(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "nothing has changed: ") {
 		t.Errorf("the API says: %v", err)
+	}
+}
+
+// TestTheTokenOfAReload checks which admin token may ask for a reload besides the present one: what its file holds now.
+func TestTheTokenOfAReload(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("token-before")
+	w := newReloads(t, "--sync-interval=1h", "--admin-token-file="+file)
+	for text, want := range map[string]string{"token-after\n": "token-after", "\n": ""} {
+		write(text)
+		if got := (reloader{w.daemon}).AdminToken(); got != want {
+			t.Errorf("the file holds %q: %q", text, got)
+		}
+	}
+	write("token-after")
+	w.daemon.Reloadable(nil, nil)
+	if got := (reloader{w.daemon}).AdminToken(); got != "" {
+		t.Errorf("a node that does not reload: %q", got)
+	}
+	if w.reads("token-after") != 401 {
+		t.Error("the token of the file reads before a reload")
 	}
 }
 

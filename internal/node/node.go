@@ -68,6 +68,8 @@ type Config struct {
 	Observer  actors.Observer
 	Telemetry Telemetry
 	Log       *slog.Logger
+	// Contained, if not nil, is called for each panic outside the rooms that ended one piece of work and not the process. Optional.
+	Contained func()
 
 	// Lag is how far LiveKit's API may be behind its webhooks.
 	Lag time.Duration
@@ -91,8 +93,8 @@ type Config struct {
 	// Tracer makes traces of events and cycles. Optional.
 	Tracer Tracer
 
-	// Cluster configures the node's membership of the cluster. The node itself fills in Generation, Epoch, Tasks, Handlers, ServeRPC and
-	// Reach. A node without a NodeAddr is alone.
+	// Cluster configures the node's membership of the cluster. The node itself fills in Generation, Epoch, Tasks, Contained, Handlers, ServeRPC
+	// and Reach. A node without a NodeAddr is alone.
 	Cluster cluster.Config
 }
 
@@ -145,7 +147,7 @@ func New(c Config) (*Node, error) {
 	n.every.Store(&intervals{sync: c.SyncInterval, cleanup: c.CleanupInterval})
 	var err error
 	host := actors.HostConfig{Store: &claimStore{Store: c.Store, refused: n.refused}, Rooms: c.Rooms, Ownership: n.Ownership,
-		Clock: c.Clock, Observer: &n.rooms, Index: c.Store, Log: c.Log, Lag: c.Lag}
+		Clock: c.Clock, Observer: &n.rooms, Index: c.Store, Log: c.Log, Contained: c.Contained, Lag: c.Lag}
 	if c.Tracer != nil {
 		host.Trace = c.Tracer.Carry
 	}
@@ -158,11 +160,11 @@ func New(c Config) (*Node, error) {
 		n.local = c.Local(n.Host)
 	}
 	n.Router = actors.NewRouter(n.Ownership, n.peer)
-	n.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: c.Rooms, Index: c.Store, Router: n.Router, Clock: c.Clock, Log: c.Log,
+	n.Sweep = actors.NewSweep(actors.SweepConfig{Rooms: c.Rooms, Index: c.Store, Router: n.Router, Clock: c.Clock, Log: c.Log, Contained: c.Contained,
 		StaleAfter: c.StaleAfter, Held: n.held, Counts: n.counts, Housekeeping: c.Housekeeping, Slow: c.Telemetry.CycleSlow})
 	if c.Cluster.NodeAddr != "" {
 		peers := rpc.Config{Node: c.Cluster.NodeID, Host: n.local, Epoch: n.Ownership.Epoch, Owner: n.Ownership.Owner,
-			Members: n.Ownership.Members, Leader: n.Ownership.LeaderName, Dial: n.dial, Log: c.Log}
+			Members: n.Ownership.Members, Leader: n.Ownership.LeaderName, Dial: n.dial, Log: c.Log, Contained: c.Contained}
 		if c.Tracer != nil {
 			peers.Inject, peers.Extract = c.Tracer.Inject, c.Tracer.Extract
 		}
@@ -176,7 +178,7 @@ func New(c Config) (*Node, error) {
 // limits the opening.
 func (n *Node) Open(ctx context.Context) error {
 	c := n.config.Cluster
-	c.Generation, c.Epoch, c.Tasks = n.generation, n.config.Store.Epoch, n.tasks()
+	c.Generation, c.Epoch, c.Tasks, c.Contained = n.generation, n.config.Store.Epoch, n.tasks(), n.config.Contained
 	c.Handlers = map[string]cluster.Handler{actionHandler: n.answerAction, scheduleHandler: n.answerSchedule, infoHandler: n.answerInfo}
 	if n.Peers != nil {
 		c.ServeRPC, c.Reach = n.Peers.Serve, n.Peers.Reach
