@@ -24,8 +24,10 @@ type release struct {
 	root    string // of the repository
 	out     string // the directory of the finished files; what it held before is removed
 	version string // as git describes the commit, such as v0.1.0
-	commit  time.Time
-	log     io.Writer
+	// revision is the hash of the commit; empty if it is not known.
+	revision string
+	commit   time.Time
+	log      io.Writer
 }
 
 // target is an operating system and a processor, in Go's names.
@@ -58,6 +60,7 @@ func run(ctx context.Context, args []string, epoch string, log io.Writer) error 
 	flags.StringVar(&r.root, "root", "../..", "the repository")
 	flags.StringVar(&r.out, "out", "", "the directory to write to; it is removed first")
 	flags.StringVar(&r.version, "version", "", "the version, as git describes the commit")
+	flags.StringVar(&r.revision, "revision", "", "the hash of the commit")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

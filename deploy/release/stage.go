@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // shell describes where a shell's completion goes in an archive.
@@ -37,7 +38,10 @@ func copies() map[string]string {
 
 // goBuild builds rollcall for a target.
 func (r *release) goBuild(ctx context.Context, t target, file string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+r.version, "-o", file, "./cmd/rollcall")
+	// Without -buildvcs=false the bytes would depend on the folder: Go stamps a clone, another way if it has no tags, and neither a git worktree
+	// nor an unpacked archive.
+	flags := "-s -w -X main.version=" + r.version + " -X main.commit=" + r.revision + " -X main.commitTime=" + r.commit.Format(time.RFC3339)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/rollcall")
 	cmd.Dir = r.root
 	// The defaults, so that the environment of the machine changes nothing.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=-trimpath", "GOEXPERIMENT=")

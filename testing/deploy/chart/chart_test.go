@@ -72,24 +72,42 @@ func TestRenderedIsCurrent(t *testing.T) {
 	}
 }
 
-// files writes the certificates that the pods mount, and returns the arguments with the places of these files.
-func files(t *testing.T, args []string, hosts ...string) []string {
+// secretDir is where the pods have their files with secrets.
+const secretDir = "/etc/rollcall/secrets/"
+
+// settings returns the variables and arguments of a pod, with the places of the files that it mounts: certificates for these hosts, and
+// secrets. The LiveKit project has further keys if further.
+func settings(t *testing.T, spec pod, podName string, further bool, hosts ...string) (env, args []string) {
 	t.Helper()
+	env, args, err := spec.Containers[0].command(podName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume, err := spec.secretFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := volume.files(given(volume, further))
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	secret := certificates(t, hosts...)
-	for name, text := range secret {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	for _, all := range []map[string]string{secret, certificates(t, hosts...)} {
+		for name, text := range all {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	var moved []string
-	for _, arg := range args {
+	for i, v := range env {
+		env[i] = strings.Replace(v, secretDir, dir+"/", 1)
+	}
+	for i, arg := range args {
 		if name, path, ok := strings.Cut(arg, "=/etc/rollcall/"); ok {
-			arg = name + "=" + filepath.Join(dir, filepath.Base(path))
+			args[i] = name + "=" + filepath.Join(dir, filepath.Base(path))
 		}
-		moved = append(moved, arg)
 	}
-	return moved
+	return env, args
 }
 
 // certificates returns the entries of a Secret of TLS for these hosts.
@@ -107,22 +125,30 @@ func certificates(t *testing.T, hosts ...string) map[string]string {
 	return map[string]string{"ca.crt": string(made.Pair().Cert), "tls.crt": string(pair.Cert), "tls.key": string(pair.Key)}
 }
 
-// given returns Secrets with a plausible value for each entry that a container wants.
-func given(c container) secrets {
-	values := map[string]string{"LIVEKIT_API_KEY": "APIabc", "LIVEKIT_API_SECRET": strings.Repeat("s", 32), "LIVEKIT_KEYS": "old: " + strings.Repeat("o", 32),
-		"REDIS_URL": "rediss://:password@redis:6379/0", "ROLLCALL_ADMIN_TOKEN": strings.Repeat("t", 32)}
+// given returns Secrets with a plausible value for each file of secrets. Further keys are in them if further.
+func given(volume projection, further bool) secrets {
+	values := map[string]string{"livekit-api-key": "APIabc", "livekit-api-secret": strings.Repeat("s", 32), "redis-url": "rediss://:password@redis:6379/0",
+		"admin-token": strings.Repeat("t", 32)}
+	if further {
+		values["livekit-keys"] = "old: " + strings.Repeat("o", 32)
+	}
 	all := secrets{}
-	for _, v := range c.Env {
-		s := v.From.Secret
+	for _, source := range volume.Sources {
+		s := source.Secret
 		if all[s.Name] == nil {
 			all[s.Name] = map[string]string{}
 		}
-		all[s.Name][s.Key] = values[v.Name]
+		for _, item := range s.Items {
+			if value, ok := values[item.Path]; ok {
+				all[s.Name][item.Key] = value + "\n" // as echo and editors write it
+			}
+		}
 	}
 	return all
 }
 
-// TestRollcallAcceptsThePods reads the arguments and variables of each pod as rollcall serve does.
+// TestRollcallAcceptsThePods reads the arguments and variables of each pod as rollcall serve does. The Secret of LiveKit has further keys in every
+// second pod.
 func TestRollcallAcceptsThePods(t *testing.T) {
 	t.Parallel()
 	for _, name := range cases(t) {
@@ -130,20 +156,44 @@ func TestRollcallAcceptsThePods(t *testing.T) {
 		ids := map[string]bool{}
 		for i := range set.Spec.Replicas {
 			podName := set.Metadata.Name + "-" + strconv.Itoa(i)
-			c := set.Spec.Template.Spec.Containers[0]
-			env, args, err := c.command(podName, given(c))
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			loaded := nodetest.Load(t, env, files(t, args[1:], podName)...)
+			env, args := settings(t, set.Spec.Template.Spec, podName, i%2 == 1, podName)
+			loaded := nodetest.Load(t, env, args[1:]...)
 			if args[0] != "serve" || len(loaded.Warnings) > 0 && name != "one" {
 				t.Errorf("%s: %s warns %q", name, args[0], loaded.Warnings)
+			}
+			if l := loaded.Config.LiveKit; l.APIKey != "APIabc" || l.APISecret == "" || len(l.Keys) != i%2 {
+				t.Errorf("%s: %s has the key %s and %d others", name, podName, l.APIKey, len(l.Keys))
 			}
 			ids[loaded.Config.NodeID] = true
 			checkNode(t, name, set, podName, loaded.Config)
 		}
 		if len(ids) != set.Spec.Replicas {
 			t.Errorf("%s: %d pods have the names %v", name, set.Spec.Replicas, ids)
+		}
+	}
+}
+
+// TestSecretsAreFilesThatReload checks that a pod can read each secret anew: each is a file of one mounted volume, which only the pod's group may
+// read, and which no subPath keeps from changing.
+func TestSecretsAreFilesThatReload(t *testing.T) {
+	t.Parallel()
+	for _, name := range cases(t) {
+		spec := must(t, rendered(t, name), "StatefulSet", "").Spec.Template.Spec
+		volume, err := spec.secretFiles()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if volume.Mode != 0o440 || spec.SecurityContext.FSGroup != 65532 {
+			t.Errorf("%s: files with the mode %o, the group %d", name, volume.Mode, spec.SecurityContext.FSGroup)
+		}
+		env, args := settings(t, spec, "pod-0", true, "pod-0")
+		loaded := nodetest.Load(t, env, args[1:]...)
+		files := loaded.Config.SecretFiles
+		mounted := slices.ContainsFunc(spec.Containers[0].Mounts, func(m mount) bool {
+			return m.Path+"/" == secretDir && m.SubPath == "" && m.ReadOnly
+		})
+		if !mounted || files.APIKey == "" || files.APISecret == "" || files.Keys == "" || (files.RedisURL == "" || files.AdminToken == "") && name != "one" {
+			t.Errorf("%s: secrets are mounted: %v, files %+v", name, mounted, files)
 		}
 	}
 }
@@ -155,12 +205,7 @@ func checkNode(t *testing.T, name string, set object, podName string, c config.C
 	if stop := c.DrainDelay + 8*time.Second; time.Duration(spec.Grace)*time.Second < stop+2*time.Second {
 		t.Errorf("%s: a stop may take %v, and Kubernetes kills after %d s", name, stop, spec.Grace)
 	}
-	if !slices.ContainsFunc(spec.Containers[0].Mounts, func(m struct {
-		Name string
-		Path string `yaml:"mountPath"`
-	}) bool {
-		return m.Path == c.DataDir && m.Name == "data"
-	}) {
+	if !slices.ContainsFunc(spec.Containers[0].Mounts, func(m mount) bool { return m.Path == c.DataDir && m.Name == "data" }) {
 		t.Errorf("%s: nothing is mounted at the data directory %s", name, c.DataDir)
 	}
 	if set.Spec.Replicas == 1 {
@@ -185,12 +230,8 @@ func TestCertificateIsForTheNodes(t *testing.T) {
 	all := rendered(t, "full")
 	set := must(t, all, "StatefulSet", "")
 	cert := x509.Certificate{DNSNames: must(t, all, "Certificate", "-tls").Spec.DNSNames}
-	c := set.Spec.Template.Spec.Containers[0]
-	env, args, err := c.command("presence-4", given(c))
-	if err != nil {
-		t.Fatal(err)
-	}
-	loaded := nodetest.Config(t, env, files(t, args[1:], "presence-4")...)
+	env, args := settings(t, set.Spec.Template.Spec, "presence-4", false, "presence-4")
+	loaded := nodetest.Config(t, env, args[1:]...)
 	for _, addr := range append(loaded.Join, loaded.NodeAdvertise) {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {

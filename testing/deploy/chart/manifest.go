@@ -63,10 +63,14 @@ type container struct {
 		ReadOnly     bool  `yaml:"readOnlyRootFilesystem"`
 		Capabilities struct{ Drop []string }
 	} `yaml:"securityContext"`
-	Mounts []struct {
-		Name string
-		Path string `yaml:"mountPath"`
-	} `yaml:"volumeMounts"`
+	Mounts []mount `yaml:"volumeMounts"`
+}
+
+type mount struct {
+	Name     string
+	Path     string `yaml:"mountPath"`
+	SubPath  string `yaml:"subPath"`
+	ReadOnly bool   `yaml:"readOnly"`
 }
 
 type variable struct {
@@ -75,10 +79,7 @@ type variable struct {
 		Field struct {
 			Path string `yaml:"fieldPath"`
 		} `yaml:"fieldRef"`
-		Secret struct {
-			Name, Key string
-			Optional  bool
-		} `yaml:"secretKeyRef"`
+		Secret *struct{ Name, Key string } `yaml:"secretKeyRef"`
 	} `yaml:"valueFrom"`
 }
 
@@ -88,6 +89,46 @@ type volume struct {
 	Secret   struct {
 		Name string `yaml:"secretName"`
 	}
+	Projected *projection
+}
+
+// projection is a volume with the entries of several Secrets.
+type projection struct {
+	Mode    int `yaml:"defaultMode"`
+	Sources []struct {
+		Secret struct {
+			Name     string
+			Optional bool
+			Items    []struct{ Key, Path string }
+		}
+	}
+}
+
+// files returns the volume's files by their names, as a kubelet makes them.
+func (p projection) files(from secrets) (map[string]string, error) {
+	all := map[string]string{}
+	for _, source := range p.Sources {
+		for _, item := range source.Secret.Items {
+			entry, ok := from[source.Secret.Name][item.Key]
+			switch {
+			case ok:
+				all[item.Path] = entry
+			case !source.Secret.Optional:
+				return nil, fmt.Errorf("%s: there is no entry %s in the Secret %s", item.Path, item.Key, source.Secret.Name)
+			}
+		}
+	}
+	return all, nil
+}
+
+// secretFiles returns the volume of the files with secrets.
+func (p pod) secretFiles() (projection, error) {
+	for _, v := range p.Volumes {
+		if v.Projected != nil {
+			return *v.Projected, nil
+		}
+	}
+	return projection{}, errors.New("the pods have no volume of secrets")
 }
 
 // secrets holds the entries of the cluster's Secrets, by the Secret's name.
@@ -121,23 +162,17 @@ func find(all []object, kind, suffix string) (object, error) {
 	return object{}, fmt.Errorf("the chart makes no %s …%s", kind, suffix)
 }
 
-// command returns the environment and the arguments of a pod, as a kubelet gives them to the container.
-func (c container) command(podName string, from secrets) (env, args []string, err error) {
+// command returns the environment and the arguments of a pod, as a kubelet gives them to the container. No variable may come from a
+// Secret: a running process cannot take a new one.
+func (c container) command(podName string) (env, args []string, err error) {
 	values := map[string]string{}
 	for _, v := range c.Env {
+		if v.From.Secret != nil {
+			return nil, nil, fmt.Errorf("%s comes from the Secret %s: mount it, and give the path", v.Name, v.From.Secret.Name)
+		}
 		value := expand(v.Value, values)
 		if v.From.Field.Path == "metadata.name" {
 			value = podName
-		}
-		if s := v.From.Secret; s.Name != "" {
-			entry, ok := from[s.Name][s.Key]
-			if !ok && s.Optional {
-				continue
-			}
-			if !ok {
-				return nil, nil, fmt.Errorf("%s: there is no entry %s in the Secret %s", v.Name, s.Key, s.Name)
-			}
-			value = entry
 		}
 		values[v.Name] = value
 		env = append(env, v.Name+"="+value)

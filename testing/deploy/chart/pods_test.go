@@ -36,10 +36,11 @@ type kube struct {
 	set     object
 	secrets secrets
 	dir     string // of the Secrets' files
+	key     string // of the test's own requests to LiveKit
 }
 
 // TestPods starts the rendered pods with a real Redis and a real LiveKit. It shows that one pod alone waits, that three become ready,
-// and that webhooks arrive before, while and after each pod is replaced by one with another address.
+// that webhooks arrive before, while and after each pod is replaced by one with another address, and that secrets rotate without a restart.
 func TestPods(t *testing.T) {
 	heavy(t)
 	compose.Need(t.Context(), t)
@@ -73,11 +74,61 @@ func TestPods(t *testing.T) {
 	}
 	k.awaitCluster()
 	k.webhook("rolled")
+	k.rotate()
+}
+
+// rotate replaces LiveKit's key and the admin token in the order that the chart's README gives. No pod may restart.
+func (k *kube) rotate() {
+	k.t.Helper()
+	const later = "APIlater"
+	began := k.begun()
+	old, both := compose.Key, compose.Key+": "+compose.Secret+"\n"+later+": "+compose.Secret
+	liveKit := k.secrets["rollcall-livekit"]
+	k.liveKit(old, both)
+	liveKit["keys"] = later + ": " + compose.Secret
+	k.reload("Changed: livekit-keys.")
+	k.liveKit(later, both)
+	k.webhook("later-key")
+	liveKit["api-key"], liveKit["keys"] = later, old+": "+compose.Secret
+	k.reload("Changed: livekit-api-key, livekit-keys.")
+	delete(liveKit, "keys")
+	k.reload("Changed: livekit-keys.")
+	k.key = later
+	k.liveKit(later, later+": "+compose.Secret)
+	k.webhook("old-key-gone")
+	k.secrets["rollcall-admin"]["admin-token"] = strings.Repeat("n", 32)
+	k.reload("Changed: admin-token.")
+	k.awaitCluster() // asks with the new token
+	if now := k.begun(); now != began {
+		k.t.Errorf("pods have restarted: they began at %s, and now at %s", began, now)
+	}
+}
+
+// reload gives each pod the files of the present Secrets, as kubelets do some time after a change, and then runs rollcall reload in it. Without
+// another token, that sends the one in the pod's file.
+func (k *kube) reload(want string) {
+	k.t.Helper()
+	for i := range k.set.Spec.Replicas {
+		k.project(i)
+		if out, err := k.exec(i, "reload"); err != nil || !strings.Contains(out, want) {
+			k.t.Errorf("rollcall reload in %s: %q, %v, want %q", k.pod(i), out, err, want)
+		}
+	}
+}
+
+// begun returns when the pods began.
+func (k *kube) begun() string {
+	k.t.Helper()
+	all := []string{"inspect", "--format", "{{.State.StartedAt}} {{.RestartCount}}"}
+	for i := range k.set.Spec.Replicas {
+		all = append(all, k.name+"-"+k.pod(i))
+	}
+	return k.docker(all...)
 }
 
 func newKube(t *testing.T) *kube {
 	t.Helper()
-	k := &kube{t: t, name: "rollcall-chart-" + strings.ToLower(rand.Text()[:8]), dir: t.TempDir(), set: must(t, rendered(t, "three"), "StatefulSet", "")}
+	k := &kube{t: t, name: "rollcall-chart-" + strings.ToLower(rand.Text()[:8]), dir: t.TempDir(), key: compose.Key, set: must(t, rendered(t, "three"), "StatefulSet", "")}
 	domain := "rollcall-nodes.default.svc.cluster.local"
 	k.secrets = secrets{
 		"rollcall-livekit": {"api-key": compose.Key, "api-secret": compose.Secret},
@@ -94,8 +145,15 @@ func newKube(t *testing.T) *kube {
 func (k *kube) support() {
 	k.docker("run", "-d", "--name", k.name+"-redis", "--network", k.name, "--network-alias", redisHost, "-p", "127.0.0.1::6379",
 		compose.RedisImage, "redis-server", "--maxmemory-policy", "noeviction", "--protected-mode", "no")
-	settings := fmt.Sprintf("port: 7880\nkeys: {%s: %s}\nrtc: {tcp_port: 7881, udp_port: 7882, use_external_ip: false}\nwebhook:\n  api_key: %s\n  urls: [http://%s:8080/api/livekit-webhook]\n",
-		compose.Key, compose.Secret, compose.Key, service)
+	k.liveKit(compose.Key, compose.Key+": "+compose.Secret)
+}
+
+// liveKit starts LiveKit, or replaces it by one with other pairs of key and secret, one a line. It signs webhooks with key.
+func (k *kube) liveKit(key, pairs string) {
+	k.t.Helper()
+	_, _ = k.try("rm", "-f", k.name+"-livekit") // the first time there is none
+	settings := fmt.Sprintf("port: 7880\nkeys:\n  %s\nrtc: {tcp_port: 7881, udp_port: 7882, use_external_ip: false}\nwebhook:\n  api_key: %s\n  urls: [http://%s:8080/api/livekit-webhook]\n",
+		strings.ReplaceAll(pairs, "\n", "\n  "), key, service)
 	k.docker("run", "-d", "--name", k.name+"-livekit", "--network", k.name, "--network-alias", liveKitHost, "-p", "127.0.0.1::7880",
 		"-e", "LIVEKIT_CONFIG="+settings, compose.LiveKitImage, "--node-ip", "127.0.0.1")
 }
@@ -106,7 +164,7 @@ func (k *kube) start(i int) {
 	podName := k.pod(i)
 	spec := k.set.Spec.Template.Spec
 	c := spec.Containers[0]
-	env, args, err := c.command(podName, k.secrets)
+	env, args, err := c.command(podName)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -139,6 +197,10 @@ func (k *kube) mount(i int, name, path string) string {
 		if v.Name != name {
 			continue
 		}
+		if v.Projected != nil {
+			k.project(i)
+			return k.projected(i) + ":" + path + ":ro"
+		}
 		dir := filepath.Join(k.dir, v.Secret.Name)
 		err := os.MkdirAll(dir, 0o755)
 		for file, text := range k.secrets[v.Secret.Name] {
@@ -151,6 +213,44 @@ func (k *kube) mount(i int, name, path string) string {
 	}
 	k.t.Fatalf("no volume %s", name)
 	return ""
+}
+
+func (k *kube) projected(i int) string { return filepath.Join(k.dir, k.pod(i)) }
+
+// project writes the files of a pod's projected volume as a kubelet does: with the volume's mode and the pod's group, in a directory of their
+// own, to which a link is then moved, so that all files change at once.
+func (k *kube) project(i int) {
+	k.t.Helper()
+	spec := k.set.Spec.Template.Spec
+	volume, err := spec.secretFiles()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	files, err := volume.files(k.secrets)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	dir := k.projected(i)
+	data := filepath.Join(dir, ".."+rand.Text())
+	err = errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755), os.Mkdir(data, 0o755))
+	for name, text := range files {
+		file := filepath.Join(data, name)
+		err = errors.Join(err, os.WriteFile(file, []byte(text), 0o600), os.Chmod(file, os.FileMode(volume.Mode)), os.Chown(file, 0, spec.SecurityContext.FSGroup))
+	}
+	err = errors.Join(err, os.Symlink(filepath.Base(data), filepath.Join(dir, "..new")), os.Rename(filepath.Join(dir, "..new"), filepath.Join(dir, "..data")))
+	for _, name := range []string{"livekit-api-key", "livekit-api-secret", "livekit-keys", "redis-url", "admin-token"} {
+		link := filepath.Join(dir, name)
+		if _, there := files[name]; !there {
+			if gone := os.Remove(link); !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+		} else if made := os.Symlink(filepath.Join("..data", name), link); !errors.Is(made, os.ErrExist) {
+			err = errors.Join(err, made)
+		}
+	}
+	if err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 // stop ends a pod as Kubernetes does, and removes it. It must end in time and in order.
@@ -223,7 +323,7 @@ func (k *kube) webhook(prefix string) {
 	defer cancel()
 	store := redis.NewClient(&redis.Options{Addr: k.docker("port", k.name+"-redis", "6379/tcp")})
 	defer store.Close()
-	api := lksdk.NewRoomServiceClient("http://"+k.docker("port", k.name+"-livekit", "7880/tcp"), compose.Key, compose.Secret)
+	api := lksdk.NewRoomServiceClient("http://"+k.docker("port", k.name+"-livekit", "7880/tcp"), k.key, compose.Secret)
 	for i := 0; ; i++ {
 		room := fmt.Sprintf("%s-%d", prefix, i)
 		eventually.Nil(k.t, time.Minute, "LiveKit creates a room", func() error {

@@ -89,7 +89,7 @@ func healthy() series {
 				counter(metric, 0, label)
 			}
 		}
-		for _, metric := range []string{"rollcall_room_crashes_total", "rollcall_http_panics_total", "rollcall_redis_pool_timeouts_total", "rollcall_livekit_dropped_webhooks_total"} {
+		for _, metric := range []string{"rollcall_room_crashes_total", "rollcall_contained_crashes_total", "rollcall_http_panics_total", "rollcall_redis_pool_timeouts_total", "rollcall_livekit_dropped_webhooks_total"} {
 			counter(metric, 0)
 		}
 		counter("rollcall_webhooks_total", 30, `outcome="committed"`)

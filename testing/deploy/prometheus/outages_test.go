@@ -16,18 +16,10 @@ type outage struct {
 	deploy bool // it is expensive, and runs only with DEPLOY=1
 }
 
-// never returns the alerts that no outage makes fire, with the reason.
-func never() map[string]string {
-	return map[string]string{
-		"RollcallBugs": "a panic is a bug, and no request or fault is known that causes one. TestPanicsAreCounted (internal/httpapi), TestACrashedRoomComesBack (actors) and " +
-			"TestCrashesAreCounted (internal/daemon) let code panic on purpose",
-	}
-}
-
 // firedForReal returns the alerts that fire in an outage of real nodes.
 func firedForReal() []string {
 	var all []string
-	for _, outages := range [][]outage{clusterOutages(), liveKitOutages(), redisOutages(), limitOutages(), longSyncOutages()} {
+	for _, outages := range [][]outage{clusterOutages(), liveKitOutages(), redisOutages(), limitOutages(), longSyncOutages(), bugOutages()} {
 		for _, o := range outages {
 			all = append(all, o.alerts...)
 		}

@@ -106,7 +106,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.metrics.public) (not .Values.adminToken.existingSecret) -}}
 {{- fail "serviceMonitor.enabled needs a token for /metrics: give adminToken.existingSecret, or metrics.public" -}}
 {{- end -}}
-{{- $own := list "node-id" "data-dir" "bootstrap-expect" "join" "node-addr" "node-advertise" "http-addr" "http-advertise" "drain-delay" "tls-ca" "tls-cert" "tls-key" "insecure" "http-tls-cert" "http-tls-key" "redis-tls-ca" "redis-tls-cert" "redis-tls-key" "metrics-public" "livekit-host" "livekit-api-key" "livekit-api-secret" "livekit-api-secret-file" "livekit-keys" "livekit-keys-file" "redis-url" "redis-url-file" "admin-token" "admin-token-file" "embedded-redis" "config" -}}
+{{- $own := list "node-id" "data-dir" "bootstrap-expect" "join" "node-addr" "node-advertise" "http-addr" "http-advertise" "drain-delay" "tls-ca" "tls-cert" "tls-key" "insecure" "http-tls-cert" "http-tls-key" "redis-tls-ca" "redis-tls-cert" "redis-tls-key" "metrics-public" "livekit-host" "livekit-api-key" "livekit-api-key-file" "livekit-api-secret" "livekit-api-secret-file" "livekit-keys" "livekit-keys-file" "redis-url" "redis-url-file" "admin-token" "admin-token-file" "embedded-redis" "config" -}}
 {{- range $name, $value := .Values.config -}}
 {{- if has $name $own -}}
 {{- fail (printf "config.%s is the chart's own setting: use the chart's value for it" $name) -}}
