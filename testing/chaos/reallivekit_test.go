@@ -95,7 +95,7 @@ func TestRealLiveKit(t *testing.T) {
 	}
 	_, err = r.foldFeed(ctx)
 	err = errors.Join(err, r.checkForeign(ctx), r.checkSecrets(ctx))
-	r.finish()
+	r.finish(ctx)
 	if err := errors.Join(err, r.report.write(o.Dir, r.logs)); err != nil {
 		t.Error(err)
 	}

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -60,7 +61,8 @@ type Fault struct {
 
 	mark, end time.Time // the webhooks first sent in between belong to it
 	gentle    bool
-	late      bool // its cycles were not enough, and that was reported
+	spares    func(ctx context.Context, room string) (bool, error) // whether no webhook of the room may fail, like gentle; nil: none is spared
+	late      bool                                                 // its cycles were not enough, and that was reported
 }
 
 // Converged returns how long after the heal Redis equalled LiveKit, in seconds.
@@ -128,6 +130,13 @@ func (w *World) note(format string, args ...any) {
 	w.report.mu.Lock()
 	defer w.report.mu.Unlock()
 	w.report.Notes = append(w.report.Notes, fmt.Sprintf("%.1f s: %s", w.report.since(time.Now()), text))
+}
+
+// spare says which rooms' webhooks may not fail because of the current fault.
+func (r *Report) spare(spares func(ctx context.Context, room string) (bool, error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Faults[len(r.Faults)-1].spares = spares
 }
 
 func (r *Report) begin(name string) *Fault {

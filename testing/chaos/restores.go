@@ -14,7 +14,7 @@ func restores() []Nemesis {
 		{Name: "restore-data", Kind: "node", Disks: true, Do: restoreData,
 			Doc: "a node runs on for the hold after its data directory was copied; kill -9, and a start with the copy"},
 		{Name: "restore-all", Kind: "node", Disks: true, Alone: true, Do: restoreAll,
-			Doc: "the same to all nodes at once, after the leader has changed: raft uses terms a second time"},
+			Doc: "the same to all nodes at once, after the leader has changed three times: raft uses terms a second time"},
 	}
 }
 
@@ -39,17 +39,29 @@ func restoreAll(ctx context.Context, w *World, _ *rand.Rand) (string, heal, erro
 	if err := w.copyData(ctx, nodes...); err != nil {
 		return "", heal, err
 	}
-	leads, err := w.leader(ctx)
-	if err != nil {
-		return "", heal, err
-	}
-	if err := errors.Join(w.project.Stop(ctx, leads), w.project.Start(ctx, leads), w.ready(ctx, leads)); err != nil {
-		return "", heal, err
+	for range 3 {
+		if err := w.changeLeader(ctx); err != nil {
+			return "", heal, err
+		}
 	}
 	pass(ctx, w.opts.Hold)
-	err = w.restore(ctx, nodes...)
+	err := w.restore(ctx, nodes...)
 	w.watch.forgetTerms()
 	return "all start with a copy of their data", heal, err
+}
+
+// changeLeader restarts the leader, so that another node leads, and leaves no node busy.
+func (w *World) changeLeader(ctx context.Context) error {
+	leads, err := w.leader(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.busy, leads)
+	}()
+	return errors.Join(w.project.Stop(ctx, leads), w.project.Start(ctx, leads), w.ready(ctx, leads))
 }
 
 // copyData copies the data of nodes while they are down, and returns when they are ready again.

@@ -56,7 +56,7 @@ func Run(ctx context.Context, t testing.TB, engine *compose.Engine, o Options) (
 	if err == nil {
 		err = w.verify(ctx)
 	}
-	w.finish()
+	w.finish(ctx)
 	return w.report, errors.Join(err, w.report.write(o.Dir, w.logs))
 }
 

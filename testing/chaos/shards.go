@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ func shards() []Nemesis {
 			Doc: "a primary of the Redis Cluster is frozen for the hold; its replica takes over after 2 s, and it comes back as a replica"},
 		{Name: "shard-failover", Kind: "redis", Lasts: true, Forgets: true, Cluster: true, Do: outage("kill -9", aShard, kill, start, takenOver),
 			Doc: "kill -9 of a primary of the Redis Cluster; its replica takes over, and it comes back as a replica after the hold"},
-		{Name: "reshard", Kind: "redis", Cluster: true, Do: reshard,
+		{Name: "reshard", Kind: "redis", Gentle: true, Cluster: true, Do: reshard,
 			Doc: "2,000 slots of a primary of the Redis Cluster move to another while the traffic goes on"},
 	}
 }
@@ -130,9 +131,27 @@ func (w *World) forget() {
 	}
 }
 
+// aShard returns a primary of the Redis Cluster. From now on the fault spares the rooms of the others.
 func aShard(ctx context.Context, w *World, dice *rand.Rand) (string, error) {
-	s, _, _, err := w.aPrimary(ctx, dice)
-	return s, err
+	s, _, ids, err := w.aPrimary(ctx, dice)
+	if err != nil {
+		return "", err
+	}
+	shard, ok := w.redis.(*redis.ClusterClient)
+	if !ok {
+		return "", fmt.Errorf("no Redis Cluster: %T", w.redis)
+	}
+	ranges, err := shard.ClusterSlots(ctx).Result()
+	if err != nil {
+		return "", err
+	}
+	w.report.spare(func(ctx context.Context, room string) (bool, error) {
+		slot, err := shard.ClusterKeySlot(ctx, "{"+room+"}").Result()
+		return !slices.ContainsFunc(ranges, func(r redis.ClusterSlot) bool {
+			return r.Nodes[0].ID == ids[s] && r.Start <= int(slot) && int(slot) <= r.End
+		}), err
+	})
+	return s, nil
 }
 
 func reshard(ctx context.Context, w *World, dice *rand.Rand) (string, heal, error) {
@@ -144,6 +163,8 @@ func reshard(ctx context.Context, w *World, dice *rand.Rand) (string, heal, erro
 		return "", nil, err
 	}
 	w.forget() // before the move: a room may come back to a server that it has left
+	w.moves.Add(1)
+	defer w.moves.Add(1)
 	_, err = w.project.Exec(ctx, from, "redis-cli", "--cluster", "reshard", w.ip(from)+":6379", "--cluster-from", ids[from], "--cluster-to", ids[to],
 		"--cluster-slots", "2000", "--cluster-yes")
 	return fmt.Sprintf("2,000 slots from %s to %s", from, to), nil, err
@@ -183,8 +204,22 @@ func (w *World) keys(ctx context.Context, pattern string) (all []string, err err
 	return all, err
 }
 
+var errMoving = errors.New("slots are moving: the two keys of a room may be on two servers")
+
 // readRedis reads Redis' moment from the current primary, and for a Redis Cluster from each shard separately.
 func (w *World) readRedis(ctx context.Context) (oracle.Moment, error) {
+	moves := w.moves.Load()
+	if moves%2 == 1 {
+		return oracle.Moment{}, errMoving
+	}
+	moment, err := w.readShards(ctx)
+	if err == nil && w.moves.Load() != moves {
+		err = errMoving
+	}
+	return moment, err
+}
+
+func (w *World) readShards(ctx context.Context) (oracle.Moment, error) {
 	var mu sync.Mutex
 	all := oracle.Moment{Present: map[string]string{}, States: map[string]string{}}
 	err := w.eachRedis(ctx, func(ctx context.Context, c *redis.Client) error {

@@ -267,8 +267,27 @@ func (w *World) keepLog(ctx context.Context, service string) {
 	}
 }
 
+// judgeSpared checks that no webhook failed of the rooms that a fault spares, such as those of other shards.
+func (w *World) judgeSpared(ctx context.Context, webhooks []clusterkit.Webhook) {
+	for _, f := range w.report.Faults {
+		if f.spares == nil {
+			continue
+		}
+		for _, one := range webhooks {
+			if len(one.Failed) == 0 || one.First.Before(f.mark) || one.First.After(f.end) {
+				continue
+			}
+			if spared, err := f.spares(ctx, one.Room); err != nil {
+				w.violate(0, "%s: whether it spares room %q: %v", f.Name, one.Room, err)
+			} else if spared {
+				w.violate(4, "%s: room %q is on another shard, and %s %s failed with %v", f.Name, one.Room, one.Event, one.ID, one.Failed)
+			}
+		}
+	}
+}
+
 // finish completes the report.
-func (w *World) finish() {
+func (w *World) finish(ctx context.Context) {
 	r := w.report
 	r.Took = r.since(time.Now())
 	r.Samples, r.Syncs = w.watch.all(), w.watch.after(time.Time{})
@@ -280,6 +299,7 @@ func (w *World) finish() {
 			w.violate(4, "%s: in order and behind a balancer no webhook fails, and %d did, such as: %s", f.Name, f.Webhooks.Retried, f.Webhooks.Example)
 		}
 	}
+	w.judgeSpared(ctx, webhooks)
 	r.Leaderless = w.leaderless(0, r.Took)
 	for _, witness := range w.witness {
 		seen := witness.Testimony()

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ type World struct {
 	redis    redis.UniversalClient
 	watch    *watch
 	report   *Report
+	moves    atomic.Int64 // how many moves of slots have begun or ended: odd while one is under way
 
 	mu      sync.Mutex
 	nodes   []string          // services that are supposed to run
@@ -125,12 +127,22 @@ func (w *World) ip(service string) string {
 	return w.net + "." + last
 }
 
+// advertised returns the host at which a node tells the others to reach it. With an odd seed it is the node's IP address, which may change, and
+// with an even one its name, which stays.
+func (w *World) advertised(service string) string {
+	if w.opts.Seed%2 == 1 {
+		return w.ip(service)
+	}
+	return service
+}
+
 // setIP gives a node another address, which takes effect with its next container.
 func (w *World) setIP(service, ip string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.moved[service] = ip
+	w.mu.Unlock()
 	w.project.Set("CHAOS_IP_"+nodeID(service)[1:], ip)
+	w.project.Set("CHAOS_ADVERTISE_"+nodeID(service)[1:], w.advertised(service))
 }
 
 func (w *World) url(service string) string { return "http://" + w.ip(service) + ":8080" }
@@ -209,7 +221,7 @@ func (w *World) makeProject(ctx context.Context) error {
 		env = append(env, fmt.Sprintf("CHAOS_MORE_EXPECT=%d", w.opts.Nodes))
 	}
 	for i := range 5 {
-		env = append(env, fmt.Sprintf("CHAOS_IP_%d=%s", i+1, w.ip(nodeService(i+1))))
+		env = append(env, fmt.Sprintf("CHAOS_IP_%d=%s", i+1, w.ip(nodeService(i+1))), fmt.Sprintf("CHAOS_ADVERTISE_%d=%s", i+1, w.advertised(nodeService(i+1))))
 	}
 	w.project = w.engine.NewProject(compose.Options{Files: files, Env: append(env, disks...)})
 	return w.makeImage(ctx)

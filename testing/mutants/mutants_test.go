@@ -4,7 +4,6 @@ package mutants
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/testing/harness/patch"
 )
 
 // mutant is one wrong change. It must not survive the suite.
@@ -73,7 +74,7 @@ func TestListMatchesTheCode(t *testing.T) {
 			t.Errorf("%q is listed twice, or is not a name of letters, digits and dashes", m.name)
 		}
 		names[m.name] = true
-		if _, err := m.apply(); err != nil {
+		if _, err := patch.Apply(top, m.patches()...); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
 		if m.suite.run != "" {
@@ -127,45 +128,21 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// apply returns the mutated file.
-func (m mutant) apply() ([]byte, error) {
-	text, err := os.ReadFile(filepath.Join(top, m.file))
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range m.edits {
-		if n := strings.Count(string(text), e.old); n != 1 {
-			return nil, fmt.Errorf("%s has this text %d times, and must have it once; correct old in list_test.go:\n%s", m.file, n, e.old)
-		}
-		text = []byte(strings.Replace(string(text), e.old, e.new, 1))
-	}
-	return text, nil
-}
-
-// overlay writes the mutated file and a file for go's -overlay, and returns the path of the latter.
+// overlay returns the path of a file for go's -overlay.
 func (m mutant) overlay(t *testing.T) string {
-	text, err := m.apply()
+	t.Helper()
+	file, err := patch.Overlay(t.TempDir(), top, m.patches()...)
 	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	mutated := filepath.Join(dir, filepath.Base(m.file))
-	if err := os.WriteFile(mutated, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	original, err := filepath.Abs(filepath.Join(top, m.file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, plan, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
+}
+
+func (m mutant) patches() (all []patch.Edit) {
+	for _, e := range m.edits {
+		all = append(all, patch.Edit{File: m.file, Old: e.old, New: e.new})
+	}
+	return all
 }
 
 // top is the repository's root, relative to this package.
