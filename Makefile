@@ -22,11 +22,11 @@ build: ## Build bin/rollcall
 	@testing/with-progress.sh "building $(BIN)/rollcall (the first time 1 to 3 minutes)" \
 		$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/rollcall ./cmd/rollcall
 
-# Every time stamp is that of the commit, so two builds of one commit are identical.
+# Every time stamp is that of the commit, so two builds of one commit are identical. Without git, give VERSION, REVISION and SOURCE_DATE_EPOCH.
 .PHONY: release
 release: ## Build a release in bin/release: archives, deb and rpm packages, images, bills of materials, checksums (VERSION=v1.2.3)
 	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
-		$(GO) run -C deploy/release . -version "$(VERSION)" -out "$(abspath $(BIN))/release"
+		$(GO) run -C deploy/release . -version "$(VERSION)" -revision "$${REVISION-$$(git rev-parse HEAD)}" -out "$(abspath $(BIN))/release"
 
 # A separate make target, so that the build of 2 minutes happens only once.
 # A module that both go.mod files require has the same version in both where it can, so that it is compiled once for both.
@@ -67,8 +67,12 @@ CHAOS_ENV = CHAOS_NEMESIS="$(NEMESIS)" CHAOS_SEED="$(SEED)" CHAOS_DURATION="$(DU
 
 .PHONY: chaos
 chaos: deps livekit ## Break a cluster of containers on purpose (NEMESIS=… SEED=… DURATION=…; see testing/chaos/README.md)
-	@CHAOS=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^(TestChaos|TestSentinel|TestRedisCluster|TestOverload|TestRealLiveKit|TestWithoutTheFence)$$"
+	@CHAOS=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^(TestChaos|TestSentinel|TestRedisCluster|TestOverload|TestRealLiveKit)$$"
 	@echo "reports: $(or $(REPORTS),$(BIN)/chaos)"
+
+.PHONY: chaos-broken
+chaos-broken: deps ## Test the chaos tests: builds with deliberate bugs, each of which a nemesis must make visible
+	@CHAOS_BROKEN=1 $(CHAOS_ENV) $(GO) test ./testing/chaos -count=1 -v -timeout 0 -run "^TestBrokenBuilds$$"
 
 .PHONY: smoke
 smoke: deps livekit ## Run a few minutes of make chaos, as CI does; without a container engine, name what is missing
@@ -78,7 +82,7 @@ smoke: deps livekit ## Run a few minutes of make chaos, as CI does; without a co
 .PHONY: sim
 sim: ## Simulate new seeds on all cores (TIME=3m for both simulations, or SEEDS=…, a tenth of them for clusters; SEED=… repeats one)
 	@$(if $(SEED),,ROLLCALL_SIM_FIRST=$(or $(FIRST),$(shell date +%s)) ROLLCALL_SIM_SEEDS="$(SEEDS)" ROLLCALL_SIM_TIME="$(or $(TIME),$(if $(SEEDS),,3m))") \
-		$(GO) test ./testing/sim -count=1 -v -timeout 0 -run "^(TestSimulation|TestClusterSimulation)$$" $(if $(SEED),-sim.seed $(SEED)) | grep -v "^ *=== \|--- PASS: .*/worker"
+		$(GO) test ./testing/sim -count=1 -v -timeout 0 -run "^(TestSimulation|TestClusterSimulation)$$" $(if $(SEED),-sim.seed $(SEED)) | grep --line-buffered -v "^ *=== \|--- PASS: .*/worker"
 
 .PHONY: mutants
 mutants: ## Test the tests: each small wrong change in testing/mutants must make a test fail (MUTANT=regular expression)
@@ -90,7 +94,7 @@ sample: ## Change a package's code at random places (SAMPLE=./fsm N=50 SEED=1 RU
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of foreign input (TIME=1m for all together); prints how to repeat a failing input
-	@FUZZ="$(or $(TIME),1m)" $(GO) test ./testing/fuzzall -count=1 -v -timeout 0 -run "^TestFuzz$$" | grep -v "^ *=== "
+	@FUZZ="$(or $(TIME),1m)" $(GO) test ./testing/fuzzall -count=1 -v -timeout 0 -run "^TestFuzz$$" | grep --line-buffered -v "^ *=== "
 
 .PHONY: lint
 lint: ## Check formatting, go vet and staticcheck
@@ -110,7 +114,7 @@ format: ## Format the Go files
 
 .PHONY: bench
 bench: deps livekit ## Compare rollcall with a naive service, and with another commit (BASE=… ROUNDS=5), then run the benchmarks
-	@COMPARE=1 ROUNDS="$(ROUNDS)" BASE="$(BASE)" $(GO) test ./testing/bench -count=1 -v -timeout 0 -run "^TestCompare$$" | grep -v "^ *=== \|--- PASS"
+	@COMPARE=1 ROUNDS="$(ROUNDS)" BASE="$(BASE)" $(GO) test ./testing/bench -count=1 -v -timeout 0 -run "^TestCompare$$" | grep --line-buffered -v "^ *=== \|--- PASS"
 	@LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test -run "^$$" -bench . -benchmem ./testing/bench ./reconcile
 
 .PHONY: docs
@@ -139,21 +143,22 @@ rules: ## Copy the alerts of deploy/prometheus/rules.yml into the Helm chart, an
 
 # The containers of the last step mostly wait, so new seeds and fuzzing use the processors meanwhile, at the lowest priority.
 .PHONY: check
-check: ## Run what CI runs: lint, all tests, a minute of new seeds, a minute of fuzzing, a few minutes of chaos
+check: ## Run what CI runs: lint, all tests, three minutes of new seeds, a minute of fuzzing, a few minutes of chaos
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test PACKAGES="$$($(GO) list ./... | grep -v /testing/compose$$ | tr '\n' ' ')"
-	@testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory sim fuzz TIME=1m" \
+	@testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory sim TIME=3m && nice -n 19 $(MAKE) --no-print-directory fuzz TIME=1m" \
 		"$(MAKE) --no-print-directory test PACKAGES=./testing/compose" "$(MAKE) --no-print-directory smoke"
 
 .PHONY: check-deploy
 check-deploy: ## Test what is deployed: build a release twice, install its packages, load its images, check goreleaser's configuration
 	@DEPLOY=1 testing/install-deps.sh ./testing/deploy/...
-	@DEPLOY=1 $(GO) test ./testing/deploy/... -count=1 -v -timeout 0 | grep -v "^ *=== "
+	@DEPLOY=1 $(GO) test ./testing/deploy/... -count=1 -v -timeout 0 | grep --line-buffered -v "^ *=== "
 
 .PHONY: check-long
 check-long: ## Run for hours: all tests with the race detector, all of chaos, all mutants, fuzzing, and many seeds (SEEDS=10000)
 	@RACE=1 $(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory chaos
+	@$(MAKE) --no-print-directory chaos-broken
 	@$(MAKE) --no-print-directory mutants
 	@$(MAKE) --no-print-directory fuzz TIME=10m
 	@$(MAKE) --no-print-directory sim SEEDS=$(or $(SEEDS),10000)

@@ -21,7 +21,11 @@ if [ "${RACE:-}" = 1 ] || { [ "${RACE:-}" != 0 ] && go list "${@:-./...}" | grep
 fi
 if tests testing/harness/redistest || tests testing/localcluster; then need redis-server redis-server; fi
 if tests testing/browser || tests testing/docs; then need node nodejs; fi # it runs the modules and the TypeScript of the pages
-if tests testing/harness/browsertest; then need chromium chromium fonts-dejavu-core; fi # screenshots need a font
+if tests testing/harness/browsertest && ! command -v chromium-headless-shell >/dev/null && ! command -v chromium >/dev/null; then
+	chromium=chromium
+	if apt-cache show chromium-headless-shell >/dev/null 2>&1; then chromium=chromium-headless-shell; fi # Debian has it, Ubuntu has not
+	missing+=("$chromium" fonts-dejavu-core) # screenshots need a font
+fi
 if tests cmd/rollcall; then # its completion is loaded into each shell, its manual pages are formatted
 	need zsh zsh
 	need fish fish

@@ -31,7 +31,7 @@ failed=0
     names=$(unraced "$dir" | xargs sed -n 's/^func \(Test[^(]*\)(.*/\1/p' | paste -sd '|')
     run -run "^($names)\$" -- $(of "${dir#./}") || failed=1
   done
-  CGO_ENABLED=${RACE:-0} run ${RACE:+-race} -p 3 -parallel 3 -- $(of "$single|$drivers") || failed=1
+  CGO_ENABLED=${RACE:-0} run ${RACE:+-race} -p 2 -parallel 3 -- $(of "$single|$drivers") || failed=1
   # Containers create networks, and a browser aborts its requests when the machine's networks change. So these suites run one after the other.
   run -- $(of "$containers") || failed=1
 }

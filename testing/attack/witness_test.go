@@ -102,7 +102,7 @@ func (w *world) siege(t *testing.T, attack func(ctx context.Context)) {
 		defer tick.Stop()
 		for ; ctx.Err() == nil; sent++ {
 			begun := time.Now()
-			err := w.deliver(ctx, joined(witnessRoom, "w"))
+			err := w.deliver(t.Context(), joined(witnessRoom, "w")) // also if the attack ends meanwhile
 			took := time.Since(begun)
 			if longest = max(longest, took); err == nil && took > answerWithin {
 				err = fmt.Errorf("took %v", took)

@@ -21,7 +21,7 @@ import (
 
 const (
 	// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// memory is the limit of the node's address space, in KiB, the unit of ulimit -v.
 	memory = 2_000_000
 

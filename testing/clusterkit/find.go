@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/client"
@@ -156,13 +157,21 @@ func (c *Cluster) Command(n *nodetest.Node, args ...string) (string, error) {
 }
 
 // Remove removes a node permanently with `rollcall cluster remove` on another node, and waits until the removed node's process
-// has ended.
+// has ended. While the cluster has no leader, it tries again, as the command says.
 func (c *Cluster) Remove(id string) {
 	c.t.Helper()
 	n := c.Node(id)
-	if out, err := c.Command(c.Node(c.Others(id)[0]), "cluster", "remove", id); err != nil {
-		c.t.Fatalf("rollcall cluster remove %s: %v: %s", id, err, out)
-	}
+	c.Await("the removal of "+id, func() error {
+		out, err := c.Command(c.Node(c.Others(id)[0]), "cluster", "remove", id)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("rollcall cluster remove %s: %w: %s", id, err, out)
+		if !strings.Contains(out, "The cluster has no leader now") {
+			c.t.Fatal(err)
+		}
+		return err
+	})
 	if n.Runs() {
 		n.AwaitExit()
 		n.CheckLog()

@@ -23,7 +23,7 @@ import (
 )
 
 // patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Options configure a cluster. Binary is required.
 type Options struct {

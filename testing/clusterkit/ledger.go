@@ -37,7 +37,7 @@ type Ledger struct {
 
 // NewLedger returns an empty Ledger.
 func NewLedger() *Ledger {
-	return &Ledger{transport: &http.Transport{MaxIdleConnsPerHost: 256}, all: map[string]*Webhook{}, tried: map[string]time.Time{}}
+	return &Ledger{transport: &http.Transport{MaxIdleConnsPerHost: mostOpen}, all: map[string]*Webhook{}, tried: map[string]time.Time{}}
 }
 
 // All returns the webhooks so far, by the time of their first attempt.

@@ -19,8 +19,9 @@ import (
 const (
 	// answerWithin is longer than a node may take to answer a webhook.
 	answerWithin = 10 * time.Second
-	// mostOpen limits the concurrent requests of a Load: LiveKit has one for each room and URL.
-	mostOpen = 1500
+	// mostOpen limits the concurrent requests of a Load: LiveKit has one for each room and URL. There must be more than a node
+	// completes in the time that it has for a webhook, or the limit and not the node keeps the load within what it can do.
+	mostOpen = 6000
 )
 
 // LoadRoom is a room of a Load. It must exist in LiveKit.

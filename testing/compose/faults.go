@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Kill ends a service as kill -9 does. Its volumes stay. Kill returns when the container has ended.
@@ -43,9 +44,14 @@ func (p *Project) Unpause(ctx context.Context, service string) error {
 	return p.each(ctx, service, []string{"unpause"})
 }
 
+// cpuPeriod is the time in which a service with a limit gets its part of the processors. It is short, so that the service runs slowly. With the
+// kernel's 100 ms it would run at full speed for a part of that time and be frozen for the rest.
+const cpuPeriod = 10 * time.Millisecond
+
 // LimitCPU limits a service to that many processors from now on: 0.5 means half of one.
 func (p *Project) LimitCPU(ctx context.Context, service string, cpus float64) error {
-	return p.each(ctx, service, []string{"update", fmt.Sprintf("--cpus=%.2f", cpus)})
+	quota := time.Duration(cpus * float64(cpuPeriod))
+	return p.each(ctx, service, []string{"update", fmt.Sprintf("--cpu-period=%d", cpuPeriod.Microseconds()), fmt.Sprintf("--cpu-quota=%d", quota.Microseconds())})
 }
 
 // Disconnect disconnects a service from the project's network, and with it its published ports: nobody can reach it any more.

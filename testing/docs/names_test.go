@@ -26,6 +26,13 @@ var link = regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)\s"]+)`)
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	all := read(t)
+	for _, name := range []string{"CHANGELOG.md", "deploy/helm/rollcall/README.md", "testing/README.md", "testing/chaos/README.md"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page{name, string(text)})
+	}
 	for _, p := range all {
 		for _, m := range link.FindAllStringSubmatch(p.text, -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
@@ -50,7 +57,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 // foreign returns flags of other programs, and former flags of ours.
 func foreign() []string {
-	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode", "--env-file", "--create-dirs", "--url", "--api-key", "--api-secret", "--identity", "--system", "--now"}
+	return []string{"--raft-addr", "--raft-advertise", "--actor-addr", "--actor-advertise", "--rollcall-accent", "--appendonly", "--maxmemory-policy", "--build", "--no-verify", "--race", "--protected-mode", "--env-file", "--create-dirs", "--url", "--api-key", "--api-secret", "--identity", "--system", "--now", "--format"}
 }
 
 var flagName = regexp.MustCompile("(?:^|[\\s`(\"])(--[a-z][a-z-]+[a-z])")

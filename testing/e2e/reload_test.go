@@ -160,6 +160,12 @@ func TestKeysRotateWithoutALostWebhook(t *testing.T) {
 		t.Errorf("the old admin token: %d", a.status)
 	}
 
+	// The admin token again, by the token in its file, as rollcall reload in a container sends it.
+	s.write("token", tokenBefore)
+	s.reload(tokenBefore, "Changed: admin-token.")
+	s.write("token", tokenAfter)
+	s.reload(tokenAfter, "Changed: admin-token.")
+
 	// The old pair ends.
 	s.write("keys", laterKey+": "+laterSecret)
 	s.reload(tokenAfter, "Changed: livekit-keys.")

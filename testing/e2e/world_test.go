@@ -20,7 +20,7 @@ import (
 
 const (
 	// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
-	patience = 30 * time.Second
+	patience = time.Minute
 
 	redisPassword = "redis-password-that-must-not-leak"
 	// redisUser is rollcall's ACL user: it may write our keys, and read the application's.

@@ -17,7 +17,7 @@ import (
 )
 
 // patience limits waits that take a moment on an idle machine. The machine that runs tests is never idle.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Tab is a page in the browser that records everything the browser complains about. Its methods fail the test on errors.
 type Tab struct {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/testing/harness/patch"
 )
 
 // BinEnv names the variable that holds the path of an existing rollcall binary, which is then used unchanged.
@@ -33,6 +35,16 @@ const NextVersion = "next"
 func BuildNext(ctx context.Context, dir string, race bool) (string, error) {
 	bin := filepath.Join(dir, "rollcall-next")
 	return bin, build(ctx, bin, race, "-tags=nextversion", "-ldflags=-X main.version="+NextVersion)
+}
+
+// BuildPatched builds into dir a rollcall with wrong changes, and returns its path. root is the repository's root.
+func BuildPatched(ctx context.Context, dir, root string, edits ...patch.Edit) (string, error) {
+	overlay, err := patch.Overlay(dir, root, edits...)
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "rollcall-patched")
+	return bin, build(ctx, bin, false, "-overlay="+overlay)
 }
 
 func build(ctx context.Context, bin string, race bool, flags ...string) error {

@@ -21,7 +21,7 @@ import (
 
 const (
 	// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// endWithin is how long a node may take to end after SIGTERM, as documented.
 	endWithin = 10 * time.Second
 )
