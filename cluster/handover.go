@@ -73,24 +73,18 @@ func (n *Node) successor(ctx context.Context, suits func(raft.Server) bool) (raf
 	return other, n.raftError(n.raft.AddVoter(other.ID, other.Address, servers.Index(), applyTimeout).Error())
 }
 
-// giveVote waits while this node is one of two voters, unless the other one leaves as well or has been silent for outOfContact. Until this
-// node loses its vote, the other one could commit nothing without it. If this node leads, because the first hand-over failed or it was
-// elected again, it hands over again. A node that was removed does not learn how the votes change.
+// giveVote waits while the others can commit nothing without this node's vote: it is one of two voters, or the only one of several servers.
+// It waits for no server that leaves as well, or that has been silent for outOfContact. If this node leads, because the first hand-over failed
+// or it was elected again, it hands over again. A node that was removed does not learn how the votes change.
 func (n *Node) giveVote(ctx context.Context) {
 	ctx, cancel := beforeTheEnd(ctx)
 	defer cancel()
 	for heard := time.Now(); !n.removed.Load() && time.Since(heard) <= outOfContact; {
-		other, ok := n.otherOfTwo()
-		if !ok {
+		answers, silent := n.stay(ctx, n.dependents())
+		switch {
+		case !answers && !silent:
 			return
-		}
-		h, err := n.ask(ctx, string(other.Address))
-		answers := err == nil && h.ID == string(other.ID) && !h.Fresh
-		// What this node knows of a leave may be old: another leader may have let the other node in again.
-		if answers && h.Leaving || !answers && n.hasLeft(string(other.ID)) {
-			return
-		}
-		if answers {
+		case answers:
 			heard = time.Now()
 			if err := n.handOver(ctx); err != nil { // only if this node leads
 				n.log.Debug("handing over once more", "error", err)
@@ -100,6 +94,21 @@ func (n *Node) giveVote(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// stay reports whether one of the servers answers and does not leave, or else whether one is silent that is not known to have left.
+func (n *Node) stay(ctx context.Context, servers []raft.Server) (answers, silent bool) {
+	for _, s := range servers {
+		h, err := n.ask(ctx, string(s.Address))
+		switch here := err == nil && h.ID == string(s.ID) && !h.Fresh; {
+		// What this node knows of a leave may be old: another leader may have let the other node in again.
+		case here && !h.Leaving:
+			return true, false
+		case !here && !n.hasLeft(string(s.ID)):
+			silent = true
+		}
+	}
+	return false, silent
 }
 
 // voteWithin is the longest wait for another node to take this one's vote, closeWithin the time of a stop that is left for what follows.
@@ -117,23 +126,29 @@ func beforeTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, end)
 }
 
-// otherOfTwo returns the other voter if this node is one of two.
-func (n *Node) otherOfTwo() (other raft.Server, ok bool) {
+// dependents returns the servers that can commit nothing without this node's vote.
+func (n *Node) dependents() []raft.Server {
 	servers := n.raft.GetConfiguration()
 	if servers.Error() != nil {
-		return raft.Server{}, false
+		return nil
 	}
-	voters, own := 0, false
+	var voters, others []raft.Server
+	own := false
 	for _, s := range servers.Configuration().Servers {
-		switch {
-		case s.Suffrage != raft.Voter:
-			continue
+		switch votes := s.Suffrage == raft.Voter; {
 		case s.ID == raft.ServerID(n.cfg.NodeID):
-			own = true
+			own = votes
+		case votes:
+			voters = append(voters, s)
 		default:
-			other = s
+			others = append(others, s)
 		}
-		voters++
 	}
-	return other, own && voters == 2
+	switch {
+	case own && len(voters) == 0:
+		return others
+	case own && len(voters) == 1:
+		return voters
+	}
+	return nil
 }

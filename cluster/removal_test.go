@@ -102,6 +102,25 @@ func TestALeaverGivesItsVoteAway(t *testing.T) {
 			eventually.True(s.T, "n1 leads", func() bool { return s.nodes[1].raft.State() == raft.Leader })
 			s.stop(1)
 		},
+		"a leader whose other node comes back meanwhile": func(s *several) {
+			s.crash(2)
+			n := s.nodes[1]
+			delete(s.nodes, 1)
+			left := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				left <- n.Close(ctx)
+			}()
+			eventually.True(s.T, "n1 has handed over to nobody", func() bool {
+				_, member := n.fsm.State().View.Member("n1")
+				return !member
+			})
+			s.start(2)
+			if err := <-left; err != nil {
+				s.Error(err)
+			}
+		},
 		"a leader that remembers a former leave of the other": func(s *several) {
 			s.nodes[1].noteLeaving("n2")
 			s.stop(1)
