@@ -201,6 +201,10 @@ func (s *several) settle() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	for _, p := range s.running() {
+		st := p.Cluster.Status()
+		said += fmt.Sprintf("\n%s at %s is %s of %q in term %d, log %+v, servers %+v", p.Name, st.NodeAddr, st.RaftState, st.Leader, st.Term, st.Log, st.Servers)
+	}
 	s.Errorf("the nodes have not come to terms within 4 minutes: %s", said)
 }
 

@@ -134,7 +134,8 @@ func (s *several) upheave() {
 	}
 }
 
-// reassemble starts all machines except the joiner, and waits until they agree.
+// reassemble starts all machines except the joiner, and waits until they agree and several of them vote. If the only voter got older data,
+// no node that votes would have what the cluster has agreed on, and votes move while all nodes are ready.
 func (s *several) reassemble() {
 	for _, m := range s.machines[:len(s.machines)-1] {
 		if s.process(m.Name) == nil {
@@ -142,6 +143,21 @@ func (s *several) reassemble() {
 		}
 	}
 	s.settle()
+	const enough = 3 // of which raft survives one
+	voters := 0
+	for until := time.Now().Add(time.Minute); voters < enough && time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		voters = 0
+		if leader := s.leader(); leader != nil {
+			for _, server := range leader.Cluster.Status().Servers {
+				if server.Voter {
+					voters++
+				}
+			}
+		}
+	}
+	if voters < enough {
+		s.Errorf("only %d nodes vote, a minute after all were ready", voters)
+	}
 }
 
 // restart kills processes, changes their machines, and starts them again. If it restarts all of them, it also ends the joiner,
