@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ import (
 const (
 	// patience limits waits that take a second or two on an idle machine. The machine that runs tests is never idle.
 	patience = time.Minute
-	// endWithin is how long a node may take to end after SIGTERM, as documented.
+	// endWithin is how long a node may take to end after SIGTERM and its drain delay, as documented.
 	endWithin = 10 * time.Second
 )
 
@@ -152,7 +153,7 @@ func Probe(ctx context.Context, url string, want int) error {
 	return nil
 }
 
-// Terminate sends SIGTERM. The process must exit cleanly within the documented 10 s.
+// Terminate sends SIGTERM. The process must exit cleanly within its drain delay and the documented 10 s.
 func (n *Node) Terminate() {
 	n.t.Helper()
 	begun := time.Now()
@@ -166,8 +167,8 @@ func (n *Node) AwaitEnd(begun time.Time) {
 	if n.proc == nil {
 		return
 	}
-	if !n.proc.Ended(endWithin) {
-		n.t.Errorf("rollcall %s did not end within %v of SIGTERM", n.ID, endWithin)
+	if within := n.drainDelay() + endWithin; !n.proc.Ended(within) {
+		n.t.Errorf("rollcall %s did not end within %v of SIGTERM", n.ID, within)
 		n.Kill()
 		return
 	}
@@ -176,6 +177,17 @@ func (n *Node) AwaitEnd(begun time.Time) {
 	}
 	n.proc, n.paused = nil, false
 	n.t.Logf("rollcall %s ended %v after SIGTERM", n.ID, time.Since(begun).Round(time.Millisecond))
+}
+
+// drainDelay returns the delay of the node's flags.
+func (n *Node) drainDelay() time.Duration {
+	var delay time.Duration
+	for _, arg := range n.args {
+		if value, ok := strings.CutPrefix(arg, "--drain-delay="); ok {
+			delay, _ = time.ParseDuration(value) // the node refuses one that is not valid
+		}
+	}
+	return delay
 }
 
 // AwaitExit waits for a process that ends by itself, and returns its error.
