@@ -143,7 +143,7 @@ func (s *several) reassemble() {
 		}
 	}
 	s.settle()
-	const enough = 3 // of which raft survives one
+	const enough = 3 // with fewer voters, none of them may lose its data
 	voters := 0
 	for until := time.Now().Add(time.Minute); voters < enough && time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		voters = 0
