@@ -96,12 +96,13 @@ sample: ## Change a package's code at random places (SAMPLE=./fsm N=50 SEED=1 RU
 fuzz: ## Fuzz every parser of foreign input (TIME=1m for all together); prints how to repeat a failing input
 	@FUZZ="$(or $(TIME),1m)" $(GO) test ./testing/fuzzall -count=1 -v -timeout 0 -run "^TestFuzz$$" | grep --line-buffered -v "^ *=== "
 
+# With GOGC=400 they take a quarter less time, and more memory.
 .PHONY: lint
 lint: ## Check formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run 'make format':"; echo "$$unformatted"; exit 1; fi
-	@$(GO) vet ./...
-	@$(GO) run $(STATICCHECK) ./...
+	@GOGC=400 $(GO) vet ./...
+	@GOGC=400 $(GO) run $(STATICCHECK) ./...
 
 # VULNDB is another address of the database, such as file:///path of a copy, where vuln.go.dev cannot be reached.
 .PHONY: vulncheck
@@ -141,12 +142,12 @@ rules: ## Copy the alerts of deploy/prometheus/rules.yml into the Helm chart, an
 		DEPLOY=1 $(GO) test ./testing/deploy/chart -count=1 -run '^TestHelm$$' -update; \
 	fi
 
-# The containers of the last step mostly wait, so new seeds and fuzzing use the processors meanwhile, at the lowest priority.
+# The containers of the last step mostly wait, so new seeds and fuzzing share the processors meanwhile, at the lowest priority.
 .PHONY: check
 check: ## Run what CI runs: lint, all tests, three minutes of new seeds, a minute of fuzzing, a few minutes of chaos
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test PACKAGES="$$($(GO) list ./... | grep -v /testing/compose$$ | tr '\n' ' ')"
-	@testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory sim TIME=3m && nice -n 19 $(MAKE) --no-print-directory fuzz TIME=1m" \
+	@testing/alongside.sh "nice -n 19 testing/alongside.sh '$(MAKE) --no-print-directory fuzz TIME=1m' '$(MAKE) --no-print-directory sim TIME=3m'" \
 		"$(MAKE) --no-print-directory test PACKAGES=./testing/compose" "$(MAKE) --no-print-directory smoke"
 
 .PHONY: check-deploy

@@ -12,7 +12,6 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
-	"github.com/rollcallhq/rollcall/testing/sim"
 )
 
 // counting counts the calls of a store, and fails claims while a test wants it to.
@@ -50,7 +49,8 @@ func inIndex(t *testing.T, rooms int, theirs reconcile.Claim, fail bool, test fu
 			}
 		}
 		store.fail.Store(fail)
-		own := &sim.Node{Claimed: reconcile.Claim{Generation: 2, Epoch: 9, Incarnation: 9}, Led: reconcile.Token{Generation: 2, Index: 9}}
+		own := newOwnership()
+		own.claim, own.leader = reconcile.Claim{Generation: 2, Epoch: 9, Incarnation: 9}, reconcile.Token{Generation: 2, Index: 9}
 		host, err := actors.NewHost(actors.HostConfig{Store: store, Index: store, Rooms: newLivekit(), Ownership: own, Clock: actors.NewSystemClock(),
 			Observer: &observer{}, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {

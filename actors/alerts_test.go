@@ -13,7 +13,6 @@ import (
 	"github.com/rollcallhq/rollcall/actors"
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
-	"github.com/rollcallhq/rollcall/testing/sim"
 )
 
 // page is a log for several concurrent writers.
@@ -39,7 +38,7 @@ func (p *page) count(words string) int {
 func TestWhatCannotBeReadIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, lk, store := &page{}, newLivekit(), memstore.New(memstore.Options{})
-		own := &sim.Node{Claimed: reconcile.Claim{Generation: 1, Epoch: 9, Incarnation: 9}, Led: reconcile.Token{Generation: 1, Index: 9}}
+		own := newOwnership()
 		host, err := actors.NewHost(actors.HostConfig{Store: store, Rooms: lk, Ownership: own, Clock: actors.NewSystemClock(), Observer: &observer{},
 			Log: slog.New(slog.NewTextHandler(log, nil))})
 		if err != nil {
@@ -50,7 +49,7 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 		cycles := func(n int) (last reconcile.Report) {
 			for range n {
 				var err error
-				if last, err = sweep.Sync(t.Context(), own.Led, reconcile.Options{Scheduled: true}); err != nil {
+				if last, err = sweep.Sync(t.Context(), own.Leader(), reconcile.Options{Scheduled: true}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs the tests of packages, for make test: testing/run-tests.sh [pattern...], by default ./...
 #
-# The race detector checks what runs in the tests' own process. It is off where nothing runs concurrently; in test files that are built without it
-# (comments at their top say why; their tests run in a separate step); in the simulations, which take ten times as long with it; and in the suites that
-# drive real processes, most of which start nodes that are built with it. RACE=1, which make check-long sets, turns it on in all
-# but the files that are built without it. make lint runs go vet, so go test does not.
+# The race detector checks what runs in the tests' own process. RACE=1, which make check-long sets, turns it on in all but the test files
+# that are built without it (comments at their top say why; their tests run in a separate step), and in the nodes that the suites start.
+# Otherwise it is off where nothing runs concurrently; in the simulations, which take ten times as long with it; in the suites that drive
+# real processes; and in packages that are built with LiveKit's libraries, because compiling those once more takes longer than all of the
+# tests. make lint runs go vet, so go test does not.
 #
 # Most tests spend their time waiting for timeouts and elections, so more of them run at once than there are cores.
 set -euo pipefail
@@ -23,15 +24,23 @@ unraced() { grep -rl --include='*_test.go' '^//go:build !race' "$1"; }
 
 # shellcheck source=testing/unraced.sh
 source testing/unraced.sh
-failed=0
-# shellcheck disable=SC2046 # one word per package
+failed=0 cgo=0 race=()
+raced=$(grep -vE "/($single|$libraries|$drivers|$containers)\$" <<<"$all" || true)
+if [ "${RACE:-}" = 1 ]; then
+  cgo=1 race=(-race)
+elif [ -n "$raced" ]; then
+  echo "without the race detector, which make check-long turns on: $(grep -vxF "$raced" <<<"$all" | sed 's|.*/rollcall/||' | paste -sd ' ')"
+fi
+# shellcheck disable=SC2046,SC2086 # one word per package
 {
-  CGO_ENABLED=1 run -race -p 3 -parallel 6 -- $(grep -vE "/($single|$drivers|$containers)\$" <<<"$all" || true) || failed=1
+  CGO_ENABLED=1 run -race -p 3 -parallel 6 -- $raced || failed=1
   for dir in $(unraced . | xargs -n 1 dirname | sort -u); do
+    if [ "${RACE:-}" != 1 ] && ! grep -q "/${dir#./}\$" <<<"$raced"; then continue; fi # they run with the others of their package
     names=$(unraced "$dir" | xargs sed -n 's/^func \(Test[^(]*\)(.*/\1/p' | paste -sd '|')
     run -run "^($names)\$" -- $(of "${dir#./}") || failed=1
   done
-  CGO_ENABLED=${RACE:-0} run ${RACE:+-race} -p 2 -parallel 3 -- $(of "$single|$drivers") || failed=1
+  CGO_ENABLED=$cgo run "${race[@]}" -p 3 -parallel 6 -- $(of "$libraries") || failed=1
+  CGO_ENABLED=$cgo run "${race[@]}" -p 2 -parallel 3 -- $(of "$single|$drivers") || failed=1
   # Containers create networks, and a browser aborts its requests when the machine's networks change. So these suites run one after the other.
   run -- $(of "$containers") || failed=1
 }

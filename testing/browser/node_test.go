@@ -33,7 +33,7 @@ func (r *binary) get(t *testing.T) string {
 	t.Helper()
 	r.once.Do(func() {
 		if r.dir, r.err = os.MkdirTemp("", "rollcall-browser"); r.err == nil {
-			r.path, r.err = nodetest.Build(context.Background(), r.dir, true)
+			r.path, r.err = nodetest.Build(context.Background(), r.dir, nodetest.Race())
 		}
 	})
 	if r.err != nil {

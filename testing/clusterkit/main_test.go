@@ -24,7 +24,7 @@ func run(m *testing.M) int {
 	if testing.Short() {
 		return m.Run()
 	}
-	return nodetest.Main(m, true)
+	return nodetest.Main(m, nodetest.Race())
 }
 
 // start starts a cluster.

@@ -21,7 +21,7 @@ const useLater = "use-later"
 func TestTwoBuilds(t *testing.T) {
 	c := prepare(t, clusterkit.Options{})
 	now := os.Getenv(nodetest.BinEnv)
-	later, err := nodetest.BuildNext(context.Background(), t.TempDir(), true)
+	later, err := nodetest.BuildNext(context.Background(), t.TempDir(), nodetest.Race())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -228,21 +228,25 @@ func TestOnlyNeedsAreInstalled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for pattern, want := range map[string][]string{
-		"./reconcile/...": nil, "./fsm": nil, "./client": {"gcc"}, "./internal/daemon": {"gcc", "redis-server"}, "./testing/localcluster": {"redis-server"},
-		"./cmd/rollcall": {"gcc", "zsh", "fish", "mandoc"}, "./testing/browser": {"redis-server", "chromium", "nodejs"},
-		"./testing/docs": {"redis-server", "systemd", "nodejs"}, "./testing/deploy/prometheus": {"gcc", "redis-server", "promtool"},
+	for what, want := range map[string][]string{
+		"./reconcile/...": nil, "./fsm": nil, "./client": {"gcc"}, "./internal/daemon": {"redis-server"}, "RACE=1 ./internal/daemon": {"gcc", "redis-server"}, "./testing/localcluster": {"redis-server"},
+		"./cmd/rollcall": {"zsh", "fish", "mandoc"}, "./testing/browser": {"redis-server", "chromium", "nodejs"},
+		"./testing/docs": {"redis-server", "systemd", "nodejs"}, "./testing/deploy/prometheus": {"redis-server", "promtool"},
 	} {
+		pattern, race := strings.CutPrefix(what, "RACE=1 ")
 		cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "testing/install-deps.sh"), pattern)
 		cmd.Env = append(os.Environ(), "PATH="+path, "BIN="+path, "RACE=")
+		if race {
+			cmd.Env = append(cmd.Env, "RACE=1")
+		}
 		out, err := cmd.CombinedOutput()
 		if (err == nil) != (want == nil) {
-			t.Errorf("%s: %v, %s", pattern, err, out)
+			t.Errorf("%s: %v, %s", what, err, out)
 		}
 		said, _, _ := strings.Cut(string(out), " on the PATH")
 		for _, program := range []string{"gcc", "redis-server", "chromium", "zsh", "fish", "mandoc", "systemd", "promtool"} {
 			if slices.Contains(strings.Fields(said), program) != slices.Contains(want, program) {
-				t.Errorf("%s needs %q, and is said to need: %s", pattern, want, said)
+				t.Errorf("%s needs %q, and is said to need: %s", what, want, said)
 			}
 		}
 	}

@@ -36,5 +36,5 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	return nodetest.Main(m, true)
+	return nodetest.Main(m, nodetest.Race())
 }

@@ -28,6 +28,9 @@ func Build(ctx context.Context, dir string, race bool) (string, error) {
 	return bin, build(ctx, bin, race)
 }
 
+// Race reports whether nodes are built with the race detector: make check-long sets RACE=1.
+func Race() bool { return os.Getenv("RACE") == "1" }
+
 // NextVersion is the version of what BuildNext builds.
 const NextVersion = "next"
 
