@@ -142,12 +142,14 @@ rules: ## Copy the alerts of deploy/prometheus/rules.yml into the Helm chart, an
 		DEPLOY=1 $(GO) test ./testing/deploy/chart -count=1 -run '^TestHelm$$' -update; \
 	fi
 
-# The containers of the last step mostly wait, so new seeds and fuzzing share the processors meanwhile, at the lowest priority.
+# Suites that drive real processes or containers often wait. New seeds and fuzzing use the processors meanwhile, at the lowest priority.
 .PHONY: check
 check: ## Run what CI runs: lint, all tests, three minutes of new seeds, a minute of fuzzing, a few minutes of chaos
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory test PACKAGES="$$($(GO) list ./... | grep -v /testing/compose$$ | tr '\n' ' ')"
-	@testing/alongside.sh "nice -n 19 testing/alongside.sh '$(MAKE) --no-print-directory fuzz TIME=1m' '$(MAKE) --no-print-directory sim TIME=3m'" \
+	@source testing/unraced.sh; $(MAKE) --no-print-directory test PACKAGES="$$($(GO) list ./... | grep -vE "/($$drivers|$$containers)$$" | paste -sd ' ')"
+	@source testing/unraced.sh; PACKAGES="$$($(GO) list ./... | grep -E "/($$drivers)$$" | paste -sd ' ')" \
+		testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory sim TIME=3m" "$(MAKE) --no-print-directory test"
+	@testing/alongside.sh "nice -n 19 $(MAKE) --no-print-directory fuzz TIME=1m" \
 		"$(MAKE) --no-print-directory test PACKAGES=./testing/compose" "$(MAKE) --no-print-directory smoke"
 
 .PHONY: check-deploy

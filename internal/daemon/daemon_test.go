@@ -19,6 +19,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/oracle"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
@@ -44,7 +45,7 @@ func newWorld(t *testing.T, flags ...string) *world {
 
 func newLoggedWorld(t *testing.T, log *slog.Logger, flags ...string) *world {
 	t.Helper()
-	addr := nodetest.QuietAddrs(t, 1)[0]
+	addr := freeaddr.ForTest(t, 1)[0]
 	w := &world{T: t, log: log, livekit: fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{"http://" + addr + "/api/livekit-webhook"}})}
 	api := httptest.NewServer(w.livekit)
 	store := redistest.Start(t)
@@ -242,7 +243,7 @@ func TestListsMayLagBehindWebhooks(t *testing.T) {
 // Nodes of one cluster share what LiveKit allows, and relay through a third where two do not reach each other.
 func TestNodesShareAndRelay(t *testing.T) {
 	t.Parallel()
-	addrs := nodetest.QuietAddrs(t, 2)
+	addrs := freeaddr.ForTest(t, 2)
 	w := newWorld(t, "--node-addr="+addrs[0], "--livekit-rate=100")
 	rate := func(n *Daemon, want float64) {
 		t.Helper()

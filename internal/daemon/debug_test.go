@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/internal/httpapi"
-	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 )
 
 // TestDebugPort checks that --debug-addr serves profiles and counters and nothing else, that the public port has none of it, that no command
 // line with its secrets shows, and that the port ends with the node.
 func TestDebugPort(t *testing.T) {
-	debug := nodetest.QuietAddrs(t, 1)[0]
+	debug := freeaddr.ForTest(t, 1)[0]
 	w := newWorld(t, "--debug-addr="+debug)
 	get := func(addr, path string) (int, string) {
 		t.Helper()

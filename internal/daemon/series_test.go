@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcallhq/rollcall/reconcile"
-	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 )
 
 // beginLate returns the metrics of which a node that leads may have no series yet, with the reason.
@@ -22,7 +22,7 @@ func beginLate() map[string]string {
 // missing in /metrics, in the alerts and in docs/metrics.md, and nothing else notices.
 func TestEveryMetricBegins(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "--node-addr="+nodetest.QuietAddrs(t, 1)[0], "--insecure")
+	w := newWorld(t, "--node-addr="+freeaddr.ForTest(t, 1)[0], "--insecure")
 	registry := w.daemon.metrics.registry
 	w.report(time.Time{}, func(reconcile.Report) bool { return true })
 	described := map[string]bool{}

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcallhq/rollcall/reconcile"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakecollector"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
@@ -48,7 +49,7 @@ func (b *logBuffer) String() string {
 
 func newPair(t *testing.T, flags ...string) *pair {
 	t.Helper()
-	addrs := nodetest.QuietAddrs(t, 4)
+	addrs := freeaddr.ForTest(t, 4)
 	w := &world{T: t, livekit: fakelivekit.New(fakelivekit.Options{Seed: 1, URLs: []string{"http://" + addrs[0] + "/api/livekit-webhook"}})}
 	api := httptest.NewServer(w.livekit)
 	t.Cleanup(func() {

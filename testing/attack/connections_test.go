@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/rollcallhq/rollcall/internal/authority"
-	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 )
 
 const (
@@ -164,7 +164,7 @@ func TestConnectionsToTheNodePort(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			addr := nodetest.QuietAddrs(t, 1)[0]
+			addr := freeaddr.ForTest(t, 1)[0]
 			w := newWorld(t, options{files: files, flags: append([]string{"--node-addr=" + addr}, c.flags...)})
 			w.siege(t, func(ctx context.Context) { occupy(ctx, addr, hold, once("")) })
 			lasts(t, addr, func(conn net.Conn) net.Conn { return conn })

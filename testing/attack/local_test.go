@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
@@ -119,7 +120,7 @@ func pokeNodePort(t *testing.T, addr string) {
 // LiveKit secret changes nothing through the node ports and does not become a member.
 func TestLocalProgramAgainstACluster(t *testing.T) {
 	t.Parallel()
-	addrs := nodetest.QuietAddrs(t, 3)
+	addrs := freeaddr.ForTest(t, 3)
 	join := "--join=" + addrs[0] + "," + addrs[1]
 	w := newWorld(t, options{flags: []string{"--node-addr=" + addrs[0], join, "--bootstrap-expect=2"}, withoutReady: true})
 	second := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), Wrapper: limited(0), ID: "n2", Env: slices.Clone(w.Env), Flags: []string{

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcallhq/rollcall/testing/clusterkit"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
@@ -122,7 +123,7 @@ func start(t *testing.T, c contestant, nodes int, fill func(*fakelivekit.Fake)) 
 		}
 		return w
 	}
-	between := nodetest.QuietAddrs(t, nodes)
+	between := freeaddr.ForTest(t, nodes)
 	var all []*nodetest.Node
 	for i := range nodes {
 		flags := []string{"--log-level=warn", "--sync-interval=1h", "--cleanup-interval=1h", "--livekit-concurrency=64"}
@@ -141,7 +142,7 @@ func start(t *testing.T, c contestant, nodes int, fill func(*fakelivekit.Fake)) 
 }
 
 func (w *world) startNaive(t *testing.T, env []string) {
-	addr := nodetest.QuietAddrs(t, 1)[0]
+	addr := freeaddr.ForTest(t, 1)[0]
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), env...), naiveEnv+"="+addr)
 	cmd.Stderr = os.Stderr

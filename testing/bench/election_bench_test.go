@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/cluster"
-	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
@@ -90,7 +90,7 @@ type lead struct {
 func newTrio(b *testing.B, timings cluster.Timings) *trio {
 	b.Helper()
 	t := &trio{b: b, nodes: map[string]raftNode{}, procs: map[string]*proc.Process{}, leads: make(chan lead, 100), ready: make(chan string, 100)}
-	addrs := nodetest.QuietAddrs(b, 3)
+	addrs := freeaddr.ForTest(b, 3)
 	for i, addr := range addrs {
 		id := fmt.Sprintf("n%d", i+1)
 		t.nodes[id] = raftNode{ID: id, Dir: b.TempDir(), Addr: addr, Join: addrs, Timings: timings}

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
@@ -72,7 +73,7 @@ func New(t testing.TB, o Options) *Cluster {
 	t.Cleanup(c.LiveKit.Close)
 	c.api = httptest.NewServer(c.LiveKit)
 	t.Cleanup(c.api.Close)
-	addrs := nodetest.QuietAddrs(t, 2*o.Nodes)
+	addrs := freeaddr.ForTest(t, 2*o.Nodes)
 	for i := range o.Nodes {
 		c.join = append(c.join, addrs[2*i])
 	}
@@ -119,7 +120,7 @@ func (c *Cluster) AwaitBalancer() {
 // Make returns one more node, which will join the running cluster, without starting it.
 func (c *Cluster) Make() *nodetest.Node {
 	c.t.Helper()
-	return c.add(nodetest.QuietAddrs(c.t, 2), 1)
+	return c.add(freeaddr.ForTest(c.t, 2), 1)
 }
 
 // Add starts one more node, which joins the running cluster, and returns when it is ready.

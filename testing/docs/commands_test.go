@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
@@ -164,7 +165,7 @@ func TestTwoTerminals(t *testing.T) {
 	t.Cleanup(api.Close)
 	t.Cleanup(fake.Close)
 	fake.Join("NAME", fakelivekit.Who{Identity: "ada"})
-	dir, addr := t.TempDir(), nodetest.QuietAddrs(t, 1)[0]
+	dir, addr := t.TempDir(), freeaddr.ForTest(t, 1)[0]
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.Symlink(program(), filepath.Join(dir, "bin", "rollcall"))); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
@@ -27,7 +28,7 @@ import (
 // onRedis runs a node on a real Redis, with a LiveKit that sends it webhooks.
 func onRedis(t *testing.T, bin, url string) (*nodetest.Node, *fakelivekit.Fake) {
 	t.Helper()
-	addr := nodetest.QuietAddrs(t, 1)[0]
+	addr := freeaddr.ForTest(t, 1)[0]
 	fake := fakelivekit.New(fakelivekit.Options{URLs: []string{"http://" + addr + "/api/livekit-webhook"}})
 	api := httptest.NewServer(fake)
 	t.Cleanup(api.Close)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/client"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
@@ -167,7 +168,7 @@ func TestANodeThatCannotWriteOneShard(t *testing.T) {
 			for _, one := range redises.Nodes {
 				do(t, one, "ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all")
 			}
-			addrs := nodetest.QuietAddrs(t, 3)
+			addrs := freeaddr.ForTest(t, 3)
 			var nodes []*nodetest.Node
 			for i, addr := range addrs {
 				user := ""

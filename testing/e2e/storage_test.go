@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
@@ -26,7 +27,7 @@ func serveFails(t *testing.T, dir string, wrap ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	flags, env := alone(t)
-	args := append(append(wrap, os.Getenv(nodetest.BinEnv), "serve", "--http-addr="+nodetest.QuietAddrs(t, 1)[0], "--data-dir="+dir), flags...)
+	args := append(append(wrap, os.Getenv(nodetest.BinEnv), "serve", "--http-addr="+freeaddr.ForTest(t, 1)[0], "--data-dir="+dir), flags...)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...)
 	out, err := cmd.CombinedOutput()

@@ -17,8 +17,8 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/demo"
 	"github.com/rollcallhq/rollcall/internal/redisstore"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/livekittest"
-	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
 func main() {
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		return err
 	}
 	defer redis.stop()
-	addrs, err := nodetest.FreeAddrs(2 * nodes)
+	addrs, err := freeaddr.Find(2 * nodes)
 	if err != nil {
 		return err
 	}

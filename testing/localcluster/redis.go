@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
-	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
@@ -35,7 +35,7 @@ func startRedis(ctx context.Context, dir string) (*redisServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find redis-server (`make deps` installs it): %w", err)
 	}
-	addrs, err := nodetest.FreeAddrs(1)
+	addrs, err := freeaddr.Find(1)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
@@ -31,7 +32,7 @@ func TestRealLimits(t *testing.T) {
 	dir := t.TempDir()
 	w := newAlone(t, func(o *nodetest.Options) {
 		o.Wrapper = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, files), "sh"}
-		o.Flags = append(o.Flags, "--metrics-public", "--node-addr="+nodetest.QuietAddrs(t, 1)[0])
+		o.Flags = append(o.Flags, "--metrics-public", "--node-addr="+freeaddr.ForTest(t, 1)[0])
 		o.Env = append(append(o.Env, certify(t, dir, 365)...), "ROLLCALL_ADMIN_TOKEN="+token)
 	})
 	w.certs = dir
@@ -129,7 +130,7 @@ func (w *world) idle(t *testing.T, n *nodetest.Node) {
 // anotherWriter starts another rollcall with the same Redis.
 func anotherWriter(t *testing.T, w *world, o outage) {
 	other := nodetest.New(t, nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "other", Env: w.nodes[0].Env,
-		Flags: []string{"--sync-interval=1s", "--node-addr=" + nodetest.QuietAddrs(t, 1)[0]}})
+		Flags: []string{"--sync-interval=1s", "--node-addr=" + freeaddr.ForTest(t, 1)[0]}})
 	other.Start()
 	eventually.Nil(w, patience, "the other is ready", func() error { return other.Probe("/readyz", http.StatusOK) })
 	o.fires(t, w, 15*time.Minute, nil)

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/authority"
 	"github.com/rollcallhq/rollcall/testing/fakes/fakelivekit"
 	"github.com/rollcallhq/rollcall/testing/harness/eventually"
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
@@ -68,7 +69,7 @@ func surround(t *testing.T, httpAddr string) (*world, []string) {
 // arrange, if not nil, changes the node's options.
 func newAlone(t *testing.T, arrange func(*nodetest.Options)) *world {
 	t.Helper()
-	o := nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "alone", HTTPAddr: nodetest.QuietAddrs(t, 1)[0],
+	o := nodetest.Options{Binary: os.Getenv(nodetest.BinEnv), ID: "alone", HTTPAddr: freeaddr.ForTest(t, 1)[0],
 		Flags: []string{"--sync-interval=1s", "--cleanup-interval=1s", "--log-level=info"}}
 	w, env := surround(t, o.HTTPAddr)
 	w.gate.lead(w.redis.Addr)
@@ -91,7 +92,7 @@ func newAlone(t *testing.T, arrange func(*nodetest.Options)) *world {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	addrs := nodetest.QuietAddrs(t, 6)
+	addrs := freeaddr.ForTest(t, 6)
 	w, env := surround(t, addrs[5])
 	w.gate.lead(addrs[2])
 	env = append(env, certify(t, t.TempDir(), 365)...)

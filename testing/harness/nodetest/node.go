@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
@@ -35,7 +36,7 @@ type Options struct {
 	Wrapper []string
 	// ID is the node's --node-id.
 	ID string
-	// HTTPAddr is the host:port of the node's API. Default: one of QuietAddrs.
+	// HTTPAddr is the host:port of the node's API. Default: one of freeaddr.ForTest.
 	HTTPAddr string
 	// Flags are additional flags of rollcall serve, and override the node's own.
 	Flags []string
@@ -66,7 +67,7 @@ func New(t testing.TB, o Options) *Node {
 	n := &Node{ID: o.ID, Addr: o.HTTPAddr, Dir: filepath.Join(dir, "data"), Env: o.Env, t: t, binary: len(o.Wrapper),
 		log: filepath.Join(dir, "rollcall.log")}
 	if n.Addr == "" {
-		n.Addr = QuietAddrs(t, 1)[0]
+		n.Addr = freeaddr.ForTest(t, 1)[0]
 	}
 	n.args = slices.Concat(o.Wrapper, []string{o.Binary, "serve", "--node-id=" + n.ID, "--http-addr=" + n.Addr,
 		"--data-dir=" + n.Dir, "--drain-delay=100ms", "--log-level=debug"}, o.Flags)

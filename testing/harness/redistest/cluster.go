@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 )
 
 const slots = 16384
@@ -25,7 +27,7 @@ func StartCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	for range masters {
-		c.Nodes = append(c.Nodes, Start(t, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-port", strconv.Itoa(freePort(t))))
+		c.Nodes = append(c.Nodes, Start(t, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-port", port(freeaddr.ForTest(t, 1)[0])))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()

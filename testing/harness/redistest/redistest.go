@@ -9,11 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rollcallhq/rollcall/testing/harness/freeaddr"
 	"github.com/rollcallhq/rollcall/testing/harness/proc"
 )
 
@@ -50,26 +49,17 @@ func Start(t testing.TB, args ...string) *Server {
 		t.Fatalf("redistest: no redis-server on the PATH: install it (Debian: apt-get install redis-server), or name one in REDIS_SERVER_BIN: %v", err)
 	}
 	s := &Server{t: t, dir: t.TempDir()}
-	// Another process may take the free port before redis-server does. Then try the next one.
-	for try := 0; ; try++ {
-		port := freePort(t)
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		s.args = append([]string{binary, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
-			"--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction"}, args...)
-		s.client = redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialTimeout: patience, ReadTimeout: patience})
-		err = s.start()
-		if err == nil {
-			break
-		}
-		_ = s.client.Close()
-		if try == 4 {
-			t.Fatalf("redistest: %v", err)
-		}
-	}
+	s.Addr = freeaddr.ForTest(t, 1)[0]
+	s.args = append([]string{binary, "--port", port(s.Addr), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction"}, args...)
+	s.client = redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialTimeout: patience, ReadTimeout: patience})
 	t.Cleanup(func() {
 		_ = s.client.Close()
 		s.end(syscall.SIGKILL)
 	})
+	if err := s.start(); err != nil {
+		t.Fatalf("redistest: %v", err)
+	}
 	return s
 }
 
@@ -198,12 +188,4 @@ func (s *Server) wipe() {
 	}
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("redistest: no free port: %v", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
+func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
