@@ -32,16 +32,21 @@ if [ "${RACE:-}" = 1 ]; then
 elif [ -n "$plain" ]; then
   echo "without the race detector, which make check-long turns on: $(sed 's|.*/rollcall/||' <<<"$plain" | paste -sd ' ')"
 fi
+beside=$(mktemp)
+trap 'rm -f "$beside"' EXIT
 # shellcheck disable=SC2046,SC2086 # one word per package
 {
+  # The output of these comes at the end, so that it does not mix with that of the others.
+  (CGO_ENABLED=$cgo run "${race[@]}" -p 1 -parallel 3 -- $(of "$single|$libraries")) >"$beside" 2>&1 &
   CGO_ENABLED=1 run -race -p 3 -parallel 6 -- $raced || failed=1
   for dir in $(unraced . | xargs -n 1 dirname | sort -u); do
     if [ "${RACE:-}" != 1 ] && ! grep -q "/${dir#./}\$" <<<"$raced"; then continue; fi # they run with the others of their package
     names=$(unraced "$dir" | xargs sed -n 's/^func \(Test[^(]*\)(.*/\1/p' | paste -sd '|')
     run -run "^($names)\$" -- $(of "${dir#./}") || failed=1
   done
-  CGO_ENABLED=$cgo run "${race[@]}" -p 3 -parallel 6 -- $(of "$libraries") || failed=1
-  CGO_ENABLED=$cgo run "${race[@]}" -p 2 -parallel 3 -- $(of "$single|$drivers") || failed=1
+  wait $! || failed=1
+  cat "$beside"
+  CGO_ENABLED=$cgo run "${race[@]}" -p 2 -parallel 3 -- $(of "$drivers") || failed=1
   # Containers create networks, and a browser aborts its requests when the machine's networks change. So these suites run one after the other.
   run -- $(of "$containers") || failed=1
 }
