@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs the tests of packages, for make test: testing/run-tests.sh [pattern...], by default ./...
 #
-# The race detector checks what runs in the tests' own process. RACE=1, which make check-long sets, turns it on in all but the test files
-# that are built without it (comments at their top say why; their tests run in a separate step), and in the nodes that the suites start.
-# Otherwise it is off where nothing runs concurrently; in the simulations, which take ten times as long with it; in the suites that drive
-# real processes; and in packages that are built with LiveKit's libraries, because compiling those once more takes longer than all of the
-# tests. make lint runs go vet, so go test does not.
+# RACE=1, which make check-long sets, turns the race detector on in all tests and in the nodes that the suites start, but not in the test
+# files that are built without it (comments at their top say why; their tests run in a separate step). Without RACE=1 it is also off where
+# nothing runs concurrently; in the simulations, which take ten times as long with it; in the suites that drive real processes; and in
+# packages that are built with LiveKit's libraries, because compiling those once more takes longer than their tests. make lint runs go vet,
+# so go test does not.
 #
 # Most tests spend their time waiting for timeouts and elections, so more of them run at once than there are cores.
 set -euo pipefail

@@ -4,6 +4,6 @@
 //
 // The following is checked in every world, whatever its scenario. A room's two keys appear, agree and disappear together. Redis
 // lets rollcall only write to rooms:* and read matching:* (an ACL), and the application's keys stay the same byte for byte. The
-// change feed folds to the keys. No secret is in Redis, in rollcall's debug log or in an answer. With make check-long the race detector is silent.
+// change feed folds to the keys. No secret is in Redis, in rollcall's debug log or in an answer. With make check-long the nodes have the race detector, which is silent.
 // SIGTERM ends the process with code 0.
 package e2e

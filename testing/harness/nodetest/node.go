@@ -36,7 +36,7 @@ type Options struct {
 	Wrapper []string
 	// ID is the node's --node-id.
 	ID string
-	// HTTPAddr is the host:port of the node's API. Default: one of freeaddr.ForTest.
+	// HTTPAddr is the host:port of the node's API. Default: a free one.
 	HTTPAddr string
 	// Flags are additional flags of rollcall serve, and override the node's own.
 	Flags []string
