@@ -10,8 +10,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PACKAGES   ?= ./...
 # Everything is built static, like the image, so each package is compiled only once. Only the race detector needs cgo.
+# Without information for debuggers, which a released binary does not have either, compiling takes a tenth less time.
+BUILD_FLAGS        := -trimpath -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
-export GOFLAGS     := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS 2>/dev/null)) -trimpath)
+export GOFLAGS     := $(strip $(filter-out $(BUILD_FLAGS),$(shell $(GO) env GOFLAGS 2>/dev/null)) $(BUILD_FLAGS))
 
 .PHONY: help
 help: ## Show this list

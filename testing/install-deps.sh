@@ -16,7 +16,7 @@ need() { command -v "$1" >/dev/null || missing+=("${@:2}"); }
 # The race detector needs a C compiler. RACE=0 says that it is off.
 # shellcheck source=testing/unraced.sh
 source testing/unraced.sh
-if [ "${RACE:-}" = 1 ] || { [ "${RACE:-}" != 0 ] && go list "${@:-./...}" | grep -qvE "/($single|$libraries|$drivers|$containers)\$"; }; then
+if [ "${RACE:-}" = 1 ] || { [ "${RACE:-}" != 0 ] && go list "${@:-./...}" | grep -qvE "/($single|$libraries|$rigs|$drivers|$containers)\$"; }; then
 	need "$(go env CC)" gcc libc6-dev
 fi
 if tests testing/harness/redistest || tests testing/localcluster; then need redis-server redis-server; fi

@@ -130,7 +130,7 @@ func PortTaken(err error) error {
 }
 
 func (n *Daemon) openRedis(ctx context.Context) error {
-	name, err := n.name()
+	name, err := n.config.PermanentNodeID()
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (n *Daemon) openLiveKit(context.Context) (err error) {
 }
 
 func (n *Daemon) openNode(context.Context) error {
-	id, err := n.name()
+	id, err := n.config.PermanentNodeID()
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (n *Daemon) openHTTP(context.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := n.name()
+	id, err := n.config.PermanentNodeID()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (n *Daemon) openTracing(ctx context.Context) error {
 	if n.config.OTLPEndpoint == "" {
 		return nil
 	}
-	id, err := n.name()
+	id, err := n.config.PermanentNodeID()
 	if err != nil {
 		return err
 	}

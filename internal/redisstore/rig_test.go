@@ -4,9 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rollcallhq/rollcall/internal/redisstore"
@@ -38,21 +36,6 @@ func openWith(t testing.TB, o *redis.UniversalOptions, more redisstore.Options) 
 	return s
 }
 
-// onMini returns a rig on miniredis, with a clock that moves only when it is advanced.
-func onMini(t *testing.T) storetest.Rig {
-	m := miniredis.RunT(t)
-	now := time.Unix(1795399866, 0)
-	m.SetTime(now)
-	m.ClockTTL(true)
-	client := redis.NewClient(&redis.Options{Addr: m.Addr()})
-	t.Cleanup(func() { _ = client.Close() })
-	advance := func(d time.Duration) {
-		now = now.Add(d)
-		m.SetTime(now)
-	}
-	return storetest.Rig{Store: open(t, m.Addr(), false), Meddler: storetest.Redis{T: t, Client: client, Clock: advance}}
-}
-
 // onReal returns a rig on a real redis-server, which it empties.
 func onReal(t *testing.T, s *redistest.Server, tags bool) storetest.Rig {
 	s.Flush()
@@ -81,7 +64,6 @@ func onCluster(t *testing.T, c *redistest.Cluster) storetest.Rig {
 }
 
 func TestConformance(t *testing.T) {
-	t.Run("miniredis", func(t *testing.T) { storetest.Run(t, onMini) })
 	s := redistest.Start(t)
 	t.Run("redis-server", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onReal(t, s, false) })
@@ -109,7 +91,6 @@ func TestConformance(t *testing.T) {
 }
 
 func TestTwin(t *testing.T) {
-	t.Run("miniredis", func(t *testing.T) { storetest.Twin(t, onMini(t)) })
 	s := redistest.Start(t)
 	t.Run("redis-server with hash tags", func(t *testing.T) { storetest.Twin(t, onReal(t, s, true)) })
 }

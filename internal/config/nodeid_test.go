@@ -1,4 +1,4 @@
-package daemon
+package config
 
 import (
 	"errors"
@@ -8,25 +8,24 @@ import (
 	"testing"
 
 	"github.com/rollcallhq/rollcall/fsm"
-	"github.com/rollcallhq/rollcall/internal/config"
 )
 
 func TestNodeID(t *testing.T) {
-	c := config.Config{DataDir: filepath.Join(t.TempDir(), "data")}
+	c := Config{DataDir: filepath.Join(t.TempDir(), "data")}
 	for _, host := range []string{"box.example.org", "renamed"} {
 		if id, err := nodeID(c, host); id != "box" || err != nil {
 			t.Errorf("on host %s: %q, %v", host, id, err)
 		}
 	}
 	c.NodeID = "n2"
-	var usage *config.UsageError
-	if _, err := (&Daemon{config: c}).name(); !errors.As(err, &usage) {
+	var usage *UsageError
+	if _, err := c.PermanentNodeID(); !errors.As(err, &usage) {
 		t.Errorf("serve does not return a usage error: %v", err)
 	}
 	if _, err := nodeID(c, "box"); err == nil || !strings.Contains(err.Error(), "--node-id, ROLLCALL_NODE_ID") {
 		t.Errorf("another name for the data: %v", err)
 	}
-	if _, err := nodeID(config.Config{DataDir: t.TempDir()}, "(none)"); err == nil {
+	if _, err := nodeID(Config{DataDir: t.TempDir()}, "(none)"); err == nil {
 		t.Error("a host name that will not do was taken")
 	}
 }
@@ -48,7 +47,7 @@ func FuzzNodeID(f *testing.F) {
 		if err := os.WriteFile(path, kept, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		id, err := nodeID(config.Config{DataDir: dir, NodeID: configured}, "host.example.org")
+		id, err := nodeID(Config{DataDir: dir, NodeID: configured}, "host.example.org")
 		if err != nil {
 			if id != "" {
 				t.Fatalf("%q, %v", id, err)
