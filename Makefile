@@ -91,8 +91,8 @@ mutants: ## Test the tests: each small wrong change in testing/mutants must make
 	@MUTANTS=1 MUTANT="$(MUTANT)" LIVEKIT_SERVER_BIN=$(CURDIR)/$(BIN)/livekit-server $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestMutants$$"
 
 .PHONY: sample
-sample: ## Change a package's code at random places (SAMPLE=./fsm N=50 SEED=1 RUN=tests) and print what its tests do not notice
-	@SAMPLE="$(SAMPLE)" N="$(N)" SEED="$(SEED)" RUN="$(RUN)" $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestSample$$"
+sample: ## Change a package's code at random places (SAMPLE=./fsm N=50 SEED=1 RUN=tests AT=file:line) and print what its tests do not notice
+	@SAMPLE="$(SAMPLE)" N="$(N)" SEED="$(SEED)" RUN="$(RUN)" AT="$(AT)" $(GO) test ./testing/mutants -count=1 -v -timeout 0 -run "^TestSample$$"
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of foreign input (TIME=1m for all together); prints how to repeat a failing input

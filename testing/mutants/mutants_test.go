@@ -159,7 +159,7 @@ func (s suite) test(overlay string) ([]byte, error) {
 	}
 	cmd := exec.Command("go", append(args, s.pkg)...)
 	cmd.Dir = top
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MUTANT") }), "GOFLAGS=-trimpath")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MUTANT") })
 	return cmd.CombinedOutput()
 }
 

@@ -26,7 +26,8 @@ type site struct {
 }
 
 // TestSample tries changes that nobody chose: SAMPLE=./fsm N=50 make sample draws N places of a package's production code by SEED, changes each by
-// itself and runs the package's tests. It fails for none: survivors are printed, to be judged in SURVIVORS.md.
+// itself and runs the package's tests. It fails for none: survivors are printed, to be judged in SURVIVORS.md. With AT="file:line …" it draws from
+// those lines only, to try again with all tests what a few did not notice.
 func TestSample(t *testing.T) {
 	pkg := os.Getenv("SAMPLE")
 	if pkg == "" {
@@ -36,6 +37,9 @@ func TestSample(t *testing.T) {
 	n, _ := strconv.Atoi(cmp.Or(os.Getenv("N"), "50"))
 	seed, _ := strconv.ParseUint(cmp.Or(os.Getenv("SEED"), "1"), 10, 64)
 	sites := sitesOf(t, strings.TrimPrefix(pkg, "./"))
+	if lines := strings.Fields(os.Getenv("AT")); len(lines) > 0 {
+		sites = slices.DeleteFunc(sites, func(s site) bool { return !slices.Contains(lines, fmt.Sprintf("%s:%d", s.file, s.line)) })
+	}
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(sites), func(i, j int) { sites[i], sites[j] = sites[j], sites[i] })
 	s := suite{pkg: pkg, run: os.Getenv("RUN")}
 	if out, err := s.test(""); err != nil {
