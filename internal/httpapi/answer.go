@@ -99,11 +99,13 @@ func (c *call) send(status int, body pieces, within time.Duration) {
 	h := c.w.Header()
 	h["Content-Type"] = jsonType
 	h.Set("Content-Length", strconv.FormatInt(body.size(), 10))
-	c.writeWithin(within)
-	c.w.WriteHeader(status)
-	if c.r.Method == http.MethodHead {
+	c.w.by = time.Now().Add(within)
+	if c.r.Method == http.MethodHead || len(body) == 0 {
+		c.w.setDeadline() // as each Write does
+		c.w.WriteHeader(status)
 		return
 	}
+	c.w.WriteHeader(status)
 	for i, piece := range body {
 		if _, err := c.w.Write(piece); err != nil {
 			return // the client is gone: there is nobody to tell

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/httpapi/web"
@@ -36,7 +35,7 @@ type api struct {
 
 // ServeHTTP answers one request, whatever the handler does.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: &recorder{ResponseWriter: w, stall: a.limits.Stall}, r: r, at: time.Now()}
+	c := &call{w: recorder{ResponseWriter: w, stall: a.limits.Stall}, r: r, at: time.Now()}
 	c.begin(c.at.Add(a.limits.Deliver))
 	defer a.finish(c)
 	securityHeaders(c.w.Header())
@@ -72,12 +71,14 @@ func (a *api) release(c *call) {
 
 // answer returns the value to send, or nil if the handler wrote its own answer.
 func (a *api) answer(c *call) (any, error) {
-	query, err := url.ParseQuery(c.r.URL.RawQuery)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "The query is not well encoded")
+	if c.r.URL.RawQuery != "" {
+		query, err := url.ParseQuery(c.r.URL.RawQuery)
+		if err != nil {
+			return nil, refuse(http.StatusBadRequest, "The query is not well encoded")
+		}
+		c.query = query
 	}
-	c.query = query
-	err = a.routes.find(c)
+	err := a.routes.find(c)
 	a.hooks.noteStray(c)
 	if err != nil {
 		return nil, err
@@ -138,10 +139,11 @@ func (a *api) finish(c *call) {
 		}
 	}
 	took := time.Since(c.at)
-	a.metrics.requests.WithLabelValues(c.pattern(), strconv.Itoa(c.w.status)).Inc()
-	a.metrics.requestTime.WithLabelValues(c.pattern()).Observe(took.Seconds())
-	a.log.Debug("request", "method", c.r.Method, "route", c.pattern(), "status", c.w.status, "bytes", c.w.bytes,
-		"took", took, "peer", c.r.RemoteAddr)
+	a.metrics.served(c, took)
+	if a.log.Enabled(c.r.Context(), slog.LevelDebug) {
+		a.log.Debug("request", "method", c.r.Method, "route", c.pattern(), "status", c.w.status, "bytes", c.w.bytes,
+			"took", took, "peer", c.r.RemoteAddr)
+	}
 }
 
 // securityHeaders sets the headers that every answer of an API should carry. Their values are shared: net/http only reads them.

@@ -104,7 +104,7 @@ func (l *audit) peek(c *call) {
 	if n := c.r.ContentLength; l.action != unknownAction || n <= 0 || n > peekBytes {
 		return
 	}
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(peekWithin))
+	_ = http.NewResponseController(&c.w).SetReadDeadline(time.Now().Add(peekWithin))
 	body, err := io.ReadAll(io.LimitReader(c.r.Body, peekBytes))
 	var asked struct {
 		Action, Room  string

@@ -14,7 +14,7 @@ import (
 
 // call is one request on its way through the API.
 type call struct {
-	w     *recorder
+	w     recorder
 	r     *http.Request
 	at    time.Time // of receipt
 	query url.Values
@@ -116,7 +116,7 @@ func (c *call) need(n int64) error {
 // net/http lifts this deadline when the body ends, and the one for writing when the answer ends.
 func (c *call) begin(bodyBy time.Time) {
 	if c.r.Body != nil && c.r.Body != http.NoBody {
-		_ = http.NewResponseController(c.w).SetReadDeadline(bodyBy)
+		_ = http.NewResponseController(c.w.ResponseWriter).SetReadDeadline(bodyBy)
 	}
 }
 

@@ -274,7 +274,7 @@ func (s *stream) write(text []byte) error {
 	if _, err := s.w.Write(text); err != nil {
 		return err
 	}
-	return http.NewResponseController(s.w).Flush()
+	return http.NewResponseController(&s.w).Flush()
 }
 
 // follows reports whether the id of a change is after another's. Any id is after a malformed one.

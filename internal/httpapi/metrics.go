@@ -26,6 +26,43 @@ type metrics struct {
 	requestTime *prometheus.HistogramVec
 	panics      prometheus.Counter
 	handler     http.Handler
+
+	// The series of the usual webhook: to look a series up by its labels takes several times as long as to count.
+	committed     map[string]prometheus.Counter // by kind of event
+	committedTime prometheus.Observer
+}
+
+// routeSeries are the series of a route's successes.
+type routeSeries struct {
+	count prometheus.Counter
+	time  prometheus.Observer
+}
+
+// served counts a request that has been answered.
+func (m *metrics) served(c *call, took time.Duration) {
+	series := func() *routeSeries {
+		return &routeSeries{m.requests.WithLabelValues(c.pattern(), strconv.Itoa(c.w.status)), m.requestTime.WithLabelValues(c.pattern())}
+	}
+	var of *routeSeries
+	if c.route == nil || c.w.status != http.StatusOK {
+		of = series()
+	} else if of = c.route.ok.Load(); of == nil {
+		of = series()
+		c.route.ok.Store(of)
+	}
+	of.count.Inc()
+	of.time.Observe(took.Seconds())
+}
+
+// webhook counts a webhook that has been answered.
+func (m *metrics) webhook(event, outcome string, took time.Duration) {
+	if count := m.committed[event]; outcome == committed && count != nil {
+		count.Inc()
+		m.committedTime.Observe(took.Seconds())
+		return
+	}
+	m.webhooks.WithLabelValues(event, outcome).Inc()
+	m.webhookTime.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
 // newMetrics registers the metrics. Error: some are registered already.
@@ -46,8 +83,9 @@ func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *bodyMemory) (
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rollcall_http_request_duration_seconds", Help: "Time from receipt of a request to the end of its answer.",
 			Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300}}, []string{"route"}),
-		panics:  counter("rollcall_http_panics_total", "Requests whose handler panicked."),
-		handler: promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4}),
+		panics:    counter("rollcall_http_panics_total", "Requests whose handler panicked."),
+		committed: map[string]prometheus.Counter{},
+		handler:   promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4}),
 	}
 	return m, register(reg, m.webhooks, m.webhookTime, m.received, m.dropped, m.requests, m.requestTime, m.panics,
 		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.inFlight),
@@ -76,6 +114,7 @@ func (m *metrics) begin(patterns []string) {
 		for _, outcome := range []string{committed, expired, malformed, unavailable, panicked} {
 			m.webhooks.WithLabelValues(event, outcome)
 		}
+		m.committed[event] = m.webhooks.WithLabelValues(event, committed)
 	}
 	m.webhooks.WithLabelValues("other", ignored)
 	for _, outcome := range []string{unauthorizedWebhook, expired, malformed, tooLarge, tooSlow, broken, overloaded, unavailable, wrongPath, panicked} {
@@ -92,6 +131,7 @@ func (m *metrics) begin(patterns []string) {
 	for _, outcome := range []string{committed, unavailable} {
 		m.webhookTime.WithLabelValues(outcome)
 	}
+	m.committedTime = m.webhookTime.WithLabelValues(committed)
 }
 
 // gathered keeps an answer in memory, so that a slow client does not hold one of the slots for gathering.

@@ -34,7 +34,7 @@ func (a *api) view(c *call) (any, error) {
 // file answers with a file of the page. The files contain nothing about this cluster and are open to everyone.
 func (a *api) file(c *call) (any, error) {
 	c.writeWithin(a.limits.Write)
-	a.files.ServeHTTP(c.w, c.r)
+	a.files.ServeHTTP(&c.w, c.r)
 	return nil, nil
 }
 

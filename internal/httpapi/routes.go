@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rollcallhq/rollcall/internal/httpapi/web"
 )
@@ -19,6 +20,7 @@ type endpoint struct {
 type route struct {
 	pattern   string
 	get, post *endpoint
+	ok        atomic.Pointer[routeSeries] // nil until the first success
 }
 
 func (r *route) endpoint(method string) (*endpoint, error) {

@@ -16,8 +16,10 @@ const (
 // silently, because it retries neither a 404 nor a redirect. The log does not contain the path itself, which may hold
 // anything.
 func (h *webhooks) noteStray(c *call) {
-	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	if c.r.Method != http.MethodPost || err != nil || kind != webhookType || c.pattern() == webhookPath {
+	if c.r.Method != http.MethodPost || c.pattern() == webhookPath {
+		return
+	}
+	if kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || kind != webhookType {
 		return
 	}
 	h.metrics.webhooks.WithLabelValues(kindUnverified, wrongPath).Inc()

@@ -215,8 +215,7 @@ func unread(c *call, err error) verdict {
 // name, nor any text that the verifier did not intend for a log.
 func (h *webhooks) account(at time.Time, peer, event string, v verdict) {
 	v.outcome = cmp.Or(v.outcome, panicked)
-	h.metrics.webhooks.WithLabelValues(event, v.outcome).Inc()
-	h.metrics.webhookTime.WithLabelValues(v.outcome).Observe(time.Since(at).Seconds())
+	h.metrics.webhook(event, v.outcome, time.Since(at))
 	if v.answer == nil {
 		return
 	}

@@ -127,27 +127,42 @@ func harmless(name []byte) bool {
 // plainField describes how a field of a message is read here.
 type plainField struct {
 	name    protoreflect.Name
+	json    string
 	bit     uint64 // one for each field of the message: a field may come once
 	kind    protoreflect.Kind
 	skipped bool // lists, and messages that make up no part of an event
 	values  protoreflect.EnumValueDescriptors
 }
 
-// plainMessage is the fields of a message by both spellings of their names.
-type plainMessage map[string]*plainField
+// plainMessage is the fields of a message.
+type plainMessage struct {
+	ordered []*plainField          // as LiveKit sends them
+	byName  map[string]*plainField // by both spellings of their names
+}
 
-func plainFields(m protoreflect.ProtoMessage) plainMessage {
-	all, fields := plainMessage{}, m.ProtoReflect().Descriptor().Fields()
+// find finds a field by its name, first among those that LiveKit sends after the one before. next is the place of the one after it.
+func (m *plainMessage) find(name []byte, after int) (f *plainField, next int) {
+	for i := after; i < len(m.ordered); i++ {
+		if m.ordered[i].json == string(name) {
+			return m.ordered[i], i + 1
+		}
+	}
+	return m.byName[string(name)], after
+}
+
+func plainFields(m protoreflect.ProtoMessage) *plainMessage {
+	all, fields := &plainMessage{byName: map[string]*plainField{}}, m.ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)
-		f := &plainField{name: fd.Name(), bit: 1 << i, kind: fd.Kind(), skipped: fd.IsList() || fd.Message() != nil && !usedMessages[fd.FullName()]}
+		f := &plainField{name: fd.Name(), json: fd.JSONName(), bit: 1 << i, kind: fd.Kind(), skipped: fd.IsList() || fd.Message() != nil && !usedMessages[fd.FullName()]}
 		if fd.Enum() != nil {
 			f.values = fd.Enum().Values()
 		}
 		if i >= 64 || fd.ContainingOneof() != nil {
 			f.kind = protoreflect.GroupKind // is read by nobody here
 		}
-		all[fd.JSONName()], all[fd.TextName()] = f, f
+		all.ordered = append(all.ordered, f)
+		all.byName[fd.JSONName()], all.byName[fd.TextName()] = f, f
 	}
 	return all
 }
@@ -167,11 +182,11 @@ type plainValue struct {
 }
 
 // message reads the object of a message. nested reads the messages and maps that make up an event, set takes everything else.
-func (s *scanner) message(fields plainMessage, nested func(protoreflect.Name) bool, set func(protoreflect.Name, plainValue)) bool {
-	seen := uint64(0)
+func (s *scanner) message(fields *plainMessage, nested func(protoreflect.Name) bool, set func(protoreflect.Name, plainValue)) bool {
+	seen, next := uint64(0), 0
 	return s.object(func(name []byte) bool {
-		f := fields[string(name)]
-		if f == nil || f.skipped {
+		var f *plainField
+		if f, next = fields.find(name, next); f == nil || f.skipped {
 			return s.skip(0)
 		}
 		if seen&f.bit != 0 {
@@ -214,14 +229,20 @@ func (s *scanner) value(f *plainField) (v plainValue, ok bool) {
 
 // readPlain reads the parts of a body that make up an event. It returns nil for a body that is not valid or unusual.
 func readPlain(body []byte) *livekit.WebhookEvent {
-	w, s := &livekit.WebhookEvent{}, scanner{in: body}
+	var space struct { // one allocation for all
+		event       livekit.WebhookEvent
+		room        livekit.Room
+		participant livekit.ParticipantInfo
+		permission  livekit.ParticipantPermission
+	}
+	w, s := &space.event, scanner{in: body}
 	none := func(protoreflect.Name) bool { return false }
 	ofPerson := func(name protoreflect.Name) bool {
 		if name == "attributes" {
 			w.Participant.Attributes = map[string]string{}
 			return s.attributes(w.Participant.Attributes)
 		}
-		w.Participant.Permission = &livekit.ParticipantPermission{}
+		w.Participant.Permission = &space.permission
 		return s.message(plainPermission, none, func(name protoreflect.Name, v plainValue) {
 			if name == "hidden" {
 				w.Participant.Permission.Hidden = v.yes
@@ -230,10 +251,10 @@ func readPlain(body []byte) *livekit.WebhookEvent {
 	}
 	ok := s.message(plainWebhook, func(name protoreflect.Name) bool {
 		if name == "room" {
-			w.Room = &livekit.Room{}
+			w.Room = &space.room
 			return s.message(plainRoom, none, func(name protoreflect.Name, v plainValue) { setRoom(w.Room, name, v) })
 		}
-		w.Participant = &livekit.ParticipantInfo{}
+		w.Participant = &space.participant
 		return s.message(plainParticipant, ofPerson, func(name protoreflect.Name, v plainValue) { setParticipant(w.Participant, name, v) })
 	}, func(name protoreflect.Name, v plainValue) {
 		switch name {

@@ -73,7 +73,7 @@ func participant(p *livekit.ParticipantInfo) reconcile.Participant {
 		Metadata:   p.GetMetadata(),
 		SID:        p.GetSid(),
 		Name:       p.GetName(),
-		Attributes: maps.Clone(p.GetAttributes()),
+		Attributes: p.GetAttributes(),
 		Kind:       p.GetKind().String(),
 		Hidden:     p.GetPermission().GetHidden(),
 		Version:    p.GetVersion(),

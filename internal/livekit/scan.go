@@ -16,14 +16,18 @@ type scanner struct {
 const maxNesting = 64
 
 func (s *scanner) space() {
-	for s.at < len(s.in) && (s.in[s.at] == ' ' || s.in[s.at] == '\n' || s.in[s.at] == '\t' || s.in[s.at] == '\r') {
+	for s.at < len(s.in) && s.in[s.at] <= ' ' && isSpace(s.in[s.at]) {
 		s.at++
 	}
 }
 
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
+
 // next consumes c, after white space.
 func (s *scanner) next(c byte) bool {
-	s.space()
+	if s.at < len(s.in) && s.in[s.at] != c {
+		s.space()
+	}
 	if s.at == len(s.in) || s.in[s.at] != c {
 		return false
 	}
@@ -58,6 +62,7 @@ func (s *scanner) text() (raw []byte, plain, ok bool) {
 	plain = true
 	for start := s.at; s.at < len(s.in); s.at++ {
 		switch c := s.in[s.at]; {
+		case ordinary[c]:
 		case c == '"':
 			s.at++
 			return s.in[start : s.at-1], plain, true
@@ -72,6 +77,14 @@ func (s *scanner) text() (raw []byte, plain, ok bool) {
 	}
 	return nil, false, false
 }
+
+// ordinary has the bytes that stand for themselves in a string.
+var ordinary = func() (all [256]bool) {
+	for c := range all {
+		all[c] = c >= ' ' && c != '"' && c != '\\'
+	}
+	return all
+}()
 
 // escaped returns the character for which the letter stands after a backslash, 0 for \u and for what is no escape.
 func escaped(letter byte) byte {

@@ -76,6 +76,7 @@ func wrongType(err error) bool { return err != nil && strings.HasPrefix(err.Erro
 
 // digest returns what redis.sha1hex returns.
 func digest(value []byte) string {
-	sum := sha1.Sum(value)
-	return hex.EncodeToString(sum[:])
+	sum, text := sha1.Sum(value), [2 * sha1.Size]byte{}
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }

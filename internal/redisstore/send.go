@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,13 +25,24 @@ type run struct {
 	bytes    int
 }
 
+// argSpace has slices for the arguments of commands: those of a batch take some KB.
+var argSpace = sync.Pool{New: func() any { return new([]any) }}
+
+// release takes the arguments of a command for another one. Nobody may use the command's arguments any more.
+func release(cmd *redis.Cmd) {
+	args := cmd.Args()
+	clear(args)
+	args = args[:0]
+	argSpace.Put(&args)
+}
+
 // command returns EVALSHA of the script's hash, or EVAL of its text. With the library's own methods all arguments would be copied twice.
 func (r *run) command(ctx context.Context, verb, script string) *redis.Cmd {
 	keys, size := 0, 3
 	for _, one := range r.requests {
 		keys, size = keys+len(one.keys), size+1+len(one.keys)+len(one.args)
 	}
-	all := append(make([]any, 0, size), verb, script, keys)
+	all := append(slices.Grow(*argSpace.Get().(*[]any), size), verb, script, keys)
 	for _, one := range r.requests {
 		for _, key := range one.keys {
 			all = append(all, key)
@@ -61,6 +74,7 @@ func (s *Store) send(batch []*request) error {
 			silent = nil
 		}
 		runs[i].answer(cmd)
+		release(cmd)
 	}
 	return silent
 }

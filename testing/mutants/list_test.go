@@ -108,6 +108,8 @@ var mutants = []mutant{
 		`for _, msg := range e.buffer {`, `for _, msg := range e.buffer[:0] {`, ofActors),
 	change("does-not-relay", "actors/router.go",
 		`return r.relay(ctx, e, err)`, `return err`, ofActors),
+	change("waits-for-a-former-owner", "actors/router.go",
+		`if view = r.own.View(); !stays() {`, `if view = r.own.View(); false {`, ofActors),
 
 	// The rules of a room.
 	change("a-refused-join-asks-for-nothing", "reconcile/event.go",
@@ -287,7 +289,7 @@ var mutants = []mutant{
 	change("a-contained-crash-is-not-counted", "internal/crash/crash.go", `		g.Count()
 `, ``, suite{"./actors", "Crash"}),
 	// Traces and the audit log.
-	change("a-trace-ends-at-the-mailbox", "actors/host.go", `c.trace = h.trace(ctx)`, `_ = h.trace(ctx)`, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
+	change("a-trace-ends-at-the-mailbox", "actors/host.go", `m.trace = h.trace(ctx)`, `_ = h.trace(ctx)`, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
 	change("a-trace-ends-at-the-node", "internal/rpc/serve.go", `life = p.cfg.Extract(life, req.GetTrace())`, ``, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
 	change("each-failure-to-send-traces-warns", "internal/tracing/tracing.go", `was == (err != nil)`, `was == (err != nil) && err == nil`, suite{pkg: "./internal/tracing"}),
 	change("an-action-that-ends-has-no-line", "internal/httpapi/actions.go", "\t\tline.end(value, err)\n", "", suite{"./internal/httpapi", "Audit"}),
