@@ -22,6 +22,16 @@ func TestWhatListsSayAboutARoom(t *testing.T) {
 	}
 }
 
+func TestEntriesPassedOverAddUp(t *testing.T) {
+	all := PassedOver{}
+	for _, one := range []PassedOver{{}, {Count: 2, First: "a room without a sid"}, {Count: 1, First: "a room without a name"}} {
+		all.Add(one)
+	}
+	if want := (PassedOver{Count: 3, First: "a room without a sid"}); all != want {
+		t.Errorf("%+v, want %+v", all, want)
+	}
+}
+
 func TestWhenAnEventHappened(t *testing.T) {
 	early := r1
 	early.CreatedMs -= 5000
