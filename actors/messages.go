@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -84,6 +86,9 @@ type polled struct {
 	poll *poll
 }
 
+// rest asks a room that is idle whether it may stop. sent is how many messages it got before.
+type rest struct{ sent uint32 }
+
 // toRoom is a message on its way through the supervisor.
 type toRoom struct {
 	name string
@@ -96,7 +101,11 @@ type (
 		name string
 		idle bool
 	}
-	passivate   struct{}                        // a tick: stop the rooms that have been idle for long enough
+	passivate struct{} // a tick: ask the rooms that have been idle for long enough whether they may stop
+	resting   struct { // a room's answer, after its messages and after what it has told before
+		room *actor.PID
+		sent uint32
+	}
 	activeRooms struct{ reply chan<- []string } // the rooms that have an actor and that exist or existed
 	drain       struct{ done chan<- struct{} }  // stop all rooms; no more messages
 )

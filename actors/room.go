@@ -57,7 +57,9 @@ type env struct {
 
 // Receive handles one message. If the room crashes, the caller gets an answer before the supervisor restarts the room.
 func (r *room) Receive(c actor.Context) {
-	switch c.Message().(type) {
+	switch m := c.Message().(type) {
+	case *rest:
+		r.env.tell(&resting{room: c.Self(), sent: m.sent})
 	case *actor.Restarting:
 		r.env.tell(&idle{name: r.name, idle: true}) // a restarted room starts idle, and the supervisor must agree
 		r.show(nil)

@@ -40,6 +40,7 @@ type entry struct {
 	existed bool      // a webhook has named it, or it was not idle at some time
 	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
 	closing bool
+	sent    uint32    // messages to it so far
 	buffer  []message // messages that came while closing
 }
 
@@ -55,6 +56,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		}
 	case passivate:
 		s.passivate(c)
+	case *resting:
+		s.stopResting(c, m)
 	case viewChanged:
 		s.viewChanged(c)
 	case *activeRooms:
@@ -84,6 +87,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 	if _, webhook := m.msg.(*deliver); webhook {
 		e.used, e.existed = time.Now(), true
 	}
+	e.sent++
 	c.Send(e.pid, m.msg)
 }
 
@@ -100,9 +104,17 @@ func (s *supervisor) spawn(c actor.Context, name string) *entry {
 func (s *supervisor) passivate(c actor.Context) {
 	for _, e := range s.rooms {
 		if e.idle && !e.closing && time.Since(e.used) >= s.rest {
-			e.closing = true
-			c.Poison(e.pid)
+			c.Send(e.pid, &rest{e.sent})
 		}
+	}
+}
+
+// stopResting stops a room that has had no message since it was asked. The message that it is working on may show that it must not stop: if Redis
+// fails, perhaps nothing but this actor knows the room's name.
+func (s *supervisor) stopResting(c actor.Context, m *resting) {
+	if e := s.rooms[s.names[m.room.Id]]; e != nil && e.idle && !e.closing && e.sent == m.sent {
+		e.closing = true
+		c.Poison(e.pid)
 	}
 }
 

@@ -501,6 +501,32 @@ func TestAnActorWaitsForRedis(t *testing.T) {
 	})
 }
 
+// TestAnActorWaitsForItsLastMessage is TestAnActorWaitsForRedis for a Redis that begins to fail just before the actor would end: the message on
+// which the actor works meanwhile is the one by which it learns so.
+func TestAnActorWaitsForItsLastMessage(t *testing.T) {
+	for start := 110 * time.Second; start < 180*time.Second; start += 2 * time.Second { // it ends at the first tick, of 30 s, after 2 min
+		bubble(t, func(r *rig) {
+			r.lk.order(func(room string) (bool, error) { return room == "", nil })
+			r.lk.join("unlisted", "a")
+			r.lk.join("unlisted", "b")
+			r.must(r.lk.leave("unlisted", "b"))
+			time.Sleep(start)
+			if len(r.names()) == 0 {
+				return
+			}
+			r.faults.set(func(_ memstore.Op, room string) memstore.Fault { return memstore.Fault{Hang: room == "unlisted"} })
+			if report := r.syncNow(reconcile.Options{}); report.Errors != 1 {
+				t.Errorf("%+v", report)
+			}
+			r.faults.set(nil)
+			if report := r.sync(reconcile.Options{}); report.Synced != 1 || report.Errors != 0 {
+				t.Errorf("the look began %v after the last webhook: %+v", start, report)
+			}
+			r.present("unlisted", "a")
+		})
+	}
+}
+
 // TestAnActorThatNeverReadRedisWaits is TestAnActorWaitsForRedis for an actor that has not claimed its room yet: its first webhook came when
 // Redis failed already.
 func TestAnActorThatNeverReadRedisWaits(t *testing.T) {

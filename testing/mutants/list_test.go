@@ -108,6 +108,8 @@ var mutants = []mutant{
 		`for _, msg := range e.buffer {`, `for _, msg := range e.buffer[:0] {`, ofActors),
 	change("does-not-relay", "actors/router.go",
 		`return r.relay(ctx, e, err)`, `return err`, ofActors),
+	change("stops-a-room-at-work", "actors/supervisor.go",
+		`c.Send(e.pid, &rest{e.sent})`, `s.stopResting(c, &resting{room: e.pid, sent: e.sent})`, ofActors),
 	change("waits-for-a-former-owner", "actors/router.go",
 		`if view = r.own.View(); !stays() {`, `if view = r.own.View(); false {`, ofActors),
 
