@@ -161,6 +161,52 @@ func TestNewerStateIsTakenAtOnce(t *testing.T) {
 	r.want("R1: a9")
 }
 
+// TestTheLastReportOfASIDCounts checks that a leave renews what its participant's join has set.
+func TestTheLastReportOfASIDCounts(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.wait(8 * second)
+	r.do(left(r1, a1))
+	r.wait(8 * second) // after the join's lag
+	if p := r.lagging(1, &r1, a1); p.Tally.Deferred != 1 || p.NeedsSecondLook {
+		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.NeedsSecondLook)
+	}
+}
+
+// TestALeaveConfirmsWhatALookSaw checks that a leave protects against older lists although a poll has removed the participant before.
+func TestALeaveConfirmsWhatALookSaw(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.wait(11 * second)
+	for range 2 {
+		look := r.sight(&r1)
+		look.Named = []string{a1.SID}
+		r.do(look)
+		r.wait(second)
+	}
+	r.want("R1:")
+	r.wait(11 * second)
+	r.do(left(r1, a1))
+	if p := r.lagging(1, &r1, a1); p.Tally.Deferred != 1 || p.NeedsSecondLook {
+		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.NeedsSecondLook)
+	}
+}
+
+// TestAStartReopensAnOpenRoom checks that a start protects a room that had finished, and that stayed open because of a participant whom the finish
+// spared.
+func TestAStartReopensAnOpenRoom(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(joined(r1, b1))
+	r.do(finished(r1, b1.JoinedAt-epoch)) // spares b1
+	r.wait(11 * second)
+	r.do(started(r1, 9000))
+	r.wait(second)
+	if p := r.lagging(1, nil, b1); p.Tally.DeferredRooms != 1 {
+		t.Errorf("a look without the room reports %+v", p.Tally)
+	}
+}
+
 // TestMigration: LiveKit moves a participant to another of its nodes. The participant keeps its sid.
 func TestMigration(t *testing.T) {
 	r := newRig(t)

@@ -79,11 +79,12 @@ func unseen(c *clusterkit.Cluster, room, identity string) {
 	c.LiveKit.Join(room, fakelivekit.Who{Identity: identity})
 }
 
-// switches turns the schedule off and on through one node. Every node must report the change.
+// switches turns the schedule off and on through one node. Every node must report the change, and the sync with which the schedule begins again.
 func switches(t *testing.T, c *clusterkit.Cluster, by int) {
 	t.Helper()
 	asks := c.Client(c.Nodes[by])
 	for _, to := range []bool{false, true} {
+		mark := time.Now().Truncate(time.Millisecond) // as reports have their times
 		act := asks.StopService
 		if to {
 			act = asks.StartService
@@ -94,10 +95,15 @@ func switches(t *testing.T, c *clusterkit.Cluster, by int) {
 		for _, node := range c.Nodes {
 			c.Await(node.ID+" knows of the switch", func() error {
 				s, err := c.Client(node).Status(t.Context())
-				if err == nil && s.SyncServiceRunning != to {
-					err = errors.New("it does not")
+				switch {
+				case err != nil:
+					return err
+				case s.SyncServiceRunning != to:
+					return errors.New("it does not")
+				case to && (s.LastSync == nil || s.LastSync.StartedAt.Before(mark)):
+					return errors.New("the schedule has not begun")
 				}
-				return err
+				return nil
 			})
 		}
 	}
