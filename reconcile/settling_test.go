@@ -202,7 +202,7 @@ func TestAStartReopensAnOpenRoom(t *testing.T) {
 	r.wait(11 * second)
 	r.do(started(r1, 9000))
 	r.wait(second)
-	if p := r.lagging(1, nil, b1); p.Tally.DeferredRooms != 1 {
+	if p := r.lagging(1, nil); p.Tally.DeferredRooms != 1 {
 		t.Errorf("a look without the room reports %+v", p.Tally)
 	}
 }

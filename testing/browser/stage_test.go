@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,13 +32,17 @@ type stage struct {
 	*place
 	url     string
 	mu      sync.Mutex
-	streams map[int]context.CancelFunc // open streams of events
-	n       int
+	streams map[*stream]bool // open streams of events
+}
+
+type stream struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{place: newPlace(t), streams: map[int]context.CancelFunc{}}
+	s := &stage{place: newPlace(t), streams: map[*stream]bool{}}
 	node, err := url.Parse(s.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -71,23 +77,25 @@ func (s *stage) stream(ctx context.Context) (context.Context, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	s.n++
-	n := s.n
-	s.streams[n] = cancel
+	one := &stream{cancel, make(chan struct{})}
+	s.streams[one] = true
 	return ctx, func() {
 		cancel()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.streams, n)
+		delete(s.streams, one)
+		close(one.ended)
 	}
 }
 
-// cut breaks all streams of events.
+// cut breaks all streams of events. It returns when none of them passes anything on any more.
 func (s *stage) cut() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, cancel := range s.streams {
-		cancel()
+	cut := slices.Collect(maps.Keys(s.streams))
+	s.mu.Unlock()
+	for _, one := range cut {
+		one.cancel()
+		<-one.ended
 	}
 }
 
