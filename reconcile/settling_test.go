@@ -190,6 +190,12 @@ func TestALeaveConfirmsWhatALookSaw(t *testing.T) {
 	if p := r.lagging(1, &r1, a1); p.Tally.Deferred != 1 || p.NeedsSecondLook {
 		t.Errorf("a look that still shows a participant who left reports %+v, again: %v", p.Tally, p.NeedsSecondLook)
 	}
+	r.wait(8 * second)
+	r.do(left(r1, a1)) // does not renew the protection
+	r.wait(3 * second)
+	if p := r.lagging(2, &r1, a1); p.Tally.Deferred != 0 || !p.NeedsSecondLook {
+		t.Errorf("a look after the lag of the first leave reports %+v, again: %v", p.Tally, p.NeedsSecondLook)
+	}
 }
 
 // TestAStartReopensAnOpenRoom checks that a start protects a room that had finished, and that stayed open because of a participant whom the finish

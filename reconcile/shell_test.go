@@ -259,3 +259,46 @@ func TestClaimsAndTokensCompareGenerationFirst(t *testing.T) {
 		t.Error("tokens are ordered by generation, then index")
 	}
 }
+
+// TestAnAlteredRoomsFeedBeginsAgain checks that an event in a room whose keys others have changed gives readers of the feed the whole room.
+func TestAnAlteredRoomsFeedBeginsAgain(t *testing.T) {
+	for what, harm := range map[string]func(*Room){"altered": func(r *Room) { r.Altered = true }, "behind": func(r *Room) { r.Snapshot = true }} {
+		r := newRig(t)
+		r.do(joined(r1, a1))
+		harm(r.room)
+		if p := r.do(joined(r1, b1)); len(p.Commit.Changes) != 1 || p.Commit.Changes[0].Type != RoomSnapshot {
+			t.Errorf("%s: %+v", what, p.Commit.Changes)
+		}
+	}
+}
+
+// TestARoomThatStartedAgainEndsAgain checks that a room that LiveKit no longer has counts as finished, although a start came after its finish.
+func TestARoomThatStartedAgainEndsAgain(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(left(r1, a1))
+	r.do(finished(r1, 3000))
+	r.do(started(r1, 9000))
+	r.want("R1:")
+	r.wait(11 * second)
+	r.cycle(1, nil)
+	r.want("-")
+	if !r.room.Instance.Finished() {
+		t.Errorf("%+v", r.room.Instance)
+	}
+}
+
+// TestALongLookKnowsTheEventsOfItsTime checks that the events since the beginning of a look are remembered for as long as a look may take.
+func TestALongLookKnowsTheEventsOfItsTime(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.wait(minute)
+	look := r.sight(&r1) // of before the next event
+	r.wait(second)
+	r.do(track(r1, a1))
+	r.wait(Stamp(MaxLookAge) - 2*second)
+	r.do(joined(r1, b1))
+	if r.do(look); r.room.HasPending() {
+		t.Errorf("a look counts against what an event reported after its beginning: %+v", r.room.memory.pending)
+	}
+}
