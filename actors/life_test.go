@@ -240,7 +240,6 @@ func TestMailDuringTheStop(t *testing.T) {
 			synctest.Wait()
 		}
 		for i := range 1010 { // the join of b waits as well: it followed its room there and back
-
 			send(r.lk.join("r", fmt.Sprintf("%04d", i)))
 			synctest.Wait()
 		}

@@ -16,7 +16,7 @@ type scanner struct {
 const maxNesting = 64
 
 func (s *scanner) space() {
-	for s.at < len(s.in) && s.in[s.at] <= ' ' && isSpace(s.in[s.at]) {
+	for s.at < len(s.in) && isSpace(s.in[s.at]) {
 		s.at++
 	}
 }

@@ -98,7 +98,8 @@ func TestFuzz(t *testing.T) {
 }
 
 // build builds one test binary for each package. Only our packages are instrumented: instrumenting everything that they import,
-// as go test -fuzz does, would take many times as long and explore code that is not ours. What they import is compiled as the Makefile does, so it is there already.
+// as go test -fuzz does, would take many times as long and explore code that is not ours. What they import is
+// compiled as the Makefile does, so it is there already.
 func build(t *testing.T, all []target, bin string) {
 	t.Helper()
 	args := []string{"test", "-c", "-ldflags=-s -w", "-gcflags=all=-dwarf=false", "-gcflags=" + module + "/...=-d=libfuzzer -dwarf=false",
