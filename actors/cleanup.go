@@ -66,7 +66,7 @@ func (h *Host) cleanupRoom(ctx context.Context, t CleanupRequest, room string) C
 		return CleanupResult{Moved: []string{room}}
 	case err != nil:
 		return CleanupResult{Errors: 1, Err: fmt.Sprintf("room %q: %v", room, err)}
-	case a.look.tally.Cleaned > 0:
+	case a.orphan:
 		return CleanupResult{Orphans: []string{room}}
 	case !a.idle:
 		return CleanupResult{Stale: []string{room}}

@@ -166,7 +166,10 @@ func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dr
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	a, err := h.ask(ctx, room, &observe{look: look, dry: dry})
-	return a.look, err
+	if a.look == nil {
+		return looked{}, err
+	}
+	return *a.look, err
 }
 
 // Names returns the rooms that have an actor, without those that only a look has asked for and that nobody has.

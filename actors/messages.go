@@ -18,9 +18,10 @@ type call struct {
 }
 
 type answer struct {
-	look looked
-	idle bool // of a cleanup: there is nothing to do for the room
-	err  error
+	look *looked // nil if there was none: most answers are to webhooks, and those stay small
+	// Of a cleanup: there is nothing to do for the room, or it had no keys and was taken from the index.
+	idle, orphan bool
+	err          error
 }
 
 func (c *call) message() *call { return c }

@@ -162,7 +162,7 @@ func (r *room) observe(ctx context.Context, m *observe) answer {
 	if err == nil && m.look.Cycle != 0 {
 		plan.Tally.Drift = r.reportLoss(plan.Tally.Drift, m)
 	}
-	return answer{look: looked{tally: plan.Tally, changes: plan.Changes, needsSecondLook: plan.NeedsSecondLook}, err: err}
+	return answer{look: &looked{tally: plan.Tally, changes: plan.Changes, needsSecondLook: plan.NeedsSecondLook}, err: err}
 }
 
 // alert logs, once, that entries whose sid cannot be read no longer protect anybody.
@@ -346,7 +346,7 @@ func (r *room) cleanup(ctx context.Context, m *cleanup) answer {
 				return answer{err: r.failed(err, r.held.Claim)}
 			}
 		}
-		return answer{look: looked{tally: reconcile.Tally{Cleaned: 1}}}
+		return answer{orphan: true}
 	case age < m.stale:
 		return answer{idle: true}
 	}

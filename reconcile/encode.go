@@ -77,12 +77,15 @@ func (m *Member) says(p *Participant) bool {
 }
 
 // JSON returns the value of rooms:states:{room}.
-func (s *State) JSON(room string) []byte {
+func (s *State) JSON(room string) []byte { return s.AppendJSON(nil, room) }
+
+// AppendJSON appends what JSON returns.
+func (s *State) AppendJSON(b []byte, room string) []byte {
 	size := 256 + len(room) + len(s.Metadata)
 	for _, m := range s.Roster {
 		size += len(m.json) + 1
 	}
-	b := append(make([]byte, 0, size), `{"roomName":`...)
+	b = append(slices.Grow(b, size), `{"roomName":`...)
 	b = appendText(b, room)
 	b = append(b, `,"sid":`...)
 	b = appendText(b, s.SID)
@@ -107,20 +110,24 @@ func (s *State) JSON(room string) []byte {
 }
 
 // Present returns the value of rooms:participants:{room}: a JSON array of the counted identities by join time.
-func (s *State) Present(count Kinds) []byte {
+func (s *State) Present(count Kinds) []byte { return s.AppendPresent(nil, count) }
+
+// AppendPresent appends what Present returns.
+func (s *State) AppendPresent(b []byte, count Kinds) []byte {
 	size := 2
 	for _, m := range s.Roster {
 		size += len(m.Identity) + 3
 	}
-	b := append(make([]byte, 0, size), '[')
+	b = append(slices.Grow(b, size), '[')
+	first := true
 	for _, m := range s.Roster {
 		if !count.Counts(&m.Participant) {
 			continue
 		}
-		if len(b) > 1 {
+		if !first {
 			b = append(b, ',')
 		}
-		b = appendText(b, m.Identity)
+		b, first = appendText(b, m.Identity), false
 	}
 	return append(b, ']')
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -269,6 +270,24 @@ func TestDuplicates(t *testing.T) {
 	r.room, _ = Load(nil, r.room.Record, 0)
 	r.ids = nil
 	wantAsk(t, r.do(again(started(r1, 1000), "EV_1")), "a repeated room_started") // the ids are forgotten with the claim
+}
+
+// TestEventKeys: ids of any length have different keys, also those that begin or end alike.
+func TestEventKeys(t *testing.T) {
+	known := map[eventKey]string{}
+	for length := range 40 {
+		base := strings.Repeat("\x00", length)
+		ids := []string{base}
+		for i := range length {
+			ids = append(ids, base[:i]+"\x01"+base[i+1:], base[:i]+"\xff"+base[i+1:])
+		}
+		for _, id := range ids {
+			if other, taken := known[keyOf(id)]; taken {
+				t.Errorf("%q and %q have one key", id, other)
+			}
+			known[keyOf(id)] = id
+		}
+	}
 }
 
 // TestADuplicateWritesWhatRedisLost: a delivery is answered with 200 only after a script has found the data in Redis or has written it.

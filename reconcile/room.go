@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +23,7 @@ const UnidentifiedCycles = 3
 
 // memory is what a room keeps between inputs but not in Redis. It is lost with the claim.
 type memory struct {
-	touched []touch // the latest event of each identity and of the room itself; a slice, since most rooms have few and are idle
+	touched []touch // the latest event of each identity and of the room itself, by time; a slice, since most rooms have few and are idle
 	pending map[finding]pending
 	// restarted is the latest createdAt, in Unix seconds, of a room_started that was not its instance's first.
 	restarted int64
@@ -36,8 +38,8 @@ type memory struct {
 	before        Stamp
 	touchedBefore bool
 	unidentified  uint16
-	// events holds the ids of the last events that were committed, at most eventMemory, oldest first.
-	events []string
+	// events holds the last events that were committed, at most eventMemory, oldest first.
+	events []eventKey
 }
 
 // touch is when an event concerned an identity, or "" for the room itself.
@@ -49,8 +51,24 @@ type touch struct {
 // eventMemory is how many event ids a room remembers.
 const eventMemory = 64
 
+// eventKey stands for an event's id. It is the id itself if that is short, as LiveKit's are, and a digest of it otherwise. Every webhook is
+// compared with all the keys of its room: they lie side by side in memory, unlike strings.
+type eventKey [2]uint64
+
+func keyOf(id string) eventKey {
+	var b [16]byte
+	if len(id) < len(b) {
+		b[15] = byte(copy(b[:15], id))
+	} else {
+		sum := sha256.Sum256([]byte(id))
+		copy(b[:15], sum[:])
+		b[15] = 255 // no short id has this length
+	}
+	return eventKey{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
+}
+
 // delivered reports whether the event with that id is one of the last that were committed. An event without an id never is.
-func (m *memory) delivered(id string) bool { return id != "" && slices.Contains(m.events, id) }
+func (m *memory) delivered(id string) bool { return id != "" && slices.Contains(m.events, keyOf(id)) }
 
 // deliver remembers a committed event's id.
 func (m *memory) deliver(id string) {
@@ -60,19 +78,23 @@ func (m *memory) deliver(id string) {
 	if len(m.events) == eventMemory {
 		m.events = m.events[:copy(m.events, m.events[1:])]
 	}
-	m.events = append(m.events, id)
+	m.events = append(m.events, keyOf(id))
 }
 
 // forget drops the touches before which no running look can have begun, and the reports that are older than any lag.
 func (m *memory) forget(at Stamp) {
-	m.touched = slices.DeleteFunc(m.touched, func(t touch) bool { return at-t.at > touchMemory })
-	if len(m.touched) == 0 {
-		m.touched = nil
+	m.touched = dropOldest(m.touched, func(t touch) bool { return at-t.at <= touchMemory })
+	m.reported = dropOldest(m.reported, func(t reportedSid) bool { return at-t.at <= touchMemory })
+}
+
+// dropOldest drops what comes before the first entry to keep, from a list that is ordered by time. An empty list becomes nil, so that an idle
+// room is small.
+func dropOldest[E any](list []E, keep func(E) bool) []E {
+	first := slices.IndexFunc(list, keep)
+	if first < 0 {
+		return nil
 	}
-	m.reported = slices.DeleteFunc(m.reported, func(t reportedSid) bool { return at-t.at > touchMemory })
-	if len(m.reported) == 0 {
-		m.reported = nil
-	}
+	return slices.Delete(list, 0, first)
 }
 
 // Room is a room as its owner holds it: the record, and what is remembered between looks.

@@ -126,15 +126,8 @@ func (r *Room) Touch(p Plan, at Stamp) {
 	r.memory.restarted = max(r.memory.restarted, p.restarted)
 	r.memory.forget(at) // first: what is forgotten does not make a report a repeated one
 	r.memory.remember(p, at)
-	if len(p.touched) == 0 {
-		return
-	}
-	again := make(map[string]bool, len(p.touched))
-	for _, who := range p.touched {
-		again[who] = true
-	}
-	r.memory.touched = slices.DeleteFunc(r.memory.touched, func(t touch) bool { return again[t.identity] })
-	for who := range again {
+	for _, who := range p.touched { // at most two
+		r.memory.touched = slices.DeleteFunc(r.memory.touched, func(t touch) bool { return t.identity == who })
 		r.memory.touched = append(r.memory.touched, touch{who, at})
 		maps.DeleteFunc(r.memory.pending, func(f finding, _ pending) bool {
 			return who == "" || f.identity == who || f == finding{kind: absent}

@@ -31,9 +31,14 @@ func (d *draft) prune() {
 		limit = MaxClosedTombstones
 	}
 	d.boundNew(limit)
-	kept, past := 0, 0
-	for t := range d.old {
-		if kept++; d.room.past(t) {
+	kept, past := len(d.room.Tombstones)-len(d.removedTombstones), 0
+	for sid := range d.newTombstones {
+		if _, again := d.room.Tombstones[sid]; again {
+			kept--
+		}
+	}
+	for sid, t := range d.room.Tombstones { // expired ones are few; looking up all of them in the other maps would take much longer
+		if d.room.past(t) && d.keeps(sid) {
 			past++
 		}
 	}
@@ -49,10 +54,16 @@ func (d *draft) prune() {
 // old yields the tombstones that are stored and stay as they are.
 func (d *draft) old(yield func(Tombstone) bool) {
 	for sid, t := range d.room.Tombstones {
-		if _, again := d.newTombstones[sid]; !again && !d.removedTombstones[sid] && !yield(t) {
+		if d.keeps(sid) && !yield(t) {
 			return
 		}
 	}
+}
+
+// keeps reports whether a tombstone that is stored stays as it is.
+func (d *draft) keeps(sid string) bool {
+	_, again := d.newTombstones[sid]
+	return !again && !d.removedTombstones[sid]
 }
 
 // boundNew keeps only the new tombstones with the latest joins, at most limit of them.

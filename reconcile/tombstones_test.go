@@ -81,3 +81,20 @@ func TestAnOldRecordShrinksBitByBit(t *testing.T) {
 		t.Errorf("%d tombstones, want the four new ones", n)
 	}
 }
+
+// TestATombstoneThatIsWrittenAgainCountsOnce: a room at its bound drops no tombstone for one that it already has.
+func TestATombstoneThatIsWrittenAgainCountsOnce(t *testing.T) {
+	r := newRig(t)
+	r.strict = false
+	r.do(started(r1, 1000))
+	r.do(joined(r1, a1))
+	r.room.Tombstones = map[string]Tombstone{a1.SID: {SID: a1.SID, Identity: a1.Identity, JoinedAt: a1.JoinedAt, Looked: true, Written: r.room.ReadAt}}
+	for i := range MaxTombstones - 1 {
+		sid := fmt.Sprint("p", i)
+		r.room.Tombstones[sid] = Tombstone{SID: sid, Identity: sid, JoinedAt: 1, Written: r.room.ReadAt}
+	}
+	p := r.do(left(r1, a1))
+	if len(p.Commit.AddTombstones) != 1 || len(p.Commit.RemoveTombstones) != 0 || len(r.room.Tombstones) != MaxTombstones {
+		t.Errorf("%d added, %v removed, %d kept", len(p.Commit.AddTombstones), p.Commit.RemoveTombstones, len(r.room.Tombstones))
+	}
+}

@@ -35,6 +35,7 @@ type request struct {
 	// patient requests wait for a silent shard. LiveKit retries a webhook only a few times, so a webhook waits for the failover as long as it
 	// may.
 	patient bool
+	space   *commitSpace // of a commit: what args point to
 
 	bytes int             // size, set when it is queued
 	left  <-chan struct{} // closed when its caller has left; a request that has not been sent by then is skipped
@@ -186,6 +187,8 @@ func (r *request) size() int {
 		switch v := arg.(type) {
 		case string:
 			n += len(v)
+		case *string:
+			n += len(*v)
 		case []byte:
 			n += len(v)
 		}

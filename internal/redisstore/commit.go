@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
+	"sync"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -24,6 +24,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	if err != nil {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: %w", c.Room, err)
 	}
+	r.space.release() // not after an error: it may still be on its way to Redis
 	if len(reply) < 3 {
 		return reconcile.Receipt{}, fmt.Errorf("redis: commit of room %q: a reply of %d parts", c.Room, len(reply))
 	}
@@ -42,53 +43,86 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	return receipt, nil
 }
 
+// maxSpace bounds the space that is kept for other commits, in bytes.
+const maxSpace = 1 << 20
+
+// commitSpace is what a commit's request consists of, apart from its keys. It is used again, because it takes some KB and every webhook needs one.
+type commitSpace struct {
+	commit  reconcile.Commit
+	text    []byte // the encoded arguments
+	entries []feedEntry
+	args    []any // pointers where possible: Go copies a value into memory of its own
+}
+
+var commitSpaces = sync.Pool{New: func() any { return new(commitSpace) }}
+
+// release makes the space available to others. Nobody may use the request's arguments any more.
+func (p *commitSpace) release() {
+	if cap(p.text) > maxSpace {
+		return
+	}
+	clear(p.args)
+	clear(p.entries)
+	p.commit, p.text, p.entries, p.args = reconcile.Commit{}, p.text[:0], p.entries[:0], p.args[:0]
+	commitSpaces.Put(p)
+}
+
+// encoded returns what write appends to the space. It stays valid when the space grows.
+func (p *commitSpace) encoded(write func([]byte) []byte) []byte {
+	begin := len(p.text)
+	p.text = write(p.text)
+	return p.text[begin:len(p.text):len(p.text)]
+}
+
 // commitRequest builds the request. The head of commit.lua documents the arguments.
-func (s *Store) commitRequest(c reconcile.Commit) (*request, error) {
-	if c.Public == reconcile.Write && c.State == nil {
+func (s *Store) commitRequest(commit reconcile.Commit) (*request, error) {
+	if commit.Public == reconcile.Write && commit.State == nil {
 		return nil, errors.New("it writes the public keys and has no state")
 	}
+	p := commitSpaces.Get().(*commitSpace)
+	p.commit = commit
+	c := &p.commit
+	r := &request{room: c.Room, script: s.scripts.commit, patient: c.Cause == reconcile.ByWebhook, space: p}
+	r.keys = append(make([]string, 0, commitKeys), s.keys.fence(c.Room), s.keys.participants(c.Room), s.keys.states(c.Room), s.keys.feed(c.Room),
+		s.keys.timeline(c.Room), s.keys.index(c.Room))
 	writes := c.Version != c.Expect
-	sets := writes && c.Public == reconcile.Write
-	r := &request{room: c.Room, script: s.scripts.commit, patient: c.Cause == reconcile.ByWebhook}
-	r.keys = append(append(make([]string, 0, commitKeys), s.keys.fence(c.Room)), s.keys.public(c.Room)...)
-	r.keys = append(r.keys, s.keys.feed(c.Room), s.keys.timeline(c.Room), s.keys.index(c.Room))
-	a := make([]any, 0, 32+2*len(c.AddTombstones)+len(c.RemoveTombstones)+8*len(c.Changes)+len(c.Story))
-	a = tokenArgs(claimArgs(a, c.Claim), c.Leader)
-	a = append(a, c.Expect, c.Version, int(c.Public), int(c.Verify), flag(c.Prune),
-		c.Instance.SID, c.Instance.CreatedMs, c.Instance.FinishedAt, c.ConfirmedAt)
+	a := append(p.args, &c.Claim.Generation, &c.Claim.Epoch, &c.Claim.Incarnation, &c.Leader.Generation, &c.Leader.Index,
+		&c.Expect, &c.Version, int(c.Public), int(c.Verify), c.Prune,
+		&c.Instance.SID, &c.Instance.CreatedMs, &c.Instance.FinishedAt, &c.ConfirmedAt)
 	var state []byte
-	if sets {
-		state = c.State.JSON(c.Room)
-		present := c.State.Present(s.kinds)
+	if writes && c.Public == reconcile.Write {
+		state = p.encoded(func(b []byte) []byte { return c.State.AppendJSON(b, c.Room) })
+		present := p.encoded(func(b []byte) []byte { return c.State.AppendPresent(b, s.kinds) })
 		a = append(a, present, state, digest(present), digest(state))
 	} else {
 		a = append(a, "", "", "", "")
 	}
-	a = append(a, s.feedMax, flag(s.keys.tags && s.feedMax > 0),
-		c.Room, c.Prev, string(c.Cause), c.Time)
+	a = append(a, &s.feedMax, s.keys.tags && s.feedMax > 0,
+		&c.Room, &c.Prev, (*string)(&c.Cause), &c.Time)
 	if !writes {
 		r.args = append(a, "0", "0", "0", "0")
+		p.args = r.args
 		return r, nil
 	}
-	a = append(a, strconv.Itoa(len(c.AddTombstones)))
-	for _, t := range c.AddTombstones {
-		a = append(a, t.SID, signed(t.JoinedAt)+":"+ending(t)+":"+t.Identity)
+	a = append(a, len(c.AddTombstones))
+	for i := range c.AddTombstones {
+		t := &c.AddTombstones[i]
+		a = append(a, &t.SID, signed(t.JoinedAt)+":"+ending(t)+":"+t.Identity)
 	}
-	a = append(a, strconv.Itoa(len(c.RemoveTombstones)))
-	for _, sid := range c.RemoveTombstones {
-		a = append(a, sid)
+	a = append(a, len(c.RemoveTombstones))
+	for i := range c.RemoveTombstones {
+		a = append(a, &c.RemoveTombstones[i])
 	}
 	if s.feedMax > 0 {
-		a = feedArgs(a, feedEntries(&c, c.Changes, state))
-	} else {
-		a = append(a, "0")
+		p.entries = feedEntries(p.entries, c, c.Changes, state)
 	}
-	r.args = s.timelineArgs(a, &c)
+	r.args = s.timelineArgs(feedArgs(a, p.entries), p)
+	p.args = r.args
 	return r, nil
 }
 
 // ending returns how a tombstone's participant ended: 1 by a poll, 2 by a migration, 0 otherwise.
-func ending(t reconcile.Tombstone) string {
+func ending(t *reconcile.Tombstone) string {
 	switch {
 	case t.Looked:
 		return "1"
@@ -108,11 +142,13 @@ type feedEntry struct {
 	joinedAt, leftAt int64 // Unix ms
 }
 
-// feedEntries converts changes of a commit; state is the JSON of its state, or nil if the caller does not have it.
-func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) []feedEntry {
-	entries := make([]feedEntry, 0, len(changes))
+// null is the JSON of a change without data.
+var null = []byte("null")
+
+// feedEntries appends changes of a commit; state is the JSON of its state, or nil if the caller does not have it.
+func feedEntries(entries []feedEntry, c *reconcile.Commit, changes []reconcile.Change, state []byte) []feedEntry {
 	for _, change := range changes {
-		e := feedEntry{kind: change.Type, sid: change.SID, data: []byte("null")}
+		e := feedEntry{kind: change.Type, sid: change.SID, data: null}
 		switch {
 		case change.Member != nil:
 			e.identity, e.data = change.Member.Identity, change.Member.JSON()
@@ -133,9 +169,10 @@ func feedEntries(c *reconcile.Commit, changes []reconcile.Change, state []byte) 
 
 // feedArgs appends the entries of the change feed.
 func feedArgs(a []any, entries []feedEntry) []any {
-	a = append(a, strconv.Itoa(len(entries)))
-	for i, e := range entries {
-		a = append(a, i+1, string(e.kind), e.identity, e.sid, e.data, e.reason, e.joinedAt, e.leftAt)
+	a = append(a, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		a = append(a, i+1, (*string)(&e.kind), &e.identity, &e.sid, e.data, &e.reason, &e.joinedAt, &e.leftAt)
 	}
 	return a
 }

@@ -136,7 +136,7 @@ func FuzzChanges(f *testing.F) {
 // and parsed again.
 func FuzzTimelineEntry(f *testing.F) {
 	ours := reconcile.TimelineEntry{Time: 1, Type: reconcile.ParticipantLeft, Identity: "\"<\u2028", SID: "PA", Disconnect: "X", JoinedAt: 2, LeftAt: 3}
-	own := string(packed(&ours))
+	own := string(appendPacked(nil, &ours))
 	f.Add(own)
 	f.Add(`[1,"room_updated","","",null,"x","",18446744073709551615,0,0,"n",{},5,6,7]`)
 	f.Add(`[5]`)
@@ -153,7 +153,7 @@ func FuzzTimelineEntry(f *testing.F) {
 		if e.Type != reconcile.ParticipantLeft {
 			e.Disconnect, e.JoinedAt, e.LeftAt = "", 0, 0
 		}
-		if again := timelineOf([]string{string(packed(&e))}); len(again) != 1 || again[0] != e || e.Type == "" {
+		if again := timelineOf([]string{string(appendPacked(nil, &e))}); len(again) != 1 || again[0] != e || e.Type == "" {
 			t.Fatalf("%+v became %+v", e, again)
 		}
 	})

@@ -54,10 +54,10 @@ func (s *Store) appendRecent(c *reconcile.Commit) {
 	if s.oneStream() || c.Version == c.Expect {
 		return
 	}
-	for _, e := range feedEntries(c, c.Story, nil) {
+	for _, e := range feedEntries(nil, c, c.Story, nil) {
 		data := e.data
 		if len(data) > recentData {
-			data = []byte("null")
+			data = null
 		}
 		values := []any{"room", c.Room, "version", unsigned(c.Version), "type", string(e.kind), "identity", e.identity,
 			"sid", e.sid, "cause", string(c.Cause), "time", signed(c.Time), "data", data}

@@ -4,20 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // timelineArgs appends the commit's timeline entries, oldest first.
-func (s *Store) timelineArgs(a []any, c *reconcile.Commit) []any {
-	a = append(a, strconv.Itoa(reconcile.TimelineMax))
+func (s *Store) timelineArgs(a []any, p *commitSpace) []any {
+	a = append(a, reconcile.TimelineMax)
 	if !s.stories {
 		return a
 	}
-	entries := c.Timeline(s.node)
-	for i := range entries {
-		a = append(a, packed(&entries[len(entries)-1-i]))
+	for _, e := range slices.Backward(p.commit.Timeline(s.node)) {
+		a = append(a, p.encoded(func(b []byte) []byte { return appendPacked(b, &e) }))
 	}
 	return a
 }
@@ -29,9 +29,9 @@ func fields(e *reconcile.TimelineEntry) []any {
 		&e.LeftAt}
 }
 
-// packed returns the fields of an entry as JSON. It does not use encoding/json, because every commit has an entry.
-func packed(e *reconcile.TimelineEntry) []byte {
-	b := append(make([]byte, 0, 192), '[')
+// appendPacked appends the fields of an entry as JSON. It does not use encoding/json, because every commit has an entry.
+func appendPacked(b []byte, e *reconcile.TimelineEntry) []byte {
+	b = append(b, '[')
 	b = strconv.AppendInt(b, e.Time, 10)
 	for _, s := range [...]string{string(e.Type), e.Identity, e.SID, string(e.Cause), string(e.Reason), e.Event} {
 		b = appendString(append(b, ','), s)
