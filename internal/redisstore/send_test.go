@@ -1,10 +1,13 @@
 package redisstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,8 +15,7 @@ import (
 	"github.com/rollcallhq/rollcall/testing/harness/redistest"
 )
 
-// TestACommitThatFailsSpoilsNoOther sends commits of many rooms in one batch, of which two are refused and the script of one fails.
-func TestACommitThatFailsSpoilsNoOther(t *testing.T) {
+func newStore(t *testing.T) *Store {
 	o := &redis.UniversalOptions{Addrs: []string{redistest.Start(t).Addr}}
 	Harden(o)
 	s, err := Open(Options{Client: redis.NewUniversalClient(o), Feed: true, Timeline: true, Node: "n1", Kinds: reconcile.Kinds{"STANDARD": true}})
@@ -21,6 +23,12 @@ func TestACommitThatFailsSpoilsNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestACommitThatFailsSpoilsNoOther sends commits of many rooms in one batch, of which two are refused and the script of one fails.
+func TestACommitThatFailsSpoilsNoOther(t *testing.T) {
+	s := newStore(t)
 	const rooms = 2*commitsAtOnce + 5
 	claim := reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}
 	var batch []*request
@@ -64,5 +72,55 @@ func TestACommitThatFailsSpoilsNoOther(t *testing.T) {
 	}
 	if n := s.client.XLen(t.Context(), "rooms:events").Val(); n != rooms-3 {
 		t.Errorf("%d entries in the feed, want %d", n, rooms-3)
+	}
+}
+
+// TestALateCommitKeepsItsContent: a commit whose caller has left may be sent later, and then writes what it was given. The commits made meanwhile
+// do not use its memory.
+func TestALateCommitKeepsItsContent(t *testing.T) {
+	s := newStore(t)
+	claim := reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}
+	commit := func(room string) reconcile.Commit {
+		if _, err := s.Claim(t.Context(), room, claim); err != nil {
+			t.Fatal(err)
+		}
+		return reconcile.Commit{Room: room, Claim: claim, Version: 1, Public: reconcile.Write, Instance: reconcile.Instance{SID: "RM_" + room}, Cause: reconcile.ByWebhook,
+			State: &reconcile.State{SID: "RM_" + room, Version: 1}, Changes: []reconcile.Change{{Type: reconcile.RoomStarted, SID: "RM_" + room}}}
+	}
+	late := commit("late")
+	others := []reconcile.Commit{}
+	for i := range 20 {
+		others = append(others, commit(fmt.Sprint("other-", i)))
+	}
+	gate, send := make(chan struct{}), s.batches.send
+	s.batches.send = func(batch []*request) error {
+		<-gate
+		return send(batch)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := s.Commit(ctx, late); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("the caller got %v", err)
+	}
+	var done sync.WaitGroup
+	for _, c := range others {
+		done.Go(func() {
+			if _, err := s.Commit(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for waiting := 0; waiting < len(others); { // behind the late one
+		s.batches.mu.Lock()
+		waiting = len(s.batches.lanes[""].queue)
+		s.batches.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	close(gate)
+	done.Wait()
+	for _, c := range append(others, late) {
+		if got, want := s.client.Get(t.Context(), "rooms:states:"+c.Room).Val(), string(c.State.JSON(c.Room)); got != want {
+			t.Errorf("%s holds %q, want %q", c.Room, got, want)
+		}
 	}
 }

@@ -222,6 +222,9 @@ var mutants = []mutant{
 		`s.cycles%verifyAllEvery == 1`, `s.cycles == 1`, suite{"./actors", "RareForeign"}),
 	change("takes-a-living-room-off-the-index", "internal/redisstore/lua/delist.lua",
 		`if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return {CONFLICT} end`, ``, ofStore),
+	change("a-late-commits-memory-is-used-again", "internal/redisstore/commit.go",
+		`reply, err := s.batches.do(ctx, r)`, `reply, err := s.batches.do(ctx, r)
+	r.space.release()`, ofStore),
 	change("one-lane-for-all-shards", "internal/redisstore/batch.go",
 		`name := b.lane(ctx, r)`, `name := ""`, ofStore),
 	change("two-requests-of-a-room-at-once", "internal/redisstore/batch.go",
