@@ -15,8 +15,8 @@ import (
 
 const (
 	largestListing = 100 // the most rooms that share a call of ListRooms
+	listingsAtOnce = 2   // while one waits for its last answers, the other has work for LiveKit and Redis
 	verifyAllEvery = 10  // scheduled cycles
-	surveyWorkers  = 64  // rooms looked at concurrently; the LiveKit client limits its calls further
 )
 
 // Batch is one owner's part of a round.
@@ -158,7 +158,10 @@ func (h *Host) Survey(ctx context.Context, b Batch) (Findings, error) {
 	defer cancel()
 	defer context.AfterFunc(term, cancel)()
 
-	v := &survey{host: h, batch: b, verify: h.surveys.verification(b), began: time.Now(), found: map[string]Findings{}}
+	v := &survey{host: h, batch: b, verify: h.surveys.verification(b), began: time.Now(), crew: newCrew(len(b.Rooms)), found: map[string]Findings{}}
+	defer v.crew.end()
+	v.turn, cancel = context.WithDeadline(ctx, v.began.Add(turnWithin))
+	defer cancel()
 	v.round(ctx, b.Rooms)
 	// A contradiction in round 2 waits for the next cycle.
 	for n := range repeats {
@@ -181,32 +184,46 @@ type survey struct {
 	batch  Batch
 	verify reconcile.Verification
 	began  time.Time
+	turn   context.Context // of the calls to LiveKit: it limits their wait for a turn in the request budget
+	crew   *crew
 	mu     sync.Mutex
 	found  map[string]Findings // by room; those of a second look include the first's
 	again  []string            // rooms to look at once more
 	last   bool                // these looks are not repeated
 }
 
-// round looks at rooms, one call of ListRooms after the other, until surveyFor has passed.
+// round looks at rooms, at those of listingsAtOnce calls of ListRooms at a time, until surveyFor has passed.
 func (v *survey) round(ctx context.Context, rooms []string) {
-	for len(rooms) > 0 {
+	var mu sync.Mutex
+	next := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
 		if time.Since(v.began) >= surveyFor {
 			for _, room := range rooms {
 				v.note(room, looked{}, reconcile.ErrNoTurn)
 			}
-			return
+			rooms = nil
 		}
 		listing := rooms[:min(len(rooms), v.host.pace.rooms())]
-		v.lookAt(ctx, listing)
 		rooms = rooms[len(listing):]
+		return listing
 	}
+	var listings sync.WaitGroup
+	for range listingsAtOnce {
+		listings.Go(func() {
+			for listing := next(); len(listing) > 0; listing = next() {
+				v.lookAt(ctx, listing)
+			}
+		})
+	}
+	listings.Wait()
 }
 
 // lookAt looks at the rooms of one call of ListRooms: it claims them, then lists them together, then asks for the participants of each.
 func (v *survey) lookAt(ctx context.Context, rooms []string) {
 	var mu sync.Mutex
 	var ready []string
-	each(rooms, func(room string) {
+	v.crew.each(rooms, func(room string) {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 		defer cancel()
 		if err := v.contain(room, func() error { return v.host.prepare(ctx, room, v.batch.Dry) }); err != nil {
@@ -218,8 +235,8 @@ func (v *survey) lookAt(ctx context.Context, rooms []string) {
 		ready = append(ready, room)
 	})
 	began, asked := v.host.env.clock.Now().Stamp, time.Now()
-	listed, err := v.list(ctx, ready)
-	each(ready, func(room string) {
+	listed, err := v.list(ready)
+	v.crew.each(ready, func(room string) {
 		if err != nil {
 			v.note(room, looked{}, err)
 			return
@@ -239,23 +256,16 @@ func (v *survey) contain(room string, work func() error) error {
 	return v.host.env.guard.Contain("comparing room "+strconv.Quote(room), work)
 }
 
-func (v *survey) list(ctx context.Context, rooms []string) (reconcile.RoomList, error) {
+func (v *survey) list(rooms []string) (reconcile.RoomList, error) {
 	if len(rooms) == 0 {
 		return reconcile.RoomList{}, nil
 	}
-	turn, cancel := v.turn(ctx)
-	defer cancel()
 	var list reconcile.RoomList
 	err := v.host.env.guard.Contain("asking LiveKit for rooms by name", func() (err error) {
-		list, err = v.host.livekit.Listed(turn, rooms)
+		list, err = v.host.livekit.Listed(v.turn, rooms)
 		return err
 	})
-	return list, cutShort(turn, err)
-}
-
-// turn returns the context of a call to LiveKit. It limits the wait for a turn in the request budget.
-func (v *survey) turn(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(ctx, v.began.Add(turnWithin))
+	return list, cutShort(v.turn, err)
 }
 
 // cutShort adds reconcile.ErrNoTurn to the error of a call whose turn in the request budget came too late.
@@ -269,11 +279,9 @@ func cutShort(turn context.Context, err error) error {
 func (v *survey) look(ctx context.Context, room string, look reconcile.Look) (looked, error) {
 	b := v.batch
 	_, long := slices.BinarySearch(b.Unanswered, room)
-	turn, cancel := v.turn(ctx)
-	defer cancel()
-	list, silent, err := v.host.participants(turn, room, look, long)
+	list, silent, err := v.host.participants(v.turn, room, look, long)
 	if err != nil {
-		return looked{}, cutShort(turn, err)
+		return looked{}, cutShort(v.turn, err)
 	}
 	look = list.In(look)
 	look.Cycle, look.Scheduled, look.Cause, look.Permit = b.Cycle, b.Scheduled, b.Cause, b.Permit
@@ -368,22 +376,4 @@ func differences(room string, got looked) []reconcile.Difference {
 		list = append(list, d)
 	}
 	return list
-}
-
-// each calls work for every room, for at most surveyWorkers rooms concurrently.
-func each(rooms []string, work func(room string)) {
-	queue := make(chan string)
-	var workers sync.WaitGroup
-	for range min(surveyWorkers, len(rooms)) {
-		workers.Go(func() {
-			for room := range queue {
-				work(room)
-			}
-		})
-	}
-	for _, room := range rooms {
-		queue <- room
-	}
-	close(queue)
-	workers.Wait()
 }
