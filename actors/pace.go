@@ -13,8 +13,8 @@ const (
 	turnWithin = 4 * time.Minute
 )
 
-// pace decides how many rooms share a call of ListRooms. A look begins with that call, so the rooms must be few where the request budget
-// is small: what a look shows must not be old by the time it is used.
+// pace decides how many rooms share a call of ListRooms, and at the rooms of how many calls a survey looks at a time. A look begins with that
+// call, so the rooms must be few where the request budget is small: what a look shows must not be old by the time it is used.
 type pace struct {
 	mu   sync.Mutex
 	size int
@@ -35,6 +35,16 @@ func (p *pace) rooms() int {
 		p.size = firstListing
 	}
 	return p.size
+}
+
+// calls returns 2 if the looks are quick: while those of one call wait for their last answers, those of the other keep LiveKit and Redis busy.
+func (p *pace) calls() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size == largestListing {
+		return 2
+	}
+	return 1
 }
 
 // took adjusts the number of rooms of the next call: the looks at the rooms of the last call have taken d.

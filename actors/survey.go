@@ -15,7 +15,6 @@ import (
 
 const (
 	largestListing = 100 // the most rooms that share a call of ListRooms
-	listingsAtOnce = 2   // while one waits for its last answers, the other has work for LiveKit and Redis
 	verifyAllEvery = 10  // scheduled cycles
 )
 
@@ -192,7 +191,7 @@ type survey struct {
 	last   bool                // these looks are not repeated
 }
 
-// round looks at rooms, at those of listingsAtOnce calls of ListRooms at a time, until surveyFor has passed.
+// round looks at rooms, at those of one or two calls of ListRooms at a time, until surveyFor has passed.
 func (v *survey) round(ctx context.Context, rooms []string) {
 	var mu sync.Mutex
 	next := func() []string {
@@ -208,15 +207,19 @@ func (v *survey) round(ctx context.Context, rooms []string) {
 		rooms = rooms[len(listing):]
 		return listing
 	}
-	var listings sync.WaitGroup
-	for range listingsAtOnce {
-		listings.Go(func() {
-			for listing := next(); len(listing) > 0; listing = next() {
-				v.lookAt(ctx, listing)
+	lookAt := func(atOnce int) {
+		for v.host.pace.calls() >= atOnce {
+			listing := next()
+			if len(listing) == 0 {
+				return
 			}
-		})
+			v.lookAt(ctx, listing)
+		}
 	}
-	listings.Wait()
+	var second sync.WaitGroup
+	second.Go(func() { lookAt(2) })
+	lookAt(1)
+	second.Wait()
 }
 
 // lookAt looks at the rooms of one call of ListRooms: it claims them, then lists them together, then asks for the participants of each.

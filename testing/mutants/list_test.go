@@ -51,6 +51,8 @@ var mutants = []mutant{
 	}
 	s.named(ctx, known, r)
 `, suite{"./actors", "^TestAnActorThatEndsWhileTheIndexIsRead"}),
+	change("looks-at-more-than-the-budget-allows", "actors/pace.go",
+		`if p.size == largestListing {`, `if true {`, suite{"./testing/sim", "^TestALowBudget"}),
 	change("surveys-only-the-first-batch", "actors/fanout.go",
 		`rest = slices.Concat(again, rest[len(batch):])`, `rest = slices.Concat(again, nil)`, ofActors),
 	change("drops-what-is-to-be-done-again", "actors/fanout.go",
