@@ -46,8 +46,8 @@ func TestGrowth(t *testing.T) {
 		limit int64
 		want  int
 	}{
-		{0, none, 800}, {4 << 20, none, 800}, {32 << 20, none, 300}, {64 << 20, none, 100}, {1 << 30, none, 100},
-		{16 << 20, 256 << 20, 300}, {4 << 20, leastMemory, 300}, {32 << 20, leastMemory, 100},
+		{0, none, 800}, {2 << 20, none, 800}, {8 << 20, none, 300}, {16 << 20, none, 100}, {1 << 30, none, 100},
+		{8 << 20, 96 << 20, 200}, {4 << 20, leastMemory, 300}, {32 << 20, leastMemory, 100},
 	} {
 		if got := growth(c.live, c.limit); got != c.want {
 			t.Errorf("%d live of at most %d: %d, want %d", c.live, c.limit, got, c.want)
