@@ -92,14 +92,18 @@ func TestALateCommitKeepsItsContent(t *testing.T) {
 	for i := range 20 {
 		others = append(others, commit(fmt.Sprint("other-", i)))
 	}
-	gate, send := make(chan struct{}), s.batches.send
+	begun, gate, send := make(chan struct{}, 1+len(others)), make(chan struct{}), s.batches.send
 	s.batches.send = func(batch []*request) error {
+		begun <- struct{}{}
 		<-gate
 		return send(batch)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if _, err := s.Commit(ctx, late); !errors.Is(err, context.DeadlineExceeded) {
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		<-begun
+		leave()
+	}()
+	if _, err := s.Commit(ctx, late); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the caller got %v", err)
 	}
 	var done sync.WaitGroup
