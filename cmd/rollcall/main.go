@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"google.golang.org/grpc/grpclog"
+
+	"github.com/rollcallhq/rollcall/internal/daemon"
 )
 
 // version is set by `-ldflags "-X main.version=v1.2.3"`; without it the module's build information is used.
@@ -27,6 +29,9 @@ func main() {
 
 // realMain is separate from main so that its deferred calls run before the exit.
 func realMain() int {
+	if len(os.Args) > 1 && os.Args[1] == "serve" { // other commands end soon, or start programs that would inherit it
+		daemon.RelaxTimers()
+	}
 	// gRPC writes to the process' stderr, bypassing our log. Anything important also comes back as the error of a request,
 	// and is logged there.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))

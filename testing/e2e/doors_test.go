@@ -15,7 +15,8 @@ import (
 )
 
 // TestTheDoorsOfANodeThatIsAlone checks that a single node listens for HTTP and, on loopback, for its embedded Redis, which
-// admits nobody without the password. The password is in a file that others cannot read, and is deleted with the node.
+// admits nobody without the password. The password is in a file that others cannot read, and is deleted with the node. It also checks that the node's timers are
+// relaxed, which only the real program does.
 func TestTheDoorsOfANodeThatIsAlone(t *testing.T) {
 	t.Parallel()
 	_, env := alone(t)
@@ -54,6 +55,10 @@ func TestTheDoorsOfANodeThatIsAlone(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("it listens on %q, want %q", got, want)
+	}
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", n.Pid()))
+	if err != nil || !strings.Contains(string(environ), "\x00ROLLCALL_TIMERS_RELAXED=1") {
+		t.Errorf("its timers are not relaxed: %v %q", err, environ)
 	}
 	n.Terminate()
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
