@@ -58,8 +58,6 @@ func (h *Host) Cleanup(ctx context.Context, t CleanupRequest) (CleanupResult, er
 }
 
 func (h *Host) cleanupRoom(ctx context.Context, t CleanupRequest, room string) CleanupResult {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
 	a, err := h.ask(ctx, room, &cleanup{leader: t.Leader, stale: t.Stale, dry: t.Dry})
 	switch {
 	case errors.Is(err, ErrNotOwner):

@@ -75,10 +75,10 @@ func NewHost(c HostConfig) (*Host, error) {
 	h.poller = &poller{host: h, lists: &lister{rooms: c.Rooms, guard: guard, life: h.life}, slots: make(chan struct{}, c.Polls),
 		looks: make(chan struct{}, pollLooks)}
 	h.env = &env{store: c.Store, own: c.Ownership, clock: c.Clock, observer: c.Observer, log: c.Log, guard: guard,
-		poll: h.poller.start, tell: h.send}
+		poll: h.poller.start, tell: h.send, by: wait.NewDeadlines(h.life)}
 	dispatcher := newDispatcher(h.life.Done())
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &supervisor{env: h.env, life: h.life, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{},
+		return &supervisor{env: h.env, rest: c.Rest, rooms: map[string]*entry{}, names: map[string]string{},
 			backoff: backoff{first: 100 * time.Millisecond, limit: 30 * time.Second, window: 5 * time.Minute}, restarts: map[string]*time.Timer{},
 			dispatcher: dispatcher}
 	}, actor.WithDispatcher(dispatcher))
@@ -113,22 +113,23 @@ func (h *Host) tick(every time.Duration) {
 	}
 }
 
-// ask sends one room a message and waits for its answer, until ctx ends.
+// ask sends one room a message and waits for its answer, until ctx ends and not longer than lookTimeout.
 func (h *Host) ask(ctx context.Context, room string, msg message) (answer, error) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(lookTimeout)
-		within, cancel := context.WithDeadline(ctx, deadline)
-		defer cancel()
-		ctx = within
+	deadline := time.Now().Add(lookTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
+		deadline = sooner
 	}
+	by := h.env.by.At(deadline)
 	select {
 	case a := <-h.begin(room, deadline, msg):
 		return a, a.err
 	case <-ctx.Done():
 		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
-	case <-h.life.Done():
-		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ErrClosing)
+	case <-by.Done():
+		if h.life.Err() != nil {
+			return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, ErrClosing)
+		}
+		return answer{}, fmt.Errorf("%w: %w", ErrUnavailable, by.Err())
 	}
 }
 
@@ -163,8 +164,6 @@ func (h *Host) prepare(ctx context.Context, room string, dry bool) error {
 }
 
 func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dry bool) (looked, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
 	a, err := h.ask(ctx, room, &observe{look: look, dry: dry})
 	if a.look == nil {
 		return looked{}, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -31,11 +32,13 @@ type message interface{ message() *call }
 
 func (c *call) expired(now time.Time) bool { return !c.deadline.IsZero() && now.After(c.deadline) }
 
-func (c *call) context(parent context.Context) (context.Context, context.CancelFunc) {
+// context returns the context of the work on the message.
+func (c *call) context(by *wait.Deadlines) context.Context {
+	ctx := by.At(c.deadline)
 	if c.trace != nil {
-		parent = c.trace(parent)
+		ctx = c.trace(ctx)
 	}
-	return context.WithDeadline(parent, c.deadline)
+	return ctx
 }
 
 func (c *call) answer(a answer) {

@@ -92,7 +92,7 @@ func (p *poller) look(ctx context.Context, q *poll) (needsSecondLook bool, err e
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	if err = p.host.claim(ctx, q.room); err != nil {
+	if err = p.host.prepare(ctx, q.room, false); err != nil {
 		return false, err
 	}
 	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}

@@ -77,7 +77,7 @@ func (h *Host) claimRooms(ctx context.Context, index Index) error {
 				if _, err := h.env.own.Claim(room, reconcile.Claim{}); err != nil {
 					return nil // not this node's
 				}
-				return h.claim(ctx, room)
+				return h.prepare(ctx, room, false)
 			})
 		})
 		close(errs)
@@ -90,12 +90,6 @@ func (h *Host) claimRooms(ctx context.Context, index Index) error {
 			return failed
 		}
 	}
-}
-
-func (h *Host) claim(ctx context.Context, room string) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	return h.prepare(ctx, room, false)
 }
 
 // viewChanged asks the supervisor to stop the rooms that this node no longer owns.

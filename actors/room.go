@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/rollcallhq/rollcall/internal/crash"
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -29,7 +30,6 @@ var errTooOld = fmt.Errorf("%w: the look is too old", ErrUnavailable)
 type room struct {
 	name      string
 	env       *env
-	life      context.Context // ends with the host
 	held      *reconcile.Room // nil until the first claim
 	claimedAt reconcile.Stamp // looks that began before this belong to an older claim
 	claimed   bool            // held is what Redis has, as far as this owner knows
@@ -53,6 +53,7 @@ type env struct {
 	guard    crash.Guard      // of work outside the rooms' own actors
 	poll     func(*poll) bool // starts a poll; false when too many are under way
 	tell     func(msg any)    // to the supervisor
+	by       *wait.Deadlines  // of the work on messages
 }
 
 // Receive handles one message. If the room crashes, the caller gets an answer before the supervisor restarts the room.
@@ -84,9 +85,7 @@ func (r *room) Receive(c actor.Context) {
 		call.answer(answer{err: fmt.Errorf("%w: %w", ErrUnavailable, context.DeadlineExceeded)})
 		return
 	}
-	ctx, cancel := call.context(r.life)
-	defer cancel()
-	a := r.handle(ctx, msg)
+	a := r.handle(call.context(r.env.by), msg)
 	if r.unasked && !dry(msg) {
 		r.unasked = false
 		r.env.log.Warn("Redis does not hold what was written to it; the room is polled and written again", "room", r.name, "lost", r.lost)

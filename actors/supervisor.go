@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -13,7 +12,6 @@ const bufferLimit = 1000
 // supervisor is the actor "rooms". Only it sends to rooms, and only it stops them, so that no message is queued behind a stop.
 type supervisor struct {
 	env     *env
-	life    context.Context
 	rest    time.Duration // how long a finished room stays without messages
 	rooms   map[string]*entry
 	names   map[string]string // pid id → room
@@ -93,7 +91,7 @@ func (s *supervisor) forward(c actor.Context, m *toRoom) {
 
 func (s *supervisor) spawn(c actor.Context, name string) *entry {
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &room{name: name, env: s.env, life: s.life, idle: true}
+		return &room{name: name, env: s.env, idle: true}
 	}, actor.WithDispatcher(s.dispatcher))
 	e := &entry{pid: c.Spawn(props), idle: true, used: time.Now()}
 	s.rooms[name], s.names[e.pid.Id] = e, name

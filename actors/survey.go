@@ -227,8 +227,6 @@ func (v *survey) lookAt(ctx context.Context, rooms []string) {
 	var mu sync.Mutex
 	var ready []string
 	v.crew.each(rooms, func(room string) {
-		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-		defer cancel()
 		if err := v.contain(room, func() error { return v.host.prepare(ctx, room, v.batch.Dry) }); err != nil {
 			v.note(room, looked{}, err)
 			return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/internal/certfile"
 	"github.com/rollcallhq/rollcall/internal/httpapi/web"
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 // Config configures a Server, apart from its ports. Log and Registry are required.
@@ -164,7 +165,7 @@ func newAPI(cfg Config, ports Ports) (*api, error) {
 		actions: newActions(limits.Actions, limits.Action), audits: newAuditLog(cfg.Log, cfg.Node), drain: &drain{}, hub: newHub(ports.Live, limits.WaitingBytes, cfg.Log),
 		answers: newQuota(limits.AnswerBytes, limits.CallerBytes), looks: newQuota(int64(limits.Looks), 1),
 		watching: newQuota(int64(limits.Watchers), int64(limits.CallerWatchers)), replays: newQuota(int64(limits.Replays), 1)}
-	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver,
+	a.hooks = &webhooks{verifier: ports.Verifier, deliverer: ports.Deliverer, within: limits.Deliver, by: wait.NewDeadlines(context.Background()),
 		slots: adaptiveSemaphore{limit: int64(limits.Webhooks), queue: processorQueue()}, refusals: make(chan struct{}, refusalsAtOnce), bytes: &bodyMemory{limit: limits.BodyBytes}, heavy: newHeavy(limits.BodyBytes),
 		log: cfg.Log, lost: cfg.Lost}
 	m, err := newMetrics(cfg.Registry, &a.hooks.slots, a.hooks.bytes)

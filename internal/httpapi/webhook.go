@@ -2,13 +2,13 @@ package httpapi
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/wait"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -48,6 +48,7 @@ type webhooks struct {
 	verifier  Verifier
 	deliverer Deliverer
 	within    time.Duration // from receipt to answer
+	by        *wait.Deadlines
 	slots     adaptiveSemaphore
 	refusals  chan struct{} // has room for refusalsAtOnce
 	bytes     *bodyMemory
@@ -143,9 +144,7 @@ func (h *webhooks) noteDropped(c *call, n int) {
 // deliver commits the event. It continues if LiveKit hangs up: a LiveKit that was killed right after sending will not send
 // again.
 func (h *webhooks) deliver(c *call, ev reconcile.Event) verdict {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), c.at.Add(h.within))
-	defer cancel()
-	err := h.deliverer.Deliver(ctx, ev)
+	err := h.deliverer.Deliver(wait.WithValues(h.by.At(c.at.Add(h.within)), c.r.Context()), ev)
 	switch {
 	case err == nil:
 		return verdict{outcome: committed}

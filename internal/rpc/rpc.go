@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/rollcallhq/rollcall/actors"
+	"github.com/rollcallhq/rollcall/internal/wait"
 )
 
 // Config configures Peers.
@@ -74,6 +75,7 @@ type Peers struct {
 	events *semaphore // events of peers that are being worked on
 	work   *semaphore
 	life   context.Context // ends with Stop
+	by     *wait.Deadlines // of the peers' requests
 	end    context.CancelFunc
 	drain  chan struct{} // closed when the last request of the peers has been worked on
 	stop   sync.Once
@@ -92,6 +94,7 @@ func New(cfg Config) *Peers {
 	l.Bytes = cmp.Or(l.Bytes, 64<<20)
 	p := &Peers{cfg: cfg, events: newSemaphore(l.EventsIn), work: newSemaphore(l.WorkIn), drain: make(chan struct{}), links: map[string]*link{}}
 	p.life, p.end = context.WithCancel(context.Background())
+	p.by = wait.NewDeadlines(p.life)
 	p.server = grpc.NewServer(serverOptions(l.Bytes)...)
 	p.server.RegisterService(service(), p)
 	return p

@@ -112,18 +112,18 @@ func (s *served) accept(req *wire.Request) {
 		return
 	}
 	left := time.Duration(min(req.GetDeadlineMs(), uint64(limit.Milliseconds()))) * time.Millisecond
-	life := p.life
-	if p.cfg.Extract != nil && len(req.GetTrace()) > 0 {
-		life = p.cfg.Extract(life, req.GetTrace())
-	}
-	ctx, cancel := context.WithDeadline(life, arrived.Add(left))
+	ctx, cancel := p.by.At(arrived.Add(left)), func() {}
 	if work {
+		ctx, cancel = context.WithCancel(ctx)
 		s.mu.Lock()
 		s.working[req.GetCall()] = cancel
 		if s.over { // close has cancelled what it found
 			cancel()
 		}
 		s.mu.Unlock()
+	}
+	if p.cfg.Extract != nil && len(req.GetTrace()) > 0 {
+		ctx = p.cfg.Extract(ctx, req.GetTrace())
 	}
 	go func() {
 		defer cancel()

@@ -1,0 +1,62 @@
+package wait
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Step is how much later than its deadline a context of Deadlines may end.
+const Step = 10 * time.Millisecond
+
+// kept is how many contexts are kept for others. Those that are asked for at one time differ little: each kind of work has the same time.
+const kept = 64
+
+// Deadlines makes contexts for work that must end by a certain time. Work with nearly the same deadline has the same context, because a node that is
+// busy would otherwise make and drop a context with a timer thousands of times a second. Nobody can end such a context early.
+type Deadlines struct {
+	life  context.Context
+	began time.Time
+	slots [kept]atomic.Pointer[deadline]
+}
+
+// deadline is a context that is kept.
+type deadline struct {
+	context.Context
+	step int64              // its deadline, counted in steps from the beginning
+	end  context.CancelFunc // called by nobody: it ends by itself
+}
+
+// NewDeadlines returns Deadlines whose contexts end with life at the latest, and have its values.
+func NewDeadlines(life context.Context) *Deadlines {
+	return &Deadlines{life: life, began: time.Now()}
+}
+
+// At returns a context that ends at t, or less than a Step later.
+func (d *Deadlines) At(t time.Time) context.Context {
+	step := int64((t.Sub(d.began) + Step - 1) / Step)
+	slot := &d.slots[uint64(step)%kept]
+	if c := slot.Load(); c != nil && c.step == step {
+		return c.Context
+	}
+	c := &deadline{step: step}
+	c.Context, c.end = context.WithDeadline(d.life, d.began.Add(time.Duration(step)*Step))
+	slot.Store(c)
+	return c.Context
+}
+
+// WithValues returns ctx with the values of another context, which may end earlier.
+func WithValues(ctx, values context.Context) context.Context { return both{ctx, values} }
+
+type both struct {
+	context.Context
+	values context.Context
+}
+
+// Value prefers those of the context itself: the standard library finds by a value how a context ends.
+func (b both) Value(key any) any {
+	if v := b.Context.Value(key); v != nil {
+		return v
+	}
+	return b.values.Value(key)
+}

@@ -1,0 +1,99 @@
+package wait
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestDeadlines checks that a context ends at its deadline or less than a step later, whoever else has it.
+func TestDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDeadlines(t.Context())
+		random := rand.New(rand.NewPCG(1, 2))
+		shared, last := 0, context.Context(nil)
+		for range 2000 {
+			time.Sleep(time.Duration(random.Int64N(int64(time.Millisecond))))
+			until := time.Now().Add(time.Duration(random.IntN(3)) * time.Second)
+			ctx := d.At(until)
+			if ctx == last {
+				shared++
+			}
+			last = ctx
+			if by, ok := ctx.Deadline(); !ok || by.Before(until) || by.Sub(until) >= Step {
+				t.Fatalf("it ends at %v, want from %v on, and less than %v later", by, until, Step)
+			}
+			if d.At(until) != ctx {
+				t.Fatal("the same deadline has another context")
+			}
+			go func() {
+				<-ctx.Done()
+				if time.Now().Before(until) || time.Since(until) >= Step || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					t.Errorf("it has ended at %v with %v, want from %v on", time.Now(), ctx.Err(), until)
+				}
+			}()
+		}
+		if shared == 0 {
+			t.Error("no context is shared")
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestDeadlinesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Millisecond)
+		life, end := context.WithCancel(t.Context())
+		d := NewDeadlines(life)
+		for name, over := range map[string]time.Time{"no time": {}, "the past": time.Now().Add(-time.Hour), "the beginning": time.Now()} {
+			if err := d.At(over).Err(); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		ctx := d.At(time.Now().Add(time.Hour))
+		if err := ctx.Err(); err != nil {
+			t.Errorf("before: %v", err)
+		}
+		end()
+		if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("after the end of everything: %v", err)
+		}
+	})
+}
+
+func TestWithValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type key string
+		values, cancel := context.WithCancel(context.WithValue(t.Context(), key("a"), "their"))
+		life := context.WithValue(t.Context(), key("b"), "ours")
+		before := runtime.NumGoroutine()
+		ctx := WithValues(NewDeadlines(life).At(time.Now().Add(time.Second)), values)
+		if ctx.Value(key("a")) != "their" || ctx.Value(key("b")) != "ours" || ctx.Value(key("c")) != nil {
+			t.Errorf("got %v, %v and %v", ctx.Value(key("a")), ctx.Value(key("b")), ctx.Value(key("c")))
+		}
+		inner, end := context.WithCancel(ctx)
+		defer end()
+		if n := runtime.NumGoroutine(); n != before {
+			t.Errorf("a context inside it has %d goroutines", n-before)
+		}
+		cancel()
+		if inner.Err() != nil {
+			t.Error("it ends with the context of the values")
+		}
+		time.Sleep(time.Second + Step)
+		if !errors.Is(inner.Err(), context.DeadlineExceeded) {
+			t.Errorf("after its deadline: %v", inner.Err())
+		}
+	})
+}
+
+func BenchmarkDeadlines(b *testing.B) {
+	d := NewDeadlines(b.Context())
+	for b.Loop() {
+		_ = d.At(time.Now().Add(time.Second)).Done()
+	}
+}
