@@ -171,6 +171,19 @@ func (h *Host) observe(ctx context.Context, room string, look reconcile.Look, dr
 	return *a.look, err
 }
 
+// unclaimed returns those of the rooms that must be claimed before a look, or all if nobody can say.
+func (h *Host) unclaimed(ctx context.Context, rooms []string) []string {
+	reply := make(chan []string, 1)
+	h.send(&unclaimed{rooms, reply})
+	select {
+	case without := <-reply:
+		return without
+	case <-ctx.Done():
+	case <-h.life.Done():
+	}
+	return rooms
+}
+
 // Names returns the rooms that have an actor, without those that only a look has asked for and that nobody has.
 func (h *Host) Names(ctx context.Context) ([]string, error) {
 	reply := make(chan []string, 1)

@@ -64,6 +64,29 @@ func TestALookDiesWithItsClaim(t *testing.T) {
 	}
 }
 
+// A room that has lost its claim before the sync is claimed before the look, so LiveKit is asked once.
+func TestARoomIsClaimedBeforeTheLook(t *testing.T) {
+	bubble(t, func(r *rig) {
+		joined := r.lk.join("r", "a")
+		r.must(joined)
+		r.sync(reconcile.Options{})
+		r.faults.set(func(op memstore.Op, _ string) memstore.Fault {
+			if op == memstore.Commit || op == memstore.Claim {
+				return memstore.Fault{Err: errReset}
+			}
+			return memstore.Fault{}
+		})
+		is(t, r.deliver(r.lk.join("r", "b")), actors.ErrUnavailable)
+		r.faults.set(nil)
+		before := len(r.lk.looked("r"))
+		report := r.syncNow(reconcile.Options{})
+		if n := len(r.lk.looked("r")) - before; n != 1 || report.Errors != 0 {
+			t.Errorf("%d looks; %+v", n, report)
+		}
+		r.present("r", "a", "b")
+	})
+}
+
 // The look that follows a contradiction is taken again as well if the room was claimed again meanwhile, as when its idle actor has ended.
 func TestASecondLookThatIsVoidIsRepeated(t *testing.T) {
 	bubble(t, func(r *rig) {

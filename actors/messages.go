@@ -101,9 +101,10 @@ type toRoom struct {
 
 // Messages from the rooms and the host to the supervisor.
 type (
-	idle struct { // whether the room is idle, so that it may be passivated
-		name string
-		idle bool
+	status struct { // what has changed of a room
+		name    string
+		idle    bool // it may be passivated
+		claimed bool // it holds what Redis has, as far as it knows
 	}
 	passivate struct{} // a tick: ask the rooms that have been idle for long enough whether they may stop
 	resting   struct { // a room's answer, after its messages and after what it has told before
@@ -111,5 +112,9 @@ type (
 		sent uint32
 	}
 	activeRooms struct{ reply chan<- []string } // the rooms that have an actor and that exist or existed
-	drain       struct{ done chan<- struct{} }  // stop all rooms; no more messages
+	unclaimed   struct {                        // which of these rooms must be claimed before a look
+		rooms []string
+		reply chan<- []string
+	}
+	drain struct{ done chan<- struct{} } // stop all rooms; no more messages
 )

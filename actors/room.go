@@ -39,6 +39,7 @@ type room struct {
 	lossShown bool            // the look that repaired the loss has reported it to the observer
 	unasked   bool            // Redis has lost data or others have altered it, and no poll has been asked for yet
 	idle      bool            // as last reported to the supervisor
+	known     bool            // claimed, as last reported to it
 	poll      pollState
 	shown     *reconcile.State // as last reported to the observer
 }
@@ -62,7 +63,7 @@ func (r *room) Receive(c actor.Context) {
 	case *rest:
 		r.env.tell(&resting{room: c.Self(), sent: m.sent})
 	case *actor.Restarting:
-		r.env.tell(&idle{name: r.name, idle: true}) // a restarted room starts idle, and the supervisor must agree
+		r.env.tell(&status{name: r.name, idle: true}) // a restarted room starts idle, and the supervisor must agree
 		r.show(nil)
 	case *actor.Stopped:
 		r.show(nil)
@@ -377,7 +378,7 @@ func (r *room) show(now *reconcile.State) {
 	}
 }
 
-// report tells the supervisor when the room becomes idle, so that its actor may end, and when it stops being idle. A room that does not
+// report tells the supervisor when the room becomes idle, so that its actor may end, and when it stops being idle, and the same of its claim. A room that does not
 // know what Redis holds, because a script failed, is not idle: the next look finds out, and perhaps nothing but this actor knows its name.
 func (r *room) report() {
 	if r.held == nil {
@@ -386,8 +387,8 @@ func (r *room) report() {
 		r.show(r.held.State)
 	}
 	isIdle := !r.unread && r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
-	if isIdle != r.idle {
-		r.idle = isIdle
-		r.env.tell(&idle{name: r.name, idle: isIdle})
+	if isIdle != r.idle || r.claimed != r.known {
+		r.idle, r.known = isIdle, r.claimed
+		r.env.tell(&status{name: r.name, idle: isIdle, claimed: r.claimed})
 	}
 }

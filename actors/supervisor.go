@@ -37,6 +37,7 @@ type entry struct {
 	idle    bool
 	existed bool      // a webhook has named it, or it was not idle at some time
 	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
+	claimed bool      // as the room last said
 	closing bool
 	sent    uint32    // messages to it so far
 	buffer  []message // messages that came while closing
@@ -47,9 +48,9 @@ func (s *supervisor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *toRoom:
 		s.forward(c, m)
-	case *idle:
+	case *status:
 		if e := s.rooms[m.name]; e != nil {
-			e.idle = m.idle
+			e.idle, e.claimed = m.idle, m.claimed
 			e.existed = e.existed || !m.idle
 		}
 	case passivate:
@@ -60,6 +61,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.viewChanged(c)
 	case *activeRooms:
 		s.activeRooms(m)
+	case *unclaimed:
+		s.unclaimed(m)
 	case *actor.Terminated:
 		s.terminated(c, m.Who)
 	case *drain:
@@ -125,6 +128,16 @@ func (s *supervisor) activeRooms(m *activeRooms) {
 		}
 	}
 	m.reply <- names
+}
+
+func (s *supervisor) unclaimed(m *unclaimed) {
+	var rooms []string
+	for _, name := range m.rooms {
+		if e := s.rooms[name]; e == nil || e.closing || !e.claimed {
+			rooms = append(rooms, name)
+		}
+	}
+	m.reply <- rooms
 }
 
 // terminated removes a room that has stopped, or starts it again for the messages that came while it stopped.

@@ -222,11 +222,13 @@ func (v *survey) round(ctx context.Context, rooms []string) {
 	second.Wait()
 }
 
-// lookAt looks at the rooms of one call of ListRooms: it claims them, then lists them together, then asks for the participants of each.
+// lookAt looks at the rooms of one call of ListRooms: it claims those that are not claimed yet, then lists all together, then asks for the
+// participants of each. If a room loses its claim meanwhile, its look is void.
 func (v *survey) lookAt(ctx context.Context, rooms []string) {
 	var mu sync.Mutex
-	var ready []string
-	v.crew.each(rooms, func(room string) {
+	unclaimed := v.host.unclaimed(ctx, rooms)
+	ready := slices.DeleteFunc(slices.Clone(rooms), func(room string) bool { return slices.Contains(unclaimed, room) })
+	v.crew.each(unclaimed, func(room string) {
 		if err := v.contain(room, func() error { return v.host.prepare(ctx, room, v.batch.Dry) }); err != nil {
 			v.note(room, looked{}, err)
 			return

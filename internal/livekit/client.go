@@ -225,11 +225,16 @@ func (c *Client) exchange(ctx context.Context, grant access, ask send, list entr
 	if err != nil {
 		return fmt.Errorf("sign the request: %w", err)
 	}
-	asking, end := context.WithTimeout(ctx, max(answerWithin, 2*c.opts.Timeout))
-	defer end()
-	silence := time.AfterFunc(c.opts.Timeout, end)
+	asking, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	silence := time.AfterFunc(c.opts.Timeout, func() { end(context.DeadlineExceeded) })
 	defer silence.Stop()
-	asking = context.WithValue(asking, receiverKey{}, &receiver{list: list, arrived: func() { silence.Reset(c.opts.Timeout) }})
+	within, began := max(answerWithin, 2*c.opts.Timeout), time.Now()
+	asking = context.WithValue(asking, receiverKey{}, &receiver{list: list, arrived: func() {
+		if silence.Reset(c.opts.Timeout); time.Since(began) > within {
+			end(errTooLarge)
+		}
+	}})
 	asking, err = twirp.WithHTTPRequestHeaders(asking, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {
 		return fmt.Errorf("prepare the request: %w", err)
@@ -241,7 +246,7 @@ func (c *Client) exchange(ctx context.Context, grant access, ask send, list entr
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(asking.Err(), context.DeadlineExceeded):
+	case errors.Is(context.Cause(asking), errTooLarge):
 		return fmt.Errorf("%w: it does not end", errTooLarge)
 	case asking.Err() != nil:
 		return fmt.Errorf("no answer within %s: %w", c.opts.Timeout, context.DeadlineExceeded)

@@ -22,6 +22,10 @@ var (
 
 var mutants = []mutant{
 	// The leader's work and the rooms.
+	change("looks-without-a-claim", "actors/supervisor.go",
+		`|| e.closing || !e.claimed {`, `|| e.closing {`, suite{"./actors", "^TestARoomIsClaimedBeforeTheLook$"}),
+	change("a-deadline-comes-early", "internal/wait/deadlines.go",
+		`int64((t.Sub(d.began) + Step - 1) / Step)`, `int64(t.Sub(d.began) / Step)`, suite{"./internal/wait", "^TestDeadlines$"}),
 	change("adopts-only-the-first-page", "actors/rebalance.go",
 		`if cursor = next; cursor == "" || ctx.Err() != nil {`, `if cursor = next; true {`, ofActors),
 	change("syncs-only-the-first-page", "actors/sweep.go",
@@ -297,7 +301,7 @@ var mutants = []mutant{
 `, ``, suite{"./actors", "Crash"}),
 	// Traces and the audit log.
 	change("a-trace-ends-at-the-mailbox", "actors/host.go", `m.trace = h.trace(ctx)`, `_ = h.trace(ctx)`, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
-	change("a-trace-ends-at-the-node", "internal/rpc/serve.go", `life = p.cfg.Extract(life, req.GetTrace())`, ``, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
+	change("a-trace-ends-at-the-node", "internal/rpc/serve.go", `ctx = p.cfg.Extract(ctx, req.GetTrace())`, ``, suite{"./internal/daemon", "^TestTraceAcrossNodes$"}),
 	change("each-failure-to-send-traces-warns", "internal/tracing/tracing.go", `was == (err != nil)`, `was == (err != nil) && err == nil`, suite{pkg: "./internal/tracing"}),
 	change("an-action-that-ends-has-no-line", "internal/httpapi/actions.go", "\t\tline.end(value, err)\n", "", suite{"./internal/httpapi", "Audit"}),
 	change("an-identity-is-logged-as-it-is", "internal/httpapi/audit.go", `slog.String(name, printable(text))`, `slog.String(name, text)`, suite{"./internal/httpapi", "Identity"}),
