@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,63 @@ func TestNoRoomForAnAnswer(t *testing.T) {
 			t.Errorf("with room: %d participants, %v", len(list.Active), err)
 		}
 	})
+}
+
+// trickle answers every request with a list whose next participant comes after each pause, as often as that.
+type trickle struct {
+	entry  []byte
+	pause  time.Duration
+	times  int
+	asking context.Context
+}
+
+func (r trickle) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.asking = req.Context()
+	return &http.Response{StatusCode: http.StatusOK, ProtoMajor: 2, Header: http.Header{"Content-Type": {"application/protobuf"}}, ContentLength: -1,
+		Body: io.NopCloser(&r)}, nil
+}
+
+func (r *trickle) Read(p []byte) (int, error) {
+	pause := r.pause
+	if r.times--; r.times < 0 {
+		pause = time.Hour // silence
+	}
+	select {
+	case <-time.After(pause):
+		return copy(p, r.entry), nil
+	case <-r.asking.Done():
+		return 0, r.asking.Err()
+	}
+}
+
+// TestAnAnswerThatDoesNotEnd checks that an answer may take long while it arrives, but not for ever, and that silence ends it.
+func TestAnAnswerThatDoesNotEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		pause     time.Duration
+		times     int
+		want      string
+		from, til time.Duration
+	}{
+		"silence at once":    {0, 0, "no answer within 10s", 10 * time.Second, 10 * time.Second},
+		"silence after some": {4 * time.Second, 3, "no answer within 10s", 22 * time.Second, 22 * time.Second},
+		"no end":             {4 * time.Second, 1000, "it does not end", answerWithin, answerWithin + 4*time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			list := &livekit.ListParticipantsResponse{Participants: []*livekit.ParticipantInfo{{Sid: "PA_1", Identity: "1", State: livekit.ParticipantInfo_ACTIVE}}}
+			entry, err := proto.Marshal(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := clientOf(t, "livekit.test", func(o *Options) {
+				o.Timeout, o.Transport = 10*time.Second, trickle{entry: entry, pause: c.pause, times: c.times}
+			})
+			began := time.Now()
+			_, err = client.Participants(t.Context(), "r")
+			if took := time.Since(began); err == nil || !strings.Contains(err.Error(), c.want) || took < c.from || took > c.til {
+				t.Errorf("%s: after %v: %v; want %q after %v to %v", name, took, err, c.want, c.from, c.til)
+			}
+		})
+	}
 }
 
 // answerOf returns a list of seven participants who have that many bytes of metadata together.
