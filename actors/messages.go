@@ -101,10 +101,10 @@ type toRoom struct {
 
 // Messages from the rooms and the host to the supervisor.
 type (
-	status struct { // what has changed of a room
-		name    string
-		idle    bool // it may be passivated
-		claimed bool // it holds what Redis has, as far as it knows
+	status struct { // how a room is now
+		room  *actor.PID
+		idle  bool            // it may be passivated
+		claim reconcile.Claim // under which it holds what Redis has, as far as it knows; zero for none
 	}
 	passivate struct{} // a tick: ask the rooms that have been idle for long enough whether they may stop
 	resting   struct { // a room's answer, after its messages and after what it has told before

@@ -39,7 +39,7 @@ type room struct {
 	lossShown bool            // the look that repaired the loss has reported it to the observer
 	unasked   bool            // Redis has lost data or others have altered it, and no poll has been asked for yet
 	idle      bool            // as last reported to the supervisor
-	known     bool            // claimed, as last reported to it
+	known     reconcile.Claim // likewise; zero for none
 	poll      pollState
 	shown     *reconcile.State // as last reported to the observer
 }
@@ -63,7 +63,7 @@ func (r *room) Receive(c actor.Context) {
 	case *rest:
 		r.env.tell(&resting{room: c.Self(), sent: m.sent})
 	case *actor.Restarting:
-		r.env.tell(&status{name: r.name, idle: true}) // a restarted room starts idle, and the supervisor must agree
+		r.env.tell(&status{room: c.Self(), idle: true}) // a restarted room starts idle, and the supervisor must agree
 		r.show(nil)
 	case *actor.Stopped:
 		r.show(nil)
@@ -92,8 +92,8 @@ func (r *room) Receive(c actor.Context) {
 		r.env.log.Warn("Redis does not hold what was written to it; the room is polled and written again", "room", r.name, "lost", r.lost)
 		r.ask(&reconcile.Ask{Why: "lost or altered data"}, time.Time{})
 	}
+	r.report(c.Self()) // before the answer: what its receiver asks of the supervisor comes after the report
 	call.answer(a)
-	r.report()
 }
 
 // dry reports whether a message must change nothing that others can see.
@@ -378,17 +378,21 @@ func (r *room) show(now *reconcile.State) {
 	}
 }
 
-// report tells the supervisor when the room becomes idle, so that its actor may end, and when it stops being idle, and the same of its claim. A room that does not
+// report tells the supervisor when the room becomes idle, so that its actor may end, or stops being idle, and when its claim changes. A room that does not
 // know what Redis holds, because a script failed, is not idle: the next look finds out, and perhaps nothing but this actor knows its name.
-func (r *room) report() {
+func (r *room) report(self *actor.PID) {
 	if r.held == nil {
 		r.show(nil)
 	} else {
 		r.show(r.held.State)
 	}
 	isIdle := !r.unread && r.held == nil || r.claimed && r.held.State == nil && !r.held.Altered && !r.held.HasPending() && r.poll.running == nil
-	if isIdle != r.idle || r.claimed != r.known {
-		r.idle, r.known = isIdle, r.claimed
-		r.env.tell(&status{name: r.name, idle: isIdle, claimed: r.claimed})
+	claim := reconcile.Claim{}
+	if r.claimed {
+		claim = r.held.Claim
+	}
+	if isIdle != r.idle || claim != r.known {
+		r.idle, r.known = isIdle, claim
+		r.env.tell(&status{room: self, idle: isIdle, claim: claim})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // bufferLimit limits the messages that wait for a room to stop and start again.
@@ -29,15 +31,18 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, up actor.Supervisor, ro
 	if s.drained != nil {
 		delay = 0
 	}
+	if e := s.rooms[s.names[room.Id]]; e != nil {
+		e.claim = reconcile.Claim{} // nothing of the room is left
+	}
 	s.restarts[room.Id] = time.AfterFunc(delay, func() { up.RestartChildren(room) })
 }
 
 type entry struct {
 	pid     *actor.PID
 	idle    bool
-	existed bool      // a webhook has named it, or it was not idle at some time
-	used    time.Time // when the last webhook came; a sync's look does not keep an idle room
-	claimed bool      // as the room last said
+	existed bool            // a webhook has named it, or it was not idle at some time
+	used    time.Time       // when the last webhook came; a sync's look does not keep an idle room
+	claim   reconcile.Claim // as the room last said
 	closing bool
 	sent    uint32    // messages to it so far
 	buffer  []message // messages that came while closing
@@ -49,8 +54,8 @@ func (s *supervisor) Receive(c actor.Context) {
 	case *toRoom:
 		s.forward(c, m)
 	case *status:
-		if e := s.rooms[m.name]; e != nil {
-			e.idle, e.claimed = m.idle, m.claimed
+		if e := s.rooms[s.names[m.room.Id]]; e != nil {
+			e.idle, e.claim = m.idle, m.claim
 			e.existed = e.existed || !m.idle
 		}
 	case passivate:
@@ -133,11 +138,17 @@ func (s *supervisor) activeRooms(m *activeRooms) {
 func (s *supervisor) unclaimed(m *unclaimed) {
 	var rooms []string
 	for _, name := range m.rooms {
-		if e := s.rooms[name]; e == nil || e.closing || !e.claimed {
+		if e := s.rooms[name]; e == nil || e.closing || !s.holds(name, e.claim) {
 			rooms = append(rooms, name)
 		}
 	}
 	m.reply <- rooms
+}
+
+// holds reports whether a room that was claimed under held needs no other claim.
+func (s *supervisor) holds(room string, held reconcile.Claim) bool {
+	claim, err := s.env.own.Claim(room, held)
+	return err == nil && claim == held
 }
 
 // terminated removes a room that has stopped, or starts it again for the messages that came while it stopped.

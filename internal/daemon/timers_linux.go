@@ -1,14 +1,16 @@
 package daemon
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 	"syscall"
 	"time"
 )
 
 // timerSlack is how late the kernel may fire a timer of this process. With Linux' own 50 µs, Go's runtime wakes up to 14,000 times a second to look
-// after its threads while a node works, which is a tenth of the node's work. Nothing here needs timers that are more precise than some milliseconds.
+// after its threads while a node works, which took an eighth of the node's work. Nothing here needs timers that are more precise than some milliseconds.
 const timerSlack = 2 * time.Millisecond
 
 // defaultSlack is Linux' own.
@@ -25,7 +27,7 @@ func RelaxTimers() {
 		_ = os.Unsetenv(relaxed) // it concerns nobody else
 		return
 	}
-	program, err := os.Executable()
+	program, err := self()
 	if err != nil {
 		return
 	}
@@ -36,6 +38,27 @@ func RelaxTimers() {
 	}
 	_ = syscall.Exec(program, os.Args, append(os.Environ(), relaxed+"=1"))
 	setSlack(defaultSlack) // it is still the same program
+}
+
+// self returns the path by which this program was started. The kernel names the process after it. It may be another program's by now, or this
+// process may have been started by another one that loads programs.
+func self() (string, error) {
+	path, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return "", err
+	}
+	started, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	running, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	if !os.SameFile(started, running) {
+		return "", errors.New(path + " is not this program")
+	}
+	return path, nil
 }
 
 // slack returns how late timers of this thread may be.

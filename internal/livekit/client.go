@@ -227,13 +227,16 @@ func (c *Client) exchange(ctx context.Context, grant access, ask send, list entr
 	}
 	asking, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	silence := time.AfterFunc(c.opts.Timeout, func() { end(context.DeadlineExceeded) })
-	defer silence.Stop()
-	within, began := max(answerWithin, 2*c.opts.Timeout), time.Now()
-	asking = context.WithValue(asking, receiverKey{}, &receiver{list: list, arrived: func() {
-		if silence.Reset(c.opts.Timeout); time.Since(began) > within {
-			end(errTooLarge)
+	until := time.Now().Add(max(answerWithin, 2*c.opts.Timeout))
+	silence := time.AfterFunc(c.opts.Timeout, func() {
+		if time.Now().Before(until) {
+			end(context.DeadlineExceeded)
 		}
+		end(errTooLarge) // the first cause counts
+	})
+	defer silence.Stop()
+	asking = context.WithValue(asking, receiverKey{}, &receiver{list: list, arrived: func() {
+		silence.Reset(min(c.opts.Timeout, time.Until(until)))
 	}})
 	asking, err = twirp.WithHTTPRequestHeaders(asking, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {

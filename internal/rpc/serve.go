@@ -111,6 +111,10 @@ func (s *served) accept(req *wire.Request) {
 		s.answer(req, failure(err, p.cfg.Epoch()), nil)
 		return
 	}
+	if req.GetDeadlineMs() == 0 {
+		s.answer(req, failure(fmt.Errorf("%w: the request has no time left", actors.ErrUnavailable), 0), slots)
+		return
+	}
 	left := time.Duration(min(req.GetDeadlineMs(), uint64(limit.Milliseconds()))) * time.Millisecond
 	ctx, cancel := p.by.At(arrived.Add(left)), func() {}
 	if work {

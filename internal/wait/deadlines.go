@@ -9,8 +9,9 @@ import (
 // Step is how much later than its deadline a context of Deadlines may end.
 const Step = 10 * time.Millisecond
 
-// kept is how many contexts are kept for others. Those that are asked for at one time differ little: each kind of work has the same time.
-const kept = 64
+// kept is how many contexts are kept for others: those of 40 s. Contexts whose deadlines are further apart may take each other's place, and are then
+// made anew for each work.
+const kept = 4096
 
 // Deadlines makes contexts for work that must end by a certain time. Work with nearly the same deadline has the same context, because a node that is
 // busy would otherwise make and drop a context with a timer thousands of times a second. Nobody can end such a context early.

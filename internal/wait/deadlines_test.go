@@ -44,6 +44,26 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// TestDeadlinesApart checks that work of several kinds keeps the contexts that it shares.
+func TestDeadlinesApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, now := NewDeadlines(t.Context()), time.Now()
+		var all []time.Time
+		for i := range 400 {
+			all = append(all, now.Add(time.Duration(i)*100*time.Millisecond))
+		}
+		for _, until := range all {
+			first := d.At(until)
+			for _, other := range all {
+				_ = d.At(other)
+			}
+			if d.At(until) != first {
+				t.Fatalf("the context of %v is made again", until.Sub(now))
+			}
+		}
+	})
+}
+
 func TestDeadlinesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Millisecond)

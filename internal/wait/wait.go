@@ -1,4 +1,4 @@
-// Package wait sleeps with a context.
+// Package wait sleeps with a context, and makes contexts that many share.
 package wait
 
 import (
