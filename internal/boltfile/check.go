@@ -265,6 +265,9 @@ func (c *checker) bucket(in uint64, value []byte, depth int) error {
 	if inline.kind != leafPage || depth > maxDepth {
 		return damaged("a bucket of page %d holds no data", in)
 	}
+	if own := order.Uint64(inline.data); own != 0 { // bbolt would free that page when it writes the bucket
+		return damaged("a bucket within page %d says that it is page %d", in, own)
+	}
 	return c.leaf(inline, scope{depth: depth + 1})
 }
 
@@ -287,6 +290,8 @@ func part(data []byte, from, size uint64) ([]byte, bool) {
 func (p page) inOrder(keys [][]byte, low, high []byte) error {
 	for i, key := range keys {
 		switch {
+		case len(key) == 0: // bbolt panics when it writes the page
+			return damaged("key %d of page %d is empty", i, p.id)
 		case i > 0 && bytes.Compare(keys[i-1], key) >= 0, p.kind == leafPage && low != nil && bytes.Compare(key, low) < 0,
 			high != nil && bytes.Compare(key, high) >= 0:
 			return damaged("the keys of page %d are not in order", p.id)

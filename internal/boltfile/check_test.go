@@ -205,3 +205,62 @@ func TestAValueInThePlaceOfABucket(t *testing.T) {
 		t.Errorf("a value in the place of a bucket: %v", err)
 	}
 }
+
+// Each bit of the head and the elements of every page, and of a bucket within a leaf, is either checked or harmless.
+func TestEveryBitOfAHead(t *testing.T) {
+	whole := database(t)
+	places := []int{}
+	for page := 0; page < len(whole); page += 4096 {
+		for i := range 3 * headerSize {
+			places = append(places, page+i)
+		}
+	}
+	for at := 0; ; at++ {
+		next := bytes.Index(whole[at:], []byte("conf"))
+		if next < 0 {
+			break
+		}
+		at += next
+		for i := range len("conf") + 4*headerSize { // the bucket, its page's head and its element
+			places = append(places, at+i)
+		}
+	}
+	dir := t.TempDir()
+	for n, at := range places {
+		data := bytes.Clone(whole)
+		data[at] ^= 1 << (n % 8)
+		path := filepath.Join(dir, "db")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(path); err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("byte %d: %v", at, err)
+			}
+			continue
+		}
+		if err := readAll(path); err != nil {
+			t.Errorf("byte %d: accepted, and then %v", at, err)
+		}
+	}
+}
+
+// bbolt panics at an empty key when it writes the page.
+func TestAnEmptyKey(t *testing.T) {
+	data := database(t)
+	for id := 2; id < len(data)/4096; id++ {
+		p := data[id*4096:]
+		if order.Uint16(p[8:]) != leafPage || order.Uint64(p) != uint64(id) {
+			continue
+		}
+		changed := bytes.Clone(data)
+		order.PutUint32(changed[id*4096+headerSize+8:], 0) // the size of its first key
+		path, err := checkBytes(t, changed)
+		if err == nil {
+			err = readAll(path) // the page is free
+		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("page %d: %v", id, err)
+		}
+	}
+}

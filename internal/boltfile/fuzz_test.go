@@ -13,6 +13,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add([]byte{0, 0, 0x20, 1}, uint32(len(whole)))        // a bit of a head
 	f.Add([]byte{0, 2, 8, 2, 0, 2, 10, 200}, uint32(99999)) // kind and count of a page
 	f.Add([]byte{0, 3, 12, 255}, uint32(3*4096))
+	f.Add([]byte("8\x00\xc5\xc5"), uint32(524216)) // the number of a page within a leaf
 	f.Fuzz(func(t *testing.T, changes []byte, size uint32) {
 		data := append([]byte{}, whole[:min(int(size), len(whole))]...)
 		for ; len(changes) >= 4 && len(data) > 0; changes = changes[4:] { // page, byte and value
