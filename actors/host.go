@@ -113,7 +113,7 @@ func (h *Host) tick(every time.Duration) {
 	}
 }
 
-// ask sends one room a message and waits for its answer, until ctx ends and not longer than lookTimeout and a wait.Step.
+// ask sends one room a message and waits for its answer, until ctx ends and not longer than lookTimeout.
 func (h *Host) ask(ctx context.Context, room string, msg message) (answer, error) {
 	deadline := time.Now().Add(lookTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {

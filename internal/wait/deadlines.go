@@ -2,11 +2,12 @@ package wait
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 )
 
-// Step is how much later than its deadline a context of Deadlines may end.
+// Step is how much earlier than its deadline a context of Deadlines may end.
 const Step = 10 * time.Millisecond
 
 // kept is how many contexts are kept for others: those of 40 s. Contexts whose deadlines are further apart may take each other's place, and are then
@@ -17,31 +18,38 @@ const kept = 4096
 // busy would otherwise make and drop a context with a timer thousands of times a second. Nobody can end such a context early.
 type Deadlines struct {
 	life  context.Context
-	began time.Time
 	slots [kept]atomic.Pointer[deadline]
 }
 
 // deadline is a context that is kept.
 type deadline struct {
 	context.Context
-	step int64              // its deadline, counted in steps from the beginning
+	step int64              // its deadline, counted in steps from origin
 	end  context.CancelFunc // called by nobody: it ends by itself
 }
 
+// origin is where steps are counted from. All Deadlines have the same, so work that gets a context until the deadline of another one's ends together
+// with that: a webhook's commit must not be sent once its sender has had a 503.
+var origin = time.Now()
+
 // NewDeadlines returns Deadlines whose contexts end with life at the latest, and have its values.
 func NewDeadlines(life context.Context) *Deadlines {
-	return &Deadlines{life: life, began: time.Now()}
+	return &Deadlines{life: life}
 }
 
-// At returns a context that ends at t, or less than a Step later.
+// At returns a context that ends at t, or less than a Step earlier.
 func (d *Deadlines) At(t time.Time) context.Context {
-	step := int64((t.Sub(d.began) + Step - 1) / Step)
+	left := max(t.Sub(origin), math.MinInt64+Step) // the zero time is further away than a duration can say
+	step := int64(left / Step)
+	if left%Step < 0 { // division is towards zero
+		step--
+	}
 	slot := &d.slots[uint64(step)%kept]
 	if c := slot.Load(); c != nil && c.step == step {
 		return c.Context
 	}
 	c := &deadline{step: step}
-	c.Context, c.end = context.WithDeadline(d.life, d.began.Add(time.Duration(step)*Step))
+	c.Context, c.end = context.WithDeadline(d.life, origin.Add(time.Duration(step)*Step))
 	slot.Store(c)
 	return c.Context
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestDeadlines checks that a context ends at its deadline or less than a step later, whoever else has it.
+// TestDeadlines checks that a context ends at its deadline or less than a step earlier, whoever else has it.
 func TestDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDeadlines(t.Context())
@@ -18,22 +18,22 @@ func TestDeadlines(t *testing.T) {
 		shared, last := 0, context.Context(nil)
 		for range 2000 {
 			time.Sleep(time.Duration(random.Int64N(int64(time.Millisecond))))
-			until := time.Now().Add(time.Duration(random.IntN(3)) * time.Second)
+			until := time.Now().Add(Step + time.Duration(random.IntN(3))*time.Second)
 			ctx := d.At(until)
 			if ctx == last {
 				shared++
 			}
 			last = ctx
-			if by, ok := ctx.Deadline(); !ok || by.Before(until) || by.Sub(until) >= Step {
-				t.Fatalf("it ends at %v, want from %v on, and less than %v later", by, until, Step)
+			if by, ok := ctx.Deadline(); !ok || by.After(until) || until.Sub(by) >= Step {
+				t.Fatalf("it ends at %v, want %v, or less than %v earlier", by, until, Step)
 			}
 			if d.At(until) != ctx {
 				t.Fatal("the same deadline has another context")
 			}
 			go func() {
 				<-ctx.Done()
-				if time.Now().Before(until) || time.Since(until) >= Step || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-					t.Errorf("it has ended at %v with %v, want from %v on", time.Now(), ctx.Err(), until)
+				if time.Now().After(until) || time.Until(until) >= Step || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					t.Errorf("it has ended at %v with %v, want %v", time.Now(), ctx.Err(), until)
 				}
 			}()
 		}
@@ -41,6 +41,20 @@ func TestDeadlines(t *testing.T) {
 			t.Error("no context is shared")
 		}
 		time.Sleep(time.Minute)
+	})
+}
+
+// TestDeadlinesOfDeadlines checks that a context until the deadline of another one ends at that deadline, wherever it comes from.
+func TestDeadlinesOfDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outer := NewDeadlines(t.Context())
+		for range 100 {
+			time.Sleep(1234567 * time.Nanosecond)
+			by, _ := outer.At(time.Now().Add(time.Second)).Deadline()
+			if inner, _ := NewDeadlines(t.Context()).At(by).Deadline(); !inner.Equal(by) {
+				t.Fatalf("it ends %v earlier", by.Sub(inner))
+			}
+		}
 	})
 }
 
@@ -69,7 +83,7 @@ func TestDeadlinesAtOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		life, end := context.WithCancel(t.Context())
 		d := NewDeadlines(life)
-		for name, over := range map[string]time.Time{"no time": {}, "the past": time.Now().Add(-time.Hour), "the beginning": time.Now()} {
+		for name, over := range map[string]time.Time{"no time": {}, "the past": time.Now().Add(-time.Hour), "now": time.Now()} {
 			if err := d.At(over).Err(); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -24,8 +24,8 @@ var mutants = []mutant{
 	// The leader's work and the rooms.
 	change("looks-without-a-claim", "actors/supervisor.go",
 		`|| e.closing || !s.holds(name, e.claim) {`, `|| e.closing {`, suite{"./actors", "^TestARoomIsClaimedBeforeTheLook$"}),
-	change("a-deadline-comes-early", "internal/wait/deadlines.go",
-		`int64((t.Sub(d.began) + Step - 1) / Step)`, `int64(t.Sub(d.began) / Step)`, suite{"./internal/wait", "^TestDeadlines$"}),
+	change("a-deadline-comes-late", "internal/wait/deadlines.go",
+		`int64(left / Step)`, `int64((left + Step - 1) / Step)`, suite{"./internal/wait", "^TestDeadlines$"}),
 	change("adopts-only-the-first-page", "actors/rebalance.go",
 		`if cursor = next; cursor == "" || ctx.Err() != nil {`, `if cursor = next; true {`, ofActors),
 	change("syncs-only-the-first-page", "actors/sweep.go",
