@@ -378,8 +378,8 @@ func (r *room) show(now *reconcile.State) {
 	}
 }
 
-// report tells the supervisor when the room becomes idle, so that its actor may end, or stops being idle, and when its claim changes. A room that does not
-// know what Redis holds, because a script failed, is not idle: the next look finds out, and perhaps nothing but this actor knows its name.
+// report tells the supervisor when the room becomes idle, so that its actor may end, or stops being idle, and when its claim changes. A room that
+// does not know what Redis holds, because a script failed, is not idle: the next look finds out, and perhaps nothing but this actor knows its name.
 func (r *room) report(self *actor.PID) {
 	if r.held == nil {
 		r.show(nil)

@@ -10,13 +10,13 @@ import (
 )
 
 // timerSlack is how late the kernel may fire a timer of this process. With Linux' own 50 µs, Go's runtime wakes up to 14,000 times a second to look
-// after its threads while a node works, which took an eighth of the node's work. Nothing here needs timers that are more precise than some milliseconds.
+// after its threads while a node works, which took an eighth of the node's processor time. Nothing here needs timers that are more precise than some milliseconds.
 const timerSlack = 2 * time.Millisecond
 
 // defaultSlack is Linux' own.
 const defaultSlack = 50 * time.Microsecond
 
-// relaxed is the environment variable of a program that RelaxTimers has started anew: it must not do so for ever, whatever the kernel says.
+// relaxed is the environment variable of a program that RelaxTimers has started anew: it must do so once, whatever the kernel says.
 const relaxed = "ROLLCALL_TIMERS_RELAXED"
 
 // RelaxTimers allows the timers of this process to be late, unless whoever started it has set their precision. A thread inherits that from the thread

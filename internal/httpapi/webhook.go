@@ -48,7 +48,7 @@ type webhooks struct {
 	verifier  Verifier
 	deliverer Deliverer
 	within    time.Duration // from receipt to answer
-	by        *wait.Deadlines
+	by        *wait.Deadlines // of the commits
 	slots     adaptiveSemaphore
 	refusals  chan struct{} // has room for refusalsAtOnce
 	bytes     *bodyMemory
