@@ -47,7 +47,7 @@ const (
 type webhooks struct {
 	verifier  Verifier
 	deliverer Deliverer
-	within    time.Duration // from receipt to answer
+	within    time.Duration   // from receipt to answer
 	by        *wait.Deadlines // of the commits
 	slots     adaptiveSemaphore
 	refusals  chan struct{} // has room for refusalsAtOnce
