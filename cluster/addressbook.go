@@ -68,8 +68,14 @@ const nowherePrefix = "moved:"
 // Otherwise two nodes that have exchanged their addresses would vote and acknowledge for each other.
 type idTransport struct {
 	*raft.NetworkTransport
-	book *addressBook
-	gate *gate
+	book    *addressBook
+	gate    *gate
+	ballots *ballots
+}
+
+// Consumer implements raft.Transport.
+func (t idTransport) Consumer() <-chan raft.RPC {
+	return t.ballots.relay(t.NetworkTransport.Consumer())
 }
 
 // gate keeps heartbeats away from raft while its storage closes. Raft handles heartbeats on the goroutines of the connections, does not wait

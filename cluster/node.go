@@ -164,6 +164,7 @@ func (n *Node) startRaft(conf *raft.Config) error {
 	if err != nil {
 		return fmt.Errorf("starting raft: %w", err)
 	}
+	n.endpoint.countVotesBy(n.raft)
 	if err := n.mustBeAlone(promised); err != nil {
 		return errors.Join(err, n.raft.Shutdown().Error())
 	}

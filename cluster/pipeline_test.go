@@ -24,7 +24,7 @@ func newPlainTransport(t *testing.T) idTransport {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := idTransport{book: newAddressBook(), gate: &gate{}, NetworkTransport: raft.NewNetworkTransportWithConfig(
+	transport := idTransport{book: newAddressBook(), gate: &gate{}, ballots: newBallots(), NetworkTransport: raft.NewNetworkTransportWithConfig(
 		&raft.NetworkTransportConfig{Stream: plainStream{l}, MaxPool: 3, Timeout: transportTimeout, Logger: raftLogger(slog.New(slog.DiscardHandler))})}
 	t.Cleanup(func() { _ = transport.Close() })
 	return transport

@@ -55,7 +55,7 @@ func openEndpoint(ctx context.Context, cfg Config, log hclog.Logger) (*endpoint,
 		l.addr = listener.Addr().String()
 	}
 	stream := streamLayer{branch: l.mux.raft, dialer: l.dialer, advertise: l.addr, closed: l.closed, idAt: l.askID}
-	l.transport = idTransport{book: l.book, gate: &gate{}, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	l.transport = idTransport{book: l.book, gate: &gate{}, ballots: newBallots(), NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: stream, MaxPool: 3, Timeout: transportTimeout, Logger: log.Named("net")})}
 	return l, nil
 }
@@ -66,6 +66,14 @@ func (l *endpoint) askID(ctx context.Context, addr string) string {
 		return (*ask)(ctx, addr)
 	}
 	return ""
+}
+
+// countVotesBy lets r consider the votes of all servers in its configuration; see ballots.
+func (l *endpoint) countVotesBy(r *raft.Raft) {
+	if t, ok := l.transport.(idTransport); ok {
+		servers := func() []raft.Server { return r.GetConfiguration().Configuration().Servers }
+		t.ballots.servers.Store(&servers)
+	}
 }
 
 // advertise returns the address at which other nodes find this one, empty without a network.
@@ -88,6 +96,7 @@ func (l *endpoint) close() error {
 	err := error(nil)
 	if t, ok := l.transport.(idTransport); ok {
 		t.gate.close()
+		t.ballots.close()
 	}
 	if c, ok := l.transport.(raft.WithClose); ok {
 		err = c.Close()
