@@ -274,7 +274,7 @@ var mutants = []mutant{
 	change("no-vote-before-it-is-known", "cluster/votes.go",
 		`if !known || i < 0 {`, `if i >= 0 || !known {`, suite{"./cluster", "^TestANodeWhoseVote|^TestBallots"}),
 	change("votes-for-strangers", "cluster/votes.go",
-		`if !known || i < 0 {`, `if i < 0 {`, suite{"./cluster", "^TestBallots"}),
+		`return string(s.ID) == string(id) && s.Suffrage != raft.Voter })`, `return s.Suffrage != raft.Voter })`, suite{"./cluster", "^TestBallots"}),
 	change("an-even-number-votes", "cluster/voters.go",
 		`case voters%2 == 0:`, `case false:`, suite{pkg: "./cluster", run: "Vote|Voter"}),
 	change("a-silent-voter-is-never-replaced", "cluster/voters.go",
