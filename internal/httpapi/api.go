@@ -21,6 +21,7 @@ type api struct {
 	files    *web.Files
 	access   *access
 	hooks    *webhooks
+	accepted acceptance
 	actions  *actions
 	audits   *auditLog
 	hub      *hub
@@ -132,18 +133,24 @@ func (a *api) finish(c *call) {
 		if cause == http.ErrAbortHandler {
 			panic(cause) // net/http's own way to cut a connection
 		}
-		a.metrics.panics.Inc()
-		a.log.Error("a handler panicked", "route", c.pattern(), "panic", cause, "stack", string(debug.Stack()))
+		p := a.panicked(c.route, cause)
 		if c.w.status == 0 {
-			c.sendProblem(refuse(http.StatusInternalServerError, "Internal error; the log of this node says more"), a.limits.Write)
+			c.sendProblem(p, a.limits.Write)
 		}
 	}
 	took := time.Since(c.at)
-	a.metrics.served(c, took)
+	a.metrics.served(c.route, c.w.status, took)
 	if a.log.Enabled(c.r.Context(), slog.LevelDebug) {
 		a.log.Debug("request", "method", c.r.Method, "route", c.pattern(), "status", c.w.status, "bytes", c.w.bytes,
 			"took", took, "peer", c.r.RemoteAddr)
 	}
+}
+
+// panicked counts and logs a handler's panic, and returns the answer.
+func (a *api) panicked(r *route, cause any) *problem {
+	a.metrics.panics.Inc()
+	a.log.Error("a handler panicked", "route", r.name(), "panic", cause, "stack", string(debug.Stack()))
+	return refuse(http.StatusInternalServerError, "Internal error; the log of this node says more")
 }
 
 // securityHeaders sets the headers that every answer of an API should carry. Their values are shared: net/http only reads them.

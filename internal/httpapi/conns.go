@@ -46,8 +46,8 @@ type connections struct {
 	grace  time.Duration // time for which a connection stays if others can go
 	log    *slog.Logger
 	closed func(reason string) // counts
-	// refuse, if set, answers the bytes of a new request at once and reports whether it did.
-	refuse func(conn net.Conn, read []byte) bool
+	// early, if set, answers the bytes of a new request and reports whether it did.
+	early func(conn *tracked, read []byte) bool
 	// crowded, if set, reports whether goroutines wait too long for a processor.
 	crowded func() bool
 
@@ -55,13 +55,16 @@ type connections struct {
 	open int
 	// Each connection is in at most one of these lists, the oldest entry first. Connections that are being answered after an
 	// accepted token or signature are in none.
-	strangers, idle, served *list.List // of *tracked
+	strangers, idle, served *list.List            // of *tracked
+	answering               map[*tracked]struct{} // those of which a request is being answered early
+	none                    chan struct{}         // closed once answering is empty; nil while nobody waits for that
 
 	near, failed logLimiter // for the log lines
 }
 
 func newConnections(limit int, log *slog.Logger) *connections {
-	return &connections{limit: cmp.Or(limit, defaultConnections), log: log, closed: func(string) {}, strangers: list.New(), idle: list.New(), served: list.New()}
+	return &connections{limit: cmp.Or(limit, defaultConnections), log: log, closed: func(string) {}, strangers: list.New(), idle: list.New(), served: list.New(),
+		answering: map[*tracked]struct{}{}}
 }
 
 // tracked is a connection that counts until it is closed. The fields below Conn are guarded by all.mu.
@@ -74,35 +77,110 @@ type tracked struct {
 	serving int  // number of requests whose handler runs
 	in      *list.List
 	element *list.Element
+	closing bool // net/http has closed it while a request was being answered early
 
-	// between is set while net/http waits for a request. Only the goroutine that reads the connection uses it.
-	between bool
+	// Only the goroutine that reads the connection uses these. between is set while net/http waits for a request, and used once net/http has
+	// answered one. stays is when the connection was last given the time that one may idle.
+	between, used bool
+	stays         time.Time
 }
 
 // emptyBuffer is the size of net/http's buffer of a connection. It asks for that many bytes only if the buffer is empty.
 const emptyBuffer = 4096
 
-// Read implements net.Conn. A request that can be refused at once does not reach net/http, which keeps waiting for one.
+// Read implements net.Conn. A request that is answered early does not reach net/http, which keeps waiting for one.
 func (c *tracked) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
-		if n > 0 && c.between && len(p) == emptyBuffer && c.all.refuse != nil && c.all.refuse(c.Conn, p[:n]) {
-			// As between any two requests. With the shorter time that a new connection has, it could be closed just when the next
-			// webhook is sent on it.
-			_ = c.SetReadDeadline(time.Now().Add(idleTimeout))
+		if n > 0 && c.between && len(p) == emptyBuffer && c.all.early != nil && c.all.early(c, p[:n]) {
+			c.stay(time.Now())
 			continue
+		}
+		if n > 0 && !c.stays.IsZero() {
+			c.stays = time.Time{}
+			_ = c.SetWriteDeadline(time.Time{}) // net/http expects none
 		}
 		c.between = c.between && n == 0
 		return n, err
 	}
 }
 
+// stay gives the connection the time that it has between any two requests. With the shorter time that a new connection has, it could be closed
+// just when the next webhook is sent on it. Whoever does not fetch what is written loses the connection after as long.
+func (c *tracked) stay(now time.Time) {
+	if now.Sub(c.stays) > time.Second { // seldom, because it costs as much as the rest of a read
+		c.stays = now
+		_ = c.SetDeadline(now.Add(idleTimeout))
+	}
+}
+
 // noteState learns from net/http that a request has ended and its answer is written. It is for http.Server.ConnState. A
-// connection with TLS is not refused at this level: its bytes cannot be read here.
+// connection with TLS is not answered at this level: its bytes cannot be read here.
 func noteState(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*tracked); ok && state == http.StateIdle {
-		c.between = true
+		c.between, c.used = true, true
 	}
+}
+
+// beginEarly notes that a request is being answered early, and reports false if the connection is being closed. Until endEarly net/http, to
+// which the connection seems idle, does not close it.
+func (c *tracked) beginEarly() (ok bool) {
+	c.change(func() {
+		if ok = !c.gone && !c.closing; ok {
+			c.serving++
+			c.all.answering[c] = struct{}{}
+		}
+	})
+	return ok
+}
+
+// ends reports whether the connection is closed after the answer.
+func (c *tracked) ends() bool {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	return c.closing
+}
+
+// endEarly closes the connection if net/http has closed it meanwhile.
+func (c *tracked) endEarly() {
+	closing := false
+	c.change(func() {
+		c.serving--
+		closing = c.closing
+		delete(c.all.answering, c)
+		if len(c.all.answering) == 0 && c.all.none != nil {
+			close(c.all.none)
+			c.all.none = nil
+		}
+	})
+	if closing {
+		_ = c.Close()
+	}
+}
+
+// awaitEarly returns when no request is being answered early. If ctx ends first, it cuts those connections and returns the error of ctx.
+func (t *connections) awaitEarly(ctx context.Context) error {
+	t.mu.Lock()
+	if len(t.answering) == 0 {
+		t.mu.Unlock()
+		return nil
+	}
+	if t.none == nil {
+		t.none = make(chan struct{})
+	}
+	none := t.none
+	t.mu.Unlock()
+	select {
+	case <-none:
+		return nil
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.answering {
+		_ = c.Conn.Close()
+	}
+	return ctx.Err()
 }
 
 // move puts c into the list where it now belongs. The caller holds all.mu.
@@ -163,11 +241,19 @@ func (c *tracked) CloseWrite() error {
 	return nil
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. A connection on which a request is being answered early is closed after the answer.
 func (c *tracked) Close() error {
 	c.all.mu.Lock()
-	c.forget()
+	_, answering := c.all.answering[c]
+	if answering {
+		c.closing = true
+	} else {
+		c.forget()
+	}
 	c.all.mu.Unlock()
+	if answering {
+		return nil
+	}
 	return c.Conn.Close()
 }
 

@@ -3,15 +3,22 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // webhookRequest returns a whole request as LiveKit sends it, with more headers if there are any.
@@ -20,7 +27,7 @@ func webhookRequest(body string, headers ...string) string {
 		"Authorization: %s\r\nContent-Type: application/webhook+json\r\n%s\r\n%s", len(body), goodSign, strings.Join(headers, ""), body)
 }
 
-func TestIsWebhook(t *testing.T) {
+func TestParseWebhook(t *testing.T) {
 	whole := webhookRequest("{}")
 	for name, c := range map[string]struct {
 		read string
@@ -50,10 +57,16 @@ func TestIsWebhook(t *testing.T) {
 		"a name with a space":         {webhookRequest("{}", "Transfer-Encoding : chunked\r\n"), false},
 		"a value over two lines":      {webhookRequest("{}", "A: b\r\n", " c\r\n"), false},
 		"a line that ends with LF":    {webhookRequest("{}", "A: b\nTransfer-Encoding: chunked\r\n"), false},
+		"no host":                     {strings.Replace(whole, "Host: rollcall:8080\r\n", "", 1), false},
+		"two hosts":                   {webhookRequest("{}", "Host: x\r\n"), false},
+		"a host with a space":         {strings.Replace(whole, "rollcall:8080", "roll call", 1), false},
+		"an empty host":               {strings.Replace(whole, "rollcall:8080", "", 1), false},
+		"an address as host":          {strings.Replace(whole, "rollcall:8080", "[::1]:80", 1), true},
 		"a header with a broken line": {webhookRequest("{}", "A\r\n"), false},
 	} {
-		if got := isWebhook([]byte(c.read)); got != c.want {
-			t.Errorf("%s: %v", name, got)
+		token, body, got := parseWebhook([]byte(c.read))
+		if got != c.want || got && (token != goodSign || !strings.HasSuffix(c.read, "\r\n\r\n"+string(body))) {
+			t.Errorf("%s: %v, token %q, body %q", name, got, token, body)
 		}
 	}
 }
@@ -85,25 +98,29 @@ func (l oneConn) Accept() (net.Conn, error) {
 func (oneConn) Close() error   { return nil }
 func (oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
-// FuzzIsWebhook has net/http's server read what counts as one whole webhook, and checks that it finds that and nothing else.
-func FuzzIsWebhook(f *testing.F) {
+// FuzzParseWebhook has net/http's server read what counts as one whole webhook, and checks that it finds the same and nothing else.
+func FuzzParseWebhook(f *testing.F) {
 	whole := webhookRequest("{}")
 	for _, read := range []string{whole, whole + whole, whole[:len(whole)-1], webhookRequest("", "A: b\r\n"), webhookRequest("{}", "Content-Length: 2\r\n"),
 		webhookRequest("2\r\n{}\r\n0\r\n\r\n", "Transfer-Encoding: chunked\r\n"), webhookRequest("{}", "Content-Length : 0\r\n"), webhookRequest("{}", " continued\r\n"),
-		strings.Replace(whole, "\r\n\r\n", "\n\n", 1), strings.Replace(whole, "Host: rollcall:8080", "Host: a b", 1)} {
+		strings.Replace(whole, "\r\n\r\n", "\n\n", 1), strings.Replace(whole, "Host: rollcall:8080", "Host: a b", 1),
+		webhookRequest("{}", "Authorization: other\r\n"), webhookRequest("{}", "authorization:other \t\r\n"), strings.Replace(whole, "Host: rollcall:8080", "Host: [", 1)} {
 		f.Add([]byte(read))
 	}
 	f.Fuzz(func(t *testing.T, read []byte) {
-		if !isWebhook(read) {
+		token, want, ok := parseWebhook(read)
+		if !ok {
 			return
 		}
-		requests, bodyBytes := 0, 0
+		requests := 0
 		server := &http.Server{ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			if requests++; err != nil || r.URL.Path != webhookPath || r.Method != http.MethodPost {
 				t.Errorf("%s %s, %v", r.Method, r.URL.Path, err)
 			}
-			bodyBytes += len(body)
+			if !bytes.Equal(body, want) || oneToken(r.Header) != token {
+				t.Errorf("token %q, body %q; net/http has %q and %q", token, want, oneToken(r.Header), body)
+			}
 		})}
 		conn := &bytesConn{sent: bytes.NewReader(read)}
 		ended := make(chan struct{})
@@ -117,10 +134,8 @@ func FuzzIsWebhook(f *testing.F) {
 		go func() { _ = server.Serve(l) }()
 		<-ended
 		close(l)
-		head := bytes.Index(read, []byte("\r\n\r\n")) + 4
-		// The server refuses some heads that isWebhook accepts, such as a Host with a space. Then it reads nothing more either.
-		if requests > 0 && (requests != 1 || conn.sent.Len() > 0 || head >= 4 && bodyBytes != len(read)-head) {
-			t.Errorf("%d requests, %d bytes of bodies, %d bytes left of %q", requests, bodyBytes, conn.sent.Len(), read)
+		if requests != 1 || conn.sent.Len() > 0 {
+			t.Errorf("%d requests, %d bytes left of %q", requests, conn.sent.Len(), read)
 		}
 	})
 }
@@ -223,7 +238,7 @@ func TestFewRefusalsAtOnce(t *testing.T) {
 	for range refusalsAtOnce {
 		hooks.refusals <- struct{}{}
 	}
-	go hooks.refuseEarly(ours, []byte(webhookRequest("{}")))
+	go hooks.refuseEarly(&tracked{Conn: ours}, []byte(webhookRequest("{}")))
 	answered := make(chan error, 1)
 	go func() {
 		_, err := http.ReadResponse(bufio.NewReader(client), nil)
@@ -237,5 +252,222 @@ func TestFewRefusalsAtOnce(t *testing.T) {
 	<-hooks.refusals
 	if err := <-answered; err != nil {
 		t.Error(err)
+	}
+}
+
+// exchange sends requests on one connection, and returns the answers.
+type exchange struct {
+	net.Conn
+	from *bufio.Reader
+}
+
+// dial serves a rig and connects to it. read counts the requests that net/http has read.
+func dial(t *testing.T, r *rig) (e *exchange, read *atomic.Int64) {
+	t.Helper()
+	idle, read := &atomic.Bool{}, &atomic.Int64{}
+	r.http.ConnState = func(conn net.Conn, state http.ConnState) {
+		noteState(conn, state)
+		switch state {
+		case http.StateActive:
+			read.Add(1)
+		case http.StateIdle:
+			idle.Store(true)
+		}
+	}
+	addr := serveRig(t, r).String()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	e = &exchange{conn, bufio.NewReader(conn)}
+	// Only once net/http waits for another request, all of its bytes come at once.
+	if status, _, _ := e.ask(t, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	for !idle.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	return e, read
+}
+
+func (e *exchange) ask(t *testing.T, request string) (status int, header http.Header, body string) {
+	t.Helper()
+	if _, err := io.WriteString(e, request); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(e.from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(all)
+}
+
+// TestEarlyAnswers sends each kind of webhook so that it is answered early, and again so that net/http reads it, because it is longer than
+// its buffer. Answers, metrics and log must be the same.
+func TestEarlyAnswers(t *testing.T) {
+	good := event("participant_joined", "EV_1", time.Now())
+	long := "X-Long: " + strings.Repeat("x", emptyBuffer) + "\r\n"
+	for name, c := range map[string]struct {
+		request func(more ...string) string
+		deliver func(context.Context, reconcile.Event) error
+		origins []string
+		status  int
+	}{
+		"committed": {request: func(more ...string) string { return webhookRequest(good, more...) }, status: 200},
+		"unknown": {request: func(more ...string) string {
+			return webhookRequest(event("egress_started", "EV_1", time.Now()), more...)
+		}, status: 200},
+		"with origins": {request: func(more ...string) string { return webhookRequest(good, more...) }, origins: []string{"https://example.com"}, status: 200},
+		"unsigned": {request: func(more ...string) string {
+			return strings.Replace(webhookRequest(good, more...), goodSign, "forged", 1)
+		}, status: 401},
+		"signed twice": {request: func(more ...string) string {
+			return webhookRequest(good, append(more, "Authorization: "+goodSign+"\r\n")...)
+		}, status: 401},
+		"malformed": {request: func(more ...string) string { return webhookRequest("{", more...) }, status: 400},
+		"empty":     {request: func(more ...string) string { return webhookRequest("", more...) }, status: 400},
+		"events dropped": {request: func(more ...string) string {
+			return webhookRequest(strings.Replace(good, "{", `{"numDropped":1,`, 1), more...)
+		}, status: 200},
+		"not now": {request: func(more ...string) string { return webhookRequest(good, more...) }, status: 503,
+			deliver: func(context.Context, reconcile.Event) error { return errSecret }},
+		"expired": {request: func(more ...string) string { return webhookRequest(good, more...) }, status: 401,
+			deliver: func(context.Context, reconcile.Event) error { return ErrExpired }},
+		"a panic": {request: func(more ...string) string { return webhookRequest(good, more...) }, status: 500,
+			deliver: func(context.Context, reconcile.Event) error { panic("deliberate") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			type outcome struct {
+				status int
+				header http.Header
+				body   string
+				log    string
+			}
+			var got []outcome
+			for _, more := range [][]string{nil, {long}} {
+				r := newRig(t, &node{deliver: c.deliver}, func(cfg *Config) { cfg.CORSOrigins = c.origins })
+				e, read := dial(t, r)
+				before := read.Load()
+				status, header, body := e.ask(t, c.request(more...))
+				if n := read.Load() - before; n != int64(len(more)) {
+					t.Fatalf("net/http has read %d requests, want %d", n, len(more))
+				}
+				if _, err := http.ParseTime(header.Get("Date")); err != nil {
+					t.Error(err)
+				}
+				header.Del("Date")
+				for _, again := range []string{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", webhookRequest(good)} {
+					if status, _, _ := e.ask(t, again); status != http.StatusOK && c.deliver == nil {
+						t.Errorf("the next request: %d", status)
+					}
+				}
+				if n := r.metric(t, "rollcall_http_requests_total", webhookPath); n != 2 {
+					t.Errorf("%v requests counted, want 2", n)
+				}
+				if n := r.metric(t, "rollcall_webhooks_in_flight"); n != 0 {
+					t.Errorf("%v are in flight", n)
+				}
+				got = append(got, outcome{status, header, body, uniform(r.logs.String())})
+			}
+			if got[0].status != c.status || !reflect.DeepEqual(got[0], got[1]) {
+				t.Errorf("early:\n%+v\nby net/http:\n%+v\nwant status %d", got[0], got[1], c.status)
+			}
+		})
+	}
+}
+
+// uniform removes from a log what differs from time to time.
+func uniform(log string) string {
+	for _, of := range []string{`time=\S+`, `took=\S+`, `peer=\S+`, `stack=".*"`} {
+		log = regexp.MustCompile(of).ReplaceAllString(log, "")
+	}
+	return log
+}
+
+// TestShutdownWaitsForEarlyWebhooks checks that a shutdown, to which such a connection is idle, leaves it open until its webhook is answered.
+func TestShutdownWaitsForEarlyWebhooks(t *testing.T) {
+	for name, within := range map[string]time.Duration{"in time": 10 * time.Second, "too late": 100 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			began, release := make(chan struct{}), make(chan struct{})
+			r := newRig(t, &node{deliver: func(context.Context, reconcile.Event) error { close(began); <-release; return nil }}, nil)
+			e, read := dial(t, r)
+			if _, err := io.WriteString(e, webhookRequest(event("room_started", "EV_1", time.Now()))); err != nil {
+				t.Fatal(err)
+			}
+			<-began
+			if read.Load() != 1 {
+				t.Fatal("net/http has read the webhook")
+			}
+			stopped := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), within)
+				defer cancel()
+				stopped <- r.Shutdown(ctx)
+			}()
+			time.Sleep(50 * time.Millisecond)
+			if within < time.Second {
+				if err := <-stopped; !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+				if _, err := e.from.ReadByte(); err == nil {
+					t.Error("the connection is open")
+				}
+				close(release)
+				return
+			}
+			select {
+			case err := <-stopped:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+			close(release)
+			resp, err := http.ReadResponse(e.from, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK || !resp.Close {
+				t.Errorf("status %d, closes: %v", resp.StatusCode, resp.Close)
+			}
+			if err := <-stopped; err != nil {
+				t.Error(err)
+			}
+			if body, err := io.ReadAll(e.from); err != nil || len(body) == 0 {
+				t.Errorf("%q, %v", body, err) // the body, and the end of the connection
+			}
+		})
+	}
+}
+
+// deadlines records the deadlines of a connection.
+type deadlines struct {
+	bytesConn
+	write time.Time
+}
+
+func (d *deadlines) SetDeadline(t time.Time) error      { d.write = t; return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
+
+// TestDeadlinesOfEarlyAnswers checks that nobody holds a connection by not fetching the answers, and that the deadline for that does not end
+// a longer answer that net/http writes on the same connection.
+func TestDeadlinesOfEarlyAnswers(t *testing.T) {
+	all := newConnections(1, slog.New(slog.DiscardHandler))
+	d := &deadlines{bytesConn: bytesConn{sent: bytes.NewReader([]byte("early"))}}
+	c, left := all.add(d), 1
+	all.early = func(*tracked, []byte) bool { left--; return left >= 0 }
+	buffer := make([]byte, emptyBuffer)
+	if _, err := c.Read(buffer); !errors.Is(err, io.EOF) || time.Until(d.write) < idleTimeout/2 || time.Until(d.write) > idleTimeout {
+		t.Fatalf("%v; the deadline is %v", err, d.write)
+	}
+	d.sent.Reset([]byte("more"))
+	if n, err := c.Read(buffer); n != 4 || err != nil || !d.write.IsZero() {
+		t.Errorf("%d, %v; the deadline is %v", n, err, d.write)
 	}
 }

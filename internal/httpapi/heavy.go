@@ -75,7 +75,7 @@ type heavyPart struct {
 
 // take reserves what the webhook needs and waits until the deadline at most. A webhook that already holds a share does not
 // wait for more, since two such webhooks could wait for each other.
-func (s *heavyPart) take(ctx context.Context, size int64, deadline time.Time) error {
+func (s *heavyPart) take(size int64, deadline time.Time) error {
 	more := min(size, heavyBytes) - s.size
 	switch {
 	case more <= 0:
@@ -84,7 +84,7 @@ func (s *heavyPart) take(ctx context.Context, size int64, deadline time.Time) er
 	case s.size > 0:
 		return errHeavy
 	default:
-		ctx, cancel := context.WithDeadline(ctx, deadline)
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
 		if err := s.heavy.work.Acquire(ctx, more); err != nil {
 			return errHeavy

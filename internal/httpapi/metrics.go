@@ -38,17 +38,17 @@ type routeSeries struct {
 	time  prometheus.Observer
 }
 
-// served counts a request that has been answered.
-func (m *metrics) served(c *call, took time.Duration) {
+// served counts a request that has been answered. The route of one that was not found is nil.
+func (m *metrics) served(r *route, status int, took time.Duration) {
 	series := func() *routeSeries {
-		return &routeSeries{m.requests.WithLabelValues(c.pattern(), strconv.Itoa(c.w.status)), m.requestTime.WithLabelValues(c.pattern())}
+		return &routeSeries{m.requests.WithLabelValues(r.name(), strconv.Itoa(status)), m.requestTime.WithLabelValues(r.name())}
 	}
 	var of *routeSeries
-	if c.route == nil || c.w.status != http.StatusOK {
+	if r == nil || status != http.StatusOK {
 		of = series()
-	} else if of = c.route.ok.Load(); of == nil {
+	} else if of = r.ok.Load(); of == nil {
 		of = series()
-		c.route.ok.Store(of)
+		r.ok.Store(of)
 	}
 	of.count.Inc()
 	of.time.Observe(took.Seconds())

@@ -53,11 +53,14 @@ const (
 	elsewhere   = "other" // the pattern of everything that is not found
 )
 
-func (c *call) pattern() string {
-	if c.route == nil {
+func (c *call) pattern() string { return c.route.name() }
+
+// name returns the route's pattern. A nil route is that of everything that is not found.
+func (r *route) name() string {
+	if r == nil {
 		return elsewhere
 	}
-	return c.route.pattern
+	return r.pattern
 }
 
 // routes are matched as they were sent: a ServeMux would clean the path and redirect, and a room's name may contain slashes,

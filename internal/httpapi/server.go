@@ -125,7 +125,7 @@ func New(cfg Config, ports Ports) (*Server, error) {
 		return nil, err
 	}
 	conns := newConnections(cfg.Limits.Connections, cfg.Log)
-	conns.grace, conns.refuse, conns.crowded = connGrace, a.hooks.refuseEarly, a.hooks.slots.isCrowded
+	conns.grace, conns.early, conns.crowded = connGrace, a.early, a.hooks.slots.isCrowded
 	if conns.closed, err = connectionMetrics(cfg.Registry, conns); err != nil {
 		return nil, err
 	}
@@ -212,6 +212,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
+	err = errors.Join(err, s.conns.awaitEarly(ctx))
 	s.api.hub.readers.Wait() // they end at once
 	if err := errors.Join(err, s.api.actions.wait(ctx)); err != nil {
 		return fmt.Errorf("shut the HTTP server down: %w", err)

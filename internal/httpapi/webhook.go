@@ -61,40 +61,65 @@ type webhooks struct {
 	lost      func(events int)
 }
 
-// serve answers one delivery. A status that LiveKit does not retry loses the event permanently, so these are only for what a
-// later attempt could not change: a wrong signature, a body that is not a webhook or is too large. Everything else is 503.
-func (h *webhooks) serve(c *call) (any, error) {
-	event, v := kindUnverified, verdict{}
-	defer func() { h.account(c.at, c.r.RemoteAddr, event, v) }()
-	// A refusal for lack of a slot must cost as little as possible, so this comes first. A stranger's token is checked without
-	// waiting for anything, so strangers who send slowly do not keep LiveKit out.
-	if !h.slots.acquire() {
-		v = later(overloaded, late, errNoSlot)
-		return nil, v.answer
-	}
-	defer func() { h.slots.release(v.outcome == committed, time.Since(c.at)) }()
-	admission, err := h.verifier.Admit(oneToken(c.r.Header), c.at)
+// delivery is one webhook as it came.
+type delivery interface {
+	// peer is who sent it.
+	peer() string
+	// trust notes that its token is LiveKit's.
+	trust()
+	// body returns the body, and a function that gives it back, which is never nil.
+	body(*webhooks) (body []byte, done func(), err error)
+}
+
+// request is a webhook that net/http has read.
+type request struct{ *call }
+
+func (r request) peer() string { return r.r.RemoteAddr }
+func (r request) trust()       { connOf(r.r).trust() }
+func (r request) body(h *webhooks) (body []byte, done func(), err error) {
+	counted, counts := h.heavy.body(r.r.Body)
+	body, free, err := h.bytes.read(counted, r.r.ContentLength, reconcile.MaxWebhookBytes)
 	if err != nil {
-		v = refusedAs(err)
-		return nil, v.answer
+		r.w.Header().Set("Connection", "close") // the rest of the body is still to come
 	}
-	connOf(c.r).trust()
-	part := &heavyPart{heavy: h.heavy}
-	defer part.free()
-	ev, known, got := h.receive(c, admission, part)
-	if got.answer != nil {
-		v = got
-		return nil, v.answer
-	}
-	event = kindName(ev.Kind, known)
-	if !known {
-		v = verdict{outcome: ignored}
-		return webhookAccepted, nil
-	}
-	if v = h.deliver(c, ev); v.answer != nil {
+	return body, func() { free(); counts() }, err
+}
+
+// serve answers one delivery that net/http has read.
+func (h *webhooks) serve(c *call) (any, error) {
+	if v := h.take(c.at, oneToken(c.r.Header), request{c}); v.answer != nil {
 		return nil, v.answer
 	}
 	return webhookAccepted, nil
+}
+
+// take verifies and commits one delivery. A status that LiveKit does not retry loses the event permanently, so these are only for what a
+// later attempt could not change: a wrong signature, a body that is not a webhook or is too large. Everything else is 503.
+func (h *webhooks) take(at time.Time, token string, d delivery) (v verdict) {
+	event := kindUnverified
+	defer func() { h.account(at, d, event, v) }()
+	// A refusal for lack of a slot must cost as little as possible, so this comes first. A stranger's token is checked without
+	// waiting for anything, so strangers who send slowly do not keep LiveKit out.
+	if !h.slots.acquire() {
+		return later(overloaded, late, errNoSlot)
+	}
+	defer func() { h.slots.release(v.outcome == committed, time.Since(at)) }()
+	admission, err := h.verifier.Admit(token, at)
+	if err != nil {
+		return refusedAs(err)
+	}
+	d.trust()
+	part := &heavyPart{heavy: h.heavy}
+	defer part.free()
+	ev, known, v := h.receive(at, admission, d, part)
+	if v.answer != nil {
+		return v
+	}
+	event = kindName(ev.Kind, known)
+	if !known {
+		return verdict{outcome: ignored}
+	}
+	return h.deliver(at, ev)
 }
 
 // webhookAccepted is the body of a 200.
@@ -102,37 +127,35 @@ var webhookAccepted = json.RawMessage("{\"success\":true}\n")
 
 // receive reads and verifies. The body is released before the event waits for its commit; a large event keeps its share
 // until then.
-func (h *webhooks) receive(c *call, admission Admission, part *heavyPart) (reconcile.Event, bool, verdict) {
-	counted, done := h.heavy.body(c.r.Body)
+func (h *webhooks) receive(at time.Time, admission Admission, d delivery, part *heavyPart) (reconcile.Event, bool, verdict) {
+	body, done, err := d.body(h)
 	defer done()
-	body, free, err := h.bytes.read(counted, c.r.ContentLength, reconcile.MaxWebhookBytes)
-	defer free()
 	if err != nil {
-		return reconcile.Event{}, false, unread(c, err)
+		return reconcile.Event{}, false, unread(err)
 	}
 	h.metrics.received.Add(float64(len(body)))
-	turnBy := c.at.Add(h.within / 2)
-	if size := int64(len(body)); size > lightBytes && part.take(c.r.Context(), size, turnBy) != nil {
+	turnBy := at.Add(h.within / 2)
+	if size := int64(len(body)); size > lightBytes && part.take(size, turnBy) != nil {
 		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
 	}
 	ev, known, err := admission.Event(body)
 	if err != nil {
 		return reconcile.Event{}, false, refusedAs(err)
 	}
-	if size := weight(ev); size > lightEvent && part.take(c.r.Context(), size, turnBy) != nil {
+	if size := weight(ev); size > lightEvent && part.take(size, turnBy) != nil {
 		return reconcile.Event{}, false, later(overloaded, late, errHeavy)
 	}
-	h.noteDropped(c, h.verifier.Dropped(body)) // last: LiveKit sends again what is refused
+	h.noteDropped(at, h.verifier.Dropped(body)) // last: LiveKit sends again what is refused
 	return ev, known, verdict{}
 }
 
 // noteDropped reports events that LiveKit has dropped. Nothing says which rooms they belong to.
-func (h *webhooks) noteDropped(c *call, n int) {
+func (h *webhooks) noteDropped(at time.Time, n int) {
 	if n <= 0 {
 		return
 	}
 	h.metrics.dropped.Add(float64(n))
-	if skipped, ok := h.dropped.now(c.at); ok {
+	if skipped, ok := h.dropped.now(at); ok {
 		h.log.Warn("LiveKit has dropped webhooks because this node was too slow or unreachable; a sync is requested",
 			"events", n, "suppressed", skipped)
 	}
@@ -143,8 +166,8 @@ func (h *webhooks) noteDropped(c *call, n int) {
 
 // deliver commits the event. It continues if LiveKit hangs up: a LiveKit that was killed right after sending will not send
 // again.
-func (h *webhooks) deliver(c *call, ev reconcile.Event) verdict {
-	err := h.deliverer.Deliver(wait.WithValues(h.by.At(c.at.Add(h.within)), c.r.Context()), ev)
+func (h *webhooks) deliver(at time.Time, ev reconcile.Event) verdict {
+	err := h.deliverer.Deliver(h.by.At(at.Add(h.within)), ev)
 	switch {
 	case err == nil:
 		return verdict{outcome: committed}
@@ -195,10 +218,8 @@ var errNoSlot = errors.New("as many webhooks are in flight as this node can proc
 // errVerifier replaces an error that the verifier did not classify, whose text might quote the body.
 var errVerifier = errors.New("the verifier failed")
 
-// unread returns the verdict for a body that could not be read. The rest of the body is still to come, so the connection
-// ends with the answer.
-func unread(c *call, err error) verdict {
-	c.w.Header().Set("Connection", "close")
+// unread returns the verdict for a body that could not be read.
+func unread(err error) verdict {
 	switch {
 	case errors.Is(err, errTooLarge):
 		return verdict{outcome: tooLarge, answer: refuse(http.StatusRequestEntityTooLarge, "The body is larger than 8 MiB"), cause: err}
@@ -212,7 +233,7 @@ func unread(c *call, err error) verdict {
 
 // account counts the outcome and logs failures, rate-limited for each kind of refusal. The log contains neither a body nor a
 // name, nor any text that the verifier did not intend for a log.
-func (h *webhooks) account(at time.Time, peer, event string, v verdict) {
+func (h *webhooks) account(at time.Time, d delivery, event string, v verdict) {
 	v.outcome = cmp.Or(v.outcome, panicked)
 	h.metrics.webhook(event, v.outcome, time.Since(at))
 	if v.answer == nil {
@@ -223,7 +244,7 @@ func (h *webhooks) account(at time.Time, peer, event string, v verdict) {
 		gate, text = h.refused.of(v.outcome+string(v.why)), "a webhook was refused and is lost"
 	}
 	if skipped, ok := gate.now(at); ok {
-		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", peer,
+		h.log.Warn(text, "event", event, "outcome", v.outcome, "error", v.cause, "look_at", lookAt(v), "peer", d.peer(),
 			"suppressed", skipped)
 	}
 }

@@ -53,19 +53,3 @@ func (d *Deadlines) At(t time.Time) context.Context {
 	slot.Store(c)
 	return c.Context
 }
-
-// WithValues returns ctx with the values of another context, which may end earlier.
-func WithValues(ctx, values context.Context) context.Context { return both{ctx, values} }
-
-type both struct {
-	context.Context
-	values context.Context
-}
-
-// Value prefers those of the context itself: the standard library finds by a value how a context ends.
-func (b both) Value(key any) any {
-	if v := b.Context.Value(key); v != nil {
-		return v
-	}
-	return b.values.Value(key)
-}

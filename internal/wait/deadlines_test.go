@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,32 +94,6 @@ func TestDeadlinesAtOnce(t *testing.T) {
 		end()
 		if err := ctx.Err(); !errors.Is(err, context.Canceled) {
 			t.Errorf("after the end of everything: %v", err)
-		}
-	})
-}
-
-func TestWithValues(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		type key string
-		values, cancel := context.WithCancel(context.WithValue(t.Context(), key("a"), "their"))
-		life := context.WithValue(t.Context(), key("b"), "ours")
-		before := runtime.NumGoroutine()
-		ctx := WithValues(NewDeadlines(life).At(time.Now().Add(time.Second)), values)
-		if ctx.Value(key("a")) != "their" || ctx.Value(key("b")) != "ours" || ctx.Value(key("c")) != nil {
-			t.Errorf("got %v, %v and %v", ctx.Value(key("a")), ctx.Value(key("b")), ctx.Value(key("c")))
-		}
-		inner, end := context.WithCancel(ctx)
-		defer end()
-		if n := runtime.NumGoroutine(); n != before {
-			t.Errorf("a context inside it has %d goroutines", n-before)
-		}
-		cancel()
-		if inner.Err() != nil {
-			t.Error("it ends with the context of the values")
-		}
-		time.Sleep(time.Second + Step)
-		if !errors.Is(inner.Err(), context.DeadlineExceeded) {
-			t.Errorf("after its deadline: %v", inner.Err())
 		}
 	})
 }
