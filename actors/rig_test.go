@@ -315,8 +315,8 @@ func (o *observer) Rooms(n int)                                    { o.note(func
 var counted = reconcile.Kinds{"STANDARD": true, "SIP": true}
 
 func (o *observer) Holds(before, after *reconcile.State) {
-	was, is := counted.Occupancy(before), counted.Occupancy(after)
-	o.note(func() { o.occupancy.Rooms += is.Rooms - was.Rooms; o.occupancy.People += is.People - was.People })
+	grows := counted.OccupancyChange(before, after)
+	o.note(func() { o.occupancy.Rooms += grows.Rooms; o.occupancy.People += grows.People })
 }
 func (o *observer) Polled(ok bool) {
 	o.note(func() {

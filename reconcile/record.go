@@ -117,16 +117,42 @@ type Occupancy struct {
 	People int `json:"people"`
 }
 
-// Occupancy returns that of one room. A nil State is a room that is not live.
-func (k Kinds) Occupancy(s *State) (o Occupancy) {
-	if s == nil {
-		return o
+// OccupancyChange returns what a room's occupancy grows by from one state to another. A nil State is a room that is not live.
+func (k Kinds) OccupancyChange(before, after *State) (o Occupancy) {
+	if before != nil {
+		o.Rooms--
 	}
-	o.Rooms = 1
-	for _, m := range s.Roster {
+	if after != nil {
+		o.Rooms++
+	}
+	was, is := RosterChange(before, after)
+	o.People = k.count(is) - k.count(was)
+	return o
+}
+
+func (k Kinds) count(roster []*Member) (n int) {
+	for _, m := range roster {
 		if k.Counts(&m.Participant) {
-			o.People++
+			n++
 		}
 	}
-	return o
+	return n
+}
+
+// RosterChange returns the parts of the rosters of two states in which they differ, without the members that both begin or end with. A nil State has
+// no members. Most commits change one member of perhaps a thousand.
+func RosterChange(before, after *State) (was, is []*Member) {
+	if before != nil {
+		was = before.Roster
+	}
+	if after != nil {
+		is = after.Roster
+	}
+	for len(was) > 0 && len(is) > 0 && was[0] == is[0] {
+		was, is = was[1:], is[1:]
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1] == is[len(is)-1] {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	return was, is
 }

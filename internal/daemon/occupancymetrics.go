@@ -31,26 +31,25 @@ func newOccupancyMetrics() *occupancyMetrics {
 func (o *occupancyMetrics) changed(before, after *reconcile.State) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.add(before, -1)
-	o.add(after, 1)
+	if before != nil {
+		o.rooms--
+	}
+	if after != nil {
+		o.rooms++
+	}
+	was, is := reconcile.RosterChange(before, after)
+	o.add(was, -1)
+	o.add(is, 1)
 }
 
-// add adds a state n times. The caller holds the lock.
-func (o *occupancyMetrics) add(s *reconcile.State, n int) {
-	if s == nil {
-		return
-	}
-	o.rooms += n
-	for i := 0; i < len(s.Roster); {
-		// Nearly all participants of a room are of one kind, and rooms may be large.
-		kind, first := s.Roster[i].Kind, i
-		for i < len(s.Roster) && s.Roster[i].Kind == kind {
-			i++
-		}
+// add adds members n times. The caller holds the lock.
+func (o *occupancyMetrics) add(members []*reconcile.Member, n int) {
+	for _, m := range members {
+		kind := m.Kind
 		if _, known := o.kinds[kind]; !known {
 			kind = otherKind
 		}
-		o.kinds[kind] += n * (i - first)
+		o.kinds[kind] += n
 	}
 }
 

@@ -129,9 +129,9 @@ type roomCounter struct {
 
 // Holds implements actors.Observer.
 func (c *roomCounter) Holds(before, after *reconcile.State) {
-	was, is := c.kinds.Occupancy(before), c.kinds.Occupancy(after)
-	c.live.Add(int64(is.Rooms - was.Rooms))
-	c.people.Add(int64(is.People - was.People))
+	grows := c.kinds.OccupancyChange(before, after)
+	c.live.Add(int64(grows.Rooms))
+	c.people.Add(int64(grows.People))
 	c.Observer.Holds(before, after)
 }
 

@@ -36,6 +36,7 @@ type request struct {
 	// may.
 	patient bool
 	space   *commitSpace // of a commit: what args point to
+	staged  *staged      // of a commit with a large value
 
 	bytes int             // size, set when it is queued
 	left  <-chan struct{} // closed when its caller has left; a request that has not been sent by then is skipped
@@ -192,6 +193,9 @@ func (r *request) size() int {
 		case []byte:
 			n += len(v)
 		}
+	}
+	if r.staged != nil {
+		n += len(r.staged.value)
 	}
 	return n
 }

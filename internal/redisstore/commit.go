@@ -34,7 +34,7 @@ func (s *Store) Commit(ctx context.Context, c reconcile.Commit) (reconcile.Recei
 	}
 	receipt := reconcile.Receipt{Now: seconds(reply[0]), Altered: reply[1] == int64(1)}
 	if reply[2] == int64(1) {
-		s.logReplaced(r.keys[len(r.keys)-1])
+		s.logReplaced(r.keys[commitKeys-1])
 	}
 	for _, sid := range reply[3:] {
 		receipt.Pruned = append(receipt.Pruned, text(sid))
@@ -74,6 +74,12 @@ func (p *commitSpace) encoded(write func([]byte) []byte) []byte {
 	return p.text[begin:len(p.text):len(p.text)]
 }
 
+// The argument of commit.lua that says what happens to the public keys, counted from 0, and its value for a staged state.
+const (
+	publicArg    = 7
+	publicStaged = 3
+)
+
 // commitRequest builds the request. The head of commit.lua documents the arguments.
 func (s *Store) commitRequest(commit reconcile.Commit) (*request, error) {
 	if commit.Public == reconcile.Write && commit.State == nil {
@@ -83,7 +89,7 @@ func (s *Store) commitRequest(commit reconcile.Commit) (*request, error) {
 	p.commit = commit
 	c := &p.commit
 	r := &request{room: c.Room, script: s.scripts.commit, patient: c.Cause == reconcile.ByWebhook, space: p}
-	r.keys = append(make([]string, 0, commitKeys), s.keys.fence(c.Room), s.keys.participants(c.Room), s.keys.states(c.Room), s.keys.feed(c.Room),
+	r.keys = append(make([]string, 0, commitKeys+1), s.keys.fence(c.Room), s.keys.participants(c.Room), s.keys.states(c.Room), s.keys.feed(c.Room),
 		s.keys.timeline(c.Room), s.keys.index(c.Room))
 	writes := c.Version != c.Expect
 	a := append(p.args, &c.Claim.Generation, &c.Claim.Epoch, &c.Claim.Incarnation, &c.Leader.Generation, &c.Leader.Index,
@@ -93,7 +99,14 @@ func (s *Store) commitRequest(commit reconcile.Commit) (*request, error) {
 	if writes && c.Public == reconcile.Write {
 		state = p.encoded(func(b []byte) []byte { return c.State.AppendJSON(b, c.Room) })
 		present := p.encoded(func(b []byte) []byte { return c.State.AppendPresent(b, s.kinds) })
-		a = append(a, present, state, digest(present), digest(state))
+		if len(state) < s.stageFrom {
+			a = append(a, present, state, digest(present), digest(state))
+		} else {
+			r.staged = &staged{key: s.keys.staged(c.Room, s.nonce.Add(1)), value: state}
+			r.keys = append(r.keys, r.staged.key)
+			a[publicArg] = publicStaged
+			a = append(a, present, "", digest(present), digest(state))
+		}
 	} else {
 		a = append(a, "", "", "", "")
 	}

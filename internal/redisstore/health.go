@@ -282,7 +282,7 @@ func (s *Store) try(ctx context.Context, key string) error {
 	if err := s.checkMode(ctx); err != nil {
 		return err
 	}
-	return s.once(ctx, s.scripts.health, []string{key}, keptSeconds, flag(s.feedMax > 0), flag(s.stories)).Err()
+	return s.once(ctx, s.scripts.health, []string{key, key + ":2"}, keptSeconds, flag(s.feedMax > 0), flag(s.stories)).Err()
 }
 
 // sleepUntil waits until a time and reports whether ctx is still alive.

@@ -1,6 +1,9 @@
 package redisstore
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // DefaultPrefix begins every key of ours, unless Options say otherwise.
 const DefaultPrefix = "rooms:"
@@ -33,7 +36,13 @@ func (k keys) every() string { return k.prefix + "*" }
 func (k keys) participants(room string) string { return k.prefix + "participants:" + k.name(room) }
 func (k keys) states(room string) string       { return k.prefix + "states:" + k.name(room) }
 func (k keys) fence(room string) string        { return k.prefix + "fence:" + k.name(room) }
-func (k keys) timeline(room string) string     { return k.prefix + "timeline:" + k.name(room) }
+
+// staged returns a key for a value on its way to a public key.
+func (k keys) staged(room string, nonce uint64) string {
+	return k.prefix + "staged:" + strconv.FormatUint(nonce, 36) + ":" + k.name(room)
+}
+
+func (k keys) timeline(room string) string { return k.prefix + "timeline:" + k.name(room) }
 
 // feed returns the key of the room's stream: one stream for all rooms or, with tags, one for each.
 func (k keys) feed(room string) string {

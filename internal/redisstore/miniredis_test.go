@@ -9,6 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rollcallhq/rollcall/internal/redisstore"
 	"github.com/rollcallhq/rollcall/testing/harness/storetest"
 )
 
@@ -33,3 +34,11 @@ func onMini(t *testing.T) storetest.Rig {
 func TestConformanceOnMiniredis(t *testing.T) { storetest.Run(t, onMini) }
 
 func TestTwinOnMiniredis(t *testing.T) { storetest.Twin(t, onMini(t)) }
+
+func TestTwinOnMiniredisWithStagedStates(t *testing.T) {
+	r := onMini(t)
+	if s, ok := r.Store.(*redisstore.Store); ok {
+		s.StageAll()
+	}
+	storetest.Twin(t, r)
+}

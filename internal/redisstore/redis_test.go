@@ -361,23 +361,66 @@ func TestIndexesAndFeedOfAWrongType(t *testing.T) {
 
 func TestOutOfMemoryWritesNothing(t *testing.T) {
 	r := redistest.Start(t)
-	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
-	committed(t, s, step("a", claimed(t, s, "a").Version))
-	before := dump(t, c, nil)
-	c.ConfigSet(ctx, "maxmemory", "1")
-	if _, err := s.Commit(ctx, step("a", 1)); err == nil || !strings.Contains(err.Error(), "OOM") {
-		t.Errorf("a write without memory: %v", err)
-	}
-	for key, value := range dump(t, c, before) {
-		if before[key] != value {
-			t.Errorf("%q was changed", key)
+	for _, stages := range []bool{false, true} {
+		r.Flush()
+		s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
+		if stages {
+			s.StageAll()
+		}
+		committed(t, s, step("a", claimed(t, s, "a").Version))
+		before := dump(t, c, nil)
+		c.ConfigSet(ctx, "maxmemory", "1")
+		if _, err := s.Commit(ctx, step("a", 1)); err == nil || !strings.Contains(err.Error(), "OOM") {
+			t.Errorf("a write without memory: %v", err)
+		}
+		for key, value := range dump(t, c, before) {
+			if before[key] != value {
+				t.Errorf("%q was changed", key)
+			}
+		}
+		committed(t, s, reconcile.Commit{Room: "a", Claim: own, Expect: 1, Version: 2, Public: reconcile.Remove})
+		c.ConfigSet(ctx, "maxmemory", "0")
+		if rec := claimed(t, s, "a"); rec.Version != 2 || rec.State != nil || rec.Altered {
+			t.Errorf("a removal without memory: %+v", rec)
 		}
 	}
-	committed(t, s, reconcile.Commit{Room: "a", Claim: own, Expect: 1, Version: 2, Public: reconcile.Remove})
-	c.ConfigSet(ctx, "maxmemory", "0")
-	if rec := claimed(t, s, "a"); rec.Version != 2 || rec.State != nil || rec.Altered {
-		t.Errorf("a removal without memory: %+v", rec)
+}
+
+// TestAStagedStateThatIsNotThere commits a state that its script cannot take, because the user may not rename or write its key. Nothing may be
+// written.
+func TestAStagedStateThatIsNotThere(t *testing.T) {
+	r := redistest.Start(t)
+	s, c, ctx := open(t, r.Addr, false), r.Client(), t.Context()
+	s.StageAll()
+	committed(t, s, step("a", claimed(t, s, "a").Version))
+	for name, c := range map[string]struct{ forbid, allow []any }{
+		"may not rename": {[]any{"acl", "setuser", "default", "-rename"}, []any{"acl", "setuser", "default", "+rename"}},
+		"may not set":    {[]any{"acl", "setuser", "default", "-set"}, []any{"acl", "setuser", "default", "+set"}},
+		"may not use it": {[]any{"acl", "setuser", "default", "resetkeys", "~rooms:[^s]*", "~rooms:states:*"}, []any{"acl", "setuser", "default", "allkeys"}},
+	} {
+		before := dump(t, r.Client(), nil)
+		if err := r.Client().Do(ctx, c.forbid...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(ctx, step("a", 1)); !errors.Is(err, redisstore.ErrDenied) && (err == nil || !strings.Contains(err.Error(), "can't run")) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := r.Client().Do(ctx, c.allow...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		after := dump(t, r.Client(), nil)
+		for key, value := range before {
+			if after[key] != value {
+				t.Errorf("%s: %q was changed", name, key)
+			}
+		}
 	}
+	for _, key := range c.Keys(ctx, "rooms:staged:*").Val() {
+		if left := c.TTL(ctx, key).Val(); left <= 0 || left > time.Minute {
+			t.Errorf("a staged state stays for %v", left)
+		}
+	}
+	committed(t, s, step("a", 1))
 }
 
 func TestFeedIsCappedAndEndsWithItsRoom(t *testing.T) {

@@ -42,6 +42,22 @@ func onReal(t *testing.T, s *redistest.Server, tags bool) storetest.Rig {
 	return storetest.Rig{Store: open(t, s.Addr, tags), Meddler: storetest.Redis{T: t, Client: s.Client(), Tags: tags}}
 }
 
+// onStaged returns a rig on a real redis-server, which it empties, where no state goes through a script. After the test there is no staged state.
+func onStaged(t *testing.T, s *redistest.Server) storetest.Rig {
+	s.Flush()
+	t.Cleanup(func() { noneStaged(t, s.Client()) })
+	store := open(t, s.Addr, false)
+	store.StageAll()
+	return storetest.Rig{Store: store, Meddler: storetest.Redis{T: t, Client: s.Client()}}
+}
+
+func noneStaged(t *testing.T, c redis.UniversalClient) {
+	t.Helper()
+	if left := c.Keys(context.Background(), "*staged*").Val(); len(left) > 0 {
+		t.Errorf("staged states are left: %q", left)
+	}
+}
+
 // onPrefix returns a rig whose keys have another prefix, on a real redis-server, which it empties. After the test there is no other key.
 func onPrefix(t *testing.T, s *redistest.Server, prefix string) storetest.Rig {
 	s.Flush()
@@ -71,17 +87,22 @@ func TestConformance(t *testing.T) {
 	t.Run("redis-server with hash tags", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onReal(t, s, true) })
 	})
+	t.Run("redis-server with staged states", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) storetest.Rig { return onStaged(t, s) })
+	})
 	const prefix = "team-a/rooms."
 	t.Run("redis-server with another prefix", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onPrefix(t, s, prefix) })
 	})
-	t.Run("Redis Cluster with another prefix", func(t *testing.T) {
+	t.Run("Redis Cluster with another prefix and staged states", func(t *testing.T) {
 		c := redistest.StartCluster(t, 2)
 		storetest.Run(t, func(t *testing.T) storetest.Rig {
 			hands := storetest.Redis{T: t, Client: c.Client, Tags: true, Prefix: prefix}
 			hands.Flush()
 			o := &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}
-			return storetest.Rig{Store: openWith(t, o, redisstore.Options{HashTags: true, Prefix: prefix}), Meddler: hands}
+			store := openWith(t, o, redisstore.Options{HashTags: true, Prefix: prefix})
+			store.StageAll()
+			return storetest.Rig{Store: store, Meddler: hands}
 		})
 	})
 	t.Run("Redis Cluster", func(t *testing.T) {

@@ -18,6 +18,20 @@ const (
 	commitBytesAtOnce = 256 << 10
 )
 
+// stageFrom is the size in bytes from which a value is stored under a key of its own, which the commit's script renames. A value that goes through
+// the script is copied four times, and Lua reads each of its bytes once more to hash it: for 200 KB that took Redis 0.2 ms of each webhook.
+const stageFrom = 16 << 10
+
+// stagedSeconds is when a value goes that no script has taken, because this node or Redis ended in between.
+const stagedSeconds = 60
+
+// staged is a value that is stored before its script runs.
+type staged struct {
+	key   string
+	value []byte
+	sent  *redis.Cmd // nil until it is sent
+}
+
 // run is one run of a script: one request, or several commits.
 type run struct {
 	script   script
@@ -110,6 +124,9 @@ func (r *run) answer(cmd *redis.Cmd) {
 		case err != nil:
 		case r.script.several:
 			a.reply, a.err = outcome(replies[i])
+			if a.err != nil && request.staged != nil && request.staged.sent.Err() != nil {
+				a.err = denied(request.staged.sent.Err()) // the script misses the value, and this is why
+			}
 		default:
 			a.reply, a.err = outcome(replies)
 		}
@@ -122,6 +139,12 @@ func (s *Store) runScripts(ctx context.Context, runs []*run) []*redis.Cmd {
 	cmds := make([]*redis.Cmd, len(runs))
 	pipe := s.client.Pipeline()
 	for i, r := range runs {
+		for _, one := range r.requests {
+			if one.staged != nil {
+				one.staged.sent = redis.NewCmd(ctx, "set", one.staged.key, one.staged.value, "ex", stagedSeconds)
+				_ = pipe.Process(ctx, one.staged.sent)
+			}
+		}
 		cmds[i] = r.command(ctx, "evalsha", r.script.sha)
 		_ = pipe.Process(ctx, cmds[i]) // it only queues
 	}

@@ -75,6 +75,40 @@ func TestACommitThatFailsSpoilsNoOther(t *testing.T) {
 	}
 }
 
+// TestStagedStatesOfOneRoom checks that a commit takes its own state when another one of its room, by a former owner or sent late, is stored at the
+// same time, and that the one that is refused leaves nothing.
+func TestStagedStatesOfOneRoom(t *testing.T) {
+	s := newStore(t)
+	s.stageFrom = 0
+	claim := reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}
+	if _, err := s.Claim(t.Context(), "a", claim); err != nil {
+		t.Fatal(err)
+	}
+	var all []*request
+	for _, sid := range []string{"RM_first", "RM_second"} {
+		r, err := s.commitRequest(reconcile.Commit{Room: "a", Claim: claim, Version: 1, Public: reconcile.Write, Instance: reconcile.Instance{SID: sid},
+			State: &reconcile.State{SID: sid, Version: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.done = make(chan answer, 1)
+		all = append(all, r)
+	}
+	if err := s.send(all); err != nil { // both states are stored before the script runs, which takes one commit after the other
+		t.Fatal(err)
+	}
+	first, second := <-all[0].done, <-all[1].done
+	if first.err != nil || !errors.Is(second.err, reconcile.Conflict) {
+		t.Errorf("%v, %v", first.err, second.err)
+	}
+	if got := s.client.Get(t.Context(), "rooms:states:a").Val(); !strings.Contains(got, "RM_first") {
+		t.Errorf("the keys have %s", got)
+	}
+	if left := s.client.Keys(t.Context(), "rooms:staged:*").Val(); len(left) > 0 {
+		t.Errorf("%q are left", left)
+	}
+}
+
 // TestALateCommitKeepsItsContent: a commit whose caller has left may be sent later, and then writes what it was given. The commits made meanwhile
 // do not use its memory.
 func TestALateCommitKeepsItsContent(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +69,9 @@ type Store struct {
 	lists    *lister // only on a Redis Cluster
 	async    *asyncWriter
 	appended feedCounter
+	// stageFrom is the size in bytes from which a value does not go through the script.
+	stageFrom int
+	nonce     atomic.Uint64 // of the next key for such a value; it begins at random
 
 	modeChecked atomic.Bool
 	layout      atomic.Pointer[[]master] // the shards as last reported
@@ -85,7 +89,8 @@ func Harden(o *redis.UniversalOptions) {
 // Open makes a Store. Redis need not be reachable yet; Ping reports whether it is.
 func Open(o Options) (*Store, error) {
 	s := &Store{client: o.Client, keys: keys{prefix: cmp.Or(o.Prefix, DefaultPrefix), tags: o.HashTags}, kinds: o.Kinds, log: cmp.Or(o.Log, slog.Default()),
-		stories: o.Timeline, node: o.Node, appended: newFeedCounter()}
+		stories: o.Timeline, node: o.Node, appended: newFeedCounter(), stageFrom: stageFrom}
+	s.nonce.Store(rand.Uint64())
 	switch c := o.Client.(type) {
 	case *redis.Client:
 		if c.Options().MaxRetries > 0 || !c.Options().ContextTimeoutEnabled {

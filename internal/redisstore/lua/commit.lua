@@ -3,11 +3,11 @@
 -- This is the body of the function commit(k, a), which commits.lua calls: KEYS and ARGV begin after k and a, and end with ARGV[last]. now is
 -- Redis' time in seconds. Most of a commit's time is Lua's own, so it makes few tables and calls few functions.
 --
--- KEYS    1 fence, 2 participants, 3 states, 4 feed, 5 timeline, 6 index
+-- KEYS    1 fence, 2 participants, 3 states, 4 feed, 5 timeline, 6 index, and if ARGV[8] is 3: 7 staged
 -- ARGV    1-3   the claim: generation, epoch, incarnation
 --         4-5   the leader's token: generation, index; 0 and 0 for no leader
 --         6-7   the version it was computed from, and the version it writes; when they are equal the script only checks
---         8     public keys: 0 leave, 1 set, 2 delete
+--         8     public keys: 0 leave, 1 set, 2 delete, 3 set, where the states are not in ARGV but in the key staged, which is this commit's alone
 --         9     1: compare the values of the public keys with their digests
 --               2: also check that they do not expire, and put a room that has public keys into the index
 --         10    1: delete expired tombstones
@@ -38,9 +38,17 @@ local entries = removes + tonumber(ARGV[removes]) + 1
 local told = entries + 8 * tonumber(ARGV[entries]) + 1
 if told > last then error('a commit lacks arguments') end -- it would take those of the next one
 
+local staged
+if public == '3' then
+  public, staged = '1', KEYS[k + 7]
+end
+
 local r = stored(fence)
 local why = refusal(r, gen, epoch, inc, expect, lgen, lidx)
-if why ~= 0 then return {why} end
+if why ~= 0 then
+  if staged then redis.call('DEL', staged) end
+  return {why}
+end
 
 local live = r[7] and r[7] ~= ''
 -- reports whether the public keys are as the record wrote them; a key of another type has no value
@@ -58,6 +66,12 @@ if verify ~= '0' then
   end
 end
 if version == expect then return {0, now, altered, replaced} end
+
+-- The first write, because it may fail: without permission, or if the key is not there.
+if staged then
+  redis.call('RENAME', staged, states)
+  redis.call('PERSIST', states)
+end
 
 -- Deletions come first: they free memory when Redis is full.
 local lived = live
@@ -96,7 +110,11 @@ end
 redis.call('HSET', fence, 'version', version, 'sid', sid, 'created', created, 'finished', finished, 'confirmed', confirmed, unpack(fields, 1, n))
 if public == '1' then
   live = true
-  redis.call('MSET', participants, people, states, state)
+  if staged then
+    redis.call('SET', participants, people)
+  else
+    redis.call('MSET', participants, people, states, state)
+  end
   if not lived then replaced = enlist(index, room) end
 end
 

@@ -1,6 +1,6 @@
 -- Tries what the scripts of a room do: whether this user is allowed to, and whether Redis takes writes at all.
 --
--- KEYS    1 a key that belongs to no room
+-- KEYS    1 and 2: keys that belong to no room
 -- ARGV    1 how long the key stays afterwards, in seconds; 2: 1 if commits append to a feed; 3: 1 if they keep timelines
 -- returns Redis' time in seconds
 --
@@ -9,7 +9,7 @@
 
 local key = KEYS[1]
 local commands = {
-  {'SET', key, '0'}, {'MSET', key, '0'}, {'GET', key}, {'PTTL', key}, {'EXISTS', key}, {'TYPE', key}, {'DEL', key},
+  {'SET', key, '0'}, {'MSET', key, '0'}, {'RENAME', key, KEYS[2]}, {'RENAME', KEYS[2], key}, {'GET', key}, {'PTTL', key}, {'EXISTS', key}, {'TYPE', key}, {'DEL', key},
   {'HSET', key, 'a', '0'}, {'HGET', key, 'a'}, {'HMGET', key, 'a', 'b'}, {'HGETALL', key}, {'HDEL', key, 'a'},
   {'EXPIRE', key, ARGV[1]}, {'PERSIST', key}, {'DEL', key},
   {'ZADD', key, 0, 'a'}, {'ZREM', key, 'a'},
