@@ -93,7 +93,6 @@ func (c *tracked) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
 		if n > 0 && c.between && len(p) == emptyBuffer && c.all.early != nil && c.all.early(c, p[:n]) {
-			c.stay(time.Now())
 			continue
 		}
 		if n > 0 && !c.stays.IsZero() {
@@ -105,12 +104,19 @@ func (c *tracked) Read(p []byte) (int, error) {
 	}
 }
 
-// stay gives the connection the time that it has between any two requests. With the shorter time that a new connection has, it could be closed
-// just when the next webhook is sent on it. Whoever does not fetch what is written loses the connection after as long.
+// stay gives the connection the time that it has between any two requests, for the answer and for the next request. With the shorter time that a
+// new connection has, it could be closed just when the next webhook is sent on it. Call it before the work on a request.
 func (c *tracked) stay(now time.Time) {
 	if now.Sub(c.stays) > time.Second { // seldom, because it costs as much as the rest of a read
 		c.stays = now
 		_ = c.SetDeadline(now.Add(idleTimeout))
+	}
+}
+
+// reply writes an early answer. The connection ends if that fails: after a part of an answer, the next one would be read as the rest of it.
+func (c *tracked) reply(answer []byte) {
+	if _, err := c.Conn.Write(answer); err != nil {
+		_ = c.Conn.Close() // the next read fails
 	}
 }
 

@@ -30,6 +30,7 @@ func (a *api) early(conn *tracked, read []byte) bool {
 	}
 	defer conn.endEarly()
 	at := time.Now()
+	conn.stay(at)
 	status, body, answer := http.StatusOK, []byte(webhookAccepted), []byte(nil)
 	if p := a.takeEarly(at, d); p != nil {
 		body, _ = encodeJSON(errorAnswer{Error: p.text}) // an errorAnswer always encodes
@@ -42,7 +43,7 @@ func (a *api) early(conn *tracked, read []byte) bool {
 	if a.log.Enabled(context.Background(), slog.LevelDebug) {
 		a.log.Debug("request", "method", http.MethodPost, "route", webhookPath, "status", status, "bytes", len(body), "took", took, "peer", d.peer())
 	}
-	_, _ = conn.Write(answer) // last, so that whoever has the answer finds it counted; if the client is gone, the next read fails
+	conn.reply(answer) // last, so that whoever has the answer finds it counted
 	return true
 }
 
@@ -136,7 +137,8 @@ func (h *webhooks) refuseEarly(conn *tracked, read []byte) bool {
 		return false
 	}
 	at := time.Now()
-	_, _ = conn.Write(earlyRefusal) // if the client is gone, the next read fails
+	conn.stay(at)
+	conn.reply(earlyRefusal)
 	h.account(at, &plain{conn: conn}, kindUnverified, later(overloaded, late, errNoSlot))
 	h.metrics.requests.WithLabelValues(webhookPath, strconv.Itoa(http.StatusServiceUnavailable)).Inc()
 	h.metrics.requestTime.WithLabelValues(webhookPath).Observe(time.Since(at).Seconds())

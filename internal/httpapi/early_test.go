@@ -8,14 +8,15 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -238,7 +239,7 @@ func TestFewRefusalsAtOnce(t *testing.T) {
 	for range refusalsAtOnce {
 		hooks.refusals <- struct{}{}
 	}
-	go hooks.refuseEarly(&tracked{Conn: ours}, []byte(webhookRequest("{}")))
+	go hooks.refuseEarly(&tracked{Conn: ours, all: r.conns}, []byte(webhookRequest("{}")))
 	answered := make(chan error, 1)
 	go func() {
 		_, err := http.ReadResponse(bufio.NewReader(client), nil)
@@ -446,28 +447,75 @@ func TestShutdownWaitsForEarlyWebhooks(t *testing.T) {
 	}
 }
 
-// deadlines records the deadlines of a connection.
+// deadlines records the write deadline of a connection, and fails writes after it.
 type deadlines struct {
 	bytesConn
-	write time.Time
+	write  time.Time
+	wrote  bytes.Buffer
+	closed bool
 }
 
 func (d *deadlines) SetDeadline(t time.Time) error      { d.write = t; return nil }
 func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
-
-// TestDeadlinesOfEarlyAnswers checks that nobody holds a connection by not fetching the answers, and that the deadline for that does not end
-// a longer answer that net/http writes on the same connection.
-func TestDeadlinesOfEarlyAnswers(t *testing.T) {
-	all := newConnections(1, slog.New(slog.DiscardHandler))
-	d := &deadlines{bytesConn: bytesConn{sent: bytes.NewReader([]byte("early"))}}
-	c, left := all.add(d), 1
-	all.early = func(*tracked, []byte) bool { left--; return left >= 0 }
-	buffer := make([]byte, emptyBuffer)
-	if _, err := c.Read(buffer); !errors.Is(err, io.EOF) || time.Until(d.write) < idleTimeout/2 || time.Until(d.write) > idleTimeout {
-		t.Fatalf("%v; the deadline is %v", err, d.write)
+func (d *deadlines) Close() error                       { d.closed = true; return nil }
+func (d *deadlines) Write(p []byte) (int, error) {
+	if !d.write.IsZero() && !time.Now().Before(d.write) {
+		return 0, os.ErrDeadlineExceeded
 	}
-	d.sent.Reset([]byte("more"))
-	if n, err := c.Read(buffer); n != 4 || err != nil || !d.write.IsZero() {
-		t.Errorf("%d, %v; the deadline is %v", n, err, d.write)
+	return d.wrote.Write(p)
+}
+
+// TestDeadlinesOfEarlyAnswers checks that an answer has time however long ago the last one was, that nobody holds a connection by not fetching
+// answers, and that the deadline for that does not end a longer answer that net/http writes on the same connection.
+func TestDeadlinesOfEarlyAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &node{deliver: func(context.Context, reconcile.Event) error { time.Sleep(3 * time.Second); return nil }}, nil)
+		hook := webhookRequest(event("room_started", "EV_1", time.Now()))
+		d := &deadlines{bytesConn: bytesConn{sent: bytes.NewReader(nil)}}
+		c, buffer := r.conns.add(d), make([]byte, emptyBuffer)
+		c.used = true
+		read := func(request string) (int, error) {
+			d.wrote.Reset()
+			d.sent.Reset([]byte(request))
+			return c.Read(buffer)
+		}
+		for range 3 {
+			if _, err := read(hook); !errors.Is(err, io.EOF) || !strings.HasSuffix(d.wrote.String(), success+"\n") || d.closed {
+				t.Fatalf("%v, closed %v, it wrote %q", err, d.closed, d.wrote.String())
+			}
+			if left := time.Until(d.write); left > idleTimeout || left < idleTimeout-10*time.Second {
+				t.Errorf("it has %v", left)
+			}
+			time.Sleep(time.Until(d.write) - time.Second) // the next one is committed after the deadline that was set with this one
+		}
+		if n, err := read("GET /"); n != 5 || err != nil || !d.write.IsZero() {
+			t.Errorf("%d, %v; the deadline is %v", n, err, d.write)
+		}
+	})
+}
+
+// failing is a connection that accepts half of what is written.
+type failing struct {
+	deadlines
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	n, _ := f.deadlines.Write(p[:len(p)/2])
+	return n, os.ErrDeadlineExceeded
+}
+
+// TestAnEarlyAnswerThatIsCutOff checks that no other answer follows a part of one.
+func TestAnEarlyAnswerThatIsCutOff(t *testing.T) {
+	r := newRig(t, &node{}, nil)
+	for name, full := range map[string]bool{"an answer": false, "a refusal": true} {
+		if full {
+			r.api.hooks.slots.limit = 0
+		}
+		f := &failing{deadlines{bytesConn: bytesConn{sent: bytes.NewReader([]byte(webhookRequest(event("room_started", "EV_1", time.Now()))))}}}
+		c := r.conns.add(f)
+		c.used = true
+		if _, err := c.Read(make([]byte, emptyBuffer)); !errors.Is(err, io.EOF) || f.wrote.Len() == 0 || !f.closed {
+			t.Errorf("%s: %v, %d bytes, closed %v", name, err, f.wrote.Len(), f.closed)
+		}
 	}
 }

@@ -99,7 +99,7 @@ func (s *Store) commitRequest(commit reconcile.Commit) (*request, error) {
 	if writes && c.Public == reconcile.Write {
 		state = p.encoded(func(b []byte) []byte { return c.State.AppendJSON(b, c.Room) })
 		present := p.encoded(func(b []byte) []byte { return c.State.AppendPresent(b, s.kinds) })
-		if len(state) < s.stageFrom {
+		if s.cluster || len(state) < s.stageFrom {
 			a = append(a, present, state, digest(present), digest(state))
 		} else {
 			r.staged = &staged{key: s.keys.staged(c.Room, s.nonce.Add(1)), value: state}

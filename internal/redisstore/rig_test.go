@@ -94,15 +94,13 @@ func TestConformance(t *testing.T) {
 	t.Run("redis-server with another prefix", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Rig { return onPrefix(t, s, prefix) })
 	})
-	t.Run("Redis Cluster with another prefix and staged states", func(t *testing.T) {
+	t.Run("Redis Cluster with another prefix", func(t *testing.T) {
 		c := redistest.StartCluster(t, 2)
 		storetest.Run(t, func(t *testing.T) storetest.Rig {
 			hands := storetest.Redis{T: t, Client: c.Client, Tags: true, Prefix: prefix}
 			hands.Flush()
 			o := &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true}
-			store := openWith(t, o, redisstore.Options{HashTags: true, Prefix: prefix})
-			store.StageAll()
-			return storetest.Rig{Store: store, Meddler: hands}
+			return storetest.Rig{Store: openWith(t, o, redisstore.Options{HashTags: true, Prefix: prefix}), Meddler: hands}
 		})
 	})
 	t.Run("Redis Cluster", func(t *testing.T) {

@@ -109,6 +109,49 @@ func TestStagedStatesOfOneRoom(t *testing.T) {
 	}
 }
 
+// TestWhyAStagedStateIsMissing checks what a commit's caller learns if its state was not stored, or is gone, and that a refusal stays one.
+func TestWhyAStagedStateIsMissing(t *testing.T) {
+	s := newStore(t)
+	s.stageFrom = 0
+	claim, former := reconcile.Claim{Generation: 1, Epoch: 2, Incarnation: 1}, reconcile.Claim{Generation: 1, Epoch: 1, Incarnation: 1}
+	if _, err := s.Claim(t.Context(), "a", claim); err != nil {
+		t.Fatal(err)
+	}
+	send := func(claim reconcile.Claim, change func(*request)) error {
+		r, err := s.commitRequest(reconcile.Commit{Room: "a", Claim: claim, Version: 1, Public: reconcile.Write, Instance: reconcile.Instance{SID: "RM_1"},
+			State: &reconcile.State{SID: "RM_1", Version: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.done = make(chan answer, 1)
+		change(r)
+		if err := s.send([]*request{r}); err != nil {
+			t.Fatal(err)
+		}
+		return (<-r.done).err
+	}
+	gone := func(r *request) { r.keys[commitKeys] = "rooms:staged:gone" }
+	if err := send(claim, gone); err == nil || !strings.Contains(err.Error(), "noeviction") {
+		t.Errorf("a state that is gone: %v", err)
+	}
+	full := func(memory string) {
+		if err := s.client.ConfigSet(t.Context(), "maxmemory", memory).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full("1")
+	if err := send(claim, func(*request) {}); err == nil || !strings.HasPrefix(err.Error(), "OOM") {
+		t.Errorf("without memory: %v", err)
+	}
+	if err := send(former, func(*request) {}); !errors.Is(err, reconcile.StaleOwner) {
+		t.Errorf("a former owner, without memory: %v", err)
+	}
+	full("0")
+	if n := s.client.Exists(t.Context(), "rooms:states:a").Val(); n != 0 {
+		t.Error("something was written")
+	}
+}
+
 // TestALateCommitKeepsItsContent: a commit whose caller has left may be sent later, and then writes what it was given. The commits made meanwhile
 // do not use its memory.
 func TestALateCommitKeepsItsContent(t *testing.T) {

@@ -399,6 +399,10 @@ var mutants = []mutant{
 		"\terr = errors.Join(err, s.conns.awaitEarly(ctx))\n", ``, suite{"./internal/httpapi", "^TestShutdownWaitsForEarlyWebhooks$"}),
 	change("the-deadline-of-an-early-answer-stays", "internal/httpapi/conns.go",
 		"\t\t\t_ = c.SetWriteDeadline(time.Time{})", "\t\t\t_ = time.Time{}", suite{"./internal/httpapi", "^TestDeadlinesOfEarlyAnswers$"}),
+	change("an-early-answer-has-the-last-ones-deadline", "internal/httpapi/early.go",
+		"\tconn.stay(at)\n\tstatus,", "\tdefer conn.stay(at)\n\tstatus,", suite{"./internal/httpapi", "^TestDeadlinesOfEarlyAnswers$"}),
+	change("an-answer-follows-a-part-of-one", "internal/httpapi/conns.go",
+		"_ = c.Conn.Close() // the next read fails", "_ = err", suite{"./internal/httpapi", "^TestAnEarlyAnswerThatIsCutOff$"}),
 	change("an-early-panic-cuts-the-connection", "internal/httpapi/early.go",
 		`if cause := recover(); cause != nil {`, `if cause := any(nil); cause != nil {`, suite{"./internal/httpapi", "^TestEarlyAnswers$"}),
 	{name: "every-refusal-runs-at-once", file: "internal/httpapi/early.go", edits: []edit{

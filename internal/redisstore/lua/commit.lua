@@ -59,19 +59,16 @@ local function intact()
     and (verify == '1' or redis.call('PTTL', participants) == -1 and redis.call('PTTL', states) == -1)
 end
 local altered, replaced = 0, 0
-if verify ~= '0' then
-  altered = intact() and 0 or 1
-  if live and verify == '2' and public ~= '2' and type(redis.pcall('ZSCORE', index, room)) ~= 'string' then
-    replaced = enlist(index, room)
-  end
-end
-if version == expect then return {0, now, altered, replaced} end
-
+if verify ~= '0' then altered = intact() and 0 or 1 end
 -- The first write, because it may fail: without permission, or if the key is not there.
 if staged then
   redis.call('RENAME', staged, states)
   redis.call('PERSIST', states)
 end
+if live and verify == '2' and public ~= '2' and type(redis.pcall('ZSCORE', index, room)) ~= 'string' then
+  replaced = enlist(index, room)
+end
+if version == expect then return {0, now, altered, replaced} end
 
 -- Deletions come first: they free memory when Redis is full.
 local lived = live
