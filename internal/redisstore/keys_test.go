@@ -59,6 +59,9 @@ func TestNoTwoRoomsShareAKey(t *testing.T) {
 func TestKeysThatNobodyWrites(t *testing.T) {
 	k := keys{prefix: DefaultPrefix, tags: true}
 	for _, name := range []string{"", "a", "{", "}", "{}", "{a", "a}", "{}a}", "{%}x", "{%41}"} {
+		if room, ok := k.room(k.staged("states:"+name, 7)); ok {
+			t.Errorf("the staged state of %q is one of %q", name, room)
+		}
 		if room, ok := k.room("rooms:states:" + name); ok {
 			t.Errorf("%q reads as room %q", "rooms:states:"+name, room)
 		}
