@@ -57,11 +57,12 @@ func (p *adaptiveSemaphore) acquire() bool {
 	return true
 }
 
-// full reports whether there is no slot now.
-func (p *adaptiveSemaphore) full() bool {
+// load reports whether there is no slot now, and whether this node has or had lately too much to do.
+func (p *adaptiveSemaphore) load() (full, strained bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.noneFree()
+	full = p.noneFree()
+	return full, p.bound > 0 || p.crowding > 0
 }
 
 // isCrowded reports whether goroutines wait too long for a processor.

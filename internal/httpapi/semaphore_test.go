@@ -96,7 +96,7 @@ func TestWaitingForAProcessorRefuses(t *testing.T) {
 		sample := func(times int) {
 			for range times {
 				time.Sleep(sampleEvery)
-				p.full()
+				p.load()
 			}
 		}
 		wait = 2 * crowdedWait
