@@ -151,23 +151,8 @@ func TestEarlyRefusal(t *testing.T) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	from := bufio.NewReader(conn)
-	ask := func(request string) (int, http.Header, string) {
-		t.Helper()
-		if _, err := io.WriteString(conn, request); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(from, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, resp.Header, string(body)
-	}
+	e := &exchange{conn, bufio.NewReader(conn)}
+	ask := func(request string) (int, http.Header, string) { return e.ask(t, request) }
 	slots := &r.api.hooks.slots
 	slots.mu.Lock()
 	slots.limit = 0
