@@ -15,15 +15,12 @@ import (
 // early answers a webhook without net/http, whose part of one takes a quarter of a node's processor time. It reports false for everything that is
 // not exactly one whole webhook in the form in which LiveKit sends it; net/http reads that. What is answered is the same.
 //
-// The first request of a connection is always net/http's: it does not close a new connection at a shutdown before that is 5 s old. So is every
-// request while this node has too much to do: a node that answered webhooks early under twice its load did half as much and refused the others
-// seconds late.
+// The first request of a connection is always net/http's: it does not close a new connection at a shutdown before that is 5 s old.
 func (a *api) early(conn *tracked, read []byte) bool {
-	full, strained := a.hooks.slots.load()
-	if full {
+	if a.hooks.slots.full() {
 		return a.hooks.refuseEarly(conn, read)
 	}
-	if strained || !conn.used {
+	if !conn.used {
 		return false
 	}
 	d := &plain{conn: conn}

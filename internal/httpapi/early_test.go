@@ -369,28 +369,6 @@ func TestEarlyAnswers(t *testing.T) {
 	}
 }
 
-// TestNoEarlyAnswersUnderStrain checks that net/http reads what comes while a node has too much to do.
-func TestNoEarlyAnswersUnderStrain(t *testing.T) {
-	for name, strain := range map[string]func(*adaptiveSemaphore){
-		"none":        func(*adaptiveSemaphore) {},
-		"a limit":     func(p *adaptiveSemaphore) { p.bound = fewest() },
-		"a long wait": func(p *adaptiveSemaphore) { p.crowding, p.queue = 1, nil },
-	} {
-		r := newRig(t, &node{}, nil)
-		e, read := dial(t, r)
-		slots, before := &r.api.hooks.slots, read.Load()
-		slots.mu.Lock()
-		strain(slots)
-		slots.mu.Unlock()
-		if status, _, _ := e.ask(t, webhookRequest(event("room_started", "EV_1", time.Now()))); status != http.StatusOK {
-			t.Errorf("%s: status %d", name, status)
-		}
-		if early := read.Load() == before; early != (name == "none") {
-			t.Errorf("%s: answered early: %v", name, early)
-		}
-	}
-}
-
 // uniform removes from a log what differs from time to time.
 func uniform(log string) string {
 	for _, of := range []string{`time=\S+`, `took=\S+`, `peer=\S+`, `stack=".*"`} {

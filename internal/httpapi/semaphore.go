@@ -57,12 +57,11 @@ func (p *adaptiveSemaphore) acquire() bool {
 	return true
 }
 
-// load reports whether there is no slot now, and whether this node has or had lately too much to do.
-func (p *adaptiveSemaphore) load() (full, strained bool) {
+// full reports whether there is no slot now.
+func (p *adaptiveSemaphore) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	full = p.noneFree()
-	return full, p.bound > 0 || p.crowding > 0
+	return p.noneFree()
 }
 
 // isCrowded reports whether goroutines wait too long for a processor.

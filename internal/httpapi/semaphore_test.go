@@ -96,7 +96,7 @@ func TestWaitingForAProcessorRefuses(t *testing.T) {
 		sample := func(times int) {
 			for range times {
 				time.Sleep(sampleEvery)
-				p.load()
+				p.full()
 			}
 		}
 		wait = 2 * crowdedWait

@@ -403,8 +403,6 @@ var mutants = []mutant{
 		"\tconn.stay(at)\n\tstatus,", "\tdefer conn.stay(at)\n\tstatus,", suite{"./internal/httpapi", "^TestDeadlinesOfEarlyAnswers$"}),
 	change("an-answer-follows-a-part-of-one", "internal/httpapi/conns.go",
 		"_ = c.Conn.Close() // the next read fails", "_ = err", suite{"./internal/httpapi", "^TestAnEarlyAnswerThatIsCutOff$"}),
-	change("answers-early-under-strain", "internal/httpapi/early.go",
-		`if strained || !conn.used {`, `if strained && false || !conn.used {`, suite{"./internal/httpapi", "^TestNoEarlyAnswersUnderStrain$"}),
 	change("an-early-panic-cuts-the-connection", "internal/httpapi/early.go",
 		`if cause := recover(); cause != nil {`, `if cause := any(nil); cause != nil {`, suite{"./internal/httpapi", "^TestEarlyAnswers$"}),
 	{name: "every-refusal-runs-at-once", file: "internal/httpapi/early.go", edits: []edit{
