@@ -14,6 +14,10 @@ const (
 	batchBytes    = 4 << 20
 )
 
+// While a batch is in flight, a second one leaves once secondFrom requests wait, so that Redis does not wait for this node in between. A smaller
+// second batch would cost Redis and this node more for each request than that gains.
+const secondFrom = 20
+
 // The bounds of the requests that wait for one shard. Further requests are refused.
 const (
 	laneRequests = 16384
@@ -49,9 +53,8 @@ type answer struct {
 	err   error
 }
 
-// batcher collects requests while a batch is in flight and sends them when it returns; it never waits for more. With two batches in flight each
-// has half as many requests, and costs Redis and this node more for each. Each shard has its own lane with its own batch in flight, so a shard
-// that hangs delays no room of another. A room has at most one request in flight, so its requests keep their order even if it moves to another
+// batcher collects requests while a batch is in flight and sends them when it returns, or earlier if many wait; with none in flight it sends at
+// once. Each shard has its own lane with its own batches in flight, so a shard that hangs delays no room of another. A room has at most one request in flight, so its requests keep their order even if it moves to another
 // shard.
 type batcher struct {
 	send func([]*request) error // answers every request; returns an error if Redis answered none of them
@@ -71,8 +74,8 @@ type batcher struct {
 type lane struct {
 	name   string
 	queue  []*request
-	bytes  int  // total size of queue
-	flying bool // whether a batch is in flight
+	bytes  int // total size of queue
+	flying int // how many batches are in flight
 }
 
 // newBatcher returns a batcher with one lane.
@@ -127,17 +130,17 @@ func (b *batcher) enqueue(name string, r *request) error {
 	return nil
 }
 
-// dispatch starts a batch for each lane that has requests and none in flight. The caller holds mu.
+// dispatch starts a batch for each lane that has requests, as far as batches in flight allow it. The caller holds mu.
 func (b *batcher) dispatch() {
 	for name, l := range b.lanes {
-		if l.flying {
+		if l.flying > 1 || l.flying == 1 && len(l.queue) < secondFrom {
 			continue
 		}
 		if batch := b.gather(l); len(batch) > 0 {
-			l.flying = true
+			l.flying++
 			b.wait.Go(func() { b.fly(l, batch) })
 		}
-		if !l.flying && len(l.queue) == 0 {
+		if l.flying == 0 && len(l.queue) == 0 {
 			delete(b.lanes, name)
 		}
 	}
@@ -204,7 +207,7 @@ func (b *batcher) fly(l *lane, batch []*request) {
 	b.note(l.name, batch[0], b.send(batch))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l.flying = false
+	l.flying--
 	for _, r := range batch {
 		delete(b.busy, r.room)
 	}

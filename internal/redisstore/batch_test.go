@@ -72,7 +72,7 @@ func TestBatchesGatherWhileOneIsInFlight(t *testing.T) {
 		}
 		wg.Wait()
 		b.close()
-		if w.most != 1 || !slices.Equal(w.sizes, []int{1, 128, 128, 43}) {
+		if w.most != 2 || !slices.Equal(w.sizes, []int{1, secondFrom, 128, 128, 300 - 1 - secondFrom - 128 - 128}) {
 			t.Errorf("batches of %v, %d at once", w.sizes, w.most)
 		}
 	})
