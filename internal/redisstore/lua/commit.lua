@@ -43,7 +43,7 @@ if public == '3' then
   public, staged = '1', KEYS[k + 7]
 end
 
-local r = stored(fence)
+local r = stored(fence, gen, epoch, inc, expect)
 local why = refusal(r, gen, epoch, inc, expect, lgen, lidx)
 if why ~= 0 then
   if staged then redis.call('DEL', staged) end

@@ -31,15 +31,18 @@ local function foreign(reply)
   return type(reply) == 'table' and reply.err and string.sub(reply.err, 1, 9) == 'WRONGTYPE'
 end
 
--- returns the record {gen, epoch, inc, version, lgen, lidx, ds, dp}, or nil for a key of another type, or one without claim and version
-local function stored(fence)
+-- returns the record {gen, epoch, inc, version, lgen, lidx, ds, dp}, or nil for a key of another type, or one without claim and version. The
+-- arguments after the key are what Go takes the claim and the version to be, if it does: what equals them is a number.
+local function stored(fence, gen, epoch, inc, version)
   local r = redis.pcall('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds', 'dp')
   if r.err then
     if not foreign(r) then redis.call('HMGET', fence, 'gen') end -- fails the same way, and ends the script as Redis ends it
     return nil
   end
-  for i = 1, 4 do
-    if not number(r[i]) then return nil end
+  if r[4] ~= version or r[3] ~= inc or r[2] ~= epoch or r[1] ~= gen then
+    for i = 1, 4 do
+      if not number(r[i]) then return nil end
+    end
   end
   for i = 5, 6 do
     if not number(r[i]) then r[i] = '0' end
