@@ -53,9 +53,9 @@ type answer struct {
 	err   error
 }
 
-// batcher collects requests while a batch is in flight and sends them when it returns, or earlier if many wait; with none in flight it sends at
-// once. Each shard has its own lane with its own batches in flight, so a shard that hangs delays no room of another. A room has at most one request in flight, so its requests keep their order even if it moves to another
-// shard.
+// batcher sends a request at once if no batch is in flight. Otherwise it collects requests until the batch returns or, if none but that one is in
+// flight, until many wait. Each shard has its own lane with its own batches in flight, so a shard that hangs delays no room of another. A room has
+// at most one request in flight, so its requests keep their order even if it moves to another shard.
 type batcher struct {
 	send func([]*request) error // answers every request; returns an error if Redis answered none of them
 	lane func(context.Context, *request) string

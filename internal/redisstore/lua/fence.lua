@@ -32,7 +32,7 @@ local function foreign(reply)
 end
 
 -- returns the record {gen, epoch, inc, version, lgen, lidx, ds, dp}, or nil for a key of another type, or one without claim and version. The
--- arguments after the key are what Go takes the claim and the version to be, if it does: what equals them is a number.
+-- arguments after the key are the claim and the version that the caller expects, or nil: a stored text that equals one of them is a number.
 local function stored(fence, gen, epoch, inc, version)
   local r = redis.pcall('HMGET', fence, 'gen', 'epoch', 'inc', 'version', 'lgen', 'lidx', 'ds', 'dp')
   if r.err then
