@@ -54,9 +54,10 @@ type letter struct {
 	leave       *letter
 }
 
-// attempt is the result of one request. Status 0 means no answer.
+// attempt is the result of one request. Status 0 means no answer, and err says why.
 type attempt struct {
 	status     int
+	err        error
 	took       time.Duration
 	retryAfter bool
 }
@@ -68,6 +69,8 @@ type Result struct {
 	// Retry-After, Failed all other outcomes. Kept counts webhooks that were due while mostOpen requests were open, and were not
 	// sent.
 	Sent, OK, Refused, Unsaid, Failed, Kept int
+	// Why is the outcome of one of the Failed.
+	Why string
 	// OKMedian and OKP99 are the median and 99th percentile of the times to a 200, RefusedP99 and RefusedMax the 99th percentile
 	// and maximum of the times to a refusal.
 	OKMedian, OKP99, RefusedP99, RefusedMax time.Duration
@@ -78,9 +81,13 @@ func (r Result) Rate() float64 { return float64(r.OK) / r.Took.Seconds() }
 
 // String returns the result as one line, as reports show it.
 func (r Result) String() string {
-	return fmt.Sprintf("%.0f sent a second, %.0f answered with 200 (median %v, p99 %v), %.0f %% refused (p99 %v, longest %v), %d without Retry-After, %d otherwise, %d not sent",
+	why := ""
+	if r.Failed > 0 {
+		why = fmt.Sprintf(" (one of them: %s)", r.Why)
+	}
+	return fmt.Sprintf("%.0f sent a second, %.0f answered with 200 (median %v, p99 %v), %.0f %% refused (p99 %v, longest %v), %d without Retry-After, %d otherwise%s, %d not sent",
 		float64(r.Sent)/r.Took.Seconds(), r.Rate(), round(r.OKMedian), round(r.OKP99), 100*float64(r.Refused)/float64(max(r.Sent, 1)),
-		round(r.RefusedP99), round(r.RefusedMax), r.Unsaid, r.Failed, r.Kept)
+		round(r.RefusedP99), round(r.RefusedMax), r.Unsaid, r.Failed, why, r.Kept)
 }
 
 func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
@@ -236,12 +243,14 @@ func (l *Load) attempt(one *letter) (a attempt, after time.Duration) {
 	defer func() { a.took = time.Since(begun) }()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.URL, bytes.NewReader([]byte(one.body)))
 	if err != nil {
+		a.err = err
 		return a, time.Second
 	}
 	req.Header.Set("Authorization", one.token)
 	req.Header.Set("Content-Type", "application/webhook+json")
 	resp, err := l.Transport.RoundTrip(req)
 	if err != nil {
+		a.err = err
 		return a, time.Second
 	}
 	defer resp.Body.Close()
@@ -272,6 +281,7 @@ func (l *Load) result(took time.Duration) Result {
 			}
 		default:
 			r.Failed++
+			r.Why = fmt.Sprintf("status %d, %v, after %v", a.status, a.err, round(a.took))
 		}
 	}
 	r.OKMedian, r.OKP99 = percentile(ok, 0.5), percentile(ok, 0.99)
