@@ -44,9 +44,17 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// exactName accepts the one argument that names a room; any text is a name.
+// noEmptyRoom accepts no arguments, and a --room that names a room. An empty one is a script's empty variable, which must not mean every room.
+func noEmptyRoom(cmd *cobra.Command, args []string) error {
+	if f := cmd.Flags().Lookup("room"); f.Changed && f.Value.String() == "" {
+		return errors.New("--room is empty: name a room, or leave it out for every room")
+	}
+	return noArgs(cmd, args)
+}
+
+// exactName accepts the one argument that names a room; any text is a name, except an empty one.
 func exactName(cmd *cobra.Command, args []string) error {
-	return exactlyOne(cmd, args, "give one room name (in quotes if it holds spaces)")
+	return oneWord(cmd, args, "give one room name (in quotes if it holds spaces)")
 }
 
 func exactlyOne(cmd *cobra.Command, args []string, advice string) error {

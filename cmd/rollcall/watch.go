@@ -25,7 +25,7 @@ func (a *app) watchCommand() *cobra.Command {
 		Long: `Show who joins and leaves, rooms that start and finish, and what the cluster does,
 one line each, until Ctrl-C. A connection that breaks is made again, and the
 changes that were missed are shown. With --json, one JSON object a line.`,
-		Args: noArgs,
+		Args: noEmptyRoom,
 	}
 	cmd.Flags().StringVar(&room, "room", "", "only the changes of the room of this `name`")
 	return a.asking(cmd, noTimeout, func(ctx context.Context, c *client.Client, _ []string, asJSON bool) error {
@@ -220,7 +220,7 @@ func (a *app) driftCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drift",
 		Short: "Show what the syncs had to repair, by room and reason",
-		Args:  noArgs,
+		Args:  noEmptyRoom,
 	}
 	cmd.Flags().StringVar(&q.Room, "room", "", "only repairs of the room of this `name`")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only repairs for this `reason`, such as \"missed join\"")

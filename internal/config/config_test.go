@@ -191,6 +191,7 @@ func TestTracesAndDebugging(t *testing.T) {
 		{nil, []string{"--otlp-endpoint=c:4318", "--debug-addr=[::1]:6060"}, "http://c:4318", "[::1]:6060"},
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=https://c/otlp", "ROLLCALL_DEBUG_ADDR=0.0.0.0:0"}, nil, "https://c/otlp", "0.0.0.0:0"},
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=https://c", "ROLLCALL_OTLP_ENDPOINT=https://d"}, nil, "https://d", ""},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=https://c", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://e/v1/traces"}, nil, "https://e/v1/traces", ""},
 	} {
 		c := mustLoad(t, baseEnv(tt.env...), tt.args...).Config
 		if c.OTLPEndpoint != tt.endpoint || c.DebugAddr != tt.debug {

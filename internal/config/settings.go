@@ -11,8 +11,8 @@ import (
 type setting struct {
 	name string
 	env  []string // every variable that sets it; messages name the first
-	// otherTools is the variable that other tools use for the same value; it has the lowest precedence.
-	otherTools string
+	// otherTools are variables that other tools use for the same value; they have the lowest precedence, and the first that is set counts.
+	otherTools []string
 	kind       string // the type in the help: string, duration, number, …
 	def        string
 	group      string
@@ -66,7 +66,7 @@ func settings() []setting {
 func liveKitSettings() []setting {
 	host := text("livekit-host", groupLiveKit, "where LiveKit's API is: a host (https is meant), or an http(s):// or ws(s):// URL; LIVEKIT_URL is used if nothing else sets it",
 		func(c *Config) *string { return &c.LiveKit.Host })
-	host.env, host.otherTools = []string{"LIVEKIT_HOST"}, "LIVEKIT_URL"
+	host.env, host.otherTools = []string{"LIVEKIT_HOST"}, []string{"LIVEKIT_URL"}
 	host.set = setLiveKitHost
 	key := text("livekit-api-key", groupLiveKit, "API key of the LiveKit project",
 		func(c *Config) *string { return &c.LiveKit.APIKey }).live()
@@ -217,7 +217,7 @@ func logSettings() []setting {
 func debugSettings() []setting {
 	return []setting{
 		{
-			name: "otlp-endpoint", otherTools: "OTEL_EXPORTER_OTLP_ENDPOINT", kind: "url", group: groupDebug,
+			name: "otlp-endpoint", otherTools: []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}, kind: "url", group: groupDebug,
 			help: "collector to send traces to by OTLP over HTTP, such as http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_ENDPOINT is used if nothing else sets it, and the other OTEL_* variables hold (docs/operations.md); none by default",
 			set:  setOTLPEndpoint, show: func(c *Config) string { return c.OTLPEndpoint },
 		},

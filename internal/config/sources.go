@@ -74,12 +74,16 @@ func readSources(flags *pflag.FlagSet, environ []string, p *problems) []source {
 	return append(layers, otherToolsSource(vars))
 }
 
-// otherToolsSource holds the variables that LiveKit's own tools use for a setting. They are often set for those tools alone,
+// otherToolsSource holds the variables that other tools, such as LiveKit's own, use for a setting. They are often set for those tools alone,
 // so every other source takes precedence.
 func otherToolsSource(vars map[string]string) source {
 	return func(s setting) (string, string, bool) {
-		value, ok := vars[s.otherTools]
-		return value, "env " + s.otherTools, ok
+		for _, name := range s.otherTools {
+			if value, ok := vars[name]; ok {
+				return value, "env " + name, true
+			}
+		}
+		return "", "", false
 	}
 }
 

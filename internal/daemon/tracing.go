@@ -20,6 +20,10 @@ func (n *Daemon) openTracing(ctx context.Context) error {
 	if n.config.OTLPEndpoint == "" {
 		return nil
 	}
+	if by := tracing.Disabled(); by != "" {
+		n.log.Info("no traces are sent: a variable of OpenTelemetry switches them off", "variable", by)
+		return nil
+	}
 	id, err := n.config.PermanentNodeID()
 	if err != nil {
 		return err

@@ -204,19 +204,23 @@ func syncTrace(c *fakecollector.Collector) error {
 	return err
 }
 
-// TestSampler checks that the standard variable switches traces off that nobody wants.
-func TestSampler(t *testing.T) {
-	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
-	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-	collector := fakecollector.New(t)
-	w := newWorld(t, "--otlp-endpoint="+collector.URL)
-	w.fill(3)
-	w.report(time.Time{}, func(reconcile.Report) bool { return true })
-	w.stop()
-	if got := collector.Spans(""); len(got) != 0 {
-		t.Errorf("the collector got %v", got)
+// TestTracesOff checks that each standard variable that switches traces off does so.
+func TestTracesOff(t *testing.T) {
+	for name, off := range map[string]string{"OTEL_TRACES_SAMPLER": "always_off", "OTEL_SDK_DISABLED": "True", "OTEL_TRACES_EXPORTER": "none"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, off)
+			t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+			collector := fakecollector.New(t)
+			w := newWorld(t, "--otlp-endpoint="+collector.URL)
+			w.fill(3)
+			w.report(time.Time{}, func(reconcile.Report) bool { return true })
+			w.stop()
+			if got := collector.Spans(""); len(got) != 0 {
+				t.Errorf("the collector got %v", got)
+			}
+			w.start() // for the end of the test
+		})
 	}
-	w.start() // for the end of the test
 }
 
 // TestCollectorDown checks that a collector that hangs delays neither webhooks nor the stop.

@@ -26,6 +26,7 @@ type metrics struct {
 	requestTime *prometheus.HistogramVec
 	panics      prometheus.Counter
 	handler     http.Handler
+	slots       chan struct{} // one for each request that gathers
 
 	// The series of the usual webhook: to look a series up by its labels takes several times as long as to count.
 	committed     map[string]prometheus.Counter // by kind of event
@@ -85,7 +86,8 @@ func newMetrics(reg *prometheus.Registry, p *adaptiveSemaphore, b *bodyMemory) (
 			Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300}}, []string{"route"}),
 		panics:    counter("rollcall_http_panics_total", "Requests whose handler panicked."),
 		committed: map[string]prometheus.Counter{},
-		handler:   promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4}),
+		handler:   promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}),
+		slots:     make(chan struct{}, gatherAtOnce),
 	}
 	return m, register(reg, m.webhooks, m.webhookTime, m.received, m.dropped, m.requests, m.requestTime, m.panics,
 		gauge("rollcall_webhooks_in_flight", "Webhooks being read or committed.", p.inFlight),
@@ -153,13 +155,30 @@ func (g *gathered) Write(b []byte) (int, error) { return g.body.Write(b) }
 // gatherBytes is the memory needed to gather the metrics.
 const gatherBytes = 1 << 20
 
+// gatherAtOnce is how many requests gather the metrics at once.
+const gatherAtOnce = 4
+
+func (m *metrics) gather(r *http.Request) (*gathered, error) {
+	select {
+	case m.slots <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	defer func() { <-m.slots }()
+	g := &gathered{header: http.Header{}, status: http.StatusOK}
+	m.handler.ServeHTTP(g, r)
+	return g, nil
+}
+
 // serve writes the metrics in Prometheus' own format.
 func (m *metrics) serve(c *call) (any, error) {
 	if err := c.need(gatherBytes); err != nil {
 		return nil, err
 	}
-	g := &gathered{header: http.Header{}, status: http.StatusOK}
-	m.handler.ServeHTTP(g, c.r)
+	g, err := m.gather(c.r)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.keep(int64(g.body.Cap())); err != nil {
 		return nil, err
 	}

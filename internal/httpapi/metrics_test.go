@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +29,37 @@ func TestWebhookSeriesBeginAtZero(t *testing.T) {
 	}
 	if n, want := testutil.CollectAndCount(r.api.metrics.requests), 3*len(r.api.routes.patterns())+2; n < want {
 		t.Errorf("%d series of requests, want at least %d: 200, 500 and 503 of each route", n, want)
+	}
+}
+
+// TestScrapesAtOnce checks that a scrape beyond those that may gather at once gets a 503 like any other, and that a later one does not.
+func TestScrapesAtOnce(t *testing.T) {
+	r := newRig(t, &node{}, nil)
+	gathering, begun, end := r.api.metrics.handler, make(chan struct{}), make(chan struct{})
+	r.api.metrics.handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		begun <- struct{}{}
+		<-end
+		gathering.ServeHTTP(w, req)
+	})
+	var scrapes sync.WaitGroup
+	for range gatherAtOnce {
+		scrapes.Go(func() {
+			if w := r.ask("GET", "/metrics", ""); w.Code != 200 {
+				t.Errorf("a scrape: %d %s", w.Code, w.Body)
+			}
+		})
+		<-begun
+	}
+	w := r.ask("GET", "/metrics", "")
+	want(t, w, 503, `{"error":"Too much is queued already; try again shortly"}`)
+	if after := w.Header().Get("Retry-After"); after != "4" {
+		t.Errorf("Retry-After %q, want 4", after)
+	}
+	close(end)
+	scrapes.Wait()
+	go func() { <-begun }()
+	if w := r.ask("GET", "/metrics", ""); w.Code != 200 {
+		t.Errorf("a later scrape: %d %s", w.Code, w.Body)
 	}
 }
 

@@ -156,5 +156,6 @@ func TestAddressesThatPeopleType(t *testing.T) {
 		}
 		want(t, r.ask("GET", path, ""), 404, `{"error":"No such endpoint; GET /openapi.yaml describes all of them"}`)
 	}
+	want(t, r.ask("GET", "/{file}", ""), 404, `{"error":"No such endpoint; GET /openapi.yaml describes all of them"}`)
 	want(t, r.ask("GET", "/api/nowhere", "", browser), 404, `{"error":"No such endpoint; GET /openapi.yaml describes all of them"}`)
 }

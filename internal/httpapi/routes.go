@@ -122,7 +122,7 @@ func (t routes) find(c *call) error {
 			return err
 		}
 	}
-	if r := t[path]; r != nil && !strings.HasPrefix(r.pattern, roomPattern) {
+	if r := t[path]; r != nil && path != filePattern && !strings.HasPrefix(r.pattern, roomPattern) {
 		c.route = r
 		if path == eventsPath {
 			c.room = c.query.Get("room")

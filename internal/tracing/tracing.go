@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
 
@@ -35,6 +36,16 @@ type Config struct {
 type Tracer struct {
 	provider *sdk.TracerProvider
 	spans    trace.Tracer
+}
+
+// Disabled returns the standard variable that says that no program is to make traces, or "".
+func Disabled() string {
+	for name, off := range map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"} {
+		if strings.EqualFold(strings.TrimSpace(os.Getenv(name)), off) {
+			return name
+		}
+	}
+	return ""
 }
 
 // New returns a Tracer. It makes no request, so the collector need not run yet. The caller must call Close.
