@@ -12,14 +12,18 @@ import (
 	"github.com/rollcallhq/rollcall/testing/harness/nodetest"
 )
 
-// AwaitSync waits for a completed sync that began after mark, and returns its report.
+// shown returns a time as a node's answer shows it: in whole milliseconds.
+func shown(t time.Time) time.Time { return t.Truncate(time.Millisecond) }
+
+// AwaitSync waits for a completed sync that began at mark or later, and returns its report.
 func (c *Cluster) AwaitSync(mark time.Time) client.Report {
 	c.t.Helper()
+	mark = shown(mark)
 	var last client.Report
 	c.Await("a completed sync", func() error {
 		for _, n := range c.Awake() {
 			s, err := c.Client(n).Status(c.ctx())
-			if err == nil && s.LastSync != nil && s.LastSync.StartedAt.After(mark) {
+			if err == nil && s.LastSync != nil && !s.LastSync.StartedAt.Before(mark) {
 				last = *s.LastSync
 				return nil
 			}
@@ -29,14 +33,15 @@ func (c *Cluster) AwaitSync(mark time.Time) client.Report {
 	return last
 }
 
-// AwaitSyncStart waits for a sync that began after mark, whatever its result, and returns when it began.
+// AwaitSyncStart waits for a sync that began at mark or later, whatever its result, and returns when it began.
 func (c *Cluster) AwaitSyncStart(mark time.Time) time.Time {
 	c.t.Helper()
+	mark = shown(mark)
 	var start time.Time
 	c.Await("a sync has begun", func() error {
 		for _, n := range c.Awake() {
 			for _, at := range syncs(n) {
-				if at.After(mark) {
+				if !at.Before(mark) {
 					start = at
 					return nil
 				}
@@ -83,7 +88,7 @@ func (c *Cluster) Sync(n *nodetest.Node) client.SyncAnswer {
 // Whole returns nil if the last sync began at began or later and deferred nothing to the next. It waits a moment for the report,
 // because nodes other than the leader learn of it later.
 func Whole(ctx context.Context, c *client.Client, began time.Time) error {
-	began = began.Truncate(time.Millisecond)
+	began = shown(began)
 	for tries := 0; ; tries++ {
 		s, err := c.Status(ctx)
 		switch {
