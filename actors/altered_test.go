@@ -115,6 +115,25 @@ func TestKeysWithoutARecord(t *testing.T) {
 	})
 }
 
+// TestAPollForLostDataContradictsNoEvent checks that the poll after a loss of data does not bring back a participant who has just left: LiveKit's list
+// may be stale, and no event delays that poll's second look.
+func TestAPollForLostDataContradictsNoEvent(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "stays"))
+		time.Sleep(time.Minute)
+		r.store.Flush()
+		haunt(r, "r") // its leave finds the loss
+		time.Sleep(5 * time.Second)
+		r.present("r", "stays")
+		if n := len(r.lk.looked("r")); n == 0 {
+			t.Error("nothing looked at the room")
+		}
+		time.Sleep(10 * time.Second)
+		r.sync(reconcile.Options{Scheduled: true})
+		r.present("r", "stays", "back") // long after the event, the lists count
+	})
+}
+
 func TestLostDataIsWrittenAgainByOneSync(t *testing.T) {
 	bubble(t, func(r *rig) {
 		rooms := crowd(r, 150)

@@ -62,6 +62,27 @@ func TestAnUnknownOutcomeIsFoundOut(t *testing.T) {
 	}
 }
 
+// TestALostReplyLosesNoPoll checks that a poll that an event asks for is made even if the reply to its commit is lost. The event is then decided again, and
+// finds everything done.
+func TestALostReplyLosesNoPoll(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.must(r.lk.join("r", "old"))
+		time.Sleep(2 * time.Second)
+		spared := r.lk.join("r", "spared")
+		r.must(spared)
+		e := r.lk.join("r", "new")
+		r.lk.leave("r", "old")
+		r.lk.leave("r", "spared")
+		e.Room.SID, e.Room.CreatedMs = "RM_new", spared.Participant.JoinedAt-1
+		r.lk.rooms["r"].info = e.Room
+		r.faults.next(memstore.Commit, memstore.Fault{Err: errReset, Late: true})
+		r.must(e)
+		r.present("r", "new", "spared")
+		time.Sleep(10 * time.Second)
+		r.present("r", "new")
+	})
+}
+
 func TestRedisAwayIsUnavailable(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.must(r.lk.start("r"))

@@ -261,3 +261,27 @@ func TestAShortLagShortensThePoll(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoPollsAreNoPair checks that the last look of a poll and the first of the next one do not bring back a participant who left a moment ago,
+// and whom LiveKit's list still shows.
+func TestTwoPollsAreNoPair(t *testing.T) {
+	bubble(t, func(r *rig) {
+		started, leaves := r.lk.start("r"), r.lk.join("r", "leaves")
+		r.must(started, leaves)
+		r.must(haunt(r, "r"))
+		time.Sleep(2900 * time.Millisecond)
+		leaves.ID, leaves.Kind = "EV_left", reconcile.Left
+		r.must(leaves) // just before the second look
+		time.Sleep(600 * time.Millisecond)
+		r.present("r", "back")
+		r.must(event{ID: "EV_track", Kind: reconcile.Track, CreatedAt: leaves.CreatedAt, Room: started.Room,
+			Participant: reconcile.Participant{Identity: "unknown", SID: "PA_unknown"}}) // asks for another poll
+		time.Sleep(500 * time.Millisecond)
+		r.present("r", "back")
+		if n := len(r.lk.looked("r")); n != 3 {
+			t.Errorf("%d looks, want two of one poll and the first of the next", n)
+		}
+		time.Sleep(10 * time.Second)
+		r.present("r", "back", "leaves") // long after the event, the list counts
+	})
+}

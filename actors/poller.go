@@ -67,7 +67,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 		}
 		needsSecondLook := false
 		err := p.host.env.guard.Contain("a poll of room "+strconv.Quote(q.room), func() (err error) {
-			needsSecondLook, err = p.look(ctx, q)
+			needsSecondLook, err = p.look(ctx, q, looks == 0)
 			return err
 		})
 		p.host.env.observer.Polled(err == nil)
@@ -85,7 +85,7 @@ func (p *poller) run(ctx context.Context, q *poll) {
 	p.host.send(&toRoom{name: q.room, msg: &polled{poll: q}})
 }
 
-func (p *poller) look(ctx context.Context, q *poll) (needsSecondLook bool, err error) {
+func (p *poller) look(ctx context.Context, q *poll, first bool) (needsSecondLook bool, err error) {
 	select {
 	case p.looks <- struct{}{}:
 		defer func() { <-p.looks }()
@@ -95,7 +95,10 @@ func (p *poller) look(ctx context.Context, q *poll) (needsSecondLook bool, err e
 	if err = p.host.prepare(ctx, q.room, false); err != nil {
 		return false, err
 	}
-	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
+	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named, First: first}
+	if q.event.IsZero() {
+		look.Lag = p.host.lag // nothing delays its second look, so it must not contradict events
+	}
 	list, err := p.lists.listed(ctx, q.room)
 	if err != nil {
 		return false, err

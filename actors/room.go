@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +212,7 @@ func (r *room) rehearse(ctx context.Context, look reconcile.Look) (reconcile.Pla
 
 // decide steps the room by one input and commits the plan. It repeats both, up to attempts times, until a script has confirmed the result.
 func (r *room) decide(ctx context.Context, in reconcile.Input) (reconcile.Plan, error) {
-	err := error(nil)
+	err, ask := error(nil), (*reconcile.Ask)(nil)
 	for range attempts {
 		if err = r.load(ctx); err != nil {
 			return reconcile.Plan{}, err
@@ -224,6 +225,8 @@ func (r *room) decide(ctx context.Context, in reconcile.Input) (reconcile.Plan, 
 		if plan.Expired {
 			return plan, ErrExpired
 		}
+		plan.Ask = cmp.Or(plan.Ask, ask)
+		ask = plan.Ask // an earlier commit may have been made, and only its reply lost: then this plan has nothing left to ask for
 		r.held.Touch(plan, now.Stamp)
 		known := r.held.Altered
 		receipt, failed := r.commit(ctx, plan.Commit, plan.Changed)

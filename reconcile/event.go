@@ -216,11 +216,15 @@ func (d *draft) left(e Event) {
 		return // a repetition of an earlier event: it must not end participants who have joined since
 	}
 	for _, o := range d.others(p) {
-		if o.JoinedAt < p.JoinedAt {
+		if !ended && o.JoinedAt < p.JoinedAt { // those older than an ended one are present because two looks agreed on it
 			d.end(o, p.JoinedAt, "")
 		}
 	}
 	if m := d.find(p.SID); m != nil {
+		if e.Reason == migration {
+			// The join at the new node may have come before this leave, and then nothing else brings the participant back.
+			d.wants("a participant who left by a migration")
+		}
 		d.end(m, e.CreatedAt*1000, e.Reason)
 	} else if !ended {
 		d.addTombstone(p, e.Reason)

@@ -150,10 +150,10 @@ func newestOf(list []Participant, stored []*Member) map[string]*Participant {
 // touchedSince reports whether an event concerned the identity ("" is the room) since the look began.
 func (l *looking) touchedSince(identity string) bool { return l.concerned[identity] }
 
-// agreed reports whether the previous look had the same finding and the finding is at least LookGap old.
+// agreed reports whether the previous look had the same finding and the finding is at least LookGap old. The first look of a poll agrees with none.
 func (l *looking) agreed(f finding) bool {
 	prior, ok := l.room.memory.pending[f]
-	return ok && l.look.Began-prior.since >= LookGap
+	return ok && !l.look.First && l.look.Began-prior.since >= LookGap
 }
 
 // permitted reports whether an absence may be removed: because an event named the sid, or by a permit of the cycle whose first look

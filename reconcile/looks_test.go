@@ -37,6 +37,38 @@ func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
 	}
 }
 
+// TestTheFirstLookOfAPollAgreesWithNone: the last look of one poll and the first of the next are no pair, because the event that contradicts both may
+// have come a moment ago.
+func TestTheFirstLookOfAPollAgreesWithNone(t *testing.T) {
+	r := newRig(t)
+	r.do(started(r1, 1000))
+	r.do(joined(r1, a1))
+	r.do(left(r1, a1))
+	r.do(r.sight(&r1, a1)) // the second look of a poll
+	r.wait(second)
+	first := r.sight(&r1, a1)
+	first.First = true
+	if p := r.do(first); !p.NeedsSecondLook {
+		t.Error("the first look asks for no second one")
+	}
+	r.want("R1:")
+	r.wait(second)
+	r.do(r.sight(&r1, a1))
+	r.want("R1: a1")
+}
+
+// TestALateLeaveEndsNobodyElse: two looks have admitted a1 against the order of joins, and so ended a2. The leave of a2, which comes later, says nothing about a1.
+func TestALateLeaveEndsNobodyElse(t *testing.T) {
+	r := newRig(t)
+	r.do(joined(r1, a2))
+	r.do(joined(r1, a1))
+	r.want("R1: a2")
+	r.twice(&r1, a1)
+	r.want("R1: a1")
+	wantAsk(t, r.do(left(r1, a2)), "an event for a participant that a look removed", "a2")
+	r.want("R1: a1")
+}
+
 func TestOneEmptyLookRemovesNothing(t *testing.T) {
 	r := newRig(t)
 	r.do(joined(r1, a1))

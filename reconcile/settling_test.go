@@ -228,6 +228,21 @@ func TestMigration(t *testing.T) {
 	r.want("R1:")
 }
 
+// TestAMigrationsJoinMayComeBeforeItsLeave: two LiveKit nodes send the join and the leave of a migration, in any order. If the join comes first, the
+// leave ends the participant wrongly, and a poll brings it back.
+func TestAMigrationsJoinMayComeBeforeItsLeave(t *testing.T) {
+	r := newRig(t)
+	gone, again := left(r1, a1), joined(r1, a1)
+	gone.Reason = "MIGRATION"
+	r.do(joined(r1, a1))
+	again.ID = "EV_again"
+	wantAsk(t, r.do(again), "")
+	wantAsk(t, r.do(gone), "a participant who left by a migration") // names nobody: such a poll removes nobody
+	r.want("R1:")
+	r.twice(&r1, a1)
+	r.want("R1: a1")
+}
+
 // TestALagOfZeroProtectsNothing: a lag of 0 switches the protection off.
 func TestALagOfZeroProtectsNothing(t *testing.T) {
 	r := newRig(t)

@@ -81,7 +81,7 @@ func (w *twin) pendingFinding(what, sid string) *twinPending {
 // agree reports whether this look is the second with the finding. If it is not, the finding waits.
 func (l *twinLook) agree(what, sid, identity string, allowed bool) bool {
 	d := l.pendingFinding(what, sid)
-	if d != nil && l.Began-d.since >= LookGap && allowed {
+	if d != nil && !l.First && l.Began-d.since >= LookGap && allowed {
 		return true
 	}
 	now := twinPending{what: what, sid: sid, identity: identity, since: l.Began}

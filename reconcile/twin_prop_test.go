@@ -180,6 +180,7 @@ func drawLook(t *rapid.T, r *rig) Look {
 	look.Waiting = rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "waiting")
 	look.Cycle = rapid.Uint64Range(0, 2).Draw(t, "cycle")
 	look.Scheduled = rapid.Bool().Draw(t, "scheduled")
+	look.First = look.Cycle == 0 && rapid.Bool().Draw(t, "first")
 	if rapid.Bool().Draw(t, "named") {
 		look.Named = []string{rapid.SampledFrom([]string{"a1", "a2", "b1"}).Draw(t, "name")}
 	}

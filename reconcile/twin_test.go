@@ -360,8 +360,13 @@ func (w *twin) leave(p Participant) {
 	if g := w.tombstone(p.SID); g != nil && !g.Looked {
 		return
 	}
+	if reason == "MIGRATION" && w.person(p.SID) != nil {
+		w.ask()
+	}
 	w.reason = ""
-	w.addTombstones(func(o Participant) bool { return o.SID != p.SID && o.Identity == p.Identity && o.JoinedAt < p.JoinedAt })
+	if w.tombstone(p.SID) == nil {
+		w.addTombstones(func(o Participant) bool { return o.SID != p.SID && o.Identity == p.Identity && o.JoinedAt < p.JoinedAt })
+	}
 	w.reason = reason
 	w.addTombstones(func(o Participant) bool { return o.SID == p.SID })
 	if g := w.tombstone(p.SID); g == nil {

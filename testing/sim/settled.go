@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,14 +14,25 @@ import (
 	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// Settled watches a store for removals that a cycle makes too early: of a participant that a webhook added within the lag and
-// that is present. A poll that an event asked for may remove it.
+// pollsWait is a little less than the time after which a poll may contradict an event. A poll's first look comes a moment after its event.
+const pollsWait = 2900 * time.Millisecond
+
+// Settled watches a store for what looks do too early: a cycle that removes a participant that a webhook added within the lag and that is present, and any look that
+// brings back a participant within pollsWait after a webhook ended it. A poll that an event asked for may remove it.
 type Settled struct {
 	Fake *fakelivekit.Fake
 
 	mu     sync.Mutex
 	joined map[string]time.Time // by sid, when a webhook's commit added it
+	ended  map[string]ending    // by sid, when a webhook's commit ended it
+	stored map[string]uint64    // the last version of each room
 	broken []string
+}
+
+// ending is when a webhook ended a participant of a room.
+type ending struct {
+	room string
+	at   time.Time
 }
 
 // Watch is the store's Watch option.
@@ -31,8 +43,12 @@ func (s *Settled) Watch(script memstore.Script) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.joined == nil {
-		s.joined = map[string]time.Time{}
+		s.joined, s.ended, s.stored = map[string]time.Time{}, map[string]ending{}, map[string]uint64{}
 	}
+	if script.Commit.Expect != s.stored[script.Room] { // the record was lost, with its tombstones: a look cannot know who ended
+		maps.DeleteFunc(s.ended, func(_ string, e ending) bool { return e.room == script.Room })
+	}
+	s.stored[script.Room] = script.Commit.Version
 	for _, change := range script.Commit.Story {
 		joined, known := s.joined[change.SID]
 		switch {
@@ -42,6 +58,12 @@ func (s *Settled) Watch(script memstore.Script) {
 			time.Since(joined) < Lag && s.there(script.Room, change.SID):
 			s.broken = append(s.broken, fmt.Sprintf("room %q: %s takes out %s %v after a webhook brought it in, and it is there", script.Room,
 				script.Commit.Cause, change.SID, time.Since(joined)))
+		case change.Type == reconcile.ParticipantLeft && script.Commit.Cause == reconcile.ByWebhook:
+			s.ended[change.SID] = ending{script.Room, time.Now()}
+		case change.Type == reconcile.ParticipantJoined && s.ended[change.SID].room != "" && time.Since(s.ended[change.SID].at) < pollsWait &&
+			!s.there(script.Room, change.SID):
+			s.broken = append(s.broken, fmt.Sprintf("room %q: %s brings %s back %v after a webhook ended it, and it is not there", script.Room,
+				script.Commit.Cause, change.SID, time.Since(s.ended[change.SID].at)))
 		}
 	}
 }
