@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -260,6 +261,26 @@ func TestAShortLagShortensThePoll(t *testing.T) {
 			}, func(c *actors.HostConfig) { c.Lag = lag })
 		})
 	}
+}
+
+// TestALatePollContradictsNoNewerEvent checks that a poll whose looks failed at first does not bring back a participant who left meanwhile, and whom
+// LiveKit's list still shows.
+func TestALatePollContradictsNoNewerEvent(t *testing.T) {
+	bubble(t, func(r *rig) {
+		leaves := r.lk.join("r", "leaves")
+		r.must(leaves)
+		r.lk.order(func(string) (bool, error) { return false, errors.New("out of order") })
+		r.must(haunt(r, "r"))
+		time.Sleep(5 * time.Second)
+		r.lk.order(nil)
+		leaves.ID, leaves.Kind = "EV_left", reconcile.Left
+		r.must(leaves)
+		time.Sleep(2800 * time.Millisecond)
+		r.present("r", "back")
+		if n := len(r.lk.looked("r")); n != 2 {
+			t.Errorf("%d looks, want the two of the poll", n)
+		}
+	})
 }
 
 // TestTwoPollsAreNoPair checks that the last look of a poll and the first of the next one do not bring back a participant who left a moment ago,

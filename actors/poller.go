@@ -80,10 +80,13 @@ func (p *poller) run(ctx context.Context, q *poll) {
 		if looks++; !needsSecondLook {
 			break
 		}
-		pause = max(lookPause, time.Until(q.event.Add(min(eventPause, p.host.lag))))
+		pause = max(lookPause, time.Until(q.event.Add(p.host.eventPause())))
 	}
 	p.host.send(&toRoom{name: q.room, msg: &polled{poll: q}})
 }
+
+// eventPause returns how long after an event a poll may contradict it.
+func (h *Host) eventPause() time.Duration { return min(eventPause, h.lag) }
 
 func (p *poller) look(ctx context.Context, q *poll, first bool) (needsSecondLook bool, err error) {
 	select {
@@ -95,9 +98,14 @@ func (p *poller) look(ctx context.Context, q *poll, first bool) (needsSecondLook
 	if err = p.host.prepare(ctx, q.room, false); err != nil {
 		return false, err
 	}
-	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named, First: first}
-	if q.event.IsZero() {
-		look.Lag = p.host.lag // nothing delays its second look, so it must not contradict events
+	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
+	switch {
+	case q.event.IsZero():
+		look.Lag = p.host.lag
+	case first:
+		look.First = true
+	default:
+		look.Lag = max(0, p.host.eventPause()-settle) // of events that have come since the one that asked
 	}
 	list, err := p.lists.listed(ctx, q.room)
 	if err != nil {

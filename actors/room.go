@@ -127,12 +127,11 @@ func (r *room) handle(ctx context.Context, msg message) answer {
 }
 
 func (r *room) deliver(ctx context.Context, m *deliver) answer {
-	came := time.Now()
 	plan, err := r.decide(ctx, m.event)
 	if err != nil {
 		return answer{err: err}
 	}
-	r.ask(plan.Ask, came)
+	r.ask(plan.Ask, time.Now()) // not when the event came: a look may contradict it some time after the room has remembered it
 	return answer{}
 }
 

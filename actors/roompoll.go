@@ -12,7 +12,7 @@ import (
 type poll struct {
 	room  string
 	named []string // the sids that it may remove
-	// event is when the last event that asked for the poll came; zero if none did.
+	// event is when the last event that asked for the poll was committed; zero if none did.
 	event time.Time
 }
 
@@ -26,10 +26,10 @@ type pollState struct {
 // wanted is a poll that has been asked for.
 type wanted struct {
 	named map[string]bool
-	event time.Time // when the last event that asked for it came; zero if none did
+	event time.Time // when the last event that asked for it was committed; zero if none did
 }
 
-// ask starts a poll, or makes another poll follow the running one. event is when the event that asks came; zero if none does.
+// ask starts a poll, or makes another poll follow the running one. event is when the event that asks was committed; zero if none does.
 func (r *room) ask(a *reconcile.Ask, event time.Time) {
 	if a == nil {
 		return

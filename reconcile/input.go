@@ -87,12 +87,10 @@ type Look struct {
 	Permit    *Permit // in round 2: allows absences to be removed
 	// Named holds the sids that this look may remove without a permit, because an event named them.
 	Named []string
-	// First reports whether the look is the first of a poll. It agrees with no earlier look: only the poll's own second look comes late
-	// enough after the event.
+	// First reports whether the look is the first of a poll that an event asked for. It agrees with no earlier look, since it has no Lag.
 	First bool
 	// Lag is how far LiveKit's lists may lag behind its events. The look does not contradict what an event reported within that time
-	// before the look began. Lag is 0 for a poll that an event asked for, whose second look comes late enough, and if the protection is
-	// switched off.
+	// before the look began. Lag is 0 for the first look of a poll that an event asked for, and if the protection is switched off.
 	Lag time.Duration
 	// Verify is how much of Redis to compare with the record, even when nothing changes.
 	Verify Verification

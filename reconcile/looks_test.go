@@ -37,14 +37,14 @@ func TestAbsenceNeedsTwoLooksAndAPermit(t *testing.T) {
 	}
 }
 
-// TestTheFirstLookOfAPollAgreesWithNone: the last look of one poll and the first of the next are no pair, because the event that contradicts both may
-// have come a moment ago.
+// TestTheFirstLookOfAPollAgreesWithNone: the first look of a poll makes no pair with a look of another poll, because the event that contradicts both may
+// have come a moment ago. Two polls of one room overlap after its actor has crashed.
 func TestTheFirstLookOfAPollAgreesWithNone(t *testing.T) {
 	r := newRig(t)
 	r.do(started(r1, 1000))
 	r.do(joined(r1, a1))
 	r.do(left(r1, a1))
-	r.do(r.sight(&r1, a1)) // the second look of a poll
+	r.do(r.sight(&r1, a1)) // a look of another poll
 	r.wait(second)
 	first := r.sight(&r1, a1)
 	first.First = true

@@ -14,11 +14,11 @@ import (
 	"github.com/rollcallhq/rollcall/testing/fakes/memstore"
 )
 
-// pollsWait is a little less than the time after which a poll may contradict an event. A poll's first look comes a moment after its event.
-const pollsWait = 2900 * time.Millisecond
+// pollsWait is a little less than the time after which a poll may contradict an event.
+const pollsWait = 2900 // ms
 
-// Settled watches a store for what looks do too early: a cycle that removes a participant that a webhook added within the lag and that is present, and any look that
-// brings back a participant within pollsWait after a webhook ended it. A poll that an event asked for may remove it.
+// Settled watches a store for what looks do too early: a cycle that removes a participant that a webhook added within the lag and that is present,
+// although a poll that an event asked for may remove it; and any look that brings back a participant within pollsWait after a webhook ended it.
 type Settled struct {
 	Fake *fakelivekit.Fake
 
@@ -29,10 +29,11 @@ type Settled struct {
 	broken []string
 }
 
-// ending is when a webhook ended a participant of a room.
+// ending is the commit by which a webhook ended a participant. Its time is by its owner's clock, so only times under the same claim compare.
 type ending struct {
-	room string
-	at   time.Time
+	room  string
+	claim reconcile.Claim
+	at    int64 // Unix ms
 }
 
 // Watch is the store's Watch option.
@@ -59,11 +60,11 @@ func (s *Settled) Watch(script memstore.Script) {
 			s.broken = append(s.broken, fmt.Sprintf("room %q: %s takes out %s %v after a webhook brought it in, and it is there", script.Room,
 				script.Commit.Cause, change.SID, time.Since(joined)))
 		case change.Type == reconcile.ParticipantLeft && script.Commit.Cause == reconcile.ByWebhook:
-			s.ended[change.SID] = ending{script.Room, time.Now()}
-		case change.Type == reconcile.ParticipantJoined && s.ended[change.SID].room != "" && time.Since(s.ended[change.SID].at) < pollsWait &&
-			!s.there(script.Room, change.SID):
-			s.broken = append(s.broken, fmt.Sprintf("room %q: %s brings %s back %v after a webhook ended it, and it is not there", script.Room,
-				script.Commit.Cause, change.SID, time.Since(s.ended[change.SID].at)))
+			s.ended[change.SID] = ending{script.Room, script.Commit.Claim, script.Commit.Time}
+		case change.Type == reconcile.ParticipantJoined && s.ended[change.SID].claim == script.Commit.Claim &&
+			script.Commit.Time-s.ended[change.SID].at < pollsWait && !s.there(script.Room, change.SID):
+			s.broken = append(s.broken, fmt.Sprintf("room %q: %s brings %s back %d ms after a webhook ended it, and it is not there", script.Room,
+				script.Commit.Cause, change.SID, script.Commit.Time-s.ended[change.SID].at))
 		}
 	}
 }
