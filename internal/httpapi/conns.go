@@ -120,11 +120,13 @@ func (c *tracked) reply(answer []byte) {
 	}
 }
 
-// noteState learns from net/http that a request has ended and its answer is written. It is for http.Server.ConnState. A
+// noteState learns from net/http that a request has ended and its answer is written, or that the next one has begun: its head may have come
+// together with the request before, and then the next read is of its body. It is for http.Server.ConnState. A
 // connection with TLS is not answered at this level: its bytes cannot be read here.
 func noteState(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*tracked); ok && state == http.StateIdle {
-		c.between, c.used = true, true
+	if c, ok := conn.(*tracked); ok && (state == http.StateIdle || state == http.StateActive) {
+		c.between = state == http.StateIdle
+		c.used = c.used || c.between
 	}
 }
 

@@ -189,6 +189,14 @@ func TestEarlyRefusal(t *testing.T) {
 	if status, header, _ := ask(hook); status != http.StatusNotFound {
 		t.Errorf("a webhook within a body: status %d, %v", status, header)
 	}
+	head := strings.Replace(outer[:len(outer)-len(hook)], "webhook", "elsewhere", 1)
+	if status, _, _ := ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" + head); status != http.StatusOK {
+		t.Errorf("another request: %d", status)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if status, header, _ := ask(hook); status != http.StatusNotFound {
+		t.Errorf("a webhook within a body whose head came with the request before: status %d, %v", status, header)
+	}
 	// A byte that net/http has read already belongs to the request.
 	if status, _, _ := ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\nX"); status != http.StatusOK {
 		t.Errorf("another request: %d", status)

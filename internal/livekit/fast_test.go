@@ -63,6 +63,8 @@ func FuzzFastEvent(f *testing.F) {
 		`{"event":"room_started","room":{"sid":"RM_1","name":"r","creation_time":1,"maxParticipants":"3","creationTimeMs":18},"createdAt":9}`,
 		`{"event":"room_started","room":{"sid":"RM_1","name":"r","sid":"RM_2"},"createdAt":9}`,
 		`{"event":"a","createdAt":09}`, `{"event":"a","createdAt":9.0}`, `{"event":"a","createdAt":"9" ,"id":"\ud800"}`,
+		`{"event":"room_started","id":"E","room":{"sid":"RM_1","name":"r"},"createdAt":"1795400000 "}`,
+		`{"event":"room_started","room":{"sid":"RM_1","name":"r","maxParticipants":"3` + "\n" + `"},"createdAt":9}`,
 		`{"event":"participant_left","room":null,"participant":{"attributes":{"a":"1","a":"2"}}}`,
 	} {
 		f.Add([]byte(body))

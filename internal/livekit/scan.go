@@ -137,8 +137,10 @@ func (s *scanner) whole(digits int) (n int64, ok bool) {
 		}
 	}
 	switch {
-	case s.at == start, s.in[start] == '0' && s.at > start+1, quoted && !s.next('"'):
+	case s.at == start, s.in[start] == '0' && s.at > start+1, quoted && (s.at == len(s.in) || s.in[s.at] != '"'): // no space before the quote
 		return 0, false
+	case quoted:
+		s.at++
 	}
 	return n, s.ended()
 }
