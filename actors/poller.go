@@ -101,11 +101,12 @@ func (p *poller) look(ctx context.Context, q *poll, first bool) (needsSecondLook
 	look := reconcile.Look{Began: p.host.env.clock.Now().Stamp, Cause: reconcile.BySync, Named: q.named}
 	switch {
 	case q.event.IsZero():
-		look.Lag = p.host.lag
+		look.Lag = p.host.lag // no event delays the second look
 	case first:
-		look.First = true
+		look.First = true // it may note what the second look confirms
 	default:
-		look.Lag = max(0, p.host.eventPause()-settle) // of events that have come since the one that asked
+		// It may contradict the event that asked, which is eventPause old or a moment less, and none that has come since.
+		look.Lag = max(0, p.host.eventPause()-settle)
 	}
 	list, err := p.lists.listed(ctx, q.room)
 	if err != nil {

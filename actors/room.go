@@ -131,7 +131,7 @@ func (r *room) deliver(ctx context.Context, m *deliver) answer {
 	if err != nil {
 		return answer{err: err}
 	}
-	r.ask(plan.Ask, time.Now()) // not when the event came: a look may contradict it some time after the room has remembered it
+	r.ask(plan.Ask, time.Now()) // when it was committed, not when it came: the looks count from when the room remembers it
 	return answer{}
 }
 

@@ -40,10 +40,12 @@ type Tracer struct {
 
 // Disabled returns the standard variable that says that no program is to make traces, or "".
 func Disabled() string {
-	for name, off := range map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"} {
-		if strings.EqualFold(strings.TrimSpace(os.Getenv(name)), off) {
-			return name
-		}
+	is := func(name, value string) bool { return strings.EqualFold(strings.TrimSpace(os.Getenv(name)), value) }
+	switch {
+	case is("OTEL_SDK_DISABLED", "true"):
+		return "OTEL_SDK_DISABLED"
+	case is("OTEL_TRACES_EXPORTER", "none"):
+		return "OTEL_TRACES_EXPORTER"
 	}
 	return ""
 }
