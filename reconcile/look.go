@@ -192,7 +192,9 @@ func (l *looking) mergeRoom() {
 	}
 	info := l.listed
 	if info == nil {
-		l.gone = len(l.look.Participants) == 0 && l.look.Waiting == 0 && !l.look.Unreadable
+		// Who is still connecting keeps an open room. It does not keep what others wrote under the name of a closed one.
+		kept := l.look.Waiting > 0 && l.open
+		l.gone = len(l.look.Participants) == 0 && !kept && !l.look.Unreadable
 		return
 	}
 	contrary := finding{kind: reordered, sid: info.SID}

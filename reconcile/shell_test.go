@@ -214,6 +214,23 @@ func TestKeysWithoutARecordGoOnlyAfterTwoLooksAndAPermit(t *testing.T) {
 	}
 }
 
+// While somebody connects, a closed room stays closed, and keys that others left under its name would show whom they name as present.
+func TestKeysOfAClosedRoomGoWhileSomebodyConnects(t *testing.T) {
+	connects := func(l Look) Look { l.Waiting = 1; return l }
+	r := newRig(t)
+	r.do(joined(r1, a1))
+	r.do(finished(r1, 3000))
+	r.wait(minute)
+	r.room.Altered = true
+	if p := r.do(connects(sync(r.sight(nil), 1))); p.Commit.Public != Keep || !p.NeedsSecondLook {
+		t.Errorf("one look gives %+v, a second one is needed: %v", p.Commit, p.NeedsSecondLook)
+	}
+	r.wait(second)
+	if p := r.do(connects(sync(r.sight(nil), 1))); p.Commit.Public != Remove {
+		t.Errorf("two looks give %+v", p.Commit)
+	}
+}
+
 func TestUnreadableKeysAreNotOverwrittenByAnUnrelatedEvent(t *testing.T) {
 	r := newRig(t)
 	r.reload(nil, Record{Altered: true, Instance: Instance{SID: "R1", CreatedMs: r1.CreatedMs}, Version: 3, Appended: 3,

@@ -80,9 +80,11 @@ type tracked struct {
 	closing bool // net/http has closed it while a request was being answered early
 
 	// Only the goroutine that reads the connection uses these. between is set while net/http waits for a request, and used once net/http has
-	// answered one. stays is when the connection was last given the time that one may idle.
+	// answered one. stays is when the connection was last given the time that one may idle. deadlines counts the calls of SetReadDeadline that
+	// net/http makes between two requests.
 	between, used bool
 	stays         time.Time
+	deadlines     int
 }
 
 // emptyBuffer is the size of net/http's buffer of a connection. It asks for that many bytes only if the buffer is empty.
@@ -98,10 +100,24 @@ func (c *tracked) Read(p []byte) (int, error) {
 		if n > 0 && !c.stays.IsZero() {
 			c.stays = time.Time{}
 			_ = c.SetWriteDeadline(time.Time{}) // net/http expects none
+			if !c.used {
+				_ = c.Conn.SetReadDeadline(time.Now().Add(headerTimeout)) // net/http has set it for its first request, and stay has replaced it
+			}
 		}
 		c.between = c.between && n == 0
 		return n, err
 	}
+}
+
+// SetReadDeadline implements net.Conn. Between two requests net/http calls it once to wait for the next one, and again when it has some bytes of it,
+// perhaps from the packet of the request before. Then the next read is of the rest, whatever that looks like.
+func (c *tracked) SetReadDeadline(t time.Time) error {
+	if c.deadlines > 0 {
+		if c.deadlines++; c.deadlines > 2 {
+			c.deadlines, c.between = 0, false
+		}
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // stay gives the connection the time that it has between any two requests, for the answer and for the next request. With the shorter time that a
@@ -125,8 +141,10 @@ func (c *tracked) reply(answer []byte) {
 // connection with TLS is not answered at this level: its bytes cannot be read here.
 func noteState(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*tracked); ok && (state == http.StateIdle || state == http.StateActive) {
-		c.between = state == http.StateIdle
-		c.used = c.used || c.between
+		c.between, c.deadlines = state == http.StateIdle, 0
+		if c.between {
+			c.used, c.deadlines = true, 1
+		}
 	}
 }
 

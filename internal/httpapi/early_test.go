@@ -141,6 +141,88 @@ func FuzzParseWebhook(f *testing.F) {
 	})
 }
 
+// TestAHeadThatCameInPartIsNoWebhook lets the first lines of a head come with the request before it. What follows is the rest of that head, even if it
+// is a whole webhook.
+func TestAHeadThatCameInPartIsNoWebhook(t *testing.T) {
+	r := newRig(t, &node{}, nil)
+	address := serveRig(t, r).String()
+	hook := webhookRequest(event("room_started", "EV_1", time.Now()))
+	head := "POST /elsewhere HTTP/1.1\r\nHost: x\r\nX-Other: y\r\n"
+	for _, limit := range []int64{0, 1} {
+		r.api.hooks.slots.mu.Lock()
+		r.api.hooks.slots.limit = limit
+		r.api.hooks.slots.mu.Unlock()
+		for cut := range head {
+			if cut > 0 && head[cut-1] != '\n' {
+				continue
+			}
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			e := &exchange{conn, bufio.NewReader(conn)}
+			if status, _, _ := e.ask(t, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"+head[:cut]); status != http.StatusOK {
+				t.Errorf("another request: %d", status)
+			}
+			time.Sleep(50 * time.Millisecond) // net/http reads what it has of the head
+			want := http.StatusBadRequest
+			switch {
+			case cut == 0 && limit == 0:
+				want = http.StatusServiceUnavailable
+			case cut == 0:
+				want = http.StatusOK
+			}
+			if status, header, _ := e.ask(t, hook); status != want {
+				t.Errorf("limit %d, behind %q: status %d, %v, want %d", limit, head[:cut], status, header, want)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
+// readDeadlines records the read deadlines that a connection is given.
+type readDeadlines struct {
+	net.Conn
+	at chan time.Time
+}
+
+func (d *readDeadlines) SetDeadline(at time.Time) error     { return d.SetReadDeadline(at) }
+func (d *readDeadlines) SetReadDeadline(at time.Time) error { d.at <- at; return nil }
+func (d *readDeadlines) SetWriteDeadline(time.Time) error   { return nil }
+
+// TestAnEarlyAnswerLengthensNoHead checks that the time that a connection may idle after an early answer is not the time for the next head.
+func TestAnEarlyAnswerLengthensNoHead(t *testing.T) {
+	theirs, ours := net.Pipe()
+	defer theirs.Close()
+	defer ours.Close()
+	d := &readDeadlines{ours, make(chan time.Time, 8)}
+	all := newConnections(1, nil)
+	c := &tracked{Conn: d, all: all, between: true}
+	all.early = func(conn *tracked, read []byte) bool {
+		conn.stay(time.Now())
+		return string(read) == "webhook"
+	}
+	go func() {
+		_, _ = io.WriteString(theirs, "webhook")
+		_, _ = io.WriteString(theirs, "GET ")
+	}()
+	if n, err := c.Read(make([]byte, emptyBuffer)); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	if left := time.Until(<-d.at); left < idleTimeout-10*time.Second {
+		t.Errorf("after an early answer, %v are left", left)
+	}
+	select {
+	case at := <-d.at:
+		if left := time.Until(at); left > headerTimeout {
+			t.Errorf("a head has %v", left)
+		}
+	default:
+		t.Error("a head has the time that a connection may idle")
+	}
+}
+
 // TestEarlyRefusal overloads a server and compares the refusal of a webhook that net/http reads, because it is longer than its buffer,
 // with that of one that it does not read. It checks that the connection serves other requests, and webhooks once there is a slot again.
 func TestEarlyRefusal(t *testing.T) {

@@ -30,7 +30,7 @@ var (
 
 // TestSimulation runs seeds with a single node; see planOf.
 func TestSimulation(t *testing.T) {
-	planOf(t, 25, 1, 1795924613, 1795926393).each(t, singleKinds, func(t *testing.T, s uint64, faults *Faults) (simulated time.Duration) {
+	planOf(t, 25, 1, 1795924613, 1795926393, 1796106203).each(t, singleKinds, func(t *testing.T, s uint64, faults *Faults) (simulated time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			defer endsWithin(s, 6*time.Hour)()
