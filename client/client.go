@@ -32,8 +32,10 @@ var ErrNotRollcall = errors.New("the answer is not a rollcall node's")
 
 // Error is a node's refusal.
 type Error struct {
-	// Status is the HTTP status, 400 or more.
+	// Status is the HTTP status: 400 or more, or that of a redirect, which is followed only if the request reads.
 	Status int
+	// Location is where a redirect leads.
+	Location string
 	// Message is the node's "error", or empty if it gave none.
 	Message string
 	// RetryAfter is how long the node asks to wait, 0 if it does not say.
@@ -79,7 +81,26 @@ func New(addr string, opts ...Option) (*Client, error) {
 	for _, opt := range opts {
 		opt(c)
 	}
+	direct := *c.http
+	direct.CheckRedirect = readsOnly(direct.CheckRedirect)
+	c.http = &direct
 	return c, nil
+}
+
+// readsOnly follows redirects of requests that only read, as check says. An action must not be redirected: it would arrive as a GET of the same
+// path, whose answer looks like a success.
+func readsOnly(check func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(next *http.Request, via []*http.Request) error {
+		switch {
+		case via[0].Method != http.MethodGet:
+			return http.ErrUseLastResponse
+		case check != nil:
+			return check(next, via)
+		case len(via) >= 10:
+			return errors.New("stopped after 10 redirects")
+		}
+		return nil
+	}
 }
 
 // Base returns the node's URL, without a trailing slash.
@@ -145,6 +166,9 @@ func (c *Client) roundTrip(req *http.Request, accept string) (*http.Response, er
 
 func refusal(resp *http.Response, data []byte) error {
 	e := &Error{Status: resp.StatusCode}
+	if e.Status < 400 {
+		e.Location = resp.Header.Get("Location")
+	}
 	var body struct {
 		Error string `json:"error"`
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,84 @@ func TestErrors(t *testing.T) {
 	c = serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
 	if _, err := c.Cleanup(t.Context(), ActionOptions{}); !errors.Is(err, ErrNotRollcall) {
 		t.Errorf("not JSON: %v", err)
+	}
+}
+
+// everyAction calls everything that changes something.
+func everyAction(t *testing.T, c *Client) map[string]error {
+	ctx, all := t.Context(), map[string]error{}
+	_, all["sync"] = c.Sync(ctx, ActionOptions{Force: true})
+	_, all["sync of a room"] = c.SyncRoom(ctx, "r", ActionOptions{})
+	_, all["cleanup"] = c.Cleanup(ctx, ActionOptions{})
+	_, all["full sync"] = c.FullSync(ctx, ActionOptions{})
+	_, all["start"] = c.StartService(ctx)
+	_, all["stop"] = c.StopService(ctx)
+	_, all["remove"] = c.RemoveNode(ctx, "n2")
+	_, all["reload"] = c.Reload(ctx)
+	return all
+}
+
+// TestActionsAreNotRedirected checks that no action becomes a GET, whose answer would look like a success. What only reads follows redirects.
+func TestActionsAreNotRedirected(t *testing.T) {
+	status := http.StatusMovedPermanently
+	var methods []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		methods = append(methods, r.Method)
+		if !strings.HasPrefix(r.URL.Path, "/there") {
+			w.Header().Set("Location", "/there"+r.URL.Path)
+			w.WriteHeader(status)
+			return
+		}
+		_, _ = w.Write([]byte(`{"timestamp":"2026-11-28T00:00:00Z","syncServiceRunning":true}`))
+	})
+	for _, status = range []int{301, 302, 303, 307, 308} {
+		for name, err := range everyAction(t, c) {
+			var refused *Error
+			if !errors.As(err, &refused) || refused.Status != status || !strings.HasPrefix(refused.Location, "/there/") {
+				t.Errorf("%s, %d: %v", name, status, err)
+			}
+		}
+		if slices.Contains(methods, http.MethodGet) {
+			t.Errorf("%d: the requests are %q", status, methods)
+		}
+		if _, err := c.Status(t.Context()); err != nil {
+			t.Errorf("%d: a reading request: %v", status, err)
+		}
+		methods = nil
+	}
+}
+
+// TestAnotherAnswerIsNoSuccess checks that only the answer of an action is its success.
+func TestAnotherAnswerIsNoSuccess(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"timestamp":"2026-11-28T00:00:00Z","action":"other"}`))
+	})
+	for name, err := range everyAction(t, c) {
+		if !errors.Is(err, ErrNotRollcall) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRoomsSaysWhatIsMissing checks that a list that lacks a shard ends with ErrIncomplete, after the rooms of all pages.
+func TestRoomsSaysWhatIsMissing(t *testing.T) {
+	for _, first := range []string{`,"incomplete":true`, ``} {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("cursor") == "" {
+				_, _ = w.Write([]byte(`{"rooms":[{"roomName":"a"}],"nextCursor":"c"` + first + `}`))
+				return
+			}
+			_, _ = w.Write([]byte(`{"rooms":[{"roomName":"b"}]}`))
+		})
+		n, last := 0, error(nil)
+		for _, err := range c.Rooms(t.Context(), RoomsQuery{}) {
+			if last = err; err == nil {
+				n++
+			}
+		}
+		if n != 2 || errors.Is(last, ErrIncomplete) != (first != "") {
+			t.Errorf("%d rooms, then %v", n, last)
+		}
 	}
 }
 

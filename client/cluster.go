@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -105,6 +104,8 @@ type RemoveAnswer struct {
 	Timestamp time.Time `json:"timestamp"`
 }
 
+func (a RemoveAnswer) action() string { return a.Action }
+
 // Cluster returns the members of the cluster and the state of each.
 func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
 	s, err := get[Cluster](ctx, c, clusterPath)
@@ -117,5 +118,5 @@ func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
 // RemoveNode removes a node from the cluster permanently; its process, if it runs, ends. It is refused (an Error with status
 // 409) if too few voters would be left.
 func (c *Client) RemoveNode(ctx context.Context, id string) (RemoveAnswer, error) {
-	return send[RemoveAnswer](ctx, c, http.MethodPost, clusterPath, map[string]string{"action": "remove", "id": id})
+	return done[RemoveAnswer](ctx, c, clusterPath, "remove", map[string]string{"action": "remove", "id": id})
 }

@@ -133,16 +133,18 @@ var errStopped = errors.New("stopped")
 func (c *Client) watch(ctx context.Context, q *EventsQuery, yield func(Event, error) bool) (began bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	silence := time.AfterFunc(eventsSilence, cancel)
+	defer silence.Stop()
 	resp, err := c.openEvents(ctx, *q)
 	if err != nil {
 		return false, err
 	}
 	defer resp.Body.Close()
+	silence.Stop() // the caller may take any time
 	if !yield(Event{Connected: true}, nil) {
 		return true, errStopped
 	}
-	silence := time.AfterFunc(eventsSilence, cancel)
-	defer silence.Stop()
+	silence.Reset(eventsSilence)
 	lines := bufio.NewReader(resp.Body)
 	for {
 		block, err := readBlock(lines, func() { silence.Reset(eventsSilence) })
@@ -159,7 +161,7 @@ func (c *Client) watch(ctx context.Context, q *EventsQuery, yield func(Event, er
 		if !ok {
 			continue
 		}
-		silence.Stop() // the caller may take any time
+		silence.Stop() // as above
 		if !yield(event, nil) {
 			return true, errStopped
 		}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // scripted serves one script after another as streams of events, and records the requests.
@@ -110,4 +113,36 @@ func TestEventsEnd(t *testing.T) {
 			t.Errorf("%s: it ends with %v", name, last)
 		}
 	}
+}
+
+// silentFirst never answers its first request, and the others with a stream.
+type silentFirst struct{ asked int }
+
+func (s *silentFirst) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.asked++; s.asked == 1 {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Request: r,
+		Body: io.NopCloser(strings.NewReader("event: leader\ndata: {}\n\n"))}, nil
+}
+
+// TestEventsGiveUpASilentServer checks that a server which accepts and sends no headers is asked again.
+func TestEventsGiveUpASilentServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, server := time.Now(), &silentFirst{}
+		c, err := New("http://node", WithHTTPClient(&http.Client{Transport: server}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range c.Events(t.Context(), EventsQuery{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if took := time.Since(began); server.asked != 2 || took > eventsSilence+time.Second {
+			t.Errorf("%d requests within %v", server.asked, took)
+		}
+	})
 }

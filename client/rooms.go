@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -56,11 +57,14 @@ type RoomsQuery struct {
 	PageSize int
 }
 
-// Rooms lists rooms and fetches each page when it is needed. An error is the last thing that it yields. Rooms that are
-// created or end meanwhile may be missed or listed twice.
+// ErrIncomplete means that a shard of Redis does not answer: its rooms are missing from the list, and nothing else is.
+var ErrIncomplete = errors.New("part of Redis does not answer: its rooms are missing from the list")
+
+// Rooms lists rooms and fetches each page when it is needed. An error is the last thing that it yields: ErrIncomplete after all rooms that could be
+// read. Rooms that are created or end meanwhile may be missed or listed twice.
 func (c *Client) Rooms(ctx context.Context, q RoomsQuery) iter.Seq2[RoomSummary, error] {
 	return func(yield func(RoomSummary, error) bool) {
-		cursor := ""
+		cursor, incomplete := "", false
 		for {
 			page, err := c.page(ctx, q, cursor)
 			if err != nil {
@@ -72,7 +76,11 @@ func (c *Client) Rooms(ctx context.Context, q RoomsQuery) iter.Seq2[RoomSummary,
 					return
 				}
 			}
+			incomplete = incomplete || page.Incomplete
 			if page.NextCursor == "" {
+				if incomplete {
+					yield(RoomSummary{}, ErrIncomplete)
+				}
 				return
 			}
 			if page.NextCursor == cursor {
@@ -87,6 +95,7 @@ func (c *Client) Rooms(ctx context.Context, q RoomsQuery) iter.Seq2[RoomSummary,
 type roomsPage struct {
 	Rooms      []RoomSummary `json:"rooms"`
 	NextCursor string        `json:"nextCursor"`
+	Incomplete bool          `json:"incomplete"`
 }
 
 func (c *Client) page(ctx context.Context, q RoomsQuery, cursor string) (roomsPage, error) {

@@ -252,7 +252,25 @@ func (c *Client) StopService(ctx context.Context) (ServiceAnswer, error) {
 	return act[ServiceAnswer](ctx, c, action{Action: "stop-service"}, ActionOptions{})
 }
 
-func act[A any](ctx context.Context, c *Client, in action, o ActionOptions) (A, error) {
+// acted is the answer to an action.
+type acted interface{ action() string }
+
+func (a SyncAnswer) action() string     { return a.Action }
+func (a CleanupAnswer) action() string  { return a.Action }
+func (a FullSyncAnswer) action() string { return a.Action }
+func (a ServiceAnswer) action() string  { return a.Action }
+
+func act[A acted](ctx context.Context, c *Client, in action, o ActionOptions) (A, error) {
 	in.DryRun, in.Force = o.DryRun, o.Force
-	return send[A](ctx, c, http.MethodPost, syncPath, in)
+	return done[A](ctx, c, syncPath, in.Action, in)
+}
+
+// done sends an action. An answer that does not say that this action was done is not a node's.
+func done[A acted](ctx context.Context, c *Client, path, action string, in any) (A, error) {
+	answer, err := send[A](ctx, c, http.MethodPost, path, in)
+	if err == nil && answer.action() != action {
+		var none A
+		return none, ErrNotRollcall
+	}
+	return answer, err
 }

@@ -210,6 +210,42 @@ func TestRoomsFollowsPages(t *testing.T) {
 	}
 }
 
+// TestRoomsOfAPartOfRedis checks that a list without the rooms of a shard is no success, and is shown.
+func TestRoomsOfAPartOfRedis(t *testing.T) {
+	for rooms, says := range map[string]string{`{"roomName":"r1"}`: "\n0 people in 1 room\n", ``: "The part of Redis that answers holds no such room.\n"} {
+		n := newNode(t, map[string]string{"GET /api/rooms?limit=101": `{"rooms":[` + rooms + `],"incomplete":true}`})
+		o := n.command(t, "rooms")
+		if o.code != exitFailed || !strings.HasSuffix(o.out, says) || o.errOut != "rollcall: part of Redis does not answer, and its rooms are missing here: `rollcall status` says what is wrong\n" {
+			t.Errorf("%+v", o)
+		}
+		list := roomList{}
+		if o := n.command(t, "rooms", "--json"); o.code != exitFailed || json.Unmarshal([]byte(o.out), &list) != nil || !list.Incomplete {
+			t.Errorf("as JSON: %+v", o)
+		}
+	}
+}
+
+// TestARedirectedActionIsNotDone checks that an action whose address redirects, as proxies send http on to https, is no success.
+func TestARedirectedActionIsNotDone(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://rollcall.example"+r.URL.Path, http.StatusMovedPermanently)
+	}))
+	defer srv.Close()
+	o := command(t, deps{}, nil, "stop", "--addr", srv.URL, "--token", testToken)
+	want := "rollcall: " + srv.URL + " redirects to https://rollcall.example/api/sync-rooms, and an action is not redirected: nothing was done."
+	if o.code != exitFailed || o.out != "" || !strings.HasPrefix(o.errOut, want) || strings.Count(o.errOut, "\n") != 1 {
+		t.Errorf("%+v, want %s", o, want)
+	}
+}
+
+// TestWatchNamesNoTimeout checks that a command without --timeout does not advise to give more of it.
+func TestWatchNamesNoTimeout(t *testing.T) {
+	err := explain(context.DeadlineExceeded, "http://node", clientFlags{timeout: noTimeout}, context.Background())
+	if want := "no answer from http://node within 30s: check the node and --addr (ROLLCALL_ADDR)"; err.Error() != want {
+		t.Errorf("got %s, want %s", err, want)
+	}
+}
+
 // TestClusterNamesRedisByWhatItIs checks that webhooks of some rooms are named only where Redis has more than one master.
 func TestClusterNamesRedisByWhatItIs(t *testing.T) {
 	for state, want := range map[string]string{

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -31,9 +33,11 @@ func TestStopAndForceAskFirst(t *testing.T) {
 		{"start", "n\n", true},
 	} {
 		asked := 0
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked++
-			_, _ = w.Write([]byte(`{"action":"sync","result":{"synced":0,"errors":0,"cleaned":0},"running":false}`))
+			body := struct{ Action string }{}
+			_ = json.NewDecoder(r.Body).Decode(&body)
+			fmt.Fprintf(w, `{"action":%q,"result":{"synced":0,"errors":0,"cleaned":0},"running":false}`, body.Action)
 		}))
 		d := deps{Terminal: strings.NewReader(c.answer)}
 		if c.answer == "none" {

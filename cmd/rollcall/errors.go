@@ -52,6 +52,8 @@ func explainStatus(e *client.Error, base string, f clientFlags) string {
 		said = sentence(clip(strings.TrimSuffix(e.Message, "; try again shortly"), 300))
 	}
 	switch e.Status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return fmt.Sprintf("%s redirects to %s, and an action is not redirected: nothing was done. Give the address that it leads to in --addr (ROLLCALL_ADDR)", base, sentence(clip(e.Location, 300)))
 	case http.StatusUnauthorized:
 		if f.token == "" {
 			return base + " wants a token: give --token or ROLLCALL_TOKEN (the node's ROLLCALL_ADMIN_TOKEN, or a LiveKit access token with roomList)"
@@ -89,6 +91,9 @@ func explainNetwork(err error, base string, f clientFlags) string {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("nothing listens at %s: check that `rollcall serve` runs there, and --addr (ROLLCALL_ADDR)", base)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		if f.timeout == noTimeout { // only the first request of such a command has a limit
+			return fmt.Sprintf("no answer from %s within %s: check the node and --addr (ROLLCALL_ADDR)", base, span(readTimeout))
+		}
 		return fmt.Sprintf("no answer from %s within %s: check the node and --addr (ROLLCALL_ADDR), or give more --timeout; what the node had begun goes on there", base, span(f.timeout))
 	case errors.As(err, &dns):
 		return fmt.Sprintf("no host %s is known: check --addr (ROLLCALL_ADDR)", safe(dns.Name))

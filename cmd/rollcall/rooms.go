@@ -25,6 +25,8 @@ type roomList struct {
 	Rooms []client.RoomSummary `json:"rooms"`
 	// More is true if the limit cut the list off.
 	More bool `json:"more"`
+	// Incomplete is true if part of Redis does not answer and its rooms are missing.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 func (a *app) roomsCommand() *cobra.Command {
@@ -44,7 +46,12 @@ func (a *app) roomsCommand() *cobra.Command {
 		if o.limit < 1 {
 			return &config.UsageError{Lines: []string{"--limit: give a number above 0, or --all"}}
 		}
-		return show(a, asJSON, func(list roomList) error { return a.printRooms(list, o) })(listRooms(ctx, c, o))
+		list, err := listRooms(ctx, c, o)
+		err = show(a, asJSON, func(list roomList) error { return a.printRooms(list, o) })(list, err)
+		if err == nil && list.Incomplete {
+			return &explainedError{line: "part of Redis does not answer, and its rooms are missing here: `rollcall status` says what is wrong", cause: client.ErrIncomplete}
+		}
+		return err
 	})
 }
 
@@ -55,6 +62,10 @@ func listRooms(ctx context.Context, c *client.Client, o roomsOptions) (roomList,
 	}
 	list := roomList{Rooms: []client.RoomSummary{}}
 	for room, err := range c.Rooms(ctx, q) {
+		if errors.Is(err, client.ErrIncomplete) {
+			list.Incomplete = true
+			break
+		}
 		if err != nil {
 			return roomList{}, err
 		}
@@ -73,7 +84,10 @@ func listRooms(ctx context.Context, c *client.Client, o roomsOptions) (roomList,
 func (a *app) printRooms(list roomList, o roomsOptions) error {
 	if len(list.Rooms) == 0 {
 		text := "Redis holds no room now."
-		if o.search+o.prefix != "" {
+		switch {
+		case list.Incomplete:
+			text = "The part of Redis that answers holds no such room."
+		case o.search+o.prefix != "":
 			text = "Redis holds no room with such a name now."
 		}
 		_, err := fmt.Fprintln(a.stdout, text)

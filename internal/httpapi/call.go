@@ -84,6 +84,14 @@ func (w *recorder) interrupt() {
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
 }
 
+// rest lifts the deadline until the next write. HTTP/2 resets a stream whose deadline passes, even if nothing is being written.
+func (w *recorder) rest() {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Time{})
+	if w.ended.Load() {
+		w.interrupt()
+	}
+}
+
 // writeWithin sets when the connection's writes fail.
 func (c *call) writeWithin(d time.Duration) {
 	c.w.by = time.Now().Add(d)

@@ -53,6 +53,9 @@ type connections struct {
 
 	mu   sync.Mutex
 	open int
+	// more counts the requests that connections without an accepted token or signature have open besides their first: only HTTP/2 has such. Each
+	// takes as much memory as a connection, so moreStrangers limits them.
+	more int
 	// Each connection is in at most one of these lists, the oldest entry first. Connections that are being answered after an
 	// accepted token or signature are in none.
 	strangers, idle, served *list.List            // of *tracked
@@ -254,9 +257,41 @@ func (c *tracked) change(do func()) {
 	c.move()
 }
 
-func (c *tracked) enter() { c.change(func() { c.serving++ }) }
-func (c *tracked) leave() { c.change(func() { c.serving-- }) }
-func (c *tracked) trust() { c.change(func() { c.trusted = true }) }
+// moreStrangers is the share of the limit of connections to which connections.more is limited.
+const moreStrangers = 4
+
+// enter notes that a request begins. It reports false if strangers have too many open; then leave must not follow.
+func (c *tracked) enter() (ok bool) {
+	ok = true
+	c.change(func() {
+		if c.serving > 0 && !c.trusted {
+			if ok = c.all.more < max(1, c.all.limit/moreStrangers); !ok {
+				return
+			}
+			c.all.more++
+		}
+		c.serving++
+	})
+	return ok
+}
+
+func (c *tracked) leave() {
+	c.change(func() {
+		c.serving--
+		if c.serving > 0 && !c.trusted {
+			c.all.more--
+		}
+	})
+}
+
+func (c *tracked) trust() {
+	c.change(func() {
+		if !c.trusted {
+			c.trusted = true
+			c.all.more -= max(0, c.serving-1)
+		}
+	})
+}
 
 // CloseWrite lets net/http end an answer before it closes the connection. Otherwise the unread rest of a body would reset
 // the connection, and the answer would be lost.
@@ -427,11 +462,17 @@ func connOf(r *http.Request) *tracked {
 	return c
 }
 
-// counting counts a request on its connection while its handler runs.
+// counting counts a request on its connection while its handler runs, and refuses it if strangers have too many open.
 func counting(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
-		c.enter()
+		if !c.enter() {
+			// Without a body, which the caller could leave unread.
+			securityHeaders(w.Header())
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		defer c.leave()
 		h.ServeHTTP(w, r)
 	})

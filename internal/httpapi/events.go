@@ -274,7 +274,9 @@ func (s *stream) write(text []byte) error {
 	if _, err := s.w.Write(text); err != nil {
 		return err
 	}
-	return http.NewResponseController(&s.w).Flush()
+	err := http.NewResponseController(&s.w).Flush()
+	s.w.rest()
+	return err
 }
 
 // follows reports whether the id of a change is after another's. Any id is after a malformed one.

@@ -12,12 +12,15 @@ import (
 	"golang.org/x/net/http2"
 )
 
+// streamsAtOnce is how many requests one HTTP/2 connection may have open; see also connections.more.
+const streamsAtOnce = 100
+
 // boundHTTP2 makes a server close HTTP/2 connections whose preface, frame or header block is not complete within
 // headerTimeout, as ReadHeaderTimeout does for HTTP/1. net/http's own HTTP/2 has no such limit.
 //
 //lint:file-ignore SA1019 the HTTP/2 of net/http, which should be used instead, has no way to limit a header block.
 func boundHTTP2(s *http.Server) error {
-	conf := &http2.Server{}
+	conf := &http2.Server{MaxConcurrentStreams: streamsAtOnce}
 	if err := http2.ConfigureServer(s, conf); err != nil {
 		return fmt.Errorf("set HTTP/2 up: %w", err)
 	}

@@ -27,6 +27,7 @@ type fake struct {
 
 	mu      sync.Mutex
 	rooms   map[string]object // rooms:states by name
+	partial bool              // the list lacks rooms
 	livekit map[string]object // where LiveKit's answer differs from rooms
 	lines   map[string][]object
 	status  object
@@ -188,6 +189,9 @@ func (f *fake) page(r *http.Request) object {
 		}
 		room := f.rooms[name]
 		rows = append(rows, object{"roomName": name, "participantCount": len(people(room)), "createdAt": room["createdAt"], "lastUpdated": room["lastUpdated"]})
+	}
+	if f.partial {
+		return object{"rooms": rows, "incomplete": true}
 	}
 	return object{"rooms": rows}
 }

@@ -61,6 +61,14 @@ export async function checkModule(m, copy, stage) {
   const unauthorized = async () => Response.json({ error: "Unauthorized: it wants a token" }, { status: 401 });
   const hints = await Promise.all([{}, { endpoint: stage }, { token: "wrong" }].map((where) => m.rooms({ ...where, fetch: unauthorized }).catch((error) => error.message)));
   same("no token", hints, (page ? ["", "", ""] : [". Here: set ROLLCALL_TOKEN or pass token", ". Here: pass token", ""]).map((hint) => `Unauthorized: it wants a token${hint}`));
+  const asked = [];
+  const moved = async (_, init) => { asked.push(init.redirect); return new Response(null, { status: 301, headers: { Location: "https://elsewhere.example/" } }); };
+  const away = m.createClient({ endpoint: "https://node.example", fetch: moved });
+  for (const action of ["sync", "cleanup", "fullSync", "startService", "stopService"]) await fails(`a redirected ${action}`, () => away[action](), "RollcallError: https://node.example redirects, and an action is not redirected");
+  same("redirects", asked, Array(5).fill("manual"));
+  const pages = [{ rooms: [{ roomName: "a" }], nextCursor: "x", incomplete: true }, { rooms: [{ roomName: "b" }] }];
+  const lacking = await m.rooms({ endpoint: stage, fetch: async () => Response.json(pages.shift()) }).catch((error) => error);
+  same("a list without a shard", [lacking.name, lacking.message, lacking.rooms?.length], ["RollcallError", "Part of Redis does not answer, and its rooms are missing from the list", 2]);
   await fails("null as options", () => m.triggerImmediateSync(null), "TypeError: Options are an object, such as");
   same("after them", await m.room("other"), null);
   same("a room that nobody has", [(await m.syncRoomFromLiveKit("nowhere")).found, (await m.syncRoomFromLiveKit("standup", { dryRun: true })).found], [false, true]);

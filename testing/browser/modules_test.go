@@ -38,6 +38,29 @@ func TestModules(t *testing.T) {
 			"note n2 takes no webhooks|warn n2 takes no webhooks"},
 		{"actions", `m.summary({ action: "sync", room: "r" }, { found: false, result: { synced: 1, errors: 0, cleaned: 0 } }, 5) + m.summary({ action: "sync", room: "r" }, { found: true, result: { synced: 1, errors: 0, cleaned: 0 } }, 5)`,
 			"Neither LiveKit nor Redis has this room.1 room compared, 0 errors, 0 removed; 5 ms."},
+		// Changes that come while the first list is on its way: of a room that the page still has, of one that it counts already, of one that comes with the
+		// next page, and of a new one.
+		{"rooms", `(async () => {
+			const answers = [], store = { state: { conn: { state: "live" } }, set(key, value) { this.state[key] = value; }, touch() {} };
+			const list = m.createRooms(store, { client: { read: () => new Promise((resolve) => answers.push(resolve)) } });
+			const row = (roomName) => ({ roomName, participantCount: 1, createdAt: 1, lastUpdated: 5 });
+			const settle = () => new Promise((resolve) => setTimeout(resolve));
+			const join = (room, time) => list.apply({ room, type: "participant_joined", time, data: { kind: "STANDARD" } });
+			const give = async (...page) => { answers.shift()({ rooms: page.slice(1), nextCursor: page[0] }); await settle(); };
+			const text = () => [...store.state.rooms.rows.values()].map((r) => r.roomName + r.participantCount).sort().join();
+			list.want();
+			list.apply({ room: "gone", type: "room_finished", time: 9, data: null });
+			join("b", 5); join("c", 9); join("new", 9);
+			await give("c", row("gone"), row("b"));
+			join("b", 9);
+			await give("", row("c"));
+			const first = text();
+			list.reload();
+			join("b", 12);
+			await give("c", { ...row("b"), participantCount: 2, lastUpdated: 9 });
+			join("b", 13); join("c", 13);
+			await give("", row("c"));
+			return first + "|" + text(); })()`, "b2,c2,new1|b4,c2"},
 		{"../rollcall-client", `(async () => { const got = [], pieces = ["id: 7\r", "\nevent: ch", "ange\ndata: {\ndata:  }\n", ": heartbeat\n\ndata:x\n\n", "event: half\ndata: lost"];
 			const fetch = async () => new Response(new ReadableStream({ start(to) { for (const piece of pieces) to.enqueue(new TextEncoder().encode(piece)); to.close(); } }));
 			for await (const e of m.createClient({ fetch }).stream("/api/events")) got.push(e.event + e.data + e.id); return got.join("|"); })()`, "connectednullundefined|change{\n }7|messagex7"},

@@ -36,6 +36,16 @@ func TestSearchAndSort(t *testing.T) {
 	b.Await(`seen("No room's name contains what you typed")`)
 }
 
+// TestRoomsOfAPartOfRedis checks that a list without the rooms of a shard says so.
+func TestRoomsOfAPartOfRedis(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(f *fake) { f.partial = true })
+	b := open(t, f.URL+"/#/rooms", 1280)
+	b.Await(`seen("19 rooms; part of Redis does not answer, and its rooms are missing")`)
+	b.Do(chromedp.Focus(chromedp.CSS("input[type=search]")), chromedp.KeyEvent("zzz"))
+	b.Await(`seen("The part of Redis that answers holds no such room")`)
+}
+
 // TestThousandsOfRooms checks that what is drawn, and the work for an event, do not grow with the number of rooms.
 func TestThousandsOfRooms(t *testing.T) {
 	work := map[int]float64{}

@@ -109,6 +109,8 @@ func TestWithoutEvents(t *testing.T) {
 	b.Await(loaded + ` && seen("Polling")`)
 	f.with(func() { f.status["syncServiceRunning"] = false })
 	b.Await(`seen("The schedule is stopped")`)
+	f.with(func() { f.noFeed = false })
+	b.Await(`live()`) // within a minute: another node behind the same address may have events
 }
 
 func TestThemeSwitch(t *testing.T) {

@@ -261,7 +261,7 @@ export interface Client {
   startService(options?: Abortable): Promise<ActionAnswer>;
   stopService(options?: Abortable): Promise<ActionAnswer>;
   act(action: Action, options?: SyncOptions): Promise<ActionAnswer>;
-  /** All rooms, by name. */
+  /** All rooms, by name. While part of Redis does not answer it rejects; the error's `rooms` are those that could be read. */
   rooms(options?: RoomsOptions): Promise<RoomSummary[]>;
   /** A room's state, or null if there is no such room now. */
   room(name: string, options?: Abortable): Promise<Room | null>;

@@ -145,10 +145,14 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
     try {
       response = await send(new URL(path.replace(/^\//, ""), base.href.replace(/\/*$/, "/")), {
         method, body, signal, headers: makeHeaders(token, headers), cache: "no-store",
+        redirect: method === "GET" ? "follow" : "manual", // an action would arrive as a GET, whose answer looks like a success
       });
     } catch (cause) {
       if (signal?.aborted) throw signal.reason;
       throw new RollcallError(silenceText(base.origin, cause), { cause });
+    }
+    if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
+      throw new RollcallError(`${base.origin} redirects, and an action is not redirected: nothing was done. Pass the address that it leads to as endpoint`, { status: response.status });
     }
     if (!response.ok) throw await refusal(response, base.origin, token ? "" : tokenHint);
     return response;
@@ -186,13 +190,19 @@ export function createClient({ endpoint = "", token = "", fetch: send = (...args
   async function rooms({ search = "", signal, ...unknown } = {}) {
     refuseUnknown(unknown);
     const all = [];
+    let incomplete = false;
     let cursor = "";
     do {
       const query = new URLSearchParams({ limit: 1000, ...(search && { search }), ...(cursor && { cursor }) });
       const page = await read(`/api/rooms?${query}`, { signal });
       all.push(...page.rooms);
+      incomplete ||= page.incomplete === true;
       cursor = page.nextCursor;
     } while (cursor);
+    if (incomplete) {
+      const error = new RollcallError("Part of Redis does not answer, and its rooms are missing from the list", { status: 200 });
+      throw Object.assign(error, { rooms: all });
+    }
     return all;
   }
 

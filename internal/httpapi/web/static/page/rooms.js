@@ -29,10 +29,10 @@ function applyTo(rows, change) {
   rows.set(change.room, next);
 }
 
-/** createRooms keeps the slice "rooms": { rows, at, error, loading, complete, search }. */
+/** createRooms keeps the slice "rooms": { rows, at, error, loading, complete, incomplete, search }. incomplete means that part of Redis does not answer. */
 export function createRooms(store, session) {
   let generation = 0;
-  const empty = () => ({ rows: new Map(), at: 0, error: null, loading: false, complete: false, search: "", limit: enough });
+  const empty = () => ({ rows: new Map(), at: 0, error: null, loading: false, complete: false, incomplete: false, search: "", limit: enough });
   store.set("rooms", empty());
 
   async function fetchPages(of, model, into) {
@@ -44,6 +44,11 @@ export function createRooms(store, session) {
       const page = await session.client.read(`/api/rooms?${query}`);
       if (of !== generation) return false;
       for (const row of page.rooms) into.set(row.roomName, { ...row, readUntil: row.lastUpdated });
+      if (page.incomplete) model.incomplete = true;
+      // The page may be older than changes that came while it was on its way.
+      const read = new Set(page.rooms.map((row) => row.roomName));
+      for (const change of model.missed) if (read.has(change.room)) applyTo(into, change);
+      model.missed = model.missed.filter((change) => !read.has(change.room));
       cursor = page.nextCursor ?? "";
       store.touch("rooms");
     } while (cursor && into.size < model.limit);
@@ -52,22 +57,21 @@ export function createRooms(store, session) {
 
   async function load(search, limit) {
     const of = (generation += 1);
-    const model = { ...store.state.rooms, search, limit, loading: true, error: null };
+    const model = { ...store.state.rooms, search, limit, loading: true, incomplete: false, error: null };
     // A different search begins with an empty list; for the same search the list is replaced when it is complete, so that nothing flickers.
     const fresh = new Map();
-    const missed = [];
     if (model.search !== store.state.rooms.search) Object.assign(model, { rows: fresh, at: 0 });
     if (!model.rows.size) model.rows = fresh;
-    // A list that is shown while it grows takes changes at once; one that grows in the background takes them when it is complete.
-    model.pending = model.rows === fresh ? null : missed;
+    model.missed = [];
     store.set("rooms", model);
     try {
       const complete = await fetchPages(of, model, fresh);
       if (of !== generation) return;
-      for (const change of missed) applyTo(fresh, change);
-      store.set("rooms", { ...model, rows: fresh, at: Date.now(), loading: false, complete, pending: null });
+      // A list that is shown while it grows has taken these as they came.
+      if (model.rows !== fresh) for (const change of model.missed) applyTo(fresh, change);
+      store.set("rooms", { ...model, rows: fresh, at: Date.now(), loading: false, complete, missed: null });
     } catch (error) {
-      if (of === generation) store.set("rooms", { ...model, error, loading: false, pending: null });
+      if (of === generation) store.set("rooms", { ...model, error, loading: false, missed: null });
     }
   }
 
@@ -95,7 +99,7 @@ export function createRooms(store, session) {
       const model = store.state.rooms;
       if (!model.at && !model.loading) return;
       if (model.search && !change.room.toLowerCase().includes(model.search.toLowerCase())) return;
-      model.pending?.push(change);
+      model.missed?.push(change);
       applyTo(model.rows, change);
       store.touch("rooms");
     },

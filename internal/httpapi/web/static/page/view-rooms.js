@@ -143,9 +143,10 @@ export function createRoomsView(app) {
     if (rooms.error && !all) return whyNot(rooms.error);
     if (rooms.loading && !rooms.at) return all ? `Loading: ${plural(all, "room")} so far…` : "Loading…";
     const old = rooms.error ? `; reading again failed: ${whyNot(rooms.error)}` : "";
+    if (rooms.incomplete && !found.length) return `The part of Redis that answers holds no such room${old}`;
     if (!all && rooms.search === "" && want.search === "") return `Redis holds no room now${old}`;
     if (!found.length) return `No room's name contains what you typed${old}`;
-    const whole = rooms.complete ? "" : ", and there are more";
+    const whole = (rooms.complete ? "" : ", and there are more") + (rooms.incomplete ? "; part of Redis does not answer, and its rooms are missing" : "");
     const people = found.reduce((sum, room) => sum + room.participantCount, 0);
     return peopleIn(people, want.search ? `${count(found.length)} of ${plural(all, "room")}` : plural(all, "room")) + whole + old;
   }
